@@ -1,0 +1,37 @@
+"""Small helpers without knowledge of detection: events, processes, safe files, spelling suggestions."""
+
+from .atomic import atomic_write
+from .comm import (
+    all_gather,
+    broadcast_object,
+    gather,
+    get_local_rank,
+    get_rank,
+    get_world_size,
+    is_main_process,
+    reduce_dict,
+    shared_random_seed,
+    synchronize,
+)
+from .events import EventStorage, HistoryBuffer, NullEventStorage, get_event_storage, has_event_storage
+from .suggest import closest
+
+__all__ = [
+    "EventStorage",
+    "HistoryBuffer",
+    "NullEventStorage",
+    "all_gather",
+    "atomic_write",
+    "broadcast_object",
+    "closest",
+    "gather",
+    "get_event_storage",
+    "get_local_rank",
+    "get_rank",
+    "get_world_size",
+    "has_event_storage",
+    "is_main_process",
+    "reduce_dict",
+    "shared_random_seed",
+    "synchronize",
+]

@@ -1,0 +1,245 @@
+"""What a training run has to tell: scalars and pictures, collected without waiting for the device.
+
+``put_scalar`` takes tensors as they are and keeps them on their device. They are read once per log period, all
+in one transfer, by :meth:`EventStorage.fetch`; so logging costs a training step no device-to-host sync.
+"""
+
+from collections import defaultdict, deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar, Token
+from statistics import fmean, median
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+__all__ = ["EventStorage", "HistoryBuffer", "NullEventStorage", "get_event_storage", "has_event_storage"]
+
+
+class HistoryBuffer:
+    """The last values of one scalar, with the iterations they belong to, and the mean over all of them."""
+
+    def __init__(self, max_length: int = 10_000) -> None:
+        self._values: deque[tuple[float, int]] = deque(maxlen=max_length)
+        self._count = 0
+        self._global_avg = 0.0
+
+    def update(self, value: float, iteration: int) -> None:
+        """Append a value."""
+        self._values.append((value, iteration))
+        self._count += 1
+        self._global_avg += (value - self._global_avg) / self._count
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def latest(self) -> float:
+        """The last value."""
+        return self._values[-1][0]
+
+    def latest_iter(self) -> int:
+        """The iteration of the last value."""
+        return self._values[-1][1]
+
+    def _last(self, window: int) -> list[float]:
+        start = max(len(self._values) - window, 0)
+        return [self._values[i][0] for i in range(start, len(self._values))]
+
+    def median(self, window: int = 20) -> float:
+        """Median of the last ``window`` values."""
+        return median(self._last(window))
+
+    def avg(self, window: int = 20) -> float:
+        """Mean of the last ``window`` values."""
+        return fmean(self._last(window))
+
+    def global_avg(self) -> float:
+        """Mean of all values ever put."""
+        return self._global_avg
+
+    def values(self) -> list[tuple[float, int]]:
+        """The kept ``(value, iteration)`` pairs, oldest first."""
+        return list(self._values)
+
+
+class EventStorage:
+    """Collects what happens during a run; within ``with storage:`` it is what :func:`get_event_storage` returns.
+
+    Args:
+        start_iter: the iteration the run starts at.
+        max_history: values kept per scalar for medians and means.
+    """
+
+    def __init__(self, start_iter: int = 0, *, max_history: int = 10_000) -> None:
+        self._iter = start_iter
+        self._max_history = max_history
+        self._prefix = ""
+        self._pending: list[tuple[str, float | Tensor, int]] = []
+        self._histories: dict[str, HistoryBuffer] = {}
+        self._smoothing: dict[str, bool] = {}
+        self._images: list[tuple[str, Tensor, int]] = []
+        self._tokens: list[Token[EventStorage | None]] = []
+
+    @property
+    def iter(self) -> int:
+        """The iteration that values put now belong to."""
+        return self._iter
+
+    @iter.setter
+    def iter(self, value: int) -> None:
+        self._iter = int(value)
+
+    def step(self) -> None:
+        """Go on to the next iteration."""
+        self._iter += 1
+
+    def put_scalar(
+        self,
+        name: str,
+        value: float | Tensor,
+        *,
+        smoothing_hint: bool = True,
+        cur_iter: int | None = None,
+    ) -> None:
+        """Record a number.
+
+        Args:
+            name: of the scalar; within :meth:`name_scope` the scope comes before it.
+            value: a number, or a tensor with one element, which stays on its device until the next fetch.
+            smoothing_hint: whether writers should show a median over a window instead of the last value.
+            cur_iter: the iteration it belongs to, when not the current one.
+        """
+        name = self._prefix + name
+        if isinstance(value, Tensor):
+            # A copy: the caller may go on to change its tensor in place (running statistics, static graph outputs).
+            value = value.detach().clone()
+        else:
+            value = float(value)
+        self._pending.append((name, value, self._iter if cur_iter is None else cur_iter))
+        self._smoothing[name] = smoothing_hint
+
+    def put_scalars(self, *, smoothing_hint: bool = True, **values: float | Tensor) -> None:
+        """Record several numbers, see :meth:`put_scalar`."""
+        for name, value in values.items():
+            self.put_scalar(name, value, smoothing_hint=smoothing_hint)
+
+    def put_image(self, name: str, image: Any) -> None:
+        """Record a picture: uint8 (0..255) or float (0..1), shape (3, H, W) or (H, W, 3), RGB."""
+        tensor = torch.as_tensor(image).detach()
+        if tensor.dim() != 3 or 3 not in (tensor.shape[0], tensor.shape[2]):
+            raise ValueError(
+                f"image {name!r} has shape {tuple(tensor.shape)}; expected (3, H, W) or (H, W, 3)"
+            )
+        if tensor.shape[0] != 3:
+            tensor = tensor.permute(2, 0, 1)
+        self._images.append((self._prefix + name, tensor, self._iter))
+
+    def fetch(self) -> None:
+        """Read all that is pending from the devices, in one transfer per device and dtype, into the histories."""
+        pending, self._pending = self._pending, []
+        groups: dict[tuple[torch.device, torch.dtype], list[int]] = defaultdict(list)
+        values: list[float] = [0.0] * len(pending)
+        for i, (_, value, _) in enumerate(pending):
+            if isinstance(value, Tensor):
+                groups[value.device, value.dtype].append(i)
+            else:
+                values[i] = value
+        for rows in groups.values():
+            stacked = torch.stack([pending[i][1].reshape(()) for i in rows])  # type: ignore[union-attr]
+            for i, value in zip(rows, stacked.tolist(), strict=True):
+                values[i] = float(value)
+        for (name, _, iteration), value in zip(pending, values, strict=True):
+            if name not in self._histories:
+                self._histories[name] = HistoryBuffer(self._max_history)
+            self._histories[name].update(value, iteration)
+
+    def history(self, name: str) -> HistoryBuffer:
+        """The history of one scalar.
+
+        Raises:
+            KeyError: nothing was ever recorded under this name.
+        """
+        self.fetch()
+        if name not in self._histories:
+            raise KeyError(f"no scalar {name!r} was recorded; known: {sorted(self._histories)}")
+        return self._histories[name]
+
+    def histories(self) -> Mapping[str, HistoryBuffer]:
+        """All histories by name."""
+        self.fetch()
+        return self._histories
+
+    def latest(self) -> dict[str, tuple[float, int]]:
+        """The last value and its iteration, of every scalar."""
+        return {name: (history.latest(), history.latest_iter()) for name, history in self.histories().items()}
+
+    def latest_with_smoothing_hint(self, window: int = 20) -> dict[str, tuple[float, int]]:
+        """Like :meth:`latest`, with the median over ``window`` for the scalars that want it."""
+        return {
+            name: (
+                history.median(window) if self._smoothing[name] else history.latest(),
+                history.latest_iter(),
+            )
+            for name, history in self.histories().items()
+        }
+
+    def smoothing_hints(self) -> Mapping[str, bool]:
+        """Which scalars want to be shown smoothed."""
+        return self._smoothing
+
+    def pop_images(self) -> list[tuple[str, Tensor, int]]:
+        """The ``(name, (3, H, W) tensor, iteration)`` recorded since the last call."""
+        images, self._images = self._images, []
+        return images
+
+    @contextmanager
+    def name_scope(self, name: str) -> Iterator[None]:
+        """Within the block, recorded names start with ``name/``."""
+        before = self._prefix
+        self._prefix = f"{before}{name.rstrip('/')}/"
+        try:
+            yield
+        finally:
+            self._prefix = before
+
+    def __enter__(self) -> Self:
+        self._tokens.append(_current.set(self))
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        _current.reset(self._tokens.pop())
+
+
+class NullEventStorage(EventStorage):
+    """Where nobody listens: takes everything, keeps nothing."""
+
+    def put_scalar(
+        self,
+        name: str,
+        value: float | Tensor,
+        *,
+        smoothing_hint: bool = True,
+        cur_iter: int | None = None,
+    ) -> None:
+        """Do nothing."""
+
+    def put_image(self, name: str, image: Any) -> None:
+        """Do nothing."""
+
+
+_current: ContextVar[EventStorage | None] = ContextVar("lazycfg_event_storage", default=None)
+
+
+def has_event_storage() -> bool:
+    """Whether someone listens; lets a caller skip computing a statistic that would be thrown away."""
+    return not torch.compiler.is_compiling() and _current.get() is not None
+
+
+def get_event_storage() -> EventStorage:
+    """The storage of the innermost ``with storage:``, or one that does nothing.
+
+    Inside a compiled region it is the one that does nothing: recording is a side effect and would break the graph.
+    """
+    storage = None if torch.compiler.is_compiling() else _current.get()
+    return NullEventStorage() if storage is None else storage
