@@ -1,0 +1,98 @@
+"""torch's basic modules with what detection code keeps needing: a norm and an activation in one place."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+BatchNorm2d = nn.BatchNorm2d
+ConvTranspose2d = nn.ConvTranspose2d
+Linear = nn.Linear
+cross_entropy = F.cross_entropy
+interpolate = F.interpolate
+
+Size2 = int | tuple[int, int]
+
+
+class Conv2d(nn.Conv2d):
+    """A convolution followed by an optional normalisation and an optional activation.
+
+    Args:
+        norm: a built module applied to the convolution's output (see `get_norm`).
+        activation: a callable applied last.
+        The others are those of `torch.nn.Conv2d`. ``bias=False`` is the caller's choice, also with a norm.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Size2,
+        stride: Size2 = 1,
+        padding: Size2 | str = 0,
+        dilation: Size2 = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        *,
+        norm: nn.Module | None = None,
+        activation: Callable[[Tensor], Tensor] | None = None,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            groups=groups,
+            bias=bias,
+            padding_mode=padding_mode,
+            device=device,
+            dtype=dtype,
+        )
+        self.norm = norm
+        self.activation = activation
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = super().forward(x)
+        if self.norm is not None:
+            x = self.norm(x)
+        if self.activation is not None:
+            x = self.activation(x)
+        return x
+
+
+def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """`torch.cat` that returns the only tensor of a list of one instead of copying it."""
+    return tensors[0] if len(tensors) == 1 else torch.cat(list(tensors), dim)
+
+
+def nonzero_tuple(x: Tensor) -> tuple[Tensor, ...]:
+    """Indices of the non-zero elements, one tensor per dimension. Waits for the device."""
+    return x.nonzero(as_tuple=True)
+
+
+def move_device_like(src: Tensor, dst: Tensor) -> Tensor:
+    """`src` on the device of `dst`."""
+    return src.to(dst.device)
+
+
+def shapes_to_tensor(shapes: Sequence[int], device: torch.device | None = None) -> Tensor:
+    """Integers as an int64 tensor."""
+    return torch.as_tensor(shapes, dtype=torch.int64, device=device)
+
+
+def empty_input_loss_func_wrapper(loss_func: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """A loss whose mean over no elements is 0 (attached to the graph) instead of NaN."""
+
+    def wrapped(input: Tensor, target: Tensor, *, reduction: str = "mean", **kwargs: Any) -> Tensor:
+        if target.numel() == 0 and reduction == "mean":
+            return input.sum() * 0.0
+        return loss_func(input, target, reduction=reduction, **kwargs)
+
+    return wrapped
