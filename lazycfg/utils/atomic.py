@@ -14,9 +14,9 @@ _PREFIX = ".partial-"
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; on success it takes the place of ``path`` in one step.
 
-    The block writes the file in whichever way it likes (``torch.save(x, tmp)``, ``tmp.write_text(...)``). When it
-    ends, the bytes are forced to disk and renamed over ``path``; when it raises, or the process dies, ``path``
-    is what it was before. The temporary name starts with ``.partial-`` and keeps the suffix.
+    The block writes the file in whichever way it likes (``torch.save(x, tmp)``, ``tmp.write_text(...)``).
+    When it ends, the bytes are forced to disk and renamed over ``path``; when it raises, or the process dies,
+    ``path`` is what it was before. The temporary name starts with ``.partial-`` and keeps the suffix.
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)

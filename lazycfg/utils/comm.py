@@ -56,8 +56,8 @@ def synchronize() -> None:
         dist.barrier()
 
 
-# Python objects travel over gloo: through NCCL they would pass over the GPU, one copy each way. The group is made at
-# the first use and belongs to one default group, so it is kept beside that group and not for the life of the process.
+# Python objects travel over gloo: through NCCL they would pass over the GPU, one copy each way. The group is
+# made at the first use, and made anew when the default group is another one.
 _gloo: dict[int, dist.ProcessGroup] = {}
 
 
@@ -81,7 +81,7 @@ def all_gather(data: Any) -> list[Any]:
 
 
 def gather(data: Any, *, dst: int = 0) -> list[Any]:
-    """Objects (anything that pickles) of all processes, by rank, on process ``dst``; an empty list elsewhere."""
+    """Objects (anything that pickles) of all processes, by rank, on process ``dst``; elsewhere ``[]``."""
     if get_world_size() == 1:
         return [data]
     here = get_rank() == dst
@@ -100,13 +100,13 @@ def broadcast_object(data: Any, *, src: int = 0) -> Any:
 
 
 def shared_random_seed() -> int:
-    """A random number that all processes agree on, from the operating system's entropy (no generator advances)."""
+    """A number all processes agree on, from the operating system's entropy (no generator advances)."""
     return int(broadcast_object(int.from_bytes(os.urandom(4), "little") & 0x7FFFFFFF))
 
 
 @torch.no_grad()
 def reduce_dict(values: Mapping[str, Tensor], *, average: bool = True) -> dict[str, Tensor]:
-    """Sum or mean, over the processes, of scalar tensors: one collective, on the tensors' device, nothing read.
+    """Sum or mean over the processes of scalar tensors: one collective, on their device, nothing read.
 
     Args:
         values: scalar tensors; every process has the same names.
