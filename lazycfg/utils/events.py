@@ -1,7 +1,7 @@
 """What a training run has to tell: scalars and pictures, collected without waiting for the device.
 
-``put_scalar`` takes tensors as they are and keeps them on their device. They are read once per log period, all
-in one transfer, by :meth:`EventStorage.fetch`; so logging costs a training step no device-to-host sync.
+``put_scalar`` takes tensors as they are and keeps them on their device. They are read once per log period,
+all in one transfer, by :meth:`EventStorage.fetch`; so logging costs a training step no device-to-host sync.
 """
 
 from collections import defaultdict, deque
@@ -64,7 +64,7 @@ class HistoryBuffer:
 
 
 class EventStorage:
-    """Collects what happens during a run; within ``with storage:`` it is what :func:`get_event_storage` returns.
+    """Collects what happens during a run; inside ``with storage:``, :func:`get_event_storage` returns it.
 
     Args:
         start_iter: the iteration the run starts at.
@@ -112,7 +112,7 @@ class EventStorage:
         """
         name = self._prefix + name
         if isinstance(value, Tensor):
-            # A copy: the caller may go on to change its tensor in place (running statistics, static graph outputs).
+            # A copy: the caller may change its tensor in place later (running statistics, static outputs).
             value = value.detach().clone()
         else:
             value = float(value)
@@ -136,7 +136,7 @@ class EventStorage:
         self._images.append((self._prefix + name, tensor, self._iter))
 
     def fetch(self) -> None:
-        """Read all that is pending from the devices, in one transfer per device and dtype, into the histories."""
+        """Read all that is pending into the histories, in one transfer per device and dtype."""
         pending, self._pending = self._pending, []
         groups: dict[tuple[torch.device, torch.dtype], list[int]] = defaultdict(list)
         values: list[float] = [0.0] * len(pending)
@@ -239,7 +239,7 @@ def has_event_storage() -> bool:
 def get_event_storage() -> EventStorage:
     """The storage of the innermost ``with storage:``, or one that does nothing.
 
-    Inside a compiled region it is the one that does nothing: recording is a side effect and would break the graph.
+    Inside a compiled region it is the one that does nothing: recording would break the graph.
     """
     storage = None if torch.compiler.is_compiling() else _current.get()
     return NullEventStorage() if storage is None else storage
