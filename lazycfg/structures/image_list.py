@@ -85,7 +85,7 @@ class ImageList:
             size_divisibility: the padded sides become multiples of this when it is above 1.
             pad_value: what the padding is filled with.
             padding_constraints: ``{"square_size": s}`` pads to s x s, ``{"size_divisibility": d}`` goes
-                before the argument of this name. A backbone says what it needs in ``Backbone.padding_constraints``.
+                before the argument of this name. See ``Backbone.padding_constraints``.
 
         Raises:
             ValueError: no images, unequal channels, or an image beyond ``square_size``.

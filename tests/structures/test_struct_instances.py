@@ -73,7 +73,7 @@ class TestInstances:
         assert Instances.cat([three]) is three
         with pytest.raises(ValueError, match="different sizes"):
             Instances.cat([Instances((1, 2), a=[1]), Instances((2, 1), a=[1])])
-        with pytest.raises(ValueError, match="only one of items 0 and 1 has: b"):
+        with pytest.raises(ValueError, match="items 0 and 1 do not have the same fields: b"):
             Instances.cat([Instances((1, 2), a=[1]), Instances((1, 2), a=[1], b=[2])])
         with pytest.raises(ValueError, match="nothing to join"):
             Instances.cat([])
