@@ -1,0 +1,43 @@
+"""From a schedule of training progress to a torch learning-rate scheduler."""
+
+from collections.abc import Callable
+from typing import Any
+
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+__all__ = ["LRMultiplier"]
+
+
+class LRMultiplier(LRScheduler):
+    """Every learning rate is its first value times ``multiplier(iteration / max_iter)``.
+
+    Args:
+        optimizer: whose learning rates are set.
+        multiplier: a schedule over the share of training done, e.g. a ``WarmupParamScheduler``.
+        max_iter: length of training in iterations.
+        last_iter: the iteration last done; -1 at the beginning.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        multiplier: Callable[[float], float],
+        max_iter: int,
+        last_iter: int = -1,
+    ) -> None:
+        if not callable(multiplier):
+            raise TypeError(f"multiplier must be a schedule (a callable of [0, 1)), got {multiplier!r}")
+        self._multiplier = multiplier
+        self._max_iter = max_iter
+        super().__init__(optimizer, last_epoch=last_iter)
+
+    def get_lr(self) -> list[Any]:
+        """Learning rate of each group at the current iteration."""
+        # The step after the last iteration asks for a rate that nothing uses
+        factor = self._multiplier(min(self.last_epoch / self._max_iter, 1.0))
+        return [base_lr * factor for base_lr in self.base_lrs]
+
+    def state_dict(self) -> dict[str, Any]:
+        """What resuming needs. The schedule itself comes from the config and may be changed in between."""
+        return {"base_lrs": self.base_lrs, "last_epoch": self.last_epoch}
