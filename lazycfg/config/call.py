@@ -1,0 +1,172 @@
+"""`LazyCall`: record a call instead of making it.
+
+    L(Conv2d)(in_channels=3, out_channels=64, kernel_size=L(pick)(size=3))
+
+gives a `Node`. For a type checker it gives a `Conv2d`, so that mypy and pyright check the keyword arguments
+of a whole nested tree with no plugin.
+"""
+
+from __future__ import annotations
+
+from sys import _getframe
+from types import MethodType
+
+from lazycfg.config.node import _RESERVED, Node, raw_set, warn_reserved
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
+
+    P = ParamSpec("P")
+    T = TypeVar("T")
+    T_co = TypeVar("T_co", covariant=True)
+
+__all__ = ["LazyCall", "LazyPartial", "attr", "method"]
+
+_set_code = Node._lz_code.__set__  # type: ignore[attr-defined]
+_set_lasti = Node._lz_lasti.__set__  # type: ignore[attr-defined]
+
+
+def _record(target: Any, /, *args: Any, **kwargs: Any) -> Any:
+    """The call itself; `L(target)` is this function bound to the target, the cheapest callable there is."""
+    node = Node(_target_=target, **kwargs)
+    if args:
+        _bind(node, args)
+    frame = _getframe(1)
+    _set_code(node, frame.f_code)
+    _set_lasti(node, frame.f_lasti)
+    if not _RESERVED.isdisjoint(kwargs):
+        warn_reserved([name for name in kwargs if name in _RESERVED], 2)
+    return node
+
+
+def _record_partial(target: Any, /, *args: Any, **kwargs: Any) -> Any:
+    node = Node(_target_=target, **kwargs)
+    if args:
+        _bind(node, args)
+    raw_set(node, "_partial_", True)
+    frame = _getframe(1)
+    _set_code(node, frame.f_code)
+    _set_lasti(node, frame.f_lasti)
+    if not _RESERVED.isdisjoint(kwargs):
+        warn_reserved([name for name in kwargs if name in _RESERVED], 2)
+    return node
+
+
+def _bind(node: Node, args: tuple[Any, ...]) -> None:
+    """Give positional arguments their names; those without one stay in `_args_`."""
+    from lazycfg.config.signature import bind_positional
+
+    raw_set(node, "_args_", args)
+    bind_positional(node)
+
+
+def _check_target(target: Any) -> Any:
+    if callable(target) or type(target) is Node:
+        return target
+    if isinstance(target, str):
+        if all(part.isidentifier() for part in target.split(".")) and "." in target:
+            return target
+        raise TypeError(f'a target in text is spelt "package.module.name", not {target!r}')
+    raise TypeError(f"a target is a callable, a string or a node, not {type(target).__name__}: {target!r}")
+
+
+if TYPE_CHECKING:
+
+    class _Method(Protocol):
+        def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+
+    class LazyCall(Generic[P, T]):
+        """`LazyCall(target)(*args, **kwargs)` records the call `target(*args, **kwargs)` as a `Node`."""
+
+        @overload
+        def __init__(self, target: Callable[P, T], /) -> None: ...
+        @overload
+        def __init__(self: LazyCall[..., Any], target: str | Node, /) -> None: ...
+        def __init__(self, target: Any, /) -> None: ...
+        def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T: ...
+        @overload
+        @staticmethod
+        def partial(target: Callable[..., T], /) -> LazyPartial[T]: ...
+        @overload
+        @staticmethod
+        def partial(target: str | Node, /) -> LazyPartial[Any]: ...
+        @staticmethod
+        def partial(target: Any, /) -> Any: ...
+        @staticmethod
+        def attr(node: Any, name: str, /) -> Any: ...
+        @staticmethod
+        def method(node: Any, name: str, /) -> _Method: ...
+
+    class LazyPartial(Generic[T_co]):
+        """`LazyPartial(target)(**kwargs)` records `functools.partial(target, **kwargs)` as a `Node`."""
+
+        @overload
+        def __init__(self, target: Callable[..., T_co], /) -> None: ...
+        @overload
+        def __init__(self: LazyPartial[Any], target: str | Node, /) -> None: ...
+        def __init__(self, target: Any, /) -> None: ...
+        def __call__(self, *args: Any, **kwargs: Any) -> Callable[..., T_co]: ...
+
+else:
+
+    class LazyCall:
+        """`LazyCall(target)(*args, **kwargs)` records the call `target(*args, **kwargs)` as a `Node`.
+
+        The target is any callable, a `"package.module.name"` string, or another node (what that node builds
+        is called). Positional arguments get their names from the target's signature, so that they can be
+        edited by name.
+        Raises `TypeError` for anything else.
+        """
+
+        __slots__ = ()
+
+        def __new__(cls, target, /):
+            return MethodType(_record, target if callable(target) else _check_target(target))
+
+        @staticmethod
+        def partial(target, /):
+            """`L.partial(f)(**kwargs)` is `LazyPartial(f)(**kwargs)`."""
+            return LazyPartial(target)
+
+        @staticmethod
+        def attr(node, name, /):
+            """`L.attr(node, "name")` is `attr(node, "name")`."""
+            return attr(node, name)
+
+        @staticmethod
+        def method(node, name, /):
+            """`L.method(node, "name")(...)` is `method(node, "name")(...)`."""
+            return method(node, name)
+
+    class LazyPartial:
+        """`LazyPartial(target)(**kwargs)` records `functools.partial(target, **kwargs)` as a `Node`.
+
+        Building it gives a callable that takes the arguments still missing.
+        """
+
+        __slots__ = ()
+
+        def __new__(cls, target, /):
+            return MethodType(_record_partial, target if callable(target) else _check_target(target))
+
+
+def attr(node: Any, name: str, /) -> Any:
+    """The attribute `name` of what `node` builds, as a node: `num_classes=attr(dataset, "num_classes")`."""
+    return _at_caller(_record(getattr, node, name))
+
+
+def method(node: Any, name: str, /) -> Callable[..., Any]:
+    """The method `name` of what `node` builds: `params=method(model, "parameters")()` records the call."""
+    return MethodType(_record, _at_caller(_record(getattr, node, name)))
+
+
+def _at_caller(node: Any) -> Any:
+    """Give `node` the position of the first frame outside this file."""
+    frame: Any = _getframe(2)
+    while frame.f_code.co_filename == __file__ and frame.f_back is not None:
+        frame = frame.f_back
+    _set_code(node, frame.f_code)
+    _set_lasti(node, frame.f_lasti)
+    return node

@@ -1,0 +1,413 @@
+"""The node of a config tree: one recorded call, or one plain dict of a config file.
+
+A `Node` is a dict. The arguments are its items; a node that records a call also has
+
+- `_target_`: what is called: a callable, a `"pkg.mod.Name"` string, or another node;
+- `_args_`: the positional arguments that have no name (of `*args`, of builtins without a signature), if any;
+- `_partial_`: True when building gives a `functools.partial` instead of calling.
+
+A node without `_target_` is built as a plain dict. Nothing is copied by nesting, and containers inside a
+node stay what they are; only an exact `dict` that is assigned into a node (`node.train = dict(...)`) becomes
+a node, as every dict of a config file does when the file is loaded.
+
+Attributes are items: `node.depth` reads and `node.depth = 101` sets the argument. An argument that is named
+like a method of dict (`items`, `copy`, ...) is reached as `node["items"]`, the attribute stays the method.
+
+Reading resolves `${...}`. A relative or absolute interpolation needs to know what is above the node, and a
+node may be shared by several parents; the rule is: *the parent is the node through which it was last read*.
+So `cfg.a.b.x` is resolved along `cfg`, `a`, `b`. (`instantiate`, `check` and `get_path` resolve along the
+path they walk.)
+
+Code of this package that wants the stored values uses `raw_items` and friends below, which resolve and
+record nothing.
+"""
+
+from __future__ import annotations
+
+from _collections_abc import ItemsView, ValuesView
+
+from lazycfg.config.errors import ConfigAttributeError, ConfigKeyError
+from lazycfg.config.position import Write, record_write
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    _DictBase = dict[Any, Any]
+    _ItemsBase = ItemsView[Any, Any]
+    _ValuesBase = ValuesView[Any]
+else:
+    _DictBase = dict
+    _ItemsBase = ItemsView
+    _ValuesBase = ValuesView
+
+__all__ = [
+    "REQUIRED",
+    "Node",
+    "is_call",
+    "is_required",
+    "parent_of",
+    "raw_contains",
+    "raw_get",
+    "raw_items",
+    "raw_keys",
+    "raw_set",
+    "raw_values",
+    "to_nodes",
+]
+
+SPECIAL = ("_target_", "_args_", "_partial_")
+
+raw_items = dict.items
+raw_values = dict.values
+raw_keys = dict.keys
+raw_get = dict.get
+raw_set = dict.__setitem__
+raw_contains = dict.__contains__
+
+_object_get = object.__getattribute__
+_MISSING: Any = type("Missing", (), {"__slots__": (), "__repr__": lambda self: "<missing>"})()
+
+
+class _Required:
+    """The type of `REQUIRED`: one instance, kept by copy and pickle."""
+
+    __slots__ = ()
+
+    def __new__(cls) -> _Required:
+        return REQUIRED if "REQUIRED" in globals() else object.__new__(cls)
+
+    def __repr__(self) -> str:
+        return "REQUIRED"
+
+    def __reduce__(self) -> str:
+        return "REQUIRED"
+
+    def __copy__(self) -> _Required:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> _Required:
+        return self
+
+
+REQUIRED: Any = _Required()
+"""Marks an argument that must be filled in before building; the string "???" means the same."""
+
+
+def is_required(value: Any) -> bool:
+    """Whether `value` is `REQUIRED` or "???"."""
+    return value is REQUIRED or (type(value) is str and value == "???")
+
+
+class _Items(_ItemsBase):
+    """`node.items()`, with `${...}` resolved as it goes."""
+
+    __slots__ = ()
+
+
+class _Values(_ValuesBase):
+    """`node.values()`, with `${...}` resolved as it goes."""
+
+    __slots__ = ()
+
+
+class Node(_DictBase):
+    """One recorded call, or one dict of a config file; see the module's docstring."""
+
+    # Set only when there is something to say: code object and instruction offset of the call (or an
+    # `Origin`), the container last read through, and the log of writes. No argument can clash: attribute
+    # access sees items only.
+    __slots__ = ("_lz_code", "_lz_lasti", "_lz_notes", "_lz_parent")
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
+
+    def __getattribute__(self, name: str) -> Any:
+        value = raw_get(self, name, _MISSING)
+        if value is _MISSING or name in _RESERVED:
+            try:
+                return _object_get(self, name)
+            except AttributeError:
+                pass
+            raise ConfigAttributeError(name, [k for k in raw_keys(self) if k != "_target_"])
+        kind = type(value)
+        if kind is str:
+            if "${" in value:
+                return _resolved(self, value)
+        elif kind in _HOLDERS:
+            _stamp(value, self)
+        return value
+
+    def __getitem__(self, key: Any) -> Any:
+        value = raw_get(self, key, _MISSING)
+        if value is _MISSING:
+            raise ConfigKeyError(key, [k for k in raw_keys(self) if k != "_target_"])
+        kind = type(value)
+        if kind is str:
+            if "${" in value:
+                return _resolved(self, value)
+        elif kind in _HOLDERS:
+            _stamp(value, self)
+        return value
+
+    def __iter__(self) -> Iterator[Any]:
+        # Overridden so that `f(**node)` and `dict(node)` take the way of keys() and [], which resolves
+        # `${...}`.
+        return dict.__iter__(self)
+
+    def get(self, key: Any, default: Any = None, /) -> Any:
+        return self[key] if raw_contains(self, key) else default
+
+    def items(self) -> Any:
+        return _Items(self)
+
+    def values(self) -> Any:
+        return _Values(self)
+
+    # Writing: every way to write goes through `_put` or `_drop`, which remember who did it.
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _RESERVED:
+            warn_reserved([name], 2)
+        _put(self, name, value)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        _put(self, key, value)
+
+    def __delattr__(self, name: str) -> None:
+        if not raw_contains(self, name):
+            raise ConfigAttributeError(name, list(raw_keys(self)))
+        _drop(self, name)
+
+    def __delitem__(self, key: Any) -> None:
+        if not raw_contains(self, key):
+            raise ConfigKeyError(key, list(raw_keys(self)))
+        _drop(self, key)
+
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        for key, value in dict(*args, **kwargs).items():
+            _put(self, key, value)
+
+    def setdefault(self, key: Any, default: Any = None, /) -> Any:
+        if not raw_contains(self, key):
+            _put(self, key, default)
+        return self[key]
+
+    def pop(self, key: Any, default: Any = _MISSING, /) -> Any:
+        if raw_contains(self, key):
+            value = self[key]
+            _drop(self, key)
+            return value
+        if default is _MISSING:
+            raise ConfigKeyError(key, list(raw_keys(self)))
+        return default
+
+    def popitem(self) -> tuple[Any, Any]:
+        if not len(self):
+            raise KeyError("popitem(): the node is empty")
+        key = next(reversed(raw_keys(self)))
+        value = self[key]
+        _drop(self, key)
+        return key, value
+
+    def clear(self) -> None:
+        for key in list(raw_keys(self)):
+            _drop(self, key)
+
+    def __or__(self, other: Any) -> Any:
+        if not isinstance(other, dict):
+            return NotImplemented
+        result = self.__copy__()
+        for key, value in raw_items(other):
+            _put(result, key, value)
+        return result
+
+    def __ror__(self, other: Any) -> Any:
+        return dict(other) | dict(raw_items(self)) if isinstance(other, dict) else NotImplemented
+
+    def __ior__(self, other: Any) -> Any:
+        for key, value in dict(other).items():
+            _put(self, key, value)
+        return self
+
+    # Whole trees: see `traverse`. None of these uses the stack of the interpreter for the depth of the tree.
+
+    def args(self) -> dict[str, Any]:
+        """The arguments by name, without `_target_`, `_args_` and `_partial_`."""
+        return {key: self[key] for key in raw_keys(self) if key not in SPECIAL}
+
+    def copy(self) -> Any:
+        """A deep copy, as `copy.deepcopy`: what is shared inside the tree is shared inside the copy."""
+        return self.__deepcopy__({})
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        from lazycfg.config.traverse import deep_copy
+
+        return deep_copy(self, memo)
+
+    def __copy__(self) -> Any:
+        result = Node(raw_items(self))
+        _inherit(self, result)
+        return result
+
+    def __eq__(self, other: object) -> Any:
+        if not isinstance(other, dict):
+            return NotImplemented
+        from lazycfg.config.traverse import same_tree
+
+        return same_tree(self, other)
+
+    def __ne__(self, other: object) -> Any:
+        equal = self.__eq__(other)
+        return equal if equal is NotImplemented else not equal
+
+    __hash__ = None
+
+    def __repr__(self) -> str:
+        from lazycfg.config.brief import short_repr
+
+        return short_repr(self)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*map(str, raw_keys(self)), *object.__dir__(self)})
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        from lazycfg.config.position import FilePosition, position_of
+
+        origin = position_of(self)
+        where = None if origin is None else FilePosition(str(origin.file), origin.line, origin.column)
+        return (Node, (), (dict(raw_items(self)), where))
+
+    def __setstate__(self, state: Any) -> None:
+        from lazycfg.config.position import set_position
+
+        dict.update(self, state[0])
+        set_position(self, state[1])
+
+
+_RESERVED = frozenset(dir(Node))
+_HOLDERS = frozenset((Node, list, tuple, dict))
+_set_parent = Node._lz_parent.__set__  # type: ignore[attr-defined]
+_get_parent = Node._lz_parent.__get__  # type: ignore[attr-defined]
+
+
+def is_call(value: Any) -> bool:
+    """Whether `value` is a node that records a call (it has a `_target_`)."""
+    return type(value) is Node and raw_contains(value, "_target_")
+
+
+def warn_reserved(names: list[str], depth: int) -> None:
+    """Warn, in the name of the code `depth` frames above the caller, about arguments that hide behind
+    methods.
+    """
+    import warnings
+
+    shown = ", ".join(repr(n) for n in sorted(names))
+    warnings.warn(
+        f"argument {shown} is named like a method of dict: reach it as node[{sorted(names)[0]!r}], "
+        "the attribute stays the method",
+        stacklevel=depth + 1,
+    )
+
+
+def _resolved(node: Node, text: str) -> Any:
+    from lazycfg.config.interpolation import resolve_read
+
+    return resolve_read(node, text)
+
+
+def _stamp(value: Any, parent: Any) -> None:
+    """Note that `value` was read through `parent`, a node or a chain (container, its parent)."""
+    if type(value) is Node:
+        _set_parent(value, parent)
+    elif value:
+        # A holder of nodes mostly begins with one: a list of a million numbers must cost nothing to read.
+        elements = value.values() if type(value) is dict else value
+        if type(next(iter(elements))) in _HOLDERS:
+            for element in elements:
+                if type(element) in _HOLDERS:
+                    _stamp(element, (value, parent))
+
+
+def parent_of(node: Any) -> Any:
+    """What `node` was last read through: a node, a pair (list or tuple or dict, its parent), or None."""
+    try:
+        return _get_parent(node)
+    except AttributeError:
+        return None
+
+
+def _put(node: Node, key: Any, value: Any) -> None:
+    """Set an item for the code that called the method of `node`, and remember it."""
+    if type(value) is dict:
+        value = to_nodes(value)
+    if type(value) is Node and value is not node:
+        _set_parent(value, node)
+    record_write(node, key, value, depth=3)
+    raw_set(node, key, value)
+
+
+def _drop(node: Node, key: Any) -> None:
+    record_write(node, key, Write.DELETED, depth=3)
+    dict.__delitem__(node, key)
+
+
+def _inherit(source: Node, copy: Node) -> None:
+    """Give a copy the position, the log of writes and the parent of its original."""
+    for name in ("_lz_code", "_lz_lasti", "_lz_parent"):
+        try:
+            object.__setattr__(copy, name, _object_get(source, name))
+        except AttributeError:
+            continue
+    try:
+        writes = _object_get(source, "_lz_notes").get("writes")
+    except AttributeError:
+        return
+    if writes:
+        object.__setattr__(copy, "_lz_notes", {"writes": list(writes)})
+
+
+def to_nodes(value: Any) -> Any:
+    """Turn every exact `dict` reachable from `value` into a `Node`; the same dict becomes the same node.
+
+    Nodes and lists are changed in place, tuples are rebuilt where an element changed. Other objects are left
+    alone.
+    """
+    made: dict[int, Any] = {}
+    keep: list[Any] = []  # ids in `made` stay valid
+    work: list[Any] = []
+
+    def convert(item: Any) -> Any:
+        kind = type(item)
+        if kind not in _HOLDERS:
+            return item
+        if id(item) in made:
+            return made[id(item)]
+        keep.append(item)
+        result = item
+        if kind is tuple:
+            parts = [convert(part) for part in item]
+            if any(a is not b for a, b in zip(parts, item, strict=True)):
+                result = tuple(parts)
+        elif kind is dict:
+            result = Node(item)
+            work.append(result)
+        else:
+            work.append(item)
+        made[id(item)] = result
+        return result
+
+    root = convert(value)
+    while work:
+        holder = work.pop()
+        pairs = list(raw_items(holder)) if type(holder) is Node else list(enumerate(holder))
+        for key, item in pairs:
+            new = convert(item)
+            if new is not item:
+                if type(holder) is Node:
+                    raw_set(holder, key, new)
+                else:
+                    holder[key] = new
+    return root

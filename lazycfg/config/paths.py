@@ -1,0 +1,185 @@
+"""Config paths: `model.backbone.stages.0.depth`.
+
+A path is a tuple of keys (str) and indices (int). In text, keys are joined by dots; list indices are
+numbers, negative ones count from the end; a key that has a dot, a bracket or a quote in it, or that is a
+number, is written as `["a.b"]`. `a[0]` is accepted for `a.0`.
+"""
+
+from __future__ import annotations
+
+from lazycfg.config.errors import PathError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import Any, TypeAlias
+
+    Key: TypeAlias = Any
+    Path: TypeAlias = "tuple[Key, ...]"
+    # A path as a chain of links to the parent, which costs nothing to extend: (link of the parent, key).
+    Link: TypeAlias = "tuple[Link | None, Key] | None"
+
+__all__ = ["format_path", "get_path", "join", "lookup", "parse_path", "unlink"]
+
+
+def _is_index(text: str) -> bool:
+    return text.removeprefix("-").isdigit() and text.isascii()
+
+
+def parse_path(text: str) -> tuple[str | int, ...]:
+    """The keys of a path in text; "" is the root. Raises `PathError` when it is not well-formed."""
+    parts: list[str | int] = []
+    position, size = 0, len(text)
+    expect_key = True
+    while position < size:
+        char = text[position]
+        if char == ".":
+            if expect_key:
+                raise PathError(f"an empty key in the config path {text!r} at character {position + 1}")
+            expect_key = True
+            position += 1
+        elif char == "[":
+            position, key = _parse_bracket(text, position)
+            parts.append(key)
+            expect_key = False
+        else:
+            if not expect_key:
+                raise PathError(f"a dot is missing in the config path {text!r} at character {position + 1}")
+            end = position
+            while end < size and text[end] not in ".[":
+                end += 1
+            word = text[position:end]
+            parts.append(int(word) if _is_index(word) else word)
+            position, expect_key = end, False
+    if expect_key and parts:
+        raise PathError(f"the config path {text!r} ends with a dot")
+    return tuple(parts)
+
+
+def _parse_bracket(text: str, start: int) -> tuple[int, str | int]:
+    """The key in the brackets that open at `start`, and where the text goes on."""
+    if text[start + 1 : start + 2] in ("'", '"'):
+        quote = text[start + 1]
+        end = start + 2
+        word = ""
+        while end < len(text) and text[end] != quote:
+            if text[end] == "\\" and end + 1 < len(text):
+                end += 1
+            word += text[end]
+            end += 1
+        if text[end : end + 2] != quote + "]":
+            raise PathError(f"a bracket is not closed in the config path {text!r}")
+        return end + 2, word
+    end = text.find("]", start)
+    if end < 0:
+        raise PathError(f"a bracket is not closed in the config path {text!r}")
+    word = text[start + 1 : end]
+    if not word:
+        raise PathError(f"an empty bracket in the config path {text!r}")
+    return end + 1, int(word) if _is_index(word) else word
+
+
+def format_path(path: Iterable[Key]) -> str:
+    """The text of a path; the inverse of `parse_path`. The root is ""."""
+    text = ""
+    for key in path:
+        if isinstance(key, str):
+            if not key or _is_index(key) or any(c in ".[]'\"" for c in key):
+                escaped = key.replace("\\", "\\\\").replace('"', '\\"')
+                text += f'["{escaped}"]'
+                continue
+            word = key
+        else:
+            word = str(key)
+        text += f".{word}" if text else word
+    return text
+
+
+def join(prefix: str, path: Iterable[Key]) -> str:
+    """`prefix` and `path` as one text."""
+    return format_path((*parse_path(prefix), *path))
+
+
+def unlink(link: Link) -> Path:
+    """The path of a chain of links."""
+    keys = []
+    while link is not None:
+        link, key = link
+        keys.append(key)
+    keys.reverse()
+    return tuple(keys)
+
+
+def keys_of(value: Any) -> list[Key]:
+    """The keys that lead on from `value`: of a dict, the indices of a list or tuple, else the public
+    fields.
+    """
+    if isinstance(value, dict):
+        return [k for k in dict.keys(value) if k != "_target_"]
+    if isinstance(value, (list, tuple)):
+        return list(range(len(value)))
+    if hasattr(type(value), "__dataclass_fields__"):
+        return list(type(value).__dataclass_fields__)
+    return [k for k in getattr(value, "__dict__", ()) if not k.startswith("_")]
+
+
+def lookup(value: Any, key: Key) -> Any:
+    """One step: the child of `value` at `key`, as stored (a `${...}` string is not resolved).
+
+    Raises `LookupError` when there is none.
+    """
+    if isinstance(value, dict):
+        if dict.__contains__(value, key):
+            return dict.__getitem__(value, key)
+        if isinstance(key, int) and dict.__contains__(value, str(key)):
+            return dict.__getitem__(value, str(key))
+        if isinstance(key, int) and dict.__contains__(value, "_args_"):
+            return dict.__getitem__(value, "_args_")[key]
+        raise LookupError(key)
+    if isinstance(value, (list, tuple)):
+        if isinstance(key, int):
+            return value[key]
+        if isinstance(value, tuple) and hasattr(value, "_fields") and key in value._fields:
+            return getattr(value, key)
+        raise LookupError(key)
+    if isinstance(key, str):
+        try:
+            return getattr(value, key)
+        except AttributeError:
+            raise LookupError(key) from None
+    raise LookupError(key)
+
+
+def get_path(root: Any, path: str | Sequence[Key], *, resolve: bool = True) -> Any:
+    """The value at a config path; interpolations on the way and at the end are resolved unless
+    `resolve=False`.
+
+    Raises `PathError`, which says how far the path led and what was meant.
+    """
+    keys = parse_path(path) if isinstance(path, str) else tuple(path)
+    value = root
+    chain: list[Any] = [root]
+    for depth, key in enumerate(keys):
+        try:
+            value = lookup(value, key)
+        except LookupError:
+            raise PathError(_dead_end(keys, depth, value)) from None
+        if type(value) is str and "${" in value and (resolve or depth + 1 < len(keys)):
+            from lazycfg.config.interpolation import resolve_in
+
+            value = resolve_in(value, chain)
+        chain.append(value)
+    return value
+
+
+def _dead_end(keys: Sequence[Key], depth: int, value: Any) -> str:
+    from lazycfg.config.suggest import closest
+
+    names = [str(k) for k in keys_of(value)]
+    where = format_path(keys[:depth])
+    place = f"{where!r} ({type(value).__name__})" if where else "the config"
+    if isinstance(value, (list, tuple)):
+        hint = f"; its length is {len(value)}"
+    else:
+        hint = closest(str(keys[depth]), names)
+    return f"config path {format_path(keys)!r}: {place} has no {str(keys[depth])!r}{hint}"

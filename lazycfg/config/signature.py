@@ -1,0 +1,357 @@
+"""What a target takes: its signature, cached, and the questions that others ask of it.
+
+`check`, the overrides and the command line all ask here whether a node can take an argument, so that there
+is one answer. Parameters of the target are authoritative: an optional one that the config left out may be
+set.
+"""
+
+from __future__ import annotations
+
+from lazycfg.config.brief import target_name
+from lazycfg.config.errors import TargetError
+from lazycfg.config.node import SPECIAL, Node, raw_get, raw_items, raw_set
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from inspect import Parameter
+    from typing import Any
+
+__all__ = [
+    "Signature",
+    "arrange",
+    "bind_positional",
+    "is_deferred",
+    "node_signature",
+    "resolve_target",
+    "signature_of",
+    "why_not",
+]
+
+_cache: dict[Any, Signature | None] = {}
+_UNKNOWN: Any = object()
+
+
+class Signature:
+    """The parameters of one target.
+
+    Attributes:
+        parameters: by name, as `inspect.Parameter`.
+        names: those that can be given by name.
+        known: `names` and the special keys of a node: all keys that may be there.
+        required: the names that must be given.
+        positional: names of the parameters that can be given by position, in order, positional-only ones
+        included. positional_only: how many of these cannot be given by name.
+        any_name, any_position: whether there is a `**kwargs`, a `*args`.
+    """
+
+    __slots__ = (
+        "_accepts",
+        "_hints",
+        "any_name",
+        "any_position",
+        "known",
+        "names",
+        "parameters",
+        "positional",
+        "positional_only",
+        "required",
+        "target",
+    )
+
+    def __init__(self, target: Any, parameters: dict[str, Parameter]):
+        self.target = target
+        self.parameters = parameters
+        self._hints: dict[str, Any] | None = None
+        self._accepts: dict[str, frozenset[type]] | None = None
+        names, required, positional = [], [], []
+        self.positional_only = 0
+        self.any_name = self.any_position = False
+        for name, parameter in parameters.items():
+            kind = int(parameter.kind)  # 0 positional-only, 1 either, 2 *args, 3 keyword-only, 4 **kwargs
+            if kind == 2:
+                self.any_position = True
+            elif kind == 4:
+                self.any_name = True
+            else:
+                if kind <= 1:
+                    positional.append(name)
+                if kind == 0:
+                    self.positional_only += 1
+                else:
+                    names.append(name)
+                    if parameter.default is parameter.empty:
+                        required.append(name)
+        self.names = frozenset(names)
+        self.known = self.names.union(SPECIAL)
+        self.required = frozenset(required)
+        self.positional = tuple(positional)
+
+    @property
+    def text(self) -> str:
+        """The signature as it would be written, for messages."""
+        from inspect import Signature as Written
+
+        try:
+            shown = str(Written(list(self.parameters.values())))
+        except Exception:  # the repr of somebody's default value
+            shown = f"({', '.join(self.parameters)})"
+        return f"{target_name(self.target)}{shown.replace('typing.', '')}"
+
+    @property
+    def hints(self) -> dict[str, Any]:
+        """The annotations by name, resolved; those that cannot be resolved, and missing ones, are left
+        out.
+        """
+        if self._hints is None:
+            self._hints = _hints_of(self.target, self.parameters)
+        return self._hints
+
+    @property
+    def accepts(self) -> dict[str, frozenset[type]]:
+        """For each annotated name the exact types of the literals that it surely takes; the fast way of
+        `check`.
+        """
+        if self._accepts is None:
+            from lazycfg.config.literals import sure_types
+
+            self._accepts = {
+                name: sure_types(hint, self.parameters[name].default)
+                for name, hint in self.hints.items()
+                if name in self.names
+            }
+        return self._accepts
+
+    def candidates(self) -> list[str]:
+        """The names that can be given, in the order of the signature."""
+        return [name for name in self.parameters if name in self.names]
+
+
+def is_deferred(target: Any) -> bool:
+    """Whether `target` stands for an import that has not happened; it is left alone until it is needed.
+
+    The class of such a stand-in has a method `__lazycfg_resolve__`, which imports.
+    """
+    return hasattr(type(target), "__lazycfg_resolve__")
+
+
+def resolve_target(target: Any) -> Any:
+    """The callable that a target in text stands for, imported; a callable is itself.
+
+    Raises `TargetError`, which says what of the name exists and what was meant.
+    """
+    if type(target) is not str:
+        if is_deferred(target):
+            return type(target).__lazycfg_resolve__(target)
+        return target
+    import sys
+
+    module, _, name = target.rpartition(".")
+    found = getattr(sys.modules.get(module), name, _UNKNOWN)
+    if found is _UNKNOWN:
+        found = _import(target)
+    if not callable(found):
+        raise TargetError(f"target {target!r} is a {type(found).__name__}, which cannot be called")
+    return found
+
+
+def _import(target: str) -> Any:
+    from importlib import import_module
+
+    from lazycfg.config.suggest import closest
+
+    parts = target.split(".")
+    if not all(part.isidentifier() for part in parts) or len(parts) < 2:
+        raise TargetError(f'target {target!r} is not of the form "package.module.name"')
+    value: Any = None
+    for size in range(len(parts) - 1, 0, -1):
+        name = ".".join(parts[:size])
+        try:
+            value = import_module(name)
+        except ModuleNotFoundError as error:
+            missing = error.name or ""
+            if not (name == missing or name.startswith(f"{missing}.")):
+                raise TargetError(f"target {target!r}: importing {name!r} needs {missing!r}: {error}") from
+                error
+            continue
+        except Exception as error:
+            what = f"{type(error).__name__}: {error}"
+            raise TargetError(f"target {target!r}: importing {name!r} fails with {what}") from error
+        break
+    else:
+        import sys
+        from pkgutil import iter_modules
+
+        pool = {*sys.builtin_module_names, *(m.name for m in iter_modules())}
+        raise TargetError(f"target {target!r}: there is no module {parts[0]!r}{closest(parts[0], pool, 0.7)}")
+    for at in range(size, len(parts)):
+        try:
+            value = getattr(value, parts[at])
+        except AttributeError:
+            names = [n for n in dir(value) if not n.startswith("_")]
+            where = ".".join(parts[:at])
+            hint = closest(parts[at], names)
+            raise TargetError(f"target {target!r}: {where!r} has no {parts[at]!r}{hint}") from None
+    return value
+
+
+def signature_of(target: Any) -> Signature | None:
+    """The signature of a callable or of a target in text; None when it has none (many builtins) or is a node.
+
+    Raises `TargetError` for a text that cannot be imported.
+    """
+    if type(target) is str or is_deferred(target):
+        target = resolve_target(target)
+    try:
+        known = _cache.get(target, _UNKNOWN)
+    except TypeError:  # not hashable
+        return _inspect(target)
+    if known is _UNKNOWN:
+        known = None if type(target) is Node else _inspect(target)
+        if len(_cache) > 8192:  # functions of config files are new at every load
+            _cache.clear()
+        _cache[target] = known
+    return known
+
+
+def _inspect(target: Any) -> Signature | None:
+    from inspect import signature
+
+    try:
+        parameters = signature(target).parameters
+    except (ValueError, TypeError):
+        return None
+    except Exception:  # somebody's __signature__ or __wrapped__
+        return None
+    return Signature(target, dict(parameters))
+
+
+def node_signature(node: Node) -> Signature | None:
+    """The signature behind a node, None when it is not a call or nothing is known. Raises `TargetError`."""
+    target = raw_get(node, "_target_")
+    return None if target is None or type(target) is Node else signature_of(target)
+
+
+def _hints_of(target: Any, parameters: dict[str, Parameter]) -> dict[str, Any]:
+    """Resolve annotations that are text (`from __future__ import annotations`) one by one: one bad name in a
+    signature must not hide the others."""
+    import sys
+    from inspect import unwrap
+
+    empty = next((p.empty for p in parameters.values()), None)
+    given = {name: p.annotation for name, p in parameters.items() if p.annotation is not empty}
+    if not any(isinstance(hint, str) for hint in given.values()):
+        return given
+    function = getattr(target, "func", target)  # of functools.partial
+    if isinstance(function, type):
+        for attribute in ("__init__", "__new__"):
+            found = getattr(function, attribute, None)
+            if hasattr(found, "__code__") or hasattr(found, "__wrapped__"):
+                function = found
+                break
+    function = unwrap(function)
+    names = getattr(function, "__globals__", None)
+    if names is None:
+        names = vars(sys.modules.get(getattr(target, "__module__", ""), None) or sys)
+    hints = {}
+    for name, hint in given.items():
+        if isinstance(hint, str):
+            try:
+                hint = eval(hint, names)  # code of the target's own module, as typing.get_type_hints does it
+            except Exception:
+                continue
+        hints[name] = hint
+    return hints
+
+
+def bind_positional(node: Node) -> None:
+    """Give the positional arguments in `_args_` the names that the target's signature has for them, in place.
+
+    Those of `*args` and of positional-only parameters stay in `_args_`; so do all of a target in text, which
+    is not imported for it, unless its module has been imported already. Raises `TypeError` for too many or
+    twice given ones.
+    """
+    args = raw_get(node, "_args_")
+    target = raw_get(node, "_target_")
+    if not args or type(target) is Node or is_deferred(target):
+        return
+    if type(target) is str:
+        import sys
+
+        if target.rpartition(".")[0] not in sys.modules:
+            return
+    signature = signature_of(target)
+    if signature is None:
+        return
+    kept = list(args[: signature.positional_only])
+    rest = args[signature.positional_only :]
+    names = signature.positional[signature.positional_only :]
+    named = dict(zip(names, rest, strict=False))
+    kept += rest[len(named) :]
+    given = {key: value for key, value in raw_items(node) if key not in SPECIAL}
+    twice = [name for name in named if name in given]
+    if twice:
+        raise TypeError(f"{target_name(target)}() got multiple values for argument {twice[0]!r}:
+        {signature.text}")
+    if len(args) > len(signature.positional) and not signature.any_position:
+        count = f"takes {len(signature.positional)} positional arguments but {len(args)} were given"
+        raise TypeError(f"{target_name(target)}() {count}: {signature.text}")
+    partial = raw_get(node, "_partial_")
+    dict.clear(node)
+    raw_set(node, "_target_", target)
+    if kept:
+        raw_set(node, "_args_", tuple(kept))
+    dict.update(node, named)
+    dict.update(node, given)
+    if partial:
+        raw_set(node, "_partial_", partial)
+
+
+def arrange(target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str,
+Any]]:
+    """The arguments as they must be passed when some have no name: what comes before `*args` goes by
+    position too.
+    """
+    signature = signature_of(target)
+    if signature is None or not signature.any_position:
+        return args, kwargs
+    only = signature.positional_only
+    if len(args) <= only:
+        return args, kwargs
+    kwargs = dict(kwargs)
+    front = list(args[:only])
+    for name in signature.positional[only:]:
+        if name in kwargs:
+            front.append(kwargs.pop(name))
+        elif (default := signature.parameters[name].default) is not signature.parameters[name].empty:
+            front.append(default)
+        else:
+            raise TypeError(f"{target_name(target)}() is missing {name!r}, which comes before its *args")
+    return (*front, *args[only:]), kwargs
+
+
+def why_not(node: Node, key: str, value: Any = _UNKNOWN) -> str | None:
+    """Why the call that `node` records cannot take `key` (with this value); None when it can.
+
+    For a plain dict, a target without a signature or one that cannot be imported the answer is None: nothing
+    is known against it. The text ends with a suggestion: "Conv2d takes no argument 'bais'; did you mean
+    'bias'?".
+    """
+    from lazycfg.config.literals import misfit
+    from lazycfg.config.suggest import closest
+
+    if key in SPECIAL:
+        return None
+    try:
+        signature = node_signature(node)
+    except TargetError:
+        return None
+    if signature is None:
+        return None
+    if key not in signature.names:
+        if signature.any_name:
+            return None
+        hint = closest(str(key), signature.candidates())
+        return f"{target_name(signature.target)} takes no argument {key!r}{hint}"
+    if value is _UNKNOWN or key not in signature.hints:
+        return None
+    return misfit(value, signature.hints[key], signature.parameters[key].default)

@@ -1,0 +1,40 @@
+"""Did-you-mean suggestions; composed only once an error is certain."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["closest", "closest_name"]
+
+
+def closest_name(name: str, candidates: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """The candidate that is most like `name`, or None when none is."""
+    from difflib import get_close_matches
+
+    pool = list(dict.fromkeys(candidates))
+    by_lower: dict[str, str] = {}
+    for candidate in pool:
+        by_lower.setdefault(candidate.lower(), candidate)
+    found = get_close_matches(name.lower(), list(by_lower), n=1, cutoff=cutoff)
+    if found:
+        return by_lower[found[0]]
+    # A key that was given only in part ("chan" for "in_channels") is below any ratio, yet what was meant is
+    # clear.
+    if len(name) >= 3:
+        parts = [c for c in pool if name.lower() in c.lower()]
+        if len(parts) == 1:
+            return parts[0]
+    return None
+
+
+def closest(name: str, candidates: Iterable[str], cutoff: float = 0.6) -> str:
+    """The end of an error message: `"; did you mean 'x'?"`, the few valid names, or `""`."""
+    pool = list(dict.fromkeys(candidates))
+    best = closest_name(name, pool, cutoff)
+    if best is not None:
+        return f"; did you mean {best!r}?"
+    if 0 < len(pool) <= 12:
+        return "; there is " + ", ".join(repr(c) for c in pool)
+    return ""

@@ -1,0 +1,255 @@
+"""One traversal for everything that goes through a whole tree: build, check, copy, compare, save.
+
+Containers are nodes, dicts, lists, tuples, named tuples and dataclass objects; everything else is a leaf. A
+container that is reached twice is visited once. Nothing here recurses, so that a tree may be as deep as it
+likes.
+"""
+
+from __future__ import annotations
+
+import types
+
+from lazycfg.config.errors import CycleError
+from lazycfg.config.node import _HOLDERS, Node, _inherit, raw_get, raw_items, raw_set
+from lazycfg.config.paths import format_path, unlink
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Any, TypeAlias
+
+    from lazycfg.config.paths import Key, Link, Path
+
+    # A container, those of its children that are containers or interpolations, and the way it was first
+    # reached.
+    Visit: TypeAlias = "tuple[Any, list[tuple[Key, Any]], Link]"
+
+__all__ = ["children", "containers", "deep_copy", "has_fields", "plan", "rebuild", "same_tree", "walk"]
+
+# What most values are: passed over with one lookup of their type. Anything else is looked at more closely.
+ATOMS = frozenset(
+    (
+        *(int, float, bool, complex, bytes, type(None), type, type(...), range, slice),
+        *(types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.ModuleType),
+    )
+)
+
+
+def has_fields(value: Any) -> bool:
+    """Whether `value` is an object of a dataclass (not the class itself)."""
+    return hasattr(type(value), "__dataclass_fields__")
+
+
+def children(value: Any) -> Iterable[tuple[Key, Any]] | None:
+    """The children of a container with their keys, as stored; None for a leaf.
+
+    Keys are those of the dict, indices, or names of fields. The target of a node is its child `_target_`.
+    """
+    kind = type(value)
+    if kind is Node or kind is dict:
+        return raw_items(value)
+    if kind is list or kind is tuple:
+        return enumerate(value)
+    return _odd_children(value, kind)
+
+
+def _odd_children(value: Any, kind: type) -> Iterable[tuple[Key, Any]] | None:
+    if kind in ATOMS or kind is str or isinstance(value, type):
+        return None
+    if isinstance(value, tuple):
+        fields = getattr(kind, "_fields", None)  # other subclasses of tuple (torch.Size) are leaves
+        return zip(fields, value, strict=False) if fields is not None else None
+    if isinstance(value, dict):
+        return value.items()
+    if hasattr(kind, "__dataclass_fields__"):
+        return [(name, getattr(value, name)) for name in kind.__dataclass_fields__ if hasattr(value, name)]
+    return None
+
+
+def plan(root: Any, link: Link = None) -> list[Visit]:
+    """All containers below and including `root`, children before parents, left before right, each once.
+
+    A child is listed with its parent when it is a container itself or a string with `${` in it. The first
+    time that a container is reached decides its path. Raises `CycleError` for a container inside itself.
+    """
+    order: list[Visit] = []
+    items: Any = children(root)
+    if items is None:
+        return order
+    open_ids = {id(root)}
+    seen = {id(root)}
+    stack: list[Any] = []
+    value, kids, rest = root, [], iter(items)
+    while True:
+        for key, child in rest:
+            kind = type(child)
+            if kind in ATOMS:
+                continue
+            if kind is str:
+                if "${" in child:
+                    kids.append((key, child))
+                continue
+            if kind is Node:
+                items = raw_items(child)
+            elif kind is list or kind is tuple:
+                items = enumerate(child)
+            else:
+                items = raw_items(child) if kind is dict else _odd_children(child, kind)
+                if items is None:
+                    continue
+            kids.append((key, child))
+            mark = id(child)
+            if mark in seen:
+                if mark in open_ids:
+                    raise CycleError(_cycle(child, value, key, link, stack))
+                continue
+            seen.add(mark)
+            open_ids.add(mark)
+            stack.append((value, kids, rest, link))
+            value, kids, rest, link = child, [], iter(items), (link, key)
+            break
+        else:
+            order.append((value, kids, link))
+            open_ids.discard(id(value))
+            if not stack:
+                return order
+            value, kids, rest, link = stack.pop()
+
+
+def _cycle(child: Any, value: Any, key: Key, link: Link, stack: list[Any]) -> str:
+    here = format_path(unlink((link, key)))
+    outer = link if value is child else next((entry[3] for entry in stack if entry[0] is child), None)
+    there = format_path(unlink(outer)) or "the root"
+    return f"config path {here!r} leads back to {there!r}: a config cannot contain itself"
+
+
+def containers(root: Any) -> Iterator[tuple[Path, Any]]:
+    """Every container with its path, children before parents, each once. Raises `CycleError`."""
+    for value, _, link in plan(root):
+        yield unlink(link), value
+
+
+def walk(root: Any) -> Iterator[tuple[Path, Any]]:
+    """Every value with its path, parents before children, left to right; a container is entered once.
+
+    A container that is reached again is reported again, without its children, so that sharing can be shown.
+    The children may be changed by the caller while it walks: those of a container are read when the walk
+    goes on.
+    """
+    seen: set[int] = set()
+    stack: list[tuple[Link, Any]] = [(None, root)]
+    while stack:
+        link, value = stack.pop()
+        yield unlink(link), value
+        if type(value) in ATOMS or type(value) is str or id(value) in seen:
+            continue
+        items = children(value)
+        if items is None:
+            continue
+        seen.add(id(value))
+        stack.extend(reversed([((link, key), child) for key, child in items]))
+
+
+def rebuild(value: Any, changes: dict[Key, Any]) -> Any:
+    """A container like `value` with some children replaced; `value` itself is left alone.
+
+    Lists and dicts are always new; a tuple or a dataclass object without changes is itself. A `Node` gives a
+    `Node`.
+    """
+    kind = type(value)
+    if kind is Node:
+        node = Node(raw_items(value))
+        _inherit(value, node)
+        for key, child in changes.items():
+            raw_set(node, key, child)
+        return node
+    if kind is dict:
+        return {**value, **changes}
+    if kind is list:
+        result = value.copy()
+        for key, child in changes.items():
+            result[key] = child
+        return result
+    if not changes and not isinstance(value, dict):
+        return value
+    if isinstance(value, tuple):
+        if kind is tuple:
+            return tuple(changes.get(index, child) for index, child in enumerate(value))
+        return value._replace(**changes)  # type: ignore[attr-defined]
+    import copy
+
+    result = copy.copy(value)
+    if isinstance(value, dict):
+        result.update(changes)
+    else:
+        for name, child in changes.items():
+            object.__setattr__(result, name, child)
+    return result
+
+
+def deep_copy(root: Any, memo: dict[int, Any] | None = None) -> Any:
+    """`copy.deepcopy` that does not recurse into the containers of a config; sharing is kept."""
+    from copy import deepcopy
+
+    memo = {} if memo is None else memo
+    for value, kids, _ in plan(root):
+        if id(value) in memo:
+            continue
+        if type(value) in _HOLDERS:
+            changes = {key: child if type(child) is str else memo[id(child)] for key, child in kids}
+            for key, child in children(value) or ():
+                if key not in changes and type(child) not in ATOMS and type(child) is not str:
+                    changes[key] = deepcopy(child, memo)
+            if type(value) is tuple and all(value[key] is child for key, child in changes.items()):
+                memo[id(value)] = value
+            else:
+                memo[id(value)] = rebuild(value, changes)
+        else:
+            memo[id(value)] = deepcopy(value, memo)
+        memo.setdefault(id(memo), []).append(value)  # the convention of copy: ids in the memo stay valid
+    return memo[id(root)]
+
+
+def same_tree(first: Any, second: Any) -> bool:
+    """Whether two trees are equal as dicts, lists and tuples are, whatever their depth."""
+    seen: set[tuple[int, int]] = set()
+    work = [(first, second)]
+    while work:
+        a, b = work.pop()
+        if a is b:
+            continue
+        holders = type(a) in _HOLDERS and type(b) in _HOLDERS
+        if holders:
+            pair = (id(a), id(b))
+            if pair in seen:
+                continue
+            seen.add(pair)
+        if holders and isinstance(a, dict) and isinstance(b, dict):
+            if len(a) != len(b):
+                return False
+            for key, child in raw_items(a):
+                other = raw_get(b, key, seen)
+                if other is seen:
+                    return False
+                work.append((child, other))
+        elif holders and type(a) is type(b):
+            if len(a) != len(b):
+                return False
+            work.extend(zip(a, b, strict=True))
+        elif not same_leaf(a, b):
+            return False
+    return True
+
+
+def same_leaf(a: Any, b: Any) -> bool:
+    """`a == b` as one bool, also for arrays and tensors, which compare element by element."""
+    if a is b:
+        return True
+    equal: Any = a == b
+    if type(equal) is bool:
+        return equal
+    try:
+        shapes = getattr(a, "shape", None), getattr(b, "shape", None)
+        return bool(equal.all()) and shapes[0] == shapes[1] if hasattr(equal, "all") else bool(equal)
+    except (TypeError, ValueError, RuntimeError):
+        return False
