@@ -170,8 +170,9 @@ def _import(target: str) -> Any:
         except ModuleNotFoundError as error:
             missing = error.name or ""
             if not (name == missing or name.startswith(f"{missing}.")):
-                raise TargetError(f"target {target!r}: importing {name!r} needs {missing!r}: {error}") from
-                error
+                raise TargetError(
+                    f"target {target!r}: importing {name!r} needs {missing!r}: {error}"
+                ) from error
             continue
         except Exception as error:
             what = f"{type(error).__name__}: {error}"
@@ -290,8 +291,9 @@ def bind_positional(node: Node) -> None:
     given = {key: value for key, value in raw_items(node) if key not in SPECIAL}
     twice = [name for name in named if name in given]
     if twice:
-        raise TypeError(f"{target_name(target)}() got multiple values for argument {twice[0]!r}:
-        {signature.text}")
+        raise TypeError(
+            f"{target_name(target)}() got multiple values for argument {twice[0]!r}: {signature.text}"
+        )
     if len(args) > len(signature.positional) and not signature.any_position:
         count = f"takes {len(signature.positional)} positional arguments but {len(args)} were given"
         raise TypeError(f"{target_name(target)}() {count}: {signature.text}")
@@ -306,8 +308,9 @@ def bind_positional(node: Node) -> None:
         raw_set(node, "_partial_", partial)
 
 
-def arrange(target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str,
-Any]]:
+def arrange(
+    target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The arguments as they must be passed when some have no name: what comes before `*args` goes by
     position too.
     """
