@@ -1,0 +1,159 @@
+"""The stems and residual blocks of ResNet (He et al., arXiv:1512.03385)."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lazycfg.layers import CNNBlockBase, Conv2d, c2_msra_fill, get_norm
+from lazycfg.layers.batch_norm import Norm
+
+
+class BasicStem(CNNBlockBase):
+    """A 7x7 convolution of stride 2 and a 3x3 max pooling of stride 2.
+
+    Args:
+        in_channels, out_channels: channels of the image and of the output (stride 4).
+        norm: as `get_norm` takes it.
+    """
+
+    def __init__(self, in_channels: int = 3, out_channels: int = 64, norm: Norm = "BN") -> None:
+        super().__init__(in_channels, out_channels, 4)
+        self.conv1 = Conv2d(
+            in_channels,
+            out_channels,
+            kernel_size=7,
+            stride=2,
+            padding=3,
+            bias=False,
+            norm=get_norm(norm, out_channels),
+        )
+        c2_msra_fill(self.conv1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.max_pool2d(F.relu_(self.conv1(x)), kernel_size=3, stride=2, padding=1)
+
+
+class ResidualBlock(CNNBlockBase):
+    """relu(residual(x) + shortcut(x)); a subclass gives `residual`.
+
+    Args:
+        stride: of the block; with unequal channels the shortcut becomes a 1x1 convolution of this stride.
+        norm: of the shortcut.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, *, stride: int, norm: Norm) -> None:
+        super().__init__(in_channels, out_channels, stride)
+        self.shortcut: nn.Module | None = None
+        if in_channels != out_channels:
+            self.shortcut = Conv2d(
+                in_channels,
+                out_channels,
+                kernel_size=1,
+                stride=stride,
+                bias=False,
+                norm=get_norm(norm, out_channels),
+            )
+            c2_msra_fill(self.shortcut)
+
+    def residual(self, x: Tensor) -> Tensor:
+        """(N, Cin, H, W) -> (N, Cout, H / stride, W / stride), before the sum."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.residual(x)
+        out += x if self.shortcut is None else self.shortcut(x)
+        return F.relu_(out)
+
+
+class BasicBlock(ResidualBlock):
+    """Two 3x3 convolutions, the block of ResNet-18 and ResNet-34.
+
+    Args:
+        stride: of the first convolution.
+        norm: of all convolutions, as `get_norm` takes it.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, *, stride: int = 1, norm: Norm = "BN") -> None:
+        super().__init__(in_channels, out_channels, stride=stride, norm=norm)
+        self.conv1 = Conv2d(
+            in_channels,
+            out_channels,
+            kernel_size=3,
+            stride=stride,
+            padding=1,
+            bias=False,
+            norm=get_norm(norm, out_channels),
+        )
+        self.conv2 = Conv2d(
+            out_channels,
+            out_channels,
+            kernel_size=3,
+            padding=1,
+            bias=False,
+            norm=get_norm(norm, out_channels),
+        )
+        c2_msra_fill(self.conv1)
+        c2_msra_fill(self.conv2)
+
+    def residual(self, x: Tensor) -> Tensor:
+        return self.conv2(F.relu_(self.conv1(x)))
+
+
+class BottleneckBlock(ResidualBlock):
+    """1x1, 3x3 and 1x1 convolutions, the block of ResNet-50, 101, 152 and of ResNeXt.
+
+    Args:
+        bottleneck_channels: output channels of the 3x3 convolution.
+        stride: of the 1x1 convolution if `stride_in_1x1` (the original, and Caffe2's weights), else of
+            the 3x3 one (torchvision's weights).
+        num_groups: groups of the 3x3 convolution.
+        norm: of all convolutions, as `get_norm` takes it.
+        dilation: of the 3x3 convolution.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        bottleneck_channels: int,
+        stride: int = 1,
+        num_groups: int = 1,
+        norm: Norm = "BN",
+        stride_in_1x1: bool = False,
+        dilation: int = 1,
+    ) -> None:
+        super().__init__(in_channels, out_channels, stride=stride, norm=norm)
+        stride_1x1, stride_3x3 = (stride, 1) if stride_in_1x1 else (1, stride)
+        self.conv1 = Conv2d(
+            in_channels,
+            bottleneck_channels,
+            kernel_size=1,
+            stride=stride_1x1,
+            bias=False,
+            norm=get_norm(norm, bottleneck_channels),
+        )
+        self.conv2 = Conv2d(
+            bottleneck_channels,
+            bottleneck_channels,
+            kernel_size=3,
+            stride=stride_3x3,
+            padding=dilation,
+            bias=False,
+            groups=num_groups,
+            dilation=dilation,
+            norm=get_norm(norm, bottleneck_channels),
+        )
+        self.conv3 = Conv2d(
+            bottleneck_channels,
+            out_channels,
+            kernel_size=1,
+            bias=False,
+            norm=get_norm(norm, out_channels),
+        )
+        for conv in (self.conv1, self.conv2, self.conv3):
+            c2_msra_fill(conv)
+
+    def residual(self, x: Tensor) -> Tensor:
+        x = F.relu_(self.conv1(x))
+        x = F.relu_(self.conv2(x))
+        return self.conv3(x)
