@@ -1,0 +1,22 @@
+"""Weights in and out: every file format of the field, and training states that resume exactly."""
+
+from .checkpointer import Checkpointer, RandomState, Stateful, save_weights
+from .files import Weights, read_weights
+from .loading import load_weights, unwrap
+from .numpy_pickle import UnsafeFileError
+from .report import LoadReport, Mismatch, WeightsMismatchError
+
+__all__ = [
+    "Checkpointer",
+    "LoadReport",
+    "Mismatch",
+    "RandomState",
+    "Stateful",
+    "UnsafeFileError",
+    "Weights",
+    "WeightsMismatchError",
+    "load_weights",
+    "read_weights",
+    "save_weights",
+    "unwrap",
+]

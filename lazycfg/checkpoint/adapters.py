@@ -1,0 +1,102 @@
+"""Names of other libraries' backbones, in ours."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from torch import nn
+
+__all__ = ["ADAPTERS", "Adapter"]
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """How one library names its parameters, and how it expects its images."""
+
+    name: str
+    rename: Callable[[str], str]
+    """From a key of the file to ours; keys it does not know are returned as they are."""
+    recognises: Callable[[Iterable[str]], bool]
+    normalised_pixels: bool | None = None
+    """Whether the images were divided by a standard deviation (None: not known)."""
+    stride_in_1x1: bool | None = None
+
+    def remarks(self, model: nn.Module, modules: Mapping[str, str]) -> list[str]:
+        """What in the model does not suit weights of this origin, although every key fits.
+
+        Args:
+            model: the model that received the weights.
+            modules: names of modules, from ours in the file to that in the model.
+        """
+        remarks = []
+        std = getattr(model, "pixel_std", None)
+        known = self.normalised_pixels is not None and std is not None and not std.is_meta
+        if known and bool((std > 1.5).any()) != self.normalised_pixels:
+            wanted = (
+                "RGB, pixel_mean [123.675, 116.28, 103.53] and pixel_std [58.395, 57.12, 57.375]"
+                if self.normalised_pixels
+                else "BGR, pixel_mean [103.53, 116.28, 123.675] and pixel_std [1, 1, 1]"
+            )
+            have = [round(value, 3) for value in std.flatten().tolist()]
+            remarks.append(f"{self.name} weights expect {wanted}; the model has pixel_std {have}")
+        first = modules.get("res3.0.conv1")
+        if self.stride_in_1x1 is not None and first is not None:
+            conv = model.get_submodule(first)
+            kernel, stride = getattr(conv, "kernel_size", None), getattr(conv, "stride", None)
+            if kernel == (1, 1) and (stride != (1, 1)) != self.stride_in_1x1:
+                remarks.append(f"{self.name} weights expect a ResNet with stride_in_1x1={self.stride_in_1x1}")
+        return remarks
+
+
+def _torchvision_resnet(key: str) -> str:
+    key = re.sub(r"^fc\.", "linear.", key)
+    if match := re.fullmatch(r"(conv|bn)1\.(.+)", key):
+        return f"stem.conv1.{'norm.' if match[1] == 'bn' else ''}{match[2]}"
+    if match := re.fullmatch(r"layer(\d)\.(\d+)\.(.+)", key):
+        inner = re.sub(r"^downsample\.0\.", "shortcut.", match[3])
+        inner = re.sub(r"^downsample\.1\.", "shortcut.norm.", inner)
+        inner = re.sub(r"^bn(\d)\.", r"conv\1.norm.", inner)
+        return f"res{int(match[1]) + 1}.{match[2]}.{inner}"
+    return key
+
+
+_CAFFE2_BLOB = {
+    "w": "weight", "b": "bias",
+    "bn_s": "norm.weight", "bn_b": "norm.bias", "bn_rm": "norm.running_mean", "bn_riv": "norm.running_var",
+    "gn_s": "norm.weight", "gn_b": "norm.bias",
+}  # fmt: skip
+_CAFFE2_BRANCH = {"1": "shortcut", "2a": "conv1", "2b": "conv2", "2c": "conv3"}
+
+
+def _caffe2_resnet(key: str) -> str:
+    blob = "|".join(_CAFFE2_BLOB)
+    if match := re.fullmatch(rf"(?:res_)?conv1_({blob})", key):
+        return f"stem.conv1.{_CAFFE2_BLOB[match[1]]}"
+    if match := re.fullmatch(rf"res(\d)_(\d+)_branch(1|2a|2b|2c)_({blob})", key):
+        return f"res{match[1]}.{match[2]}.{_CAFFE2_BRANCH[match[3]]}.{_CAFFE2_BLOB[match[4]]}"
+    if match := re.fullmatch(r"(?:pred|fc1000)_([wb])", key):
+        return f"linear.{_CAFFE2_BLOB[match[1]]}"
+    return key
+
+
+ADAPTERS: dict[str, Adapter] = {
+    adapter.name: adapter
+    for adapter in (
+        Adapter(name="none", rename=lambda key: key, recognises=lambda keys: True),
+        Adapter(
+            name="torchvision",
+            rename=_torchvision_resnet,
+            recognises=lambda keys: {"conv1.weight", "layer1.0.conv1.weight"} <= set(keys),
+            normalised_pixels=True,
+            stride_in_1x1=False,
+        ),
+        Adapter(
+            name="caffe2",
+            rename=_caffe2_resnet,
+            recognises=lambda keys: {"conv1_w", "res2_0_branch2a_w"} <= set(keys),
+            normalised_pixels=False,
+        ),
+    )
+}
