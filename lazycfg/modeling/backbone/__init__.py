@@ -1,17 +1,31 @@
 """Networks that turn images into feature maps."""
 
+from .adapters import TimmBackbone, TorchvisionBackbone
 from .backbone import Backbone
 from .fpn import FPN, LastLevelMaxPool, LastLevelP6P7
+from .mvit import MViT
+from .regnet import AnyNet, RegNet
 from .resnet import ResNet
 from .resnet_blocks import BasicBlock, BasicStem, BottleneckBlock
+from .swin import SwinTransformer
+from .vit import SimpleFeaturePyramid, ViT, get_vit_lr_decay_rate
 
 __all__ = [
     "FPN",
+    "AnyNet",
     "Backbone",
     "BasicBlock",
     "BasicStem",
     "BottleneckBlock",
     "LastLevelMaxPool",
     "LastLevelP6P7",
+    "MViT",
+    "RegNet",
     "ResNet",
+    "SimpleFeaturePyramid",
+    "SwinTransformer",
+    "TimmBackbone",
+    "TorchvisionBackbone",
+    "ViT",
+    "get_vit_lr_decay_rate",
 ]

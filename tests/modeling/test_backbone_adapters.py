@@ -1,0 +1,96 @@
+from types import SimpleNamespace
+
+import pytest
+import torch
+import torchvision
+from torch import nn
+
+from lazycfg.layers import FrozenBatchNorm2d
+from lazycfg.modeling.backbone import FPN, TimmBackbone, TorchvisionBackbone
+
+STAGES = {"layer1": "res2", "layer2": "res3", "layer3": "res4", "layer4": "res5"}
+
+
+def test_torchvision_resnet_under_a_pyramid():
+    net = torchvision.models.resnet18(norm_layer=FrozenBatchNorm2d)
+    body = TorchvisionBackbone(model=net, out_features=STAGES)
+    assert {n: (s.channels, s.stride) for n, s in body.output_shape().items()} == {
+        "res2": (64, 4),
+        "res3": (128, 8),
+        "res4": (256, 16),
+        "res5": (512, 32),
+    }
+    x = torch.rand(2, 3, 64, 96)
+    maps = body(x)
+    expected = net.maxpool(net.relu(net.bn1(net.conv1(x))))
+    torch.testing.assert_close(maps["res2"], net.layer1(expected))
+    assert "model.layer4.1.conv2.weight" in body.state_dict()
+    assert not [k for k in body.state_dict() if "fc" in k]
+    pyramid = FPN(bottom_up=body, in_features=list(maps), out_channels=16)
+    assert [y.shape[-1] for y in pyramid(x).values()] == [24, 12, 6, 3]
+
+
+def test_torchvision_maps_with_channels_last_are_turned():
+    with torch.device("meta"):
+        net = torchvision.models.swin_t()
+    body = TorchvisionBackbone(model=net, out_features=["features.1", "features.7"])
+    shapes = {n: (s.channels, s.stride) for n, s in body.output_shape().items()}
+    assert shapes == {"features.1": (96, 4), "features.7": (768, 32)}
+    y = body(torch.rand(1, 3, 64, 96, device="meta"))
+    assert [tuple(t.shape) for t in y.values()] == [(1, 96, 16, 24), (1, 768, 2, 3)]
+
+
+def test_measuring_leaves_the_mode_and_statistics_alone():
+    net = torchvision.models.resnet18()
+    body = TorchvisionBackbone(model=net, out_features=["layer1"])
+    assert body.training
+    assert body.model.get_submodule("layer1.0.bn1").num_batches_tracked == 0
+
+
+def test_torchvision_names_that_are_not_there():
+    net = torchvision.models.resnet18()
+    with pytest.raises(ValueError, match=r"no module 'layr4'.*layer4"):
+        TorchvisionBackbone(model=net, out_features=["layr4"])
+    with pytest.raises(ValueError, match="'flatten' is no feature map"):
+        TorchvisionBackbone(model=net, out_features=["flatten"])
+
+
+class Pyramidal(nn.Module):
+    """What a timm model made with features_only=True looks like from outside."""
+
+    output_fmt = "Format.NHWC"
+
+    def __init__(self, strides=(4, 8)):
+        super().__init__()
+        self.feature_info = SimpleNamespace(
+            channels=lambda: [3] * len(strides), reduction=lambda: list(strides)
+        )
+        self.strides = strides
+
+    def forward(self, x):
+        return [x[:, :, ::s, ::s].permute(0, 2, 3, 1) for s in self.strides]
+
+
+def test_timm_maps_are_named_by_stride_and_turned():
+    body = TimmBackbone(model=Pyramidal())
+    assert {n: (s.channels, s.stride) for n, s in body.output_shape().items()} == {
+        "res2": (3, 4),
+        "res3": (3, 8),
+    }
+    assert [tuple(y.shape) for y in body(torch.rand(1, 3, 32, 64)).values()] == [(1, 3, 8, 16), (1, 3, 4, 8)]
+    assert list(TimmBackbone(model=Pyramidal(), out_features=["a", "b"]).output_shape()) == ["a", "b"]
+
+
+def test_timm_models_that_cannot_serve():
+    with pytest.raises(TypeError, match="features_only=True"):
+        TimmBackbone(model=nn.Linear(1, 1))
+    with pytest.raises(ValueError, match="name each"):
+        TimmBackbone(model=Pyramidal(strides=(16, 16)))
+
+
+def test_a_real_timm_model():
+    timm = pytest.importorskip("timm")
+    body = TimmBackbone(model=timm.create_model("convnext_atto", features_only=True))
+    specs = body.output_shape()
+    for name, y in body(torch.rand(1, 3, 64, 64)).items():
+        assert y.shape == (1, specs[name].channels, 64 // specs[name].stride, 64 // specs[name].stride)
