@@ -1,0 +1,44 @@
+"""Datasets: objects that give records and carry their metadata."""
+
+from .base import DatasetFromList, DetectionDataset, Record, SerializedList, get_annotations, get_image_sizes
+from .coco import CocoDataset
+from .coco_export import coco_dict, convert_to_coco_json, export_coco
+from .coco_files import candidate_roots
+from .coco_validation import AnnotationError
+from .metadata import Metadata
+from .shapes import ShapesDataset
+from .summary import DatasetSummary, check_dataset, summarize
+from .wrappers import (
+    ConcatDataset,
+    FilteredDataset,
+    SubsetDataset,
+    filter_images_with_few_keypoints,
+    filter_images_with_only_crowd_annotations,
+    get_detection_dataset_dicts,
+)
+
+__all__ = [
+    "AnnotationError",
+    "CocoDataset",
+    "ConcatDataset",
+    "DatasetFromList",
+    "DatasetSummary",
+    "DetectionDataset",
+    "FilteredDataset",
+    "Metadata",
+    "Record",
+    "SerializedList",
+    "ShapesDataset",
+    "SubsetDataset",
+    "candidate_roots",
+    "check_dataset",
+    "coco_dict",
+    "convert_to_coco_json",
+    "export_coco",
+    "filter_images_with_few_keypoints",
+    "filter_images_with_only_crowd_annotations",
+    "get_annotations",
+    "get_detection_dataset_dicts",
+    "get_image_sizes",
+    "summarize",
+]

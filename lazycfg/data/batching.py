@@ -1,0 +1,104 @@
+"""Training batches as a pure function of (sampler, number of the batch)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import count, islice
+from typing import NamedTuple
+
+import numpy as np
+from torch.utils.data import Sampler
+
+from .samplers import StreamSampler
+
+
+class SampleKey(NamedTuple):
+    """What a worker is asked for: a record, at a position of the stream (which seeds its augmentation)."""
+
+    index: int
+    position: int
+
+
+class GroupedBatchSampler(Sampler[list[SampleKey]]):
+    """Endless batches of records of the same group (such as portraits and landscapes), for one of several
+    processes.
+
+    The whole stream is grouped first, into batches of `total_batch_size` that are handed out in the order in
+    which they become full; each process then takes its part of every batch. So the processes of a run see
+    together what one process alone would see, and a run continued at batch k sees what the uninterrupted one
+    would have.
+
+    Args:
+        sampler: the stream. Anything iterable over indices will do, if it starts anew at every `iter()`.
+        total_batch_size: pictures in a batch over all processes.
+        group_ids: (N,) the group of each record; None: one group.
+        rank, world_size: of this process.
+        start: number of the first batch.
+    """
+
+    def __init__(
+        self,
+        *,
+        sampler: StreamSampler | Iterable[int],
+        total_batch_size: int,
+        group_ids: np.ndarray | None = None,
+        rank: int = 0,
+        world_size: int = 1,
+        start: int = 0,
+    ) -> None:
+        if total_batch_size <= 0 or total_batch_size % world_size:
+            raise ValueError(
+                f"total_batch_size ({total_batch_size}) must be a positive multiple of the "
+                f"number of processes ({world_size})"
+            )
+        if not 0 <= rank < world_size:
+            raise ValueError(f"rank must lie in 0..{world_size - 1}, got {rank}")
+        self.sampler = sampler
+        self.total_batch_size = total_batch_size
+        self.group_ids = None if group_ids is None else np.unique(group_ids, return_inverse=True)[1]
+        self.rank = rank
+        self.world_size = world_size
+        self.start = start
+
+    def __iter__(self) -> Iterator[list[SampleKey]]:
+        size = self.total_batch_size // self.world_size
+        mine = slice(self.rank * size, (self.rank + 1) * size)
+        skip = self.start
+        for indices, positions in self._chunks_of_batches():
+            if skip >= len(indices):
+                skip -= len(indices)
+                continue
+            for index, position in zip(
+                indices[skip:, mine].tolist(), positions[skip:, mine].tolist(), strict=True
+            ):
+                yield [SampleKey(i, p) for i, p in zip(index, position, strict=True)]
+            skip = 0
+
+    def _chunks(self) -> Iterator[np.ndarray]:
+        if isinstance(self.sampler, StreamSampler):
+            for epoch in count():
+                yield self.sampler.epoch_indices(epoch)
+        stream = iter(self.sampler)
+        while chunk := list(islice(stream, 1024)):
+            yield np.asarray(chunk, dtype=np.int64)
+
+    def _chunks_of_batches(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Indices and positions of consecutive batches, each (number of batches, total_batch_size)."""
+        size, position = self.total_batch_size, 0
+        waiting = np.zeros((2, 0), dtype=np.int64)  # rows: index, position; in the order of the stream
+        for chunk in self._chunks():
+            keys = np.stack((chunk, np.arange(position, position + len(chunk))))
+            position += len(chunk)
+            keys = np.concatenate((waiting, keys), axis=1)
+            groups = (
+                np.zeros(keys.shape[1], dtype=np.int64) if self.group_ids is None else self.group_ids[keys[0]]
+            )
+            order = np.argsort(groups, kind="stable")
+            counts = np.bincount(groups, minlength=1)
+            # Number of each key within its group tells which are in full batches.
+            within = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
+            full = within < np.repeat(counts // size * size, counts)
+            batches = order[full].reshape(-1, size)
+            batches = batches[np.argsort(batches[:, -1])]
+            waiting = keys[:, np.sort(order[~full])]
+            yield keys[0][batches], keys[1][batches]

@@ -1,0 +1,132 @@
+"""What the rest of the library expects of a dataset, and a list of records that is one."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+
+from .metadata import Metadata
+
+Record = dict[str, Any]
+"""One picture: "file_name" or "image" (RGB uint8 (H, W, 3) array), "height", "width", "image_id" and
+"annotations", a list of dicts with "bbox" (4 numbers), "bbox_mode" (`BoxMode`), "category_id" (contiguous,
+from 0), "iscrowd" (0 or 1) and, where the dataset has them, "segmentation" (list of flat polygons [x0, y0,
+x1, y1, ...], or RLE dict),
+"keypoints" (flat [x, y, visibility, ...]), "area"."""
+
+
+@runtime_checkable
+class DetectionDataset(Protocol):
+    """Any object with these is a dataset.
+
+    Two more methods are used where a dataset has them, because they save making pictures:
+    `get_annotations(index)`, the record without its "image", and `image_sizes`, an (N, 2) array of (height,
+    width).
+    """
+
+    @property
+    def metadata(self) -> Metadata: ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Record: ...
+
+
+def get_annotations(dataset: Any, index: int) -> Record:
+    """The record without pixels."""
+    if hasattr(dataset, "get_annotations"):
+        return dataset.get_annotations(index)
+    return {k: v for k, v in dataset[index].items() if k != "image"}
+
+
+def get_image_sizes(dataset: Any) -> np.ndarray:
+    """(N, 2) array of (height, width) as the records tell.
+
+    Raises:
+        ValueError: a record does not tell.
+    """
+    sizes = getattr(dataset, "image_sizes", None)
+    if sizes is not None:
+        return np.asarray(sizes)
+    result = np.empty((len(dataset), 2), dtype=np.int32)
+    for i in range(len(dataset)):
+        record = get_annotations(dataset, i)
+        if "height" not in record or "width" not in record:
+            raise ValueError(f"{describe(record, i)} has no 'height' and 'width'")
+        result[i] = record["height"], record["width"]
+    return result
+
+
+def describe(record: Record, index: int | None = None) -> str:
+    """Words that let a person find a record."""
+    parts = []
+    if index is not None:
+        parts.append(f"record {index}")
+    if record.get("image_id") is not None:
+        parts.append(f"image_id {record['image_id']}")
+    if record.get("file_name"):
+        parts.append(f"file {record['file_name']}")
+    return ", ".join(parts) or "a record without image_id and file_name"
+
+
+class SerializedList(Sequence[Any]):
+    """A read-only list whose items lie pickled in one tensor.
+
+    A list of Python objects is copied page by page into every forked worker as soon as their reference counts
+    are touched; a tensor is not, and it is shared with spawned workers too. Items are fresh objects at every
+    read.
+    """
+
+    def __init__(self, items: Iterable[Any]) -> None:
+        chunks = [pickle.dumps(item, protocol=pickle.HIGHEST_PROTOCOL) for item in items]
+        ends = np.cumsum([0, *(len(c) for c in chunks)], dtype=np.int64)
+        data = np.frombuffer(b"".join(chunks), dtype=np.uint8).copy()
+        self._data = torch.from_numpy(data)
+        self._ends = torch.from_numpy(ends)
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"index {index} is out of range for {len(self)} items")
+        index = int(index) % len(self)
+        start, end = int(self._ends[index]), int(self._ends[index + 1])
+        return pickle.loads(memoryview(self._data.numpy()[start:end]))
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[i] for i in range(len(self)))
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the items, bytes."""
+        return int(self._data.numel())
+
+
+class DatasetFromList:
+    """A dataset of given records (see `Record`).
+
+    Args:
+        records: list of dicts.
+        metadata: class names and the like.
+    """
+
+    def __init__(self, records: Iterable[Record], *, metadata: Metadata | None = None) -> None:
+        self._records = SerializedList(records)
+        self.metadata = metadata or Metadata()
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.metadata.thing_classes)
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __getitem__(self, index: int) -> Record:
+        return self._records[index]

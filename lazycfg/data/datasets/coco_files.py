@@ -1,0 +1,94 @@
+"""Finding the pictures of a COCO annotation file, and reading the file."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+SPLITS = ("train", "val", "test", "minival", "valminusminival", "unlabeled")
+
+
+def read_coco_json(json_file: str | Path) -> dict[str, Any]:
+    """The contents of an annotation file.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not JSON, or not laid out as COCO's annotation files are.
+    """
+    path = Path(json_file)
+    if not path.is_file():
+        near = sorted(p.name for p in path.parent.glob("*.json")) if path.parent.is_dir() else []
+        where = f"; {path.parent} holds {', '.join(near[:8])}" if near else f"; looked from {os.getcwd()}"
+        raise FileNotFoundError(f"no annotation file {str(path)!r}{where}")
+    try:
+        data = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON: {error}") from error
+    for key in ("images", "annotations", "categories"):
+        if not isinstance(data, dict) or not isinstance(data.get(key), list):
+            have = f"has {sorted(data)}" if isinstance(data, dict) else f"is a {type(data).__name__}"
+            raise ValueError(f"{path} is not a COCO instances file: it needs a list {key!r} and {have}")
+    return data
+
+
+def candidate_roots(json_file: str | Path) -> list[Path]:
+    """Folders in which pictures are looked for when none is given, in this order.
+
+    For `a/b/instances_train2017.json`: `a/b` and `a`; in each of them `images`, the folder named as the file
+    (`instances_train2017`), what follows its first underscore (`train2017`), the split in its name (`train`),
+    and the last three within `images` too.
+    """
+    path = Path(json_file).resolve()
+    names = [path.stem]
+    if "_" in path.stem:
+        names.append(path.stem.split("_", 1)[1])
+    words = re.split(r"[^a-z0-9]+", path.stem.lower())
+    splits = [s for s in SPLITS if any(w == s or re.fullmatch(rf"{s}\d+", w) for w in words)]
+    names += [w for w in words if any(re.fullmatch(rf"{s}\d+", w) for s in splits)] + splits
+    roots: list[Path] = []
+    for base in (path.parent, path.parent.parent):
+        for root in (
+            base,
+            base / "images",
+            *(base / n for n in names),
+            *(base / "images" / n for n in names),
+        ):
+            if root not in roots:
+                roots.append(root)
+    return roots
+
+
+def find_image_root(json_file: str | Path, file_names: Sequence[str]) -> Path:
+    """The first of `candidate_roots` that holds any of the first few pictures.
+
+    Raises:
+        FileNotFoundError: none does; the message lists the places.
+    """
+    roots = candidate_roots(json_file)
+    if not file_names:
+        return roots[0]
+    for root in roots:
+        if any((root / name).is_file() for name in file_names[:5]):
+            return root
+    places = "\n".join(f"  {r}{'' if r.is_dir() else '  (no such folder)'}" for r in roots)
+    raise FileNotFoundError(
+        f"the pictures of {json_file} were not found: none of {list(file_names[:3])} is in\n{places}\n"
+        "pass image_root=, the folder that the file names in the annotation file start from"
+    )
+
+
+def missing_files(root: Path, file_names: Sequence[str]) -> set[str]:
+    """Those of the names that are not files under `root`: one directory listing per folder."""
+    listings: dict[str, set[str]] = {}
+    missing = set()
+    for name in file_names:
+        folder, base = os.path.split(os.path.join(root, name))
+        if folder not in listings:
+            listings[folder] = set(os.listdir(folder)) if os.path.isdir(folder) else set()
+        if base not in listings[folder]:
+            missing.add(name)
+    return missing

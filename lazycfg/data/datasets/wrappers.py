@@ -1,0 +1,157 @@
+"""Datasets made of datasets: several joined, some pictures of one."""
+
+from __future__ import annotations
+
+import logging
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .base import Record, get_annotations, get_image_sizes
+from .metadata import Metadata
+
+logger = logging.getLogger(__name__)
+
+
+class ConcatDataset:
+    """Several datasets one after another. They must have the same classes (and keypoints) in the same order.
+
+    Args:
+        datasets: at least one.
+        metadata: of the whole; that of the first when None.
+    """
+
+    def __init__(self, *, datasets: Sequence[Any], metadata: Metadata | None = None) -> None:
+        if not datasets:
+            raise ValueError("ConcatDataset needs at least one dataset")
+        self.datasets = list(datasets)
+        self.metadata: Metadata = metadata or datasets[0].metadata
+        for i, dataset in enumerate(self.datasets):
+            for key in ("thing_classes", "keypoint_names"):
+                mine, other = getattr(self.metadata, key), getattr(dataset.metadata, key)
+                if mine != other:
+                    raise ValueError(
+                        f"ConcatDataset: {key} of dataset {i} ({dataset.metadata.name!r}) differ from "
+                        f"those of the whole ({self.metadata.name!r}): {list(other)[:8]} and {list(mine)[:8]}"
+                    )
+        self._ends = np.cumsum([len(d) for d in self.datasets]).tolist()
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.metadata.thing_classes)
+
+    @property
+    def image_sizes(self) -> np.ndarray:
+        return np.concatenate([get_image_sizes(d) for d in self.datasets])
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def _locate(self, index: int) -> tuple[Any, int]:
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"index {index} is out of range for {len(self)} images")
+        index %= len(self)
+        part = bisect_right(self._ends, index)
+        return self.datasets[part], index - (self._ends[part - 1] if part else 0)
+
+    def __getitem__(self, index: int) -> Record:
+        dataset, i = self._locate(index)
+        return dataset[i]
+
+    def get_annotations(self, index: int) -> Record:
+        dataset, i = self._locate(index)
+        return get_annotations(dataset, i)
+
+
+class SubsetDataset:
+    """Some pictures of a dataset, by index."""
+
+    def __init__(self, *, dataset: Any, indices: Sequence[int] | np.ndarray) -> None:
+        self.dataset = dataset
+        self.indices = np.asarray(indices, dtype=np.int64)
+        if len(self.indices) and not 0 <= self.indices.min() <= self.indices.max() < len(dataset):
+            raise IndexError(f"SubsetDataset: indices must lie in 0..{len(dataset) - 1}")
+
+    @property
+    def metadata(self) -> Metadata:
+        return self.dataset.metadata
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.metadata.thing_classes)
+
+    @property
+    def image_sizes(self) -> np.ndarray:
+        return get_image_sizes(self.dataset)[self.indices]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, index: int) -> Record:
+        return self.dataset[int(self.indices[index])]
+
+    def get_annotations(self, index: int) -> Record:
+        return get_annotations(self.dataset, int(self.indices[index]))
+
+
+class FilteredDataset(SubsetDataset):
+    """The pictures of a dataset that are of use in training.
+
+    Args:
+        filter_empty: leave out pictures without any annotation but crowd regions.
+        min_keypoints: leave out pictures with fewer visible keypoints in all; 0: keep.
+        keep: any further condition on a record (without pixels).
+    """
+
+    def __init__(
+        self,
+        *,
+        dataset: Any,
+        filter_empty: bool = True,
+        min_keypoints: int = 0,
+        keep: Callable[[Record], bool] | None = None,
+    ) -> None:
+        tests: list[Callable[[Record], bool]] = []
+        if filter_empty:
+            tests.append(has_instances)
+        if min_keypoints > 0:
+            tests.append(lambda record: count_visible_keypoints(record) >= min_keypoints)
+        if keep is not None:
+            tests.append(keep)
+        indices = [
+            i for i in range(len(dataset)) if all(test(get_annotations(dataset, i)) for test in tests)
+        ] if tests else list(range(len(dataset)))  # fmt: skip
+        super().__init__(dataset=dataset, indices=indices)
+        if len(indices) < len(dataset):
+            name = getattr(dataset.metadata, "name", "")
+            logger.info("%s: %d of %d images kept", name or "dataset", len(indices), len(dataset))
+
+
+def has_instances(record: Record) -> bool:
+    """Whether a record has an annotation that is not a crowd region."""
+    return any(a.get("iscrowd", 0) == 0 for a in record.get("annotations", ()))
+
+
+def count_visible_keypoints(record: Record) -> int:
+    """Keypoints with visibility > 0, over all annotations of a record."""
+    return sum(
+        int((np.asarray(a["keypoints"][2::3]) > 0).sum()) for a in record["annotations"] if "keypoints" in a
+    )
+
+
+def filter_images_with_only_crowd_annotations(dataset: Any) -> FilteredDataset:
+    """The dataset without pictures that have no annotation, or crowd regions only."""
+    return FilteredDataset(dataset=dataset)
+
+
+def filter_images_with_few_keypoints(dataset: Any, min_keypoints_per_image: int) -> FilteredDataset:
+    """The dataset without pictures that have fewer visible keypoints."""
+    return FilteredDataset(dataset=dataset, filter_empty=False, min_keypoints=min_keypoints_per_image)
+
+
+def get_detection_dataset_dicts(datasets: Any, *, filter_empty: bool = True, min_keypoints: int = 0) -> Any:
+    """One dataset out of a dataset or a sequence of them, without pictures that are of no use in training."""
+    dataset = ConcatDataset(datasets=datasets) if isinstance(datasets, list | tuple) else datasets
+    return FilteredDataset(dataset=dataset, filter_empty=filter_empty, min_keypoints=min_keypoints)

@@ -1,0 +1,275 @@
+"""From annotations of a record to the `Instances` a model trains on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lazycfg.structures import BitMasks, Boxes, BoxMode, Instances, Keypoints, PolygonMasks
+
+from .datasets.contours import mask_to_polygons
+from .datasets.metadata import Metadata
+from .image import ImageError
+from .rle import decode_rle
+from .transforms import HFlipTransform, Transform, TransformList
+
+MaskFormat = Literal["polygon", "bitmask"]
+Annotation = dict[str, Any]
+
+
+def check_image_size(record: dict[str, Any], image: Tensor) -> None:
+    """Compare a picture with its record, and fill in "height" and "width" where the record has none.
+
+    Raises:
+        ImageError: they differ.
+    """
+    height, width = image.shape[-2:]
+    expected = record.get("height"), record.get("width")
+    if expected[0] is not None and expected[1] is not None and expected != (height, width):
+        hint = ""
+        if expected == (width, height):
+            hint = "; sides are swapped: were the annotations made on the picture before its EXIF rotation?"
+        raise ImageError(
+            f"image {record.get('file_name', '')!r} (image_id {record.get('image_id')}) is {width}x{height} "
+            f"(width x height) but its record says {expected[1]}x{expected[0]}{hint}"
+        )
+    record["height"], record["width"] = height, width
+
+
+def create_keypoint_hflip_indices(metadata: Metadata) -> np.ndarray:
+    """(K,) which keypoint takes the place of which when the picture is mirrored, from the dataset's metadata.
+
+    Raises:
+        ValueError: `keypoint_flip_map` names something that is not in `keypoint_names`.
+    """
+    names = list(metadata.keypoint_names)
+    partner = dict(metadata.keypoint_flip_map)
+    partner.update({b: a for a, b in partner.items()})
+    unknown = sorted(set(partner) - set(names))
+    if unknown:
+        raise ValueError(f"keypoint_flip_map names {unknown}, which are not among keypoint_names {names}")
+    return np.array([names.index(partner.get(n, n)) for n in names], dtype=np.int64)
+
+
+def transform_instance_annotations(
+    annotation: Annotation,
+    transforms: Transform | Sequence[Transform],
+    image_size: tuple[int, int],
+    *,
+    keypoint_hflip_indices: np.ndarray | None = None,
+    mask_format: MaskFormat = "polygon",
+) -> Annotation:
+    """`transform_annotations` of one annotation."""
+    return transform_annotations(
+        [annotation],
+        transforms,
+        image_size,
+        keypoint_hflip_indices=keypoint_hflip_indices,
+        mask_format=mask_format,
+    )[0]
+
+
+def transform_annotations(
+    annotations: Sequence[Annotation],
+    transforms: Transform | Sequence[Transform],
+    image_size: tuple[int, int],
+    *,
+    keypoint_hflip_indices: np.ndarray | None = None,
+    mask_format: MaskFormat = "polygon",
+) -> list[Annotation]:
+    """Apply the transforms of a picture to the boxes, masks and keypoints of its annotations.
+
+    Args:
+        image_size: (height, width) after the transforms.
+        keypoint_hflip_indices: see `create_keypoint_hflip_indices`; needed when keypoints are mirrored.
+        mask_format: run-length encoded masks stay masks for "bitmask" and become polygons for "polygon".
+
+    Returns:
+        new dicts with "bbox" XYXY (clipped to the picture), "segmentation" as list of polygons (K, 2) or mask
+        (H, W),
+        "keypoints" (K, 3). What has left the picture is empty or, for keypoints, has visibility 0.
+    """
+    if not isinstance(transforms, Transform):
+        transforms = TransformList(transforms)
+    result = [dict(a) for a in annotations]
+    if not result:
+        return result
+    boxes = np.array([BoxMode.convert(list(a["bbox"]), a["bbox_mode"], BoxMode.XYXY_ABS) for a in result])
+    height, width = image_size
+    boxes = np.clip(transforms.apply_box(boxes), 0, [width, height, width, height])
+    for annotation, box in zip(result, boxes, strict=True):
+        annotation["bbox"] = box
+        annotation["bbox_mode"] = BoxMode.XYXY_ABS
+        if "keypoints" in annotation:
+            annotation["keypoints"] = transform_keypoint_annotations(
+                annotation["keypoints"], transforms, image_size, keypoint_hflip_indices
+            )
+    _transform_segmentations(result, transforms, mask_format)
+    return result
+
+
+def _transform_segmentations(
+    annotations: list[Annotation], transforms: Transform, mask_format: MaskFormat
+) -> None:
+    polygons: list[np.ndarray] = []
+    owners: list[tuple[Annotation, int]] = []  # annotation, how many polygons
+    for annotation in annotations:
+        segmentation = annotation.get("segmentation")
+        if segmentation is None:
+            continue
+        if isinstance(segmentation, dict):
+            mask = decode_rle(segmentation)
+            if mask_format == "bitmask":
+                annotation["segmentation"] = transforms.apply_segmentation(torch.from_numpy(mask))
+                continue
+            segmentation = mask_to_polygons(mask)
+        parts = [np.asarray(p, dtype=np.float64).reshape(-1, 2) for p in segmentation]
+        polygons += parts
+        owners.append((annotation, len(parts)))
+    moved = iter(transforms.apply_polygons(polygons))
+    for annotation, count in owners:
+        parts = [next(moved) for _ in range(count)]
+        annotation["segmentation"] = [p for p in parts if len(p) >= 3]
+
+
+def transform_keypoint_annotations(
+    keypoints: Sequence[float] | np.ndarray,
+    transforms: Transform,
+    image_size: tuple[int, int],
+    keypoint_hflip_indices: np.ndarray | None = None,
+) -> np.ndarray:
+    """Keypoints, flat [x, y, visibility, ...] or (K, 3), after the transforms: (K, 3).
+
+    Points outside `image_size` (height, width) get visibility 0, and points of visibility 0 get (0, 0).
+
+    Raises:
+        ValueError: mirrored without `keypoint_hflip_indices`, or with those of another number of keypoints.
+    """
+    points = np.array(keypoints, dtype=np.float64).reshape(-1, 3)
+    points[:, :2] = transforms.apply_coords(points[:, :2])
+    inside = ((points[:, :2] >= 0) & (points[:, :2] <= [image_size[1], image_size[0]])).all(axis=1)
+    points[~inside, 2] = 0
+    steps = transforms if isinstance(transforms, TransformList) else [transforms]
+    if sum(isinstance(t, HFlipTransform) for t in steps) % 2 == 1:
+        if keypoint_hflip_indices is None:
+            raise ValueError(
+                "keypoints are mirrored but it is not known which swap: give the mapper "
+                "keypoint_hflip_indices=create_keypoint_hflip_indices(metadata)"
+            )
+        if len(keypoint_hflip_indices) != len(points):
+            raise ValueError(
+                f"an annotation has {len(points)} keypoints, "
+                f"keypoint_hflip_indices has {len(keypoint_hflip_indices)}"
+            )
+        points = points[np.asarray(keypoint_hflip_indices)]
+    points[points[:, 2] == 0] = 0
+    return points
+
+
+def annotations_to_instances(
+    annotations: Sequence[Annotation], image_size: tuple[int, int], mask_format: MaskFormat = "polygon"
+) -> Instances:
+    """`Instances` out of transformed annotations (see `transform_annotations`).
+
+    Args:
+        image_size: (height, width).
+        mask_format: `gt_masks` as `PolygonMasks` or as `BitMasks`.
+
+    Returns:
+        fields `gt_boxes` (Boxes), `gt_classes` (int64) and, where annotated, `gt_masks` and `gt_keypoints`.
+
+    Raises:
+        ValueError: some annotations have a segmentation (or keypoints) and others have none.
+    """
+    instances = Instances(image_size)
+    boxes = [BoxMode.convert(np.asarray(a["bbox"]), a["bbox_mode"], BoxMode.XYXY_ABS) for a in annotations]
+    instances.gt_boxes = Boxes(torch.from_numpy(np.array(boxes, dtype=np.float32).reshape(-1, 4)))
+    instances.gt_classes = torch.tensor([int(a["category_id"]) for a in annotations], dtype=torch.int64)
+    if _all_have(annotations, "segmentation"):
+        instances.gt_masks = _masks([a["segmentation"] for a in annotations], image_size, mask_format)
+    if _all_have(annotations, "keypoints"):
+        keypoints = np.array(
+            [np.asarray(a["keypoints"]).reshape(-1, 3) for a in annotations], dtype=np.float32
+        )
+        instances.gt_keypoints = Keypoints(torch.from_numpy(keypoints))
+    return instances
+
+
+def _all_have(annotations: Sequence[Annotation], key: str) -> bool:
+    have = sum(a.get(key) is not None for a in annotations)
+    if 0 < have < len(annotations):
+        raise ValueError(
+            f"{have} of the {len(annotations)} annotations of a picture have {key!r}, the others none"
+        )
+    return have > 0
+
+
+def _masks(
+    segmentations: Sequence[Any], image_size: tuple[int, int], mask_format: MaskFormat
+) -> PolygonMasks | BitMasks:
+    if mask_format == "polygon":
+        for s in segmentations:
+            if not isinstance(s, list | tuple):
+                raise ValueError('an instance has a mask instead of polygons: use mask_format="bitmask"')
+        return PolygonMasks([[np.asarray(p).reshape(-1) for p in s] for s in segmentations])
+    if mask_format != "bitmask":
+        raise ValueError(f'mask_format must be "polygon" or "bitmask", got {mask_format!r}')
+    height, width = image_size
+    masks = torch.zeros(len(segmentations), height, width, dtype=torch.bool)
+    outlined = [i for i, s in enumerate(segmentations) if isinstance(s, list | tuple)]
+    polygons = [[np.asarray(p).reshape(-1) for p in segmentations[i]] for i in outlined]
+    if polygons:
+        masks[outlined] = BitMasks.from_polygon_masks(polygons, height, width).tensor
+    for i, s in enumerate(segmentations):
+        if not isinstance(s, list | tuple):
+            masks[i] = torch.as_tensor(decode_rle(s) if isinstance(s, dict) else s)
+    return BitMasks(masks)
+
+
+def filter_empty_instances(
+    instances: Instances, *, by_box: bool = True, by_mask: bool = True, box_threshold: float = 1e-5
+) -> Instances:
+    """Instances whose box is wider and higher than `box_threshold` pixels and whose mask is not empty."""
+    keep = torch.ones(len(instances), dtype=torch.bool)
+    if by_box and instances.has("gt_boxes"):
+        keep &= instances.gt_boxes.nonempty(threshold=box_threshold)
+    if by_mask and instances.has("gt_masks"):
+        keep &= instances.gt_masks.nonempty()
+    return instances if bool(keep.all()) else instances[keep]
+
+
+def transform_proposals(
+    record: dict[str, Any],
+    image_size: tuple[int, int],
+    transforms: Transform,
+    *,
+    topk: int,
+    min_box_size: float = 0,
+) -> None:
+    """Replace "proposal_boxes" (N, 4) in "proposal_bbox_mode" and "proposal_objectness_logits" (N,), best
+    first, by
+    "proposals": the best `topk` `Instances` with `proposal_boxes` and `objectness_logits` that remain in the
+    picture.
+
+    Args:
+        image_size: (height, width) after the transforms.
+        min_box_size: smaller ones are left out, pixels.
+    """
+    if "proposal_boxes" not in record:
+        return
+    mode = record.pop("proposal_bbox_mode", BoxMode.XYXY_ABS)
+    boxes = BoxMode.convert(
+        np.asarray(record.pop("proposal_boxes"), dtype=np.float64), mode, BoxMode.XYXY_ABS
+    )
+    moved = Boxes(torch.from_numpy(transforms.apply_box(boxes).astype(np.float32)))
+    logits = torch.as_tensor(np.asarray(record.pop("proposal_objectness_logits"), dtype=np.float32))
+    moved.clip(image_size)
+    keep = moved.nonempty(threshold=min_box_size)
+    proposals = Instances(image_size)
+    proposals.proposal_boxes = moved[keep][:topk]
+    proposals.objectness_logits = logits[keep][:topk]
+    record["proposals"] = proposals

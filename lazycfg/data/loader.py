@@ -1,0 +1,346 @@
+"""Loaders: records through a mapper into batches, with workers, resumable."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset, get_worker_info
+
+from lazycfg.utils import comm
+
+from .batching import GroupedBatchSampler, SampleKey
+from .datasets.base import DatasetFromList, describe, get_annotations, get_image_sizes
+from .datasets.summary import check_dataset
+from .datasets.wrappers import ConcatDataset
+from .samplers import InferenceSampler, StreamSampler, TrainingSampler
+
+logger = logging.getLogger(__name__)
+
+OnError = Literal["raise", "skip"]
+Mapper = Callable[..., Any]
+MAX_WORKERS = 256
+RETRIES = 20
+
+
+class MapDataset(Dataset[Any]):
+    """Records of a dataset, mapped.
+
+    Args:
+        dataset: see `DetectionDataset`.
+        map_func: called as `map_func(record, rng=generator)`, or as `map_func(record)` if it has no such
+            argument. May return None to ask for another record.
+        seed: the generator of a sample is made from (seed, position in the stream) alone.
+        on_error: "raise" an error of the mapper (OSError, ValueError) with the record's name added, or "skip"
+            the record, count it in `num_skipped`, and take another in its place (in training; else None).
+        substitute: take another record (drawn from the sample's own generator) in place of a skipped one.
+    """
+
+    def __init__(
+        self,
+        *,
+        dataset: Any,
+        map_func: Mapper | None,
+        seed: int = 0,
+        on_error: OnError = "raise",
+        substitute: bool = True,
+    ) -> None:
+        if on_error not in ("raise", "skip"):
+            raise ValueError(f'on_error must be "raise" or "skip", got {on_error!r}')
+        self.dataset = dataset
+        self.map_func = map_func
+        self.seed = seed
+        self.on_error = on_error
+        self.substitute = substitute
+        self._takes_rng = map_func is not None and _takes_rng(map_func)
+        # One slot per worker process, in shared memory: no lock needed.
+        self._skipped = torch.zeros(MAX_WORKERS + 1, dtype=torch.int64).share_memory_()
+
+    @property
+    def metadata(self) -> Any:
+        return self.dataset.metadata
+
+    @property
+    def num_skipped(self) -> int:
+        """Records skipped so far, over all workers of this process."""
+        return int(self._skipped.sum())
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, key: int | SampleKey) -> Any:
+        index, position = key if isinstance(key, tuple) else (key, key)
+        for attempt in range(RETRIES):
+            rng = np.random.default_rng([self.seed, position, attempt])
+            sample = self._map(index, rng)
+            if sample is not None or not self.substitute:
+                return sample
+            index = int(rng.integers(len(self.dataset)))
+        raise RuntimeError(
+            f"{RETRIES} records in a row were skipped, the last being "
+            f"{describe(get_annotations(self.dataset, index), index)}; {self.num_skipped} skipped in all"
+        )
+
+    def _map(self, index: int, rng: np.random.Generator) -> Any:
+        record: Any = {}
+        try:
+            record = self.dataset[index]
+            if self.map_func is None:
+                return record
+            return self.map_func(record, rng=rng) if self._takes_rng else self.map_func(record)
+        except Exception as error:
+            if self.on_error == "skip" and isinstance(error, OSError | ValueError):
+                worker = get_worker_info()
+                self._skipped[0 if worker is None else 1 + worker.id % MAX_WORKERS] += 1
+                logger.warning("skipped %s: %s", describe(record, index), error)
+                return None
+            error.add_note(f"while mapping {describe(record, index)}")
+            raise
+
+
+class TrainLoader:
+    """Endless training batches that can be continued exactly.
+
+    Iterating goes on at `position`, the number of batches handed out so far (what workers have prepared ahead
+    does not count). `state_dict()` after batch k and `load_state_dict()` in another run give batch k + 1
+    there.
+    """
+
+    def __init__(
+        self,
+        *,
+        dataset: MapDataset,
+        batches: GroupedBatchSampler,
+        num_workers: int = 0,
+        collate_fn: Callable[[list[Any]], Any] | None = None,
+        pin_memory: bool | None = None,
+        prefetch_factor: int | None = None,
+    ) -> None:
+        self.dataset = dataset
+        self.batches = batches
+        self.num_workers = num_workers
+        self.collate_fn = collate_fn or trivial_batch_collator
+        self.pin_memory = torch.cuda.is_available() if pin_memory is None else pin_memory
+        self.prefetch_factor = prefetch_factor if num_workers > 0 else None
+        self.position = 0
+
+    @property
+    def metadata(self) -> Any:
+        return self.dataset.metadata
+
+    @property
+    def total_batch_size(self) -> int:
+        """Pictures in a batch over all processes."""
+        return self.batches.total_batch_size
+
+    def set_start(self, batch_index: int) -> None:
+        """Let the next iteration begin with this batch."""
+        self.position = int(batch_index)
+
+    def state_dict(self) -> dict[str, int]:
+        return {
+            "position": self.position,
+            "seed": self.dataset.seed,
+            "total_batch_size": self.total_batch_size,
+            "num_images": len(self.dataset),
+        }
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Continue after `state["position"]` batches. When something else has changed the order cannot be the
+        same; that is logged, and the position is kept in pictures."""
+        mine = self.state_dict()
+        changed = [k for k in ("seed", "total_batch_size", "num_images") if state.get(k, mine[k]) != mine[k]]
+        for key in changed:
+            logger.warning(
+                "data loader: %s was %s and is now %s: the pictures come in another order than in that run",
+                key,
+                state[key],
+                mine[key],
+            )
+        seen = int(state["position"]) * int(state.get("total_batch_size", self.total_batch_size))
+        self.position = seen // self.total_batch_size
+
+    def __iter__(self) -> Iterator[Any]:
+        self.batches.start = self.position
+        loader: DataLoader[Any] = DataLoader(
+            self.dataset,
+            batch_sampler=self.batches,
+            num_workers=self.num_workers,
+            collate_fn=self.collate_fn,
+            pin_memory=self.pin_memory,
+            prefetch_factor=self.prefetch_factor,
+            worker_init_fn=_WorkerInit(self.dataset.seed, self.batches.rank),
+            generator=torch.Generator().manual_seed(0),  # else the global generator is advanced
+        )
+        for batch in loader:
+            self.position += 1
+            yield batch
+
+
+def build_detection_train_loader(
+    *,
+    dataset: Any,
+    mapper: Mapper | None,
+    total_batch_size: int,
+    sampler: StreamSampler | Iterable[int] | None = None,
+    aspect_ratio_grouping: bool = True,
+    num_workers: int = 0,
+    seed: int = 0,
+    on_error: OnError = "raise",
+    check: bool = True,
+    collate_fn: Callable[[list[Any]], Any] | None = None,
+    pin_memory: bool | None = None,
+    prefetch_factor: int | None = None,
+    rank: int | None = None,
+    world_size: int | None = None,
+) -> TrainLoader:
+    """Endless batches for training, each a list of what the mapper returns.
+
+    Args:
+        dataset: a dataset, a list of records, or a list of datasets (which are joined).
+        mapper: record -> sample, such as `DatasetMapper`.
+        total_batch_size: pictures in a batch over all processes.
+        sampler: order of the pictures; a shuffling `TrainingSampler` with `seed` when None.
+        aspect_ratio_grouping: batches of portraits or of landscapes only, which need less padding.
+        num_workers: processes that load; 0: this one.
+        seed: of order and augmentation. Same seed, same pictures, whatever the number of workers and
+            processes.
+        on_error: see `MapDataset`.
+        check: compare the annotations with what the mapper is asked to give, before anything is trained.
+        collate_fn: list of samples -> batch; the list itself when None.
+        pin_memory: None: where there is a GPU.
+        prefetch_factor: batches each worker prepares ahead.
+        rank, world_size: of this process; None: as `torch.distributed` says.
+
+    Raises:
+        ValueError: annotations do not fit; see `check_dataset`.
+    """
+    dataset = _as_dataset(dataset)
+    if check and getattr(mapper, "is_train", False):
+        check_dataset(
+            dataset,
+            masks=getattr(mapper, "use_instance_mask", False),
+            keypoints=getattr(mapper, "use_keypoint", False),
+            boxes=False,
+            name="the training dataset",
+        )
+    groups = None
+    if aspect_ratio_grouping and total_batch_size > 1:
+        sizes = get_image_sizes(dataset)
+        groups = sizes[:, 1] > sizes[:, 0]
+    batches = GroupedBatchSampler(
+        sampler=TrainingSampler(size=len(dataset), seed=seed) if sampler is None else sampler,
+        total_batch_size=total_batch_size,
+        group_ids=groups,
+        rank=comm.get_rank() if rank is None else rank,
+        world_size=comm.get_world_size() if world_size is None else world_size,
+    )
+    return TrainLoader(
+        dataset=MapDataset(dataset=dataset, map_func=mapper, seed=seed, on_error=on_error),
+        batches=batches,
+        num_workers=num_workers,
+        collate_fn=collate_fn,
+        pin_memory=pin_memory,
+        prefetch_factor=prefetch_factor,
+    )
+
+
+def build_detection_test_loader(
+    *,
+    dataset: Any,
+    mapper: Mapper | None,
+    batch_size: int = 1,
+    sampler: Sequence[int] | InferenceSampler | None = None,
+    group_by_size: bool = False,
+    num_workers: int = 0,
+    on_error: OnError = "raise",
+    collate_fn: Callable[[list[Any]], Any] | None = None,
+    pin_memory: bool | None = None,
+    persistent_workers: bool = False,
+    rank: int | None = None,
+    world_size: int | None = None,
+) -> DataLoader[Any]:
+    """Every picture once over all processes, in batches (lists) of `batch_size`; the last may be shorter.
+
+    Args:
+        sampler: indices for this process; an `InferenceSampler` when None.
+        group_by_size: order the shard by aspect ratio, so that batches need less padding.
+        persistent_workers: keep the workers between evaluations.
+        Others: as for `build_detection_train_loader`; with on_error="skip" a picture that cannot be read is
+            missing.
+    """
+    dataset = _as_dataset(dataset)
+    if sampler is None:
+        sampler = InferenceSampler(
+            size=len(dataset),
+            rank=comm.get_rank() if rank is None else rank,
+            world_size=comm.get_world_size() if world_size is None else world_size,
+        )
+    indices = list(sampler)
+    if group_by_size and batch_size > 1 and indices:
+        sizes = get_image_sizes(dataset)[indices].astype(np.float64)
+        indices = [indices[i] for i in np.argsort(sizes[:, 1] / sizes[:, 0], kind="stable")]
+    batches = [indices[i : i + batch_size] for i in range(0, len(indices), batch_size)]
+    return DataLoader(
+        MapDataset(dataset=dataset, map_func=mapper, on_error=on_error, substitute=False),
+        batch_sampler=batches,
+        num_workers=num_workers,
+        collate_fn=_DropMissing(collate_fn or trivial_batch_collator),
+        pin_memory=torch.cuda.is_available() if pin_memory is None else pin_memory,
+        persistent_workers=persistent_workers and num_workers > 0,
+        worker_init_fn=_WorkerInit(0, 0),
+        generator=torch.Generator().manual_seed(0),
+    )
+
+
+def trivial_batch_collator(batch: list[Any]) -> list[Any]:
+    """The batch as it is."""
+    return batch
+
+
+class _DropMissing:
+    """A collate function that leaves out samples that were skipped."""
+
+    def __init__(self, collate_fn: Callable[[list[Any]], Any]) -> None:
+        self.collate_fn = collate_fn
+
+    def __call__(self, batch: list[Any]) -> Any:
+        return self.collate_fn([sample for sample in batch if sample is not None])
+
+
+class _WorkerInit:
+    """Seeds numpy's and Python's global generators in a worker, for mappers of others that draw from them
+    (torch's is seeded by torch)."""
+
+    def __init__(self, seed: int, rank: int) -> None:
+        self.seed = seed
+        self.rank = rank
+
+    def __call__(self, worker_id: int) -> None:
+        import random
+
+        state = np.random.SeedSequence([self.seed, self.rank, worker_id]).generate_state(2)
+        random.seed(int(state[0]))
+        np.random.seed(int(state[1]))
+
+
+def _takes_rng(mapper: Mapper) -> bool:
+    try:
+        parameters = inspect.signature(mapper).parameters
+    except (TypeError, ValueError):
+        return False
+    return "rng" in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+
+
+def _as_dataset(dataset: Any) -> Any:
+    if isinstance(dataset, list | tuple):
+        if dataset and all(isinstance(d, dict) for d in dataset):
+            return DatasetFromList(dataset)
+        return ConcatDataset(datasets=dataset)
+    if not hasattr(dataset, "__getitem__") or not hasattr(dataset, "__len__"):
+        raise TypeError(f"a dataset needs __len__ and __getitem__; got {type(dataset).__name__}: {dataset!r}")
+    return dataset

@@ -1,0 +1,158 @@
+"""From a record of a dataset to what a model takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from lazycfg.structures import BoxMode
+
+from .datasets.base import Record, describe
+from .detection_utils import (
+    MaskFormat,
+    annotations_to_instances,
+    check_image_size,
+    filter_empty_instances,
+    transform_annotations,
+    transform_proposals,
+)
+from .image import ImageFormat, image_to_tensor, read_image
+from .transforms import AugInput, Augmentation, AugmentationList, Transform, TransformList
+
+
+class DatasetMapper:
+    """Read a picture, augment it, and turn its annotations into `Instances`.
+
+    The result has "image" (uint8 tensor (3, H, W) in `image_format`), "height" and "width" (before
+    augmentation), whatever else the record had ("file_name", "image_id", ...) and, in training, "instances"
+    and "sem_seg".
+
+    Args:
+        is_train: give annotations; else they are left out.
+        augmentations: applied in turn. They draw from the generator given to each call.
+        image_format: channel order the model expects, "BGR" or "RGB" ("L": grey).
+        use_instance_mask: give `gt_masks`.
+        instance_mask_format: "polygon" (cut out later, sharp at any size) or "bitmask" (made here, in the
+            worker).
+        use_keypoint: give `gt_keypoints`.
+        keypoint_hflip_indices: see `create_keypoint_hflip_indices`; needed if augmentations mirror.
+        precomputed_proposal_topk: give the best so many of the record's proposals.
+        recompute_boxes: take boxes from the masks after augmentation, which is tighter when crops cut
+            through.
+    """
+
+    def __init__(
+        self,
+        *,
+        is_train: bool,
+        augmentations: Sequence[Augmentation | Transform] = (),
+        image_format: ImageFormat = "BGR",
+        use_instance_mask: bool = False,
+        instance_mask_format: MaskFormat = "polygon",
+        use_keypoint: bool = False,
+        keypoint_hflip_indices: np.ndarray | Sequence[int] | None = None,
+        precomputed_proposal_topk: int | None = None,
+        recompute_boxes: bool = False,
+    ) -> None:
+        if recompute_boxes and not use_instance_mask:
+            raise ValueError("DatasetMapper: recompute_boxes=True needs use_instance_mask=True")
+        if instance_mask_format not in ("polygon", "bitmask"):
+            raise ValueError(
+                'DatasetMapper: instance_mask_format must be "polygon" or "bitmask", '
+                f"got {instance_mask_format!r}"
+            )
+        self.is_train = is_train
+        self.augmentations = AugmentationList(augmentations)
+        self.image_format: ImageFormat = image_format
+        self.use_instance_mask = use_instance_mask
+        self.instance_mask_format: MaskFormat = instance_mask_format
+        self.use_keypoint = use_keypoint
+        self.keypoint_hflip_indices = (
+            None if keypoint_hflip_indices is None else np.asarray(keypoint_hflip_indices, dtype=np.int64)
+        )
+        self.precomputed_proposal_topk = precomputed_proposal_topk
+        self.recompute_boxes = recompute_boxes
+
+    def __call__(self, dataset_dict: Record, rng: np.random.Generator | None = None) -> dict[str, Any]:
+        """Map one record, which is not changed.
+
+        Args:
+            rng: what the augmentations draw from; a fresh one when None.
+
+        Raises:
+            FileNotFoundError, ImageError: the picture cannot be read, or has another size than the record
+                says.
+            ValueError: an annotation lacks what is asked for.
+        """
+        record = dict(dataset_dict)
+        rng = np.random.default_rng() if rng is None else rng
+        if "image" in record:
+            image = image_to_tensor(record["image"], self.image_format)
+        else:
+            image = read_image(record["file_name"], self.image_format)
+        check_image_size(record, image)
+        sem_seg = self._read_sem_seg(record)
+        annotations = [a for a in record.pop("annotations", ()) if self.is_train and a.get("iscrowd", 0) == 0]
+
+        aug_input = AugInput(image, boxes=_boxes(annotations), sem_seg=sem_seg)
+        transforms = self.augmentations(aug_input, rng)
+        image = torch.as_tensor(aug_input.image)
+        size = (int(image.shape[-2]), int(image.shape[-1]))
+        record["image"] = image.contiguous()
+        if aug_input.sem_seg is not None:
+            record["sem_seg"] = torch.as_tensor(aug_input.sem_seg).long()
+        if self.precomputed_proposal_topk is not None:
+            transform_proposals(record, size, transforms, topk=self.precomputed_proposal_topk)
+        if self.is_train and "annotations" in dataset_dict:
+            record["instances"] = self._instances(annotations, transforms, size, dataset_dict)
+        return record
+
+    def _instances(
+        self,
+        annotations: list[dict[str, Any]],
+        transforms: TransformList,
+        size: tuple[int, int],
+        record: Record,
+    ) -> Any:
+        unused = [
+            key
+            for key, used in (("segmentation", self.use_instance_mask), ("keypoints", self.use_keypoint))
+            if not used
+        ]
+        annotations = [{k: v for k, v in a.items() if k not in unused} for a in annotations]
+        for key, used in (("segmentation", self.use_instance_mask), ("keypoints", self.use_keypoint)):
+            for number, annotation in enumerate(annotations):
+                if used and annotation.get(key) is None:
+                    option = "use_instance_mask" if key == "segmentation" else "use_keypoint"
+                    raise ValueError(
+                        f"{describe(record)}: annotation {number} has no {key!r}, which DatasetMapper("
+                        f"{option}=True) needs"
+                    )
+        moved = transform_annotations(
+            annotations,
+            transforms,
+            size,
+            keypoint_hflip_indices=self.keypoint_hflip_indices,
+            mask_format=self.instance_mask_format,
+        )
+        instances = annotations_to_instances(moved, size, self.instance_mask_format)
+        if self.recompute_boxes and instances.has("gt_masks"):
+            instances.gt_boxes = instances.gt_masks.get_bounding_boxes()
+        return filter_empty_instances(instances)
+
+    def _read_sem_seg(self, record: Record) -> torch.Tensor | None:
+        file_name = record.pop("sem_seg_file_name", None)
+        if file_name is None or not self.is_train:
+            return None
+        return read_image(file_name, "L")[0]
+
+    def __repr__(self) -> str:
+        return f"DatasetMapper({', '.join(f'{k}={v!r}' for k, v in vars(self).items())})"
+
+
+def _boxes(annotations: list[dict[str, Any]]) -> np.ndarray:
+    boxes = [BoxMode.convert(list(a["bbox"]), a["bbox_mode"], BoxMode.XYXY_ABS) for a in annotations]
+    return np.array(boxes, dtype=np.float64).reshape(-1, 4)

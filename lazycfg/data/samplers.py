@@ -1,0 +1,159 @@
+"""Which record comes when.
+
+Training order is an endless stream made of passes ("epochs"); the indices of a pass are a pure function of
+(seed, number of the pass). Nothing else is needed to continue at any position, and every process can compute
+it.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Iterator
+from itertools import count
+from typing import Any
+
+import numpy as np
+from torch.utils.data import Sampler
+
+from .datasets.base import get_annotations
+
+
+class StreamSampler(Sampler[int]):
+    """Base of the training samplers: an endless stream of indices, the same on every process."""
+
+    @abstractmethod
+    def epoch_indices(self, epoch: int) -> np.ndarray:
+        """Indices (M,) int64 of pass number `epoch`; M may differ from pass to pass."""
+
+    def indices_from(self, position: int) -> Iterator[int]:
+        """The stream from a position on."""
+        for epoch in count():
+            indices = self.epoch_indices(epoch)
+            if position < len(indices):
+                yield from indices[position:].tolist()
+            position = max(0, position - len(indices))
+
+    def __iter__(self) -> Iterator[int]:
+        return self.indices_from(0)
+
+
+def _generator(seed: int, *numbers: int) -> np.random.Generator:
+    return np.random.default_rng([seed, *numbers])
+
+
+def _check_size(name: str, size: int) -> int:
+    if size <= 0:
+        raise ValueError(f"{name} needs at least one record, got size={size}")
+    return int(size)
+
+
+class TrainingSampler(StreamSampler):
+    """Every record once per pass, shuffled anew in each.
+
+    Args:
+        size: number of records.
+        shuffle: else 0, 1, ... size - 1 over and over.
+        seed: of the shuffling.
+    """
+
+    def __init__(self, *, size: int, shuffle: bool = True, seed: int = 0) -> None:
+        self.size = _check_size("TrainingSampler", size)
+        self.shuffle = shuffle
+        self.seed = seed
+
+    def epoch_indices(self, epoch: int) -> np.ndarray:
+        return _generator(self.seed, epoch).permutation(self.size) if self.shuffle else np.arange(self.size)
+
+    def indices_from(self, position: int) -> Iterator[int]:
+        for epoch in count(position // self.size):
+            yield from self.epoch_indices(epoch)[position % self.size :].tolist()
+            position = 0
+
+
+class RandomSubsetTrainingSampler(TrainingSampler):
+    """As `TrainingSampler`, over a random part of the records.
+
+    Args:
+        subset_ratio: part to use, in (0, 1].
+        seed_shuffle, seed_subset: of the order, and of the choice of the part.
+    """
+
+    def __init__(
+        self,
+        *,
+        size: int,
+        subset_ratio: float,
+        shuffle: bool = True,
+        seed_shuffle: int = 0,
+        seed_subset: int = 0,
+    ) -> None:
+        if not 0 < subset_ratio <= 1:
+            raise ValueError(
+                f"RandomSubsetTrainingSampler: subset_ratio must lie in (0, 1], got {subset_ratio}"
+            )
+        super().__init__(size=max(1, int(size * subset_ratio)), shuffle=shuffle, seed=seed_shuffle)
+        self.subset = _generator(seed_subset).permutation(size)[: self.size]
+
+    def epoch_indices(self, epoch: int) -> np.ndarray:
+        return self.subset[super().epoch_indices(epoch)]
+
+
+class RepeatFactorTrainingSampler(StreamSampler):
+    """Records with rare categories more often (Gupta et al., "LVIS", 2019, appendix B.2).
+
+    Args:
+        repeat_factors: (N,) how often each record comes in a pass; the fraction decides by chance in each
+            pass.
+    """
+
+    def __init__(self, *, repeat_factors: Any, shuffle: bool = True, seed: int = 0) -> None:
+        factors = np.asarray(repeat_factors, dtype=np.float64)
+        _check_size("RepeatFactorTrainingSampler", len(factors))
+        self.whole = np.floor(factors).astype(np.int64)
+        self.fraction = factors - self.whole
+        self.shuffle = shuffle
+        self.seed = seed
+
+    @staticmethod
+    def repeat_factors_from_category_frequency(
+        dataset: Any, *, repeat_thresh: float, sqrt: bool = True
+    ) -> np.ndarray:
+        """(N,) factors: for each record the largest over its categories of `sqrt(repeat_thresh / f)` (at
+        least 1), f being the part of the records with that category. Without `sqrt`, `repeat_thresh / f`."""
+        categories = [
+            {a["category_id"] for a in get_annotations(dataset, i).get("annotations", ())}
+            for i in range(len(dataset))
+        ]
+        frequency = Counter(c for of_image in categories for c in of_image)
+        factor = {c: max(1.0, repeat_thresh * len(dataset) / n) for c, n in frequency.items()}
+        factor = {c: f**0.5 if sqrt else f for c, f in factor.items()}
+        return np.array([max((factor[c] for c in of_image), default=1.0) for of_image in categories])
+
+    def epoch_indices(self, epoch: int) -> np.ndarray:
+        rng = _generator(self.seed, epoch)
+        repeats = self.whole + (rng.random(len(self.whole)) < self.fraction)
+        indices = np.repeat(np.arange(len(repeats)), repeats)
+        return rng.permutation(indices) if self.shuffle else indices
+
+
+class InferenceSampler(Sampler[int]):
+    """Every record exactly once over all processes: consecutive shards whose lengths differ by at most one.
+
+    Args:
+        size: number of records.
+        rank, world_size: of this process.
+    """
+
+    def __init__(self, *, size: int, rank: int = 0, world_size: int = 1) -> None:
+        if not 0 <= rank < world_size:
+            raise ValueError(f"InferenceSampler: rank must lie in 0..{world_size - 1}, got {rank}")
+        shard, left = divmod(size, world_size)
+        begin = rank * shard + min(rank, left)
+        self.indices = range(begin, begin + shard + (rank < left))
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.indices)
+
+    def __len__(self) -> int:
+        return len(self.indices)

@@ -1,0 +1,88 @@
+"""Random changes of brightness, contrast, saturation and lighting."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import torch
+
+from .augmentation import AugInput, Augmentation
+from .color import BlendTransform
+from .transform import Transform, to_chw
+
+ChannelOrder = Literal["RGB", "BGR"]
+
+
+class _RandomIntensity(Augmentation):
+    """A weight drawn evenly from [intensity_min, intensity_max]: below 1 less, 1 as it is, above 1 more."""
+
+    def __init__(self, *, intensity_min: float, intensity_max: float) -> None:
+        if intensity_min > intensity_max:
+            raise ValueError(
+                f"{type(self).__name__}: intensity_min {intensity_min} > intensity_max {intensity_max}"
+            )
+        self.intensity_min = intensity_min
+        self.intensity_max = intensity_max
+
+    def draw(self, rng: np.random.Generator) -> float:
+        return float(rng.uniform(self.intensity_min, self.intensity_max))
+
+
+class RandomContrast(_RandomIntensity):
+    """Mix with the picture's mean."""
+
+    def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> Transform:
+        w = self.draw(rng)
+        return BlendTransform(float(to_chw(aug_input.image).float().mean()), 1 - w, w)
+
+
+class RandomBrightness(_RandomIntensity):
+    """Mix with black."""
+
+    def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> Transform:
+        w = self.draw(rng)
+        return BlendTransform(0.0, 1 - w, w)
+
+
+class RandomSaturation(_RandomIntensity):
+    """Mix with the picture's grey version. `channel_order`: of the picture it is applied to."""
+
+    def __init__(
+        self, *, intensity_min: float, intensity_max: float, channel_order: ChannelOrder = "RGB"
+    ) -> None:
+        super().__init__(intensity_min=intensity_min, intensity_max=intensity_max)
+        self.channel_order = channel_order
+
+    def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> Transform:
+        w = self.draw(rng)
+        image = to_chw(aug_input.image)
+        weights = torch.tensor([0.299, 0.587, 0.114])
+        if self.channel_order == "BGR":
+            weights = weights.flip(0)
+        grey = (image.float() * weights[:, None, None]).sum(0, keepdim=True)
+        return BlendTransform(grey, 1 - w, w)
+
+
+class RandomLighting(Augmentation):
+    """Add a colour drawn along the principal components of ImageNet's colours
+    (Krizhevsky et al., "ImageNet Classification with Deep CNNs", 2012).
+
+    Args:
+        scale: standard deviation of the weights.
+        channel_order: of the picture it is applied to.
+    """
+
+    def __init__(self, *, scale: float, channel_order: ChannelOrder = "RGB") -> None:
+        self.scale = scale
+        self.channel_order = channel_order
+
+    def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> Transform:
+        vectors = np.array(
+            [[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]]
+        )
+        values = np.array([0.2175, 0.0188, 0.0045])
+        color = vectors @ (rng.normal(scale=self.scale, size=3) * values)
+        if self.channel_order == "BGR":
+            color = color[::-1].copy()
+        return BlendTransform(torch.from_numpy(color).float()[:, None, None], 1.0, 1.0)

@@ -1,0 +1,184 @@
+"""Deterministic transforms: what is done to a picture is done alike to its boxes, points, masks and polygons.
+
+A `Transform` has no randomness of its own (an `Augmentation` draws, a `Transform` applies), so it can be
+kept, replayed on other data and inverted.
+
+Coordinates are continuous pixels: pixel (0, 0) covers the square from (0, 0) to (1, 1), its centre is (0.5,
+0.5). Pictures are tensors of shape (C, H, W); numpy arrays (H, W, C) or (H, W) are taken too and given back
+as such.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+ImageT = TypeVar("ImageT", Tensor, np.ndarray)
+
+
+def on_array(function: Callable[[Tensor], Tensor], image: ImageT) -> ImageT:
+    """Apply a function of a (..., H, W) tensor to a tensor, or to a numpy (H, W, C) or (H, W) array."""
+    if isinstance(image, Tensor):
+        return function(image)
+    result = function(to_chw(image))
+    return result[0].numpy() if image.ndim == 2 else np.ascontiguousarray(result.permute(1, 2, 0).numpy())
+
+
+def to_chw(image: Tensor | np.ndarray) -> Tensor:
+    """The tensor (C, H, W) of a tensor, or of a numpy (H, W, C) or (H, W) array."""
+    if isinstance(image, Tensor):
+        return image
+    tensor = torch.from_numpy(np.ascontiguousarray(image))
+    return tensor[None] if image.ndim == 2 else tensor.permute(2, 0, 1)
+
+
+def image_size(image: Tensor | np.ndarray) -> tuple[int, int]:
+    """(height, width) of a tensor (..., H, W) or an array (H, W[, C])."""
+    shape = image.shape[-2:] if isinstance(image, Tensor) else image.shape[:2]
+    return int(shape[0]), int(shape[1])
+
+
+class Transform(ABC):
+    """Base class. A subclass says what happens to pixels (`transform_image`) and to points (`apply_coords`).
+
+    What happens to segmentations, boxes and polygons follows from these two; a subclass overrides
+    `transform_segmentation`, `apply_box` or `apply_polygons` only where it knows better.
+    """
+
+    @abstractmethod
+    def transform_image(self, image: Tensor) -> Tensor:
+        """Pixels of a tensor (..., H, W), any dtype the transform can work on."""
+
+    @abstractmethod
+    def apply_coords(self, coords: np.ndarray) -> np.ndarray:
+        """Points (N, 2) as (x, y) in pixels to points (N, 2), floating point."""
+
+    def transform_segmentation(self, segmentation: Tensor) -> Tensor:
+        """Labels of a tensor (..., H, W); never blends two labels."""
+        return self.transform_image(segmentation)
+
+    def apply_image(self, image: ImageT) -> ImageT:
+        """Picture in, picture out: tensor (..., H, W), or numpy (H, W, C) / (H, W)."""
+        return on_array(self.transform_image, image)
+
+    def apply_segmentation(self, segmentation: ImageT) -> ImageT:
+        """Label map or bit mask in, the same out: tensor (..., H, W) or numpy (H, W)."""
+        return on_array(self.transform_segmentation, segmentation)
+
+    def apply_box(self, box: np.ndarray) -> np.ndarray:
+        """Boxes (N, 4) XYXY to the boxes (N, 4) around their four transformed corners. Not clipped."""
+        box = np.asarray(box, dtype=np.float64).reshape(-1, 4)
+        corners = box[:, [0, 1, 2, 1, 0, 3, 2, 3]].reshape(-1, 2)
+        corners = self.apply_coords(corners).reshape(-1, 4, 2)
+        return np.concatenate((corners.min(axis=1), corners.max(axis=1)), axis=1)
+
+    def apply_polygons(self, polygons: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Polygons, each (K, 2) in pixels, to as many polygons; of one that leaves a crop (0, 2) remains."""
+        if len(polygons) == 0:
+            return []
+        arrays = [np.asarray(p, dtype=np.float64).reshape(-1, 2) for p in polygons]
+        moved = self.apply_coords(np.concatenate(arrays))
+        return np.split(moved, np.cumsum([len(a) for a in arrays])[:-1])
+
+    def inverse(self) -> Transform:
+        """The transform that undoes this one geometrically (colours lost are lost; so are pixels cropped
+        away).
+
+        Raises:
+            TypeError: this transform cannot be undone.
+        """
+        raise TypeError(f"{type(self).__name__} has no inverse")
+
+    def __add__(self, other: Transform) -> TransformList:
+        return TransformList([self, other])
+
+
+class TransformList(Transform):
+    """Transforms applied one after another; nested lists are flattened."""
+
+    def __init__(self, transforms: Iterable[Transform]) -> None:
+        self.transforms: list[Transform] = []
+        for t in transforms:
+            if not isinstance(t, Transform):
+                raise TypeError(f"TransformList holds Transform objects, got {type(t).__name__}: {t!r}")
+            if isinstance(t, TransformList):
+                self.transforms.extend(t.transforms)
+            elif not isinstance(t, NoOpTransform):
+                self.transforms.append(t)
+
+    def transform_image(self, image: Tensor) -> Tensor:
+        for t in self.transforms:
+            image = t.transform_image(image)
+        return image
+
+    def transform_segmentation(self, segmentation: Tensor) -> Tensor:
+        for t in self.transforms:
+            segmentation = t.transform_segmentation(segmentation)
+        return segmentation
+
+    def apply_coords(self, coords: np.ndarray) -> np.ndarray:
+        for t in self.transforms:
+            coords = t.apply_coords(coords)
+        return coords
+
+    def apply_box(self, box: np.ndarray) -> np.ndarray:
+        for t in self.transforms:
+            box = t.apply_box(box)
+        return np.asarray(box, dtype=np.float64).reshape(-1, 4)
+
+    def apply_polygons(self, polygons: Sequence[np.ndarray]) -> list[np.ndarray]:
+        for t in self.transforms:
+            polygons = t.apply_polygons(polygons)
+        return list(polygons)
+
+    def inverse(self) -> TransformList:
+        return TransformList([t.inverse() for t in reversed(self.transforms)])
+
+    def __len__(self) -> int:
+        return len(self.transforms)
+
+    def __iter__(self) -> Iterator[Transform]:
+        return iter(self.transforms)
+
+    def __getitem__(self, index: int) -> Transform:
+        return self.transforms[index]
+
+    def __repr__(self) -> str:
+        return f"TransformList({self.transforms})"
+
+
+class NoOpTransform(Transform):
+    """Changes nothing."""
+
+    def transform_image(self, image: Tensor) -> Tensor:
+        return image
+
+    def apply_coords(self, coords: np.ndarray) -> np.ndarray:
+        return coords
+
+    def apply_box(self, box: np.ndarray) -> np.ndarray:
+        return np.asarray(box, dtype=np.float64).reshape(-1, 4)
+
+    def inverse(self) -> NoOpTransform:
+        return self
+
+    def __repr__(self) -> str:
+        return "NoOpTransform()"
+
+
+class ColorTransformBase(Transform):
+    """A change of colours: places and labels stay as they are, the inverse is no change."""
+
+    def transform_segmentation(self, segmentation: Tensor) -> Tensor:
+        return segmentation
+
+    def apply_coords(self, coords: np.ndarray) -> np.ndarray:
+        return coords
+
+    def inverse(self) -> NoOpTransform:
+        return NoOpTransform()
