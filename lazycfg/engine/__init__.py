@@ -1,0 +1,50 @@
+"""Training, evaluation and prediction: ``train(cfg)``, ``evaluate(cfg)``, `Predictor`."""
+
+from .hooks import (
+    BestCheckpointer,
+    CallbackHook,
+    EarlyStopping,
+    EvalHook,
+    HookBase,
+    IterationTimer,
+    LRScheduler,
+    PeriodicCheckpointer,
+    PeriodicWriter,
+    TorchMemoryStats,
+    TorchProfiler,
+)
+from .jobs import evaluate, train
+from .run_dir import OutputDirInUseError
+from .session import create_ddp_model, distributed_session, resolve_device, seed_all
+from .settings import TrainSettings
+from .stream import BatchStream
+from .trainer import Trainer
+from .writers import CommonMetricPrinter, EventWriter, JSONWriter, TensorboardWriter
+
+__all__ = [
+    "BatchStream",
+    "BestCheckpointer",
+    "CallbackHook",
+    "CommonMetricPrinter",
+    "EarlyStopping",
+    "EvalHook",
+    "EventWriter",
+    "HookBase",
+    "IterationTimer",
+    "JSONWriter",
+    "LRScheduler",
+    "OutputDirInUseError",
+    "PeriodicCheckpointer",
+    "PeriodicWriter",
+    "TensorboardWriter",
+    "TorchMemoryStats",
+    "TorchProfiler",
+    "TrainSettings",
+    "Trainer",
+    "create_ddp_model",
+    "distributed_session",
+    "evaluate",
+    "resolve_device",
+    "seed_all",
+    "train",
+]

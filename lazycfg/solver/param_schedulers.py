@@ -21,8 +21,8 @@ __all__ = [
     "WarmupParamScheduler",
 ]
 
-# iteration / max_iter * max_iter may come out a hair below the iteration it stands for. As a share of training
-# this is a thousandth of an iteration in a run of a million.
+# iteration / max_iter * max_iter may come out a hair below the iteration it stands for. As a share of
+# training this is a thousandth of an iteration in a run of a million.
 _EPSILON = 1e-9
 
 ParamScheduler = Callable[[float], float]
@@ -188,7 +188,7 @@ class WarmupParamScheduler:
     ) -> None:
         if not 0 <= warmup_length <= 1:
             raise ValueError(
-                f"warmup_length={warmup_length} is a share of training in [0, 1], warm-up iterations / max_iter"
+                f"warmup_length={warmup_length} is a share of training in [0, 1]: iterations / max_iter"
             )
         start = warmup_factor * scheduler(0.0)
         end = scheduler(0.0) if rescale_interval else scheduler(warmup_length)

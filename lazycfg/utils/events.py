@@ -5,7 +5,7 @@ all in one transfer, by :meth:`EventStorage.fetch`; so logging costs a training 
 """
 
 from collections import defaultdict, deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from statistics import fmean, median
@@ -135,8 +135,9 @@ class EventStorage:
             tensor = tensor.permute(2, 0, 1)
         self._images.append((self._prefix + name, tensor, self._iter))
 
-    def fetch(self) -> None:
-        """Read all that is pending into the histories, in one transfer per device and dtype."""
+    def pop_pending(self) -> list[tuple[str, float, int]]:
+        """Take all ``(name, value, iteration)`` that no history has yet, read in one transfer per device
+        and dtype."""
         pending, self._pending = self._pending, []
         groups: dict[tuple[torch.device, torch.dtype], list[int]] = defaultdict(list)
         values: list[float] = [0.0] * len(pending)
@@ -149,10 +150,18 @@ class EventStorage:
             stacked = torch.stack([pending[i][1].reshape(()) for i in rows])  # type: ignore[union-attr]
             for i, value in zip(rows, stacked.tolist(), strict=True):
                 values[i] = float(value)
-        for (name, _, iteration), value in zip(pending, values, strict=True):
+        return [(name, value, iteration) for (name, _, iteration), value in zip(pending, values, strict=True)]
+
+    def add(self, records: Iterable[tuple[str, float, int]]) -> None:
+        """Put ``(name, value, iteration)`` records into the histories."""
+        for name, value, iteration in records:
             if name not in self._histories:
                 self._histories[name] = HistoryBuffer(self._max_history)
             self._histories[name].update(value, iteration)
+
+    def fetch(self) -> None:
+        """Read all that is pending into the histories."""
+        self.add(self.pop_pending())
 
     def history(self, name: str) -> HistoryBuffer:
         """The history of one scalar.
@@ -178,7 +187,7 @@ class EventStorage:
         """Like :meth:`latest`, with the median over ``window`` for the scalars that want it."""
         return {
             name: (
-                history.median(window) if self._smoothing[name] else history.latest(),
+                history.median(window) if self._smoothing.get(name, True) else history.latest(),
                 history.latest_iter(),
             )
             for name, history in self.histories().items()

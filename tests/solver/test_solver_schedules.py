@@ -93,7 +93,7 @@ def test_constant_warm_up():
 
 
 def test_warm_up_in_iterations_is_refused_with_the_unit():
-    with pytest.raises(ValueError, match="warm-up iterations / max_iter"):
+    with pytest.raises(ValueError, match="iterations / max_iter"):
         WarmupParamScheduler(ConstantParamScheduler(1.0), 0.001, 1000)
     with pytest.raises(ValueError, match="'linear' or 'constant'"):
         WarmupParamScheduler(ConstantParamScheduler(1.0), 0.001, 0.1, "exponential")

@@ -1,0 +1,48 @@
+"""What every hook is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..trainer import Trainer
+
+__all__ = ["HookBase"]
+
+
+class HookBase:
+    """Something that happens around the steps of a training; override what is needed.
+
+    The order of calls is ``before_train``, then for every iteration ``before_step``, ``after_backward``,
+    ``after_step``, then ``after_train``, which is called after an error too (see ``trainer.finished``). Every
+    process runs the same hooks; one that writes files or logs does so in the main process only.
+    """
+
+    trainer: Trainer
+    """Set by the trainer that the hook is registered with."""
+
+    def before_train(self) -> None:
+        """Called once before the first step."""
+
+    def after_train(self) -> None:
+        """Called once after the last step."""
+
+    def before_step(self) -> None:
+        """Called before every step."""
+
+    def after_backward(self) -> None:
+        """Called when the gradients are complete (and unscaled), before they are clipped and used."""
+
+    def after_step(self) -> None:
+        """Called after every step."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run needs: tensors and plain values."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take back what `state_dict` gave."""
+
+    def is_due(self, period: int) -> bool:
+        """Whether the iteration just done ends a period; never for a period of 0."""
+        return period > 0 and (self.trainer.iter + 1) % period == 0

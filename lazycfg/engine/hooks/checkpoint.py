@@ -1,0 +1,127 @@
+"""Saving while training."""
+
+import logging
+import math
+import operator
+from pathlib import Path
+from typing import Any, Literal
+
+from lazycfg.checkpoint import Checkpointer, save_weights
+from lazycfg.utils import broadcast_object, closest, is_main_process
+
+from .base import HookBase
+
+__all__ = ["BestCheckpointer", "PeriodicCheckpointer"]
+
+logger = logging.getLogger(__name__)
+
+
+class PeriodicCheckpointer(HookBase):
+    """Saves a checkpoint to resume from every ``period`` iterations and at the end of training.
+
+    The end also leaves the weights alone in ``<prefix>_final.safetensors``. Losses are checked before: a
+    checkpoint never holds a model that had already diverged. Must come after the hooks whose state it saves.
+
+    Args:
+        checkpointer: writes the files.
+        period: iterations between checkpoints; 0 for the end only.
+        file_prefix: a checkpoint after iteration 99 is called ``<prefix>_0000099``.
+    """
+
+    def __init__(self, checkpointer: Checkpointer, period: int, *, file_prefix: str = "model") -> None:
+        self.checkpointer = checkpointer
+        self.period = period
+        self.file_prefix = file_prefix
+        self._saved = -1
+
+    def after_step(self) -> None:
+        if self.is_due(self.period):
+            self._save()
+
+    def after_train(self) -> None:
+        if not self.trainer.finished or self.trainer.iter == 0:
+            return
+        if self._saved != self.trainer.iter - 1 and self.trainer.iter > self.trainer.start_iter:
+            self._save(self.trainer.iter - 1)
+        if is_main_process():
+            model = self.checkpointer.model
+            save_weights(model, Path(self.checkpointer.save_dir) / f"{self.file_prefix}_final.safetensors")
+
+    def _save(self, iteration: int | None = None) -> None:
+        iteration = self.trainer.iter if iteration is None else iteration
+        self.trainer.collect()
+        path = self.checkpointer.save(f"{self.file_prefix}_{iteration:07d}", iteration=iteration)
+        logger.info("saved %s", path)
+        self._saved = iteration
+
+
+class BestCheckpointer(HookBase):
+    """Keeps the weights that evaluated best. Must come after the `EvalHook` with the same period.
+
+    Args:
+        save_dir: the weights go to ``<save_dir>/<file_prefix>.safetensors``.
+        metric: an evaluation result, e.g. ``"segm/AP"``.
+        mode: whether ``"max"`` or ``"min"`` is best.
+        file_prefix: name of the file.
+    """
+
+    def __init__(
+        self,
+        save_dir: str | Path,
+        metric: str,
+        *,
+        mode: Literal["max", "min"] = "max",
+        file_prefix: str = "model_best",
+    ) -> None:
+        if mode not in ("max", "min"):
+            raise ValueError(f"mode {mode!r}: expected 'max' or 'min'")
+        self.path = Path(save_dir) / f"{file_prefix}.safetensors"
+        self.metric = metric
+        self._better = operator.gt if mode == "max" else operator.lt
+        self.best: float | None = None
+        self.best_iter: int | None = None
+        self._looked_at: int | None = None
+
+    def before_train(self) -> None:
+        # A resumed run may have begun with the evaluation that the one before did not finish
+        self._look()
+
+    def after_step(self) -> None:
+        self._look()
+
+    def after_train(self) -> None:
+        if self.trainer.finished:
+            self._look()
+
+    def _look(self) -> None:
+        from .evaluation import EvalHook
+
+        done = [hook.last_iter for hook in self.trainer.hooks if isinstance(hook, EvalHook)]
+        newest = max(done, default=None)
+        if newest is None or newest < 0 or newest == self._looked_at:
+            return
+        self._looked_at = newest
+        better = False
+        if is_main_process():
+            latest = self.trainer.storage.latest()
+            if self.metric not in latest:
+                known = [name for name in latest if "/" in name]
+                logger.warning(
+                    "no evaluation result %r to choose the best weights by%s Known: %s",
+                    self.metric, closest(self.metric, known), ", ".join(known),
+                )  # fmt: skip
+            else:
+                value = latest[self.metric][0]
+                better = math.isfinite(value) and (self.best is None or self._better(value, self.best))
+                if better:
+                    logger.info("%s = %.4f is the best so far (was %s)", self.metric, value, self.best)
+                    self.best, self.best_iter = value, newest
+                    save_weights(self.trainer.model, self.path)
+        self.best, self.best_iter = broadcast_object((self.best, self.best_iter))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best, "best_iter": self.best_iter, "looked_at": self._looked_at}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.best, self.best_iter = state["best"], state["best_iter"]
+        self._looked_at = state["looked_at"]

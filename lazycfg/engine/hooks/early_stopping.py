@@ -1,0 +1,73 @@
+"""Stopping when nothing gets better."""
+
+import logging
+import math
+from typing import Any, Literal
+
+from lazycfg.utils import broadcast_object, is_main_process
+
+from .base import HookBase
+from .evaluation import EvalHook
+
+__all__ = ["EarlyStopping"]
+
+logger = logging.getLogger(__name__)
+
+
+class EarlyStopping(HookBase):
+    """Ends the training when an evaluation result has not improved for some evaluations.
+
+    Must come after the `EvalHook`.
+
+    Args:
+        metric: an evaluation result, e.g. ``"bbox/AP"``.
+        patience: how many evaluations without improvement are borne.
+        min_delta: what counts as an improvement.
+        mode: whether ``"max"`` or ``"min"`` is better.
+    """
+
+    def __init__(
+        self,
+        metric: str,
+        *,
+        patience: int = 5,
+        min_delta: float = 0.0,
+        mode: Literal["max", "min"] = "max",
+    ) -> None:
+        if mode not in ("max", "min"):
+            raise ValueError(f"mode {mode!r}: expected 'max' or 'min'")
+        self.metric = metric
+        self.patience = patience
+        self.min_delta = min_delta
+        self._sign = 1.0 if mode == "max" else -1.0
+        self._best = -math.inf
+        self._without = 0
+        self._looked_at = -1
+
+    def after_step(self) -> None:
+        last = max((hook.last_iter for hook in self.trainer.hooks if isinstance(hook, EvalHook)), default=-1)
+        if last <= self._looked_at:
+            return
+        self._looked_at = last
+        if is_main_process():
+            latest = self.trainer.storage.latest()
+            if self.metric not in latest:
+                raise KeyError(f"early stopping watches {self.metric!r}; recorded are {sorted(latest)}")
+            value = self._sign * latest[self.metric][0]
+            improved = value > self._best + self.min_delta
+            self._best = value if improved else self._best
+            self._without = 0 if improved else self._without + 1
+        self._best, self._without = broadcast_object((self._best, self._without))
+        if self._without > self.patience:
+            logger.info(
+                "stopping: %s did not improve on %.4f in %d evaluations",
+                self.metric, self._sign * self._best, self._without,
+            )  # fmt: skip
+            self.trainer.should_stop = True
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self._best, "without": self._without, "looked_at": self._looked_at}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._best, self._without = state["best"], state["without"]
+        self._looked_at = state["looked_at"]

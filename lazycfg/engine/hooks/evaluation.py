@@ -1,0 +1,91 @@
+"""Evaluating while training."""
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from lazycfg.utils import synchronize
+
+from ..session import preserved_rng
+from .base import HookBase
+
+__all__ = ["EvalHook", "flatten_results"]
+
+logger = logging.getLogger(__name__)
+
+
+class EvalHook(HookBase):
+    """Calls an evaluation every ``eval_period`` iterations and after training, and records its numbers.
+
+    The random generators are given back as they were, so that evaluating more or less often trains the same
+    model. A run that died while evaluating evaluates first when it is resumed.
+
+    Args:
+        eval_period: iterations between evaluations; 0 for none but the last.
+        eval_function: returns a (nested) dict of numbers; called in every process, with the model in
+            evaluation mode as it pleases.
+        eval_after_train: whether to evaluate at the end.
+    """
+
+    def __init__(
+        self,
+        eval_period: int,
+        eval_function: Callable[[], Mapping[str, Any] | None],
+        *,
+        eval_after_train: bool = True,
+    ) -> None:
+        self.eval_period = eval_period
+        self.eval_function = eval_function
+        self.eval_after_train = eval_after_train
+        self.last_iter = -1
+        """The iteration after which the last evaluation took place."""
+
+    def before_train(self) -> None:
+        done = self.trainer.start_iter - 1
+        if done > 0 and self.eval_period > 0 and (done + 1) % self.eval_period == 0 and self.last_iter < done:
+            self._evaluate(done)
+
+    def after_step(self) -> None:
+        # The last one is left to after_train
+        if self.is_due(self.eval_period) and self.trainer.iter + 1 != self.trainer.max_iter:
+            self._evaluate(self.trainer.iter)
+
+    def after_train(self) -> None:
+        if self.eval_after_train and self.trainer.finished and self.last_iter != self.trainer.iter - 1:
+            self._evaluate(self.trainer.iter - 1)
+
+    def _evaluate(self, iteration: int) -> None:
+        self.trainer.collect()
+        model = self.trainer.model
+        training = {module: module.training for module in model.modules()}
+        with preserved_rng():
+            results = self.eval_function() or {}
+        for module, mode in training.items():
+            module.training = mode
+        if not isinstance(results, Mapping):
+            raise TypeError(f"eval_function must return a dict, got {type(results).__name__}")
+        self.trainer.results = dict(results)
+        for name, value in flatten_results(results).items():
+            self.trainer.storage.put_scalar(name, value, smoothing_hint=False, cur_iter=iteration)
+        self.last_iter = iteration
+        synchronize()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"last_iter": self.last_iter}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.last_iter = state["last_iter"]
+
+
+def flatten_results(results: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
+    """``{"bbox": {"AP": 1.0}}`` as ``{"bbox/AP": 1.0}``; what is no number is left out."""
+    flat: dict[str, float] = {}
+    for name, value in results.items():
+        if isinstance(value, Mapping):
+            flat.update(flatten_results(value, f"{prefix}{name}/"))
+            continue
+        try:
+            flat[f"{prefix}{name}"] = float(value)
+        except (TypeError, ValueError):
+            continue
+    return flat

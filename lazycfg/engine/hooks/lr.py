@@ -1,0 +1,39 @@
+"""The learning rate, step by step."""
+
+from typing import Any
+
+from torch.optim.lr_scheduler import LRScheduler as TorchLRScheduler
+
+from .base import HookBase
+
+__all__ = ["LRScheduler"]
+
+
+class LRScheduler(HookBase):
+    """Steps a torch learning-rate scheduler after every iteration and records the rate.
+
+    Args:
+        scheduler: over the trainer's optimizer, e.g. an `LRMultiplier`.
+    """
+
+    def __init__(self, scheduler: TorchLRScheduler) -> None:
+        self.scheduler = scheduler
+
+    def before_train(self) -> None:
+        # The group that most parameters are in stands for all
+        groups = self.trainer.optimizer.param_groups
+        self._shown = max(range(len(groups)), key=lambda i: sum(p.numel() for p in groups[i]["params"]))
+
+    def after_step(self) -> None:
+        rate = self.trainer.optimizer.param_groups[self._shown]["lr"]
+        self.trainer.storage.put_scalar("lr", rate, smoothing_hint=False)
+        self.scheduler.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        return dict(self.scheduler.state_dict())
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.scheduler.load_state_dict(state)
+        # What the schedule says, which may have been changed since: the optimizer's state has the old rates
+        for group, rate in zip(self.scheduler.optimizer.param_groups, self.scheduler.get_lr(), strict=True):
+            group["lr"] = rate

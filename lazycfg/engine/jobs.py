@@ -1,0 +1,207 @@
+"""The two jobs of a config: to train its model, and to evaluate it."""
+
+import json
+import logging
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from lazycfg.checkpoint import Checkpointer, RandomState, load_weights
+from lazycfg.config.build import instantiate
+from lazycfg.solver import LRMultiplier
+from lazycfg.utils import atomic_write, is_main_process
+
+from .build import Parts, build_parts
+from .evaluating import run_evaluation
+from .hooks import (
+    BestCheckpointer,
+    EvalHook,
+    HookBase,
+    IterationTimer,
+    LRScheduler,
+    PeriodicCheckpointer,
+    PeriodicWriter,
+)
+from .log import run_logging
+from .plan import log_plan
+from .run_dir import check_output_dir, save_config
+from .session import create_ddp_model, distributed_session, resolve_device, seed_all
+from .settings import TrainSettings
+from .stream import BatchStream, RankBuffers
+from .trainer import Trainer
+from .writers import default_writers
+
+__all__ = ["evaluate", "read_settings", "train"]
+
+logger = logging.getLogger(__name__)
+
+# Built together with the model, since their nodes may refer to it
+_PARTS_OF_TRAIN = ("hooks", "clip_grad")
+
+
+def train(cfg: Mapping[str, Any], *, resume: bool = False) -> dict[str, Any]:
+    """Train what a config describes, and evaluate it.
+
+    Under ``torchrun`` every process calls this. Into ``train.output_dir`` go the config, ``log.txt``,
+    ``metrics.json`` (one JSON object a line), checkpoints, results and pictures of predictions.
+
+    Args:
+        cfg: has ``model``, ``dataloader``, ``optimizer``, ``lr_multiplier`` and ``train``; not changed.
+        resume: go on from the last checkpoint in the output folder, if there is one, exactly as if the run
+            had never stopped.
+
+    Returns:
+        what the last evaluation found (empty without ``dataloader.evaluator``), and under ``"train"`` the
+        last losses, ``"iterations"`` and ``"seconds"``.
+
+    Raises:
+        OutputDirInUseError: the output folder holds another run, and ``resume`` is false.
+        FloatingPointError: a loss is not finite; names the loss, the iteration and the images.
+    """
+    settings = read_settings(cfg)
+    device = resolve_device(settings.device)
+    with distributed_session(device, timeout_minutes=settings.dist_timeout_minutes):
+        check_output_dir(settings.output_dir, resume=resume)
+        with run_logging(settings.output_dir):
+            return _train(cfg, settings, device, resume)
+
+
+def evaluate(
+    cfg: Mapping[str, Any],
+    model: nn.Module | None = None,
+    *,
+    weights: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+) -> dict[str, Any]:
+    """Evaluate a model on ``cfg.dataloader.test`` with ``cfg.dataloader.evaluator``.
+
+    Args:
+        cfg: has ``dataloader.test``, ``dataloader.evaluator``, ``train`` and (unless given) ``model``; it is
+            not changed.
+        model: a built model with its weights; ``cfg.model`` with loaded weights when left out.
+        weights: a file of weights; when left out and no model is given, ``train.init_checkpoint``.
+        resume: take the last checkpoint of the output folder instead.
+
+    Returns:
+        what the evaluator found, e.g. ``{"bbox": {"AP": 38.6, ...}, "segm": {...}}``.
+
+    Raises:
+        ValueError: there are no weights to evaluate.
+    """
+    settings = read_settings(cfg)
+    device = resolve_device(settings.device)
+    with (
+        distributed_session(device, timeout_minutes=settings.dist_timeout_minutes),
+        run_logging(settings.output_dir),
+    ):
+        seed_all(settings.seed or 0)
+        given = model is not None
+        parts = build_parts(cfg, training=False, model=model)
+        _to_device(parts.model, device, settings)
+        if resume:
+            load_weights(parts.model, Checkpointer(parts.model, settings.output_dir).get_checkpoint_file())
+        elif weights is not None or (not given and settings.init_checkpoint):
+            load_weights(parts.model, weights or settings.init_checkpoint, ignore=settings.init_ignore)
+        elif not given:
+            raise ValueError(
+                "no weights to evaluate: set train.init_checkpoint=FILE, or pass --resume (resume=True) for "
+                f"the last checkpoint in {settings.output_dir}"
+            )
+        results = run_evaluation(parts, settings)
+        _write_results(results, settings.output_dir)
+        return results
+
+
+def read_settings(cfg: Mapping[str, Any]) -> TrainSettings:
+    """The checked settings of ``cfg.train``, without its hooks and clipping, which are built with the model.
+
+    Raises:
+        ValueError: an unknown key or a senseless value.
+    """
+    values = cfg.get("train", {})
+    return TrainSettings.of(instantiate({key: values[key] for key in values if key not in _PARTS_OF_TRAIN}))
+
+
+def _train(
+    cfg: Mapping[str, Any], settings: TrainSettings, device: torch.device, resume: bool
+) -> dict[str, Any]:
+    started = time.perf_counter()
+    seed_all(int.from_bytes(os.urandom(4), "little") if settings.seed is None else settings.seed)
+    save_config(cfg, settings.output_dir)
+    parts = build_parts(cfg, training=True)
+    _to_device(parts.model, device, settings)
+    trainer, checkpointer = _trainer(parts, settings)
+    log_plan(parts, settings, device)
+    extra = checkpointer.resume_or_load(settings.init_checkpoint, resume=resume, ignore=settings.init_ignore)
+    start_iter = extra.get("iteration", -1) + 1
+    if start_iter:
+        logger.info("going on with iteration %d of %d", start_iter, settings.max_iter)
+    trainer.train(start_iter)
+    _write_results(trainer.results, settings.output_dir)
+    latest = trainer.storage.latest()
+    losses = {name: value for name, (value, _) in latest.items() if "loss" in name and "/" not in name}
+    run = {**losses, "iterations": trainer.iter, "seconds": time.perf_counter() - started}
+    return {**trainer.results, "train": run}
+
+
+def _trainer(parts: Parts, settings: TrainSettings) -> tuple[Trainer, Checkpointer]:
+    """The trainer with all hooks, and the checkpointer of everything that has a state."""
+    model, optimizer = parts.model, parts.optimizer
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        raise TypeError(f"cfg.optimizer must build a torch optimizer, got {type(optimizer).__name__}")
+    data = BatchStream(parts.train_loader)
+    trainer = Trainer(
+        model=create_ddp_model(model, **settings.ddp),
+        data=data,
+        optimizer=optimizer,
+        max_iter=settings.max_iter,
+        amp_dtype=settings.amp.autocast_dtype(),
+        clip_grad=parts.clip_grad,
+        accumulate=settings.accumulate,
+        log_period=settings.log_period,
+    )
+    checkpointer = Checkpointer(
+        model,
+        settings.output_dir,
+        max_to_keep=settings.checkpointer.max_to_keep,
+        optimizer=optimizer,
+        grad_scaler=trainer.grad_scaler,
+        data=data,
+        trainer=trainer,
+        buffers=RankBuffers(model),
+        random=RandomState(),
+    )
+    hooks: list[HookBase] = [IterationTimer()]
+    if parts.lr_multiplier is not None:
+        hooks.append(LRScheduler(LRMultiplier(optimizer, parts.lr_multiplier, settings.max_iter)))
+    hooks.extend(parts.hooks or ())
+    # Saved before evaluating, which may fail; an evaluation that is then due is made up for by a resumed run
+    hooks.append(PeriodicCheckpointer(checkpointer, settings.checkpointer.period))
+    if parts.test_loader is not None and parts.evaluator is not None:
+        hooks.append(EvalHook(settings.eval_period, lambda: run_evaluation(parts, settings)))
+        if settings.best_metric:
+            hooks.append(BestCheckpointer(settings.output_dir, settings.best_metric))
+    writers = default_writers(
+        settings.output_dir, log_period=settings.log_period, tensorboard=settings.tensorboard
+    )
+    hooks.append(PeriodicWriter(writers))
+    trainer.register_hooks(hooks)
+    return trainer, checkpointer
+
+
+def _to_device(model: nn.Module, device: torch.device, settings: TrainSettings) -> None:
+    if settings.channels_last:
+        model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    else:
+        model.to(device)
+
+
+def _write_results(results: Mapping[str, Any], output_dir: str) -> None:
+    if results and is_main_process():
+        with atomic_write(Path(output_dir) / "results.json") as partial:
+            partial.write_text(json.dumps(results, indent=1, default=str) + "\n")

@@ -1,0 +1,63 @@
+"""Logging of a run: set up by the functions that start one, never by an import."""
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lazycfg.utils import get_rank
+
+__all__ = ["run_logging"]
+
+_PLAIN = "[%(asctime)s %(name)s] %(levelname)s: %(message)s"
+
+
+@contextmanager
+def run_logging(output_dir: str | Path | None) -> Iterator[logging.Logger]:
+    """Show the library's messages while the block runs.
+
+    The main process writes to the console and to ``log.txt`` in ``output_dir``; the others write to
+    ``log.txt.rank<N>``. Where the caller has given the root logger or the library's its own handlers, the
+    console is left to these. Afterwards all is as before.
+
+    Args:
+        output_dir: None for the console only.
+    """
+    logger = logging.getLogger("lazycfg")
+    before = logger.level, logger.propagate
+    added: list[logging.Handler] = []
+    rank = get_rank()
+    if rank == 0 and not logger.handlers and not logging.getLogger().handlers:
+        added.append(_console())
+        logger.propagate = False
+    if output_dir is not None:
+        Path(output_dir).mkdir(parents=True, exist_ok=True)
+        name = "log.txt" if rank == 0 else f"log.txt.rank{rank}"
+        file = logging.FileHandler(Path(output_dir) / name)
+        file.setFormatter(logging.Formatter(_PLAIN, "%Y-%m-%d %H:%M:%S"))
+        added.append(file)
+    if logger.level == logging.NOTSET:
+        logger.setLevel(logging.INFO)
+    for handler in added:
+        logger.addHandler(handler)
+    try:
+        yield logger
+    finally:
+        for handler in added:
+            logger.removeHandler(handler)
+            handler.close()
+        logger.setLevel(before[0])
+        logger.propagate = before[1]
+
+
+def _console() -> logging.Handler:
+    """Colours on a terminal, plain lines elsewhere."""
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.logging import RichHandler
+
+        return RichHandler(console=Console(stderr=True), show_path=False, log_time_format="[%m/%d %H:%M:%S]")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("[%(asctime)s] %(levelname)s: %(message)s", "%m/%d %H:%M:%S"))
+    return handler

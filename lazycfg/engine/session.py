@@ -1,0 +1,119 @@
+"""The process itself: its place among others, its device, its random generators."""
+
+import datetime
+import logging
+import os
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import nn
+
+from lazycfg.checkpoint import RandomState
+from lazycfg.utils import get_local_rank, get_rank, get_world_size
+
+__all__ = ["create_ddp_model", "distributed_session", "preserved_rng", "resolve_device", "seed_all"]
+
+logger = logging.getLogger(__name__)
+
+
+def resolve_device(name: str = "auto") -> torch.device:
+    """The device of this process: ``"auto"`` takes the GPU of its local rank, or MPS, or the CPU.
+
+    Raises:
+        ValueError: a device that this machine does not have.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    device = torch.device(name)
+    if device.type == "cuda":
+        if not torch.cuda.is_available():
+            raise ValueError(
+                f"device {name!r} asked for, but torch sees no CUDA device; 'auto' takes what is there"
+            )
+        local_rank = int(os.environ.get("LOCAL_RANK", 0))
+        if device.index is None:
+            device = torch.device("cuda", local_rank)
+        if device.index >= torch.cuda.device_count():
+            raise ValueError(
+                f"process {local_rank} wants {device}, there are {torch.cuda.device_count()} GPUs"
+            )
+    return device
+
+
+@contextmanager
+def distributed_session(device: torch.device, *, timeout_minutes: float = 30) -> Iterator[None]:
+    """Join the processes that ``torchrun`` started, for the time of the block.
+
+    Does nothing where there is one process, or when the caller has set up a process group already.
+    """
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    if dist.is_initialized() or int(os.environ.get("WORLD_SIZE", 1)) == 1:
+        yield
+        return
+    dist.init_process_group(
+        backend="nccl" if device.type == "cuda" else "gloo",
+        timeout=datetime.timedelta(minutes=timeout_minutes),
+        device_id=device if device.type == "cuda" else None,
+    )
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+def create_ddp_model(
+    model: nn.Module,
+    *,
+    broadcast_buffers: bool = False,
+    find_unused_parameters: bool = False,
+    fp16_compression: bool = False,
+    static_graph: bool = False,
+) -> nn.Module:
+    """Wrap the model for training in several processes; with one process it comes back as it is.
+
+    Args:
+        model: on the device of this process.
+        broadcast_buffers: whether the main process's buffers overwrite the others' at every forward.
+        find_unused_parameters: whether parameters may be left out of a step's graph.
+        fp16_compression: send gradients as fp16.
+        static_graph: whether every step uses the same parameters in the same way.
+    """
+    if get_world_size() == 1 or not any(p.requires_grad for p in model.parameters()):
+        return model
+    on_gpu = next(model.parameters()).is_cuda
+    ddp = nn.parallel.DistributedDataParallel(
+        model,
+        device_ids=[get_local_rank()] if on_gpu else None,
+        broadcast_buffers=broadcast_buffers,
+        find_unused_parameters=find_unused_parameters,
+        static_graph=static_graph,
+    )
+    if fp16_compression:
+        from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import fp16_compress_hook
+
+        ddp.register_comm_hook(state=None, hook=fp16_compress_hook)
+    return ddp
+
+
+def seed_all(seed: int) -> None:
+    """Seed Python, numpy and torch; each process gets a number of its own, ``seed + rank``."""
+    seed += get_rank()
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+@contextmanager
+def preserved_rng() -> Iterator[None]:
+    """Give the random generators back as they were: what the block draws does not change the training run."""
+    state = RandomState()
+    before = state.state_dict()
+    try:
+        yield
+    finally:
+        state.load_state_dict(before)

@@ -1,0 +1,242 @@
+"""The training loop."""
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from lazycfg.utils import EventStorage, all_gather, get_world_size
+
+from .finite import FiniteCheck
+from .hooks.base import HookBase
+
+__all__ = ["Trainer"]
+
+logger = logging.getLogger(__name__)
+
+# Of these the slowest process is what matters; of all else the mean over the processes is logged.
+_SLOWEST = frozenset({"data_time"})
+
+
+class Trainer:
+    """Plain gradient descent on what the model returns, with hooks around every step.
+
+    The step reads nothing from the device: losses are collected there and fetched every ``log_period``.
+
+    Args:
+        model: in training mode it maps a batch to a dict of scalar losses (or to one scalar loss). It may be
+            wrapped for several processes.
+        data: an endless iterator of batches.
+        optimizer: over the model's parameters.
+        max_iter: number of optimizer steps.
+        amp_dtype: run the model under ``torch.autocast`` with this type; None for full precision.
+        clip_grad: called with the parameters between backward and the optimizer's step.
+        accumulate: batches whose gradients are averaged in one optimizer step.
+        log_period: steps between two readings of the losses.
+        hooks: see `HookBase`; called in this order.
+
+    Raises:
+        ValueError: counts below 1.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: nn.Module,
+        data: Iterator[Any],
+        optimizer: Optimizer,
+        max_iter: int,
+        amp_dtype: torch.dtype | None = None,
+        clip_grad: Callable[[Iterable[nn.Parameter]], Tensor | None] | None = None,
+        accumulate: int = 1,
+        log_period: int = 20,
+        hooks: Sequence[HookBase] = (),
+    ) -> None:
+        for name, value in (("accumulate", accumulate), ("log_period", log_period)):
+            if value < 1:
+                raise ValueError(f"{name}={value}: expected at least 1")
+        self.model = model
+        self.data = data
+        self.optimizer = optimizer
+        self.max_iter = max_iter
+        self.amp_dtype = amp_dtype
+        self.clip_grad = clip_grad
+        self.accumulate = accumulate
+        self.log_period = log_period
+        self.device = next((p.device for p in model.parameters()), torch.device("cpu"))
+        # bf16 has the range of fp32; only fp16 gradients need scaling
+        self.grad_scaler = torch.amp.GradScaler(
+            self.device.type, enabled=amp_dtype is torch.float16 and self.device.type == "cuda"
+        )
+        self.iter = self.start_iter = 0
+        self.storage = EventStorage()
+        self.results: dict[str, Any] = {}
+        """What the last evaluation found."""
+        self.should_stop = False
+        """A hook may set it to end the training after this step, in every process."""
+        self.finished = False
+        """Whether training came to its end; false in `HookBase.after_train` after an error."""
+        self.hooks: list[HookBase] = []
+        self._finite = FiniteCheck(log_period * accumulate)
+        self._loss_names: set[str] = {"total_loss"}
+        self._parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        self.register_hooks(hooks)
+
+    def register_hooks(self, hooks: Sequence[HookBase]) -> None:
+        """Append hooks to be called after those already there."""
+        for hook in hooks:
+            if not isinstance(hook, HookBase):
+                raise TypeError(f"a hook must be a HookBase, got {type(hook).__name__}")
+            hook.trainer = self
+            self.hooks.append(hook)
+
+    def train(self, start_iter: int = 0) -> None:
+        """Train from ``start_iter`` (0, or the iteration after the one a checkpoint was taken at) to the end.
+
+        Raises:
+            FloatingPointError: a loss is not finite; names the loss, the iteration and the images.
+        """
+        self.iter = self.start_iter = start_iter
+        self.should_stop = self.finished = False
+        self.storage.iter = start_iter
+        self.model.train()
+        with self.storage:
+            try:
+                self._call("before_train")
+                while self.iter < self.max_iter and not self.should_stop:
+                    self.storage.iter = self.iter
+                    self._call("before_step")
+                    self.run_step()
+                    if (self.iter + 1) % self.log_period == 0 or self.iter + 1 == self.max_iter:
+                        self.collect()
+                    self._call("after_step")
+                    self.iter += 1
+                self.collect()
+                self.finished = True
+            except Exception as error:
+                logger.error("training stopped at iteration %d: %s", self.iter, type(error).__name__)
+                raise
+            finally:
+                self.storage.iter = self.iter
+                self._call("after_train")
+
+    def run_step(self) -> None:
+        """One optimizer step over ``accumulate`` batches."""
+        self.optimizer.zero_grad(set_to_none=True)
+        data_time = 0.0
+        recorded: dict[str, Tensor] = {}
+        for i in range(self.accumulate):
+            started = time.perf_counter()
+            batch = next(self.data)
+            data_time += time.perf_counter() - started
+            self._finite.saw(self.iter, batch)
+            with self._gradients_stay_here(i + 1 < self.accumulate):
+                with torch.autocast(self.device.type, self.amp_dtype, enabled=self.amp_dtype is not None):
+                    losses = self.model(batch)
+                    if isinstance(losses, Tensor):
+                        losses = {"total_loss": losses}
+                    total = sum_losses(losses)
+                self.grad_scaler.scale(total / self.accumulate).backward()
+            for name, value in {**losses, "total_loss": total}.items():
+                share = value.detach() / self.accumulate
+                recorded[name] = recorded[name] + share if name in recorded else share
+        self._loss_names.update(recorded)
+        self.storage.put_scalars(data_time=data_time, **recorded)
+        self.grad_scaler.unscale_(self.optimizer)
+        self._call("after_backward")
+        if self.clip_grad is not None:
+            norm = self.clip_grad(self._parameters)
+            if norm is not None:
+                self.storage.put_scalar("grad_norm", norm)
+        self.grad_scaler.step(self.optimizer)
+        self.grad_scaler.update()
+
+    def collect(self) -> None:
+        """Read the pending scalars from all processes into the main process's storage, and check the losses.
+
+        Every process must call it at the same iteration.
+
+        Raises:
+            FloatingPointError: on every process, when a loss of any of them is not finite.
+        """
+        records = self.storage.pop_pending()
+        bad = self._finite.message(records, self._loss_names)
+        if get_world_size() == 1:
+            self.storage.add(records)
+        else:
+            gathered = all_gather((records, bad))
+            self.storage.add(_combine([each for each, _ in gathered]))
+            bad = "; ".join(f"process {rank}: {said}" for rank, (_, said) in enumerate(gathered) if said)
+        if bad:
+            raise FloatingPointError(bad)
+
+    def _gradients_stay_here(self, yes: bool) -> AbstractContextManager[None]:
+        """While more batches are to come, DDP need not yet average gradients."""
+        if yes and isinstance(self.model, nn.parallel.DistributedDataParallel):
+            return self.model.no_sync()
+        return nullcontext()
+
+    def _call(self, moment: str) -> None:
+        for hook in self.hooks:
+            getattr(hook, moment)()
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state of the hooks, by class name and by order among hooks of the same class."""
+        return {"hooks": {key: state for key, hook in self._named_hooks() if (state := hook.state_dict())}}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore the hooks; those that the checkpoint does not know start afresh."""
+        saved = dict(state["hooks"])
+        for key, hook in self._named_hooks():
+            if key in saved:
+                hook.load_state_dict(saved.pop(key))
+        if saved:
+            logger.warning(
+                "the checkpoint has a state of hooks that this run does not use: %s", ", ".join(saved)
+            )
+
+    def _named_hooks(self) -> list[tuple[str, HookBase]]:
+        named: list[tuple[str, HookBase]] = []
+        count: dict[str, int] = {}
+        for hook in self.hooks:
+            name = type(hook).__qualname__
+            count[name] = count.get(name, 0) + 1
+            named.append((name if count[name] == 1 else f"{name}.{count[name]}", hook))
+        return named
+
+
+def sum_losses(losses: Mapping[str, Tensor]) -> Tensor:
+    """The sum of all losses.
+
+    Raises:
+        TypeError: the model returned something else than losses (often: it was in evaluation mode).
+    """
+    if not isinstance(losses, Mapping) or not losses:
+        raise TypeError(
+            f"in training the model must return a dict of losses, got {type(losses).__name__}"
+            + (" without entries" if isinstance(losses, Mapping) else "")
+        )
+    values = list(losses.values())
+    total = values[0]
+    for value in values[1:]:
+        total = total + value
+    return total
+
+
+def _combine(per_process: Sequence[Sequence[tuple[str, float, int]]]) -> list[tuple[str, float, int]]:
+    """Mean over the processes of what they recorded, in the order of the first that recorded it."""
+    values: dict[tuple[str, int, int], list[float]] = {}
+    for records in per_process:
+        nth: dict[tuple[str, int], int] = {}
+        for name, value, iteration in records:
+            nth[name, iteration] = nth.get((name, iteration), -1) + 1
+            values.setdefault((name, iteration, nth[name, iteration]), []).append(value)
+    return [
+        (name, max(found) if name in _SLOWEST else sum(found) / len(found), iteration)
+        for (name, iteration, _), found in values.items()
+    ]

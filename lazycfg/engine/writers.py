@@ -1,0 +1,203 @@
+"""Where recorded events go: JSON lines, TensorBoard, the log."""
+
+import datetime
+import json
+import logging
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lazycfg.utils import EventStorage, atomic_write
+
+__all__ = [
+    "CommonMetricPrinter",
+    "EventWriter",
+    "JSONWriter",
+    "TensorboardWriter",
+    "default_writers",
+    "read_metrics",
+]
+
+logger = logging.getLogger(__name__)
+
+
+class EventWriter:
+    """Writes what a storage has recorded since the last time."""
+
+    def start(self, storage: EventStorage, start_iter: int, max_iter: int) -> None:
+        """Called once, before training from ``start_iter`` on."""
+
+    def write(self, storage: EventStorage) -> None:
+        """Write what is new."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Write what is buffered and let go of files."""
+
+
+class JSONWriter(EventWriter):
+    """One JSON object a line, for every iteration at which something was written.
+
+    Each has ``"iteration"`` and the scalars recorded since the line before, losses as their median over
+    ``window_size``. In a resumed run the lines at or after its first iteration are dropped first: they are of
+    steps that are done again. Numbers that JSON does not know (NaN, infinity) are null.
+
+    Args:
+        json_file: usually ``<output_dir>/metrics.json``.
+        window_size: of the median.
+    """
+
+    def __init__(self, json_file: str | Path, *, window_size: int = 20) -> None:
+        self._path = Path(json_file)
+        self._window_size = window_size
+        self._written: dict[str, int] = {}
+        self._file: Any = None
+
+    def start(self, storage: EventStorage, start_iter: int, max_iter: int) -> None:
+        if self._path.is_file():
+            kept = [line for line in read_metrics(self._path) if line["iteration"] < start_iter]
+            with atomic_write(self._path) as partial:
+                partial.write_text("".join(f"{json.dumps(line)}\n" for line in kept))
+
+    def write(self, storage: EventStorage) -> None:
+        by_iteration: dict[int, dict[str, float | None]] = {}
+        for name, (value, iteration) in storage.latest_with_smoothing_hint(self._window_size).items():
+            if iteration > self._written.get(name, -1):
+                self._written[name] = iteration
+                by_iteration.setdefault(iteration, {})[name] = value if math.isfinite(value) else None
+        if not by_iteration:
+            return
+        if self._file is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self._path.open("a")
+        for iteration in sorted(by_iteration):
+            self._file.write(json.dumps({"iteration": iteration, **by_iteration[iteration]}) + "\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+def read_metrics(json_file: str | Path) -> list[dict[str, Any]]:
+    """The lines of a `JSONWriter`; a last line that a killed run left unfinished is left out."""
+    lines: list[dict[str, Any]] = []
+    for text in Path(json_file).read_text().splitlines():
+        try:
+            lines.append(json.loads(text))
+        except json.JSONDecodeError:
+            continue
+    return lines
+
+
+class TensorboardWriter(EventWriter):
+    """Scalars and pictures for TensorBoard.
+
+    Args:
+        log_dir: folder of the event files.
+        window_size: of the median that stands for a loss.
+
+    Raises:
+        ImportError: TensorBoard is not installed; the message has the line that installs it.
+    """
+
+    def __init__(self, log_dir: str | Path, *, window_size: int = 20) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError as error:
+            raise ImportError(
+                "train.tensorboard needs TensorBoard: pip install 'lazycfg[tensorboard]'"
+            ) from error
+        self._new = lambda purge_step: SummaryWriter(str(log_dir), purge_step=purge_step)
+        self._writer: Any = None
+        self._start_iter = 0
+        self._window_size = window_size
+        self._written: dict[str, int] = {}
+
+    def start(self, storage: EventStorage, start_iter: int, max_iter: int) -> None:
+        self._start_iter = start_iter
+
+    def write(self, storage: EventStorage) -> None:
+        if self._writer is None:
+            # Only the writing process makes a file; in a resumed run TensorBoard hides what is done again
+            self._writer = self._new(self._start_iter or None)
+        for name, (value, iteration) in storage.latest_with_smoothing_hint(self._window_size).items():
+            if iteration > self._written.get(name, -1):
+                self._written[name] = iteration
+                self._writer.add_scalar(name, value, iteration)
+        for name, image, iteration in storage.pop_images():
+            self._writer.add_image(name, image, iteration)
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+
+class CommonMetricPrinter(EventWriter):
+    """A line in the log: time left, losses, seconds per iteration and for data, learning rate, memory.
+
+    Args:
+        window_size: of medians and means.
+    """
+
+    def __init__(self, *, window_size: int = 20) -> None:
+        self._window_size = window_size
+        self._max_iter = 0
+        self._last = -1
+
+    def start(self, storage: EventStorage, start_iter: int, max_iter: int) -> None:
+        self._max_iter = max_iter
+
+    def write(self, storage: EventStorage) -> None:
+        histories = storage.histories()
+        if "total_loss" not in histories or histories["total_loss"].latest_iter() <= self._last:
+            return
+        iteration = self._last = histories["total_loss"].latest_iter()
+        window = self._window_size
+        parts = []
+        if "time" in histories:
+            # The mean, not the median: on a GPU most steps only queue work and one of them waits for it
+            seconds = histories["time"].avg(window)
+            left = datetime.timedelta(seconds=int(seconds * (self._max_iter - iteration - 1)))
+            parts.append(f"eta: {left}")
+        parts.append(f"iter: {iteration}/{self._max_iter}")
+        losses = [name for name in histories if "loss" in name and "/" not in name]
+        for name in sorted(losses, key=lambda name: name != "total_loss"):
+            parts.append(f"{name}: {histories[name].median(window):.4g}")
+        if "time" in histories:
+            parts.append(f"time: {seconds:.4f}")
+        if "data_time" in histories:
+            parts.append(f"data_time: {histories['data_time'].avg(window):.4f}")
+        if "lr" in histories:
+            parts.append(f"lr: {histories['lr'].latest():.5g}")
+        parts.append(_memory())
+        logger.info("  ".join(part for part in parts if part))
+
+
+def _memory() -> str:
+    if torch.cuda.is_initialized():
+        return f"max_mem: {torch.cuda.max_memory_allocated() / 2**20:.0f}M"
+    try:
+        import resource
+    except ImportError:  # Windows
+        return ""
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return f"max_mem: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit:.0f}M"
+
+
+def default_writers(
+    output_dir: str | Path, *, log_period: int = 20, tensorboard: bool = False
+) -> list[EventWriter]:
+    """The log, ``metrics.json``, and TensorBoard if asked, for one run."""
+    writers: list[EventWriter] = [
+        CommonMetricPrinter(window_size=log_period),
+        JSONWriter(Path(output_dir) / "metrics.json", window_size=log_period),
+    ]
+    if tensorboard:
+        writers.append(TensorboardWriter(output_dir, window_size=log_period))
+    return writers
