@@ -48,18 +48,41 @@ def test_rel_pos_tables_are_interpolated_linearly():
 @pytest.mark.parametrize(("q_hw", "k_hw"), [((4, 5), (4, 5)), ((6, 4), (3, 2))])
 def test_rel_pos_attention_is_softmax_attention_with_both_biases(q_hw, k_hw):
     torch.manual_seed(0)
-    q, k, v = (torch.randn(2, 3, h * w, 8) for h, w in (q_hw, k_hw, k_hw))
-    th, tw = (torch.randn(2 * max(a, b) - 1, 8) for a, b in zip(q_hw, k_hw, strict=True))
-    out = rel_pos_attention(q, k, v, th, tw, q_hw, k_hw)
+    q, k, v = (torch.randn(2, 3, h * w, 8).double() for h, w in (q_hw, k_hw, k_hw))
+    th, tw = (torch.randn(2 * max(a, b) - 1, 8).double() for a, b in zip(q_hw, k_hw, strict=True))
+    inputs = [t.requires_grad_() for t in (q, k, v, th, tw)]
 
     rh, rw = get_rel_pos(q_hw[0], k_hw[0], th), get_rel_pos(q_hw[1], k_hw[1], tw)
-    logits = q @ k.transpose(-1, -2) / math.sqrt(8)
-    for i in range(q_hw[0] * q_hw[1]):
-        for j in range(k_hw[0] * k_hw[1]):
-            by_row = rh[i // q_hw[1], j // k_hw[1]]
-            by_column = rw[i % q_hw[1], j % k_hw[1]]
-            logits[:, :, i, j] += q[:, :, i] @ (by_row + by_column)
-    torch.testing.assert_close(out, logits.softmax(-1) @ v)
+    bias = torch.stack(
+        [
+            torch.stack(
+                [
+                    q[:, :, i] @ (rh[i // q_hw[1], j // k_hw[1]] + rw[i % q_hw[1], j % k_hw[1]])
+                    for j in range(k_hw[0] * k_hw[1])
+                ],
+                -1,
+            )
+            for i in range(q_hw[0] * q_hw[1])
+        ],
+        -2,
+    )
+    expected = (q @ k.transpose(-1, -2) / math.sqrt(8) + bias).softmax(-1) @ v
+    gradients = torch.autograd.grad(expected.square().sum(), inputs)
+
+    out = rel_pos_attention(*inputs, q_hw, k_hw)
+    torch.testing.assert_close(out, expected)
+    torch.testing.assert_close(torch.autograd.grad(out.square().sum(), inputs), gradients)
+    with torch.no_grad():
+        torch.testing.assert_close(rel_pos_attention(*inputs, q_hw, k_hw), expected)
+
+
+def test_rel_pos_attention_keeps_no_matrix_of_pairs_for_the_backward_pass():
+    q, k, v = (torch.randn(1, 2, 400, 8, requires_grad=True) for _ in range(3))
+    table = torch.randn(39, 8, requires_grad=True)
+    saved = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: saved.append(t.numel()) or t, lambda t: t):
+        rel_pos_attention(q, k, v, table, table, (20, 20), (20, 20))
+    assert max(saved) <= 2 * 400 * (8 + 20 + 20)
 
 
 def test_abs_pos_drops_the_class_token_and_follows_the_map():

@@ -8,6 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+# Pairs of tokens up to which attention at inference takes its bias as a matrix, which is faster but larger.
+_LARGEST_BIAS = 1 << 22
+
 
 def drop_path_rates(rate: float, depth: int) -> list[float]:
     """Stochastic depth's drop probability of each of `depth` blocks: rising linearly from 0 to `rate`."""
@@ -176,9 +179,27 @@ def rel_pos_attention(
     Returns:
         (B, heads, q_h * q_w, C).
     """
-    rel_h, rel_w = decomposed_rel_pos(q, rel_pos_h, rel_pos_w, q_hw, k_hw)
+    rel_h, rel_w = (x.to(q.dtype) for x in decomposed_rel_pos(q, rel_pos_h, rel_pos_w, q_hw, k_hw))
+    if torch.is_grad_enabled() or q.shape[-2] * k.shape[-2] > _LARGEST_BIAS:
+        return _biased_by_channels(q, k, v, rel_h, rel_w, k_hw)
     bias = (rel_h.unsqueeze(-1) + rel_w.unsqueeze(-2)).flatten(-2)
-    return F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype))
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+
+
+def _biased_by_channels(
+    q: Tensor, k: Tensor, v: Tensor, rel_h: Tensor, rel_w: Tensor, k_hw: tuple[int, int]
+) -> Tensor:
+    """Attention whose bias is part of the scalar product: [q, rel_h, rel_w] . [k, row of k, column of k], the
+    last two one-hot. There is no matrix of all pairs, in the backward pass either: linear memory."""
+    channels = q.shape[-1]
+    (rows, columns), like = k_hw, {"dtype": k.dtype, "device": k.device}
+    row = torch.eye(rows, **like)[:, None].expand(rows, columns, rows)
+    column = torch.eye(columns, **like).expand(rows, columns, columns)
+    place = torch.cat((row, column), dim=-1).flatten(0, 1).expand(*k.shape[:-1], -1)
+    q = torch.cat((q * channels**-0.5, rel_h, rel_w), dim=-1)
+    k = torch.cat((k, place), dim=-1)
+    v = F.pad(v, (0, rows + columns))  # the fused kernels want values as wide as keys
+    return F.scaled_dot_product_attention(q, k, v, scale=1.0)[..., :channels]
 
 
 def get_abs_pos(abs_pos: Tensor, has_cls_token: bool, hw: tuple[int, int]) -> Tensor:
