@@ -1,0 +1,98 @@
+"""The construction core: configs as plain Python that builds a tree of calls.
+
+The public names are imported when they are first used, so that `import lazycfg` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from lazycfg.config.build import instantiate as instantiate
+    from lazycfg.config.call import LazyCall as LazyCall
+    from lazycfg.config.call import LazyPartial as LazyPartial
+    from lazycfg.config.call import attr as attr
+    from lazycfg.config.call import method as method
+    from lazycfg.config.checking import Problem as Problem
+    from lazycfg.config.checking import check as check
+    from lazycfg.config.dump import dump_dataclass as dump_dataclass
+    from lazycfg.config.errors import CheckError as CheckError
+    from lazycfg.config.errors import ConfigAttributeError as ConfigAttributeError
+    from lazycfg.config.errors import ConfigError as ConfigError
+    from lazycfg.config.errors import ConfigKeyError as ConfigKeyError
+    from lazycfg.config.errors import CycleError as CycleError
+    from lazycfg.config.errors import InterpolationError as InterpolationError
+    from lazycfg.config.errors import PathError as PathError
+    from lazycfg.config.errors import TargetError as TargetError
+    from lazycfg.config.lazy import LazyConfig as LazyConfig
+    from lazycfg.config.node import REQUIRED as REQUIRED
+    from lazycfg.config.node import Node as Node
+    from lazycfg.config.omegaconf_bridge import from_omegaconf as from_omegaconf
+    from lazycfg.config.omegaconf_bridge import to_omegaconf as to_omegaconf
+    from lazycfg.config.paths import get_path as get_path
+
+_HOME = {
+    "REQUIRED": "node",
+    "CheckError": "errors",
+    "ConfigAttributeError": "errors",
+    "ConfigError": "errors",
+    "ConfigKeyError": "errors",
+    "CycleError": "errors",
+    "InterpolationError": "errors",
+    "LazyCall": "call",
+    "LazyConfig": "lazy",
+    "LazyPartial": "call",
+    "Node": "node",
+    "PathError": "errors",
+    "Problem": "checking",
+    "TargetError": "errors",
+    "attr": "call",
+    "check": "checking",
+    "dump_dataclass": "dump",
+    "from_omegaconf": "omegaconf_bridge",
+    "get_path": "paths",
+    "instantiate": "build",
+    "method": "call",
+    "to_omegaconf": "omegaconf_bridge",
+}
+
+__all__ = [
+    "REQUIRED",
+    "CheckError",
+    "ConfigAttributeError",
+    "ConfigError",
+    "ConfigKeyError",
+    "CycleError",
+    "InterpolationError",
+    "LazyCall",
+    "LazyConfig",
+    "LazyPartial",
+    "Node",
+    "PathError",
+    "Problem",
+    "TargetError",
+    "attr",
+    "check",
+    "dump_dataclass",
+    "from_omegaconf",
+    "get_path",
+    "instantiate",
+    "method",
+    "to_omegaconf",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

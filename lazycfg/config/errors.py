@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from lazycfg.config.check import Problem
+    from lazycfg.config.checking import Problem
 
 __all__ = [
     "CheckError",
@@ -76,11 +76,12 @@ class TargetError(ConfigError, ValueError):
     """A target that cannot be imported or is not callable."""
 
 
-class CheckError(ConfigError, ValueError):
-    """All problems of a config at once.
+class CheckError(ConfigError, ValueError, TypeError):
+    """All problems of a config at once. A `TypeError` too, as the call itself would raise for a wrong
+    argument.
 
     Attributes:
-        problems: one `lazycfg.config.check.Problem` for each, in the order of the tree.
+        problems: one `lazycfg.config.checking.Problem` for each, in the order of the tree.
     """
 
     def __init__(self, problems: Iterable[Problem]):

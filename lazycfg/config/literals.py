@@ -7,19 +7,34 @@ tuple, 0 and 1 for a bool, text for a device or a path. What the annotation does
 
 from __future__ import annotations
 
+import enum
+import types
+import typing
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["fits", "misfit", "sure_types", "type_text"]
+__all__ = ["doubtful_types", "fits", "misfit", "type_text"]
 
 _LITERALS = (type(None), bool, int, float, complex, str, bytes, list, tuple, dict)
 
 
-def sure_types(hint: Any, default: Any) -> frozenset[type]:
-    """The exact types of scalars that surely fit; never str, which may be "???" or hold a `${...}`."""
-    probes = (None, True, 2, 2.5, 2j)
-    return frozenset(type(probe) for probe in probes if fits(probe, hint, default))
+def doubtful_types(hint: Any, default: Any) -> frozenset[type]:
+    """The types of which some literals do not fit the annotation; of these the value must be looked at."""
+    probes = (
+        (None,),
+        (True, False),
+        (2,),
+        (2.5,),
+        (2j,),
+        ("text",),
+        (b"",),
+        ([0.5j],),
+        ((0.5j,),),
+        ({0.5j: 0.5j},),
+    )
+    return frozenset(type(p[0]) for p in probes if not all(fits(value, hint, default) for value in p))
 
 
 def misfit(value: Any, hint: Any, default: Any) -> str | None:
@@ -56,9 +71,6 @@ def fits(value: Any, hint: Any, default: Any = None) -> bool:
 
 
 def _fits(value: Any, kind: type, hint: Any) -> bool:
-    import types
-    import typing
-
     if kind not in _LITERALS or (kind is str and (value == "???" or "${" in value)):
         return True
     if hint is None or hint is type(None):
@@ -125,8 +137,6 @@ def _is_instance(value: Any, kind: type, hint: type) -> bool:
         return True
     if kind is int and name == "device":
         return True
-    import enum
-
     # An enum is written as its value or name by many; a protocol says nothing of literals.
     return issubclass(hint, enum.Enum) or bool(getattr(hint, "_is_protocol", False))
 

@@ -19,7 +19,19 @@ if TYPE_CHECKING:
     # A path as a chain of links to the parent, which costs nothing to extend: (link of the parent, key).
     Link: TypeAlias = "tuple[Link | None, Key] | None"
 
-__all__ = ["format_path", "get_path", "join", "lookup", "parse_path", "unlink"]
+MISSING: Any = type("Missing", (), {"__slots__": (), "__repr__": lambda self: "<missing>"})()
+
+__all__ = [
+    "MISSING",
+    "dead_end",
+    "find_key",
+    "format_path",
+    "get_path",
+    "join",
+    "lookup",
+    "parse_path",
+    "unlink",
+]
 
 
 def _is_index(text: str) -> bool:
@@ -128,51 +140,64 @@ def lookup(value: Any, key: Key) -> Any:
 
     Raises `LookupError` when there is none.
     """
-    if isinstance(value, dict):
-        if dict.__contains__(value, key):
-            return dict.__getitem__(value, key)
-        if isinstance(key, int) and dict.__contains__(value, str(key)):
-            return dict.__getitem__(value, str(key))
-        if isinstance(key, int) and dict.__contains__(value, "_args_"):
-            return dict.__getitem__(value, "_args_")[key]
+    found = find_key(value, key)
+    if found is MISSING:
         raise LookupError(key)
+    return found
+
+
+def find_key(value: Any, key: Key) -> Any:
+    """As `lookup`, with `MISSING` for a key that is not there."""
+    if isinstance(value, dict):
+        found = dict.get(value, key, MISSING)
+        if found is MISSING and isinstance(key, int):
+            found = dict.get(value, str(key), MISSING)
+            args = dict.get(value, "_args_", ())
+            if found is MISSING and -len(args) <= key < len(args):
+                return args[key]
+        return found
     if isinstance(value, (list, tuple)):
         if isinstance(key, int):
-            return value[key]
-        if isinstance(value, tuple) and hasattr(value, "_fields") and key in value._fields:
-            return getattr(value, key)
-        raise LookupError(key)
-    if isinstance(key, str):
-        try:
-            return getattr(value, key)
-        except AttributeError:
-            raise LookupError(key) from None
-    raise LookupError(key)
+            return value[key] if -len(value) <= key < len(value) else MISSING
+        return getattr(value, key, MISSING) if key in getattr(value, "_fields", ()) else MISSING
+    return getattr(value, key, MISSING) if isinstance(key, str) else MISSING
 
 
 def get_path(root: Any, path: str | Sequence[Key], *, resolve: bool = True) -> Any:
     """The value at a config path; interpolations on the way and at the end are resolved unless
-    `resolve=False`.
+    `resolve=False` (then only those on the way are).
 
     Raises `PathError`, which says how far the path led and what was meant.
     """
     keys = parse_path(path) if isinstance(path, str) else tuple(path)
+    chain: list[Any] | None = None
     value = root
-    chain: list[Any] = [root]
     for depth, key in enumerate(keys):
-        try:
-            value = lookup(value, key)
-        except LookupError:
-            raise PathError(_dead_end(keys, depth, value)) from None
-        if type(value) is str and "${" in value and (resolve or depth + 1 < len(keys)):
-            from lazycfg.config.interpolation import resolve_in
+        child = find_key(value, key)
+        if child is MISSING:
+            raise PathError(dead_end(keys, depth, value))
+        last = depth + 1 == len(keys)
+        if type(child) is str and "${" in child and (resolve or not last):
+            from lazycfg.config.interpolation import chain_of, resolve_with_chain
 
-            value = resolve_in(value, chain)
-        chain.append(value)
+            if chain is None:
+                chain = _chain(chain_of(root), keys[:depth])
+            child, chain = resolve_with_chain(child, chain)
+        elif chain is not None:
+            chain.append(child)
+        value = child
     return value
 
 
-def _dead_end(keys: Sequence[Key], depth: int, value: Any) -> str:
+def _chain(chain: list[Any], keys: Sequence[Key]) -> list[Any]:
+    """`chain` and the containers that `keys` lead through from its end."""
+    for key in keys:
+        chain.append(find_key(chain[-1], key))
+    return chain
+
+
+def dead_end(keys: Sequence[Key], depth: int, value: Any) -> str:
+    """The message for a path of which the first `depth` keys lead to `value`, and no further."""
     from lazycfg.config.suggest import closest
 
     names = [str(k) for k in keys_of(value)]

@@ -42,10 +42,12 @@ class Signature:
         positional: names of the parameters that can be given by position, in order, positional-only ones
         included. positional_only: how many of these cannot be given by name.
         any_name, any_position: whether there is a `**kwargs`, a `*args`.
+        wrapped: whether this is the signature of what a decorator wraps; what is called may take more or
+            less.
     """
 
     __slots__ = (
-        "_accepts",
+        "_doubtful",
         "_hints",
         "any_name",
         "any_position",
@@ -56,13 +58,17 @@ class Signature:
         "positional_only",
         "required",
         "target",
+        "wrapped",
     )
 
     def __init__(self, target: Any, parameters: dict[str, Parameter]):
         self.target = target
+        self.wrapped = hasattr(target, "__wrapped__") or hasattr(
+            getattr(target, "__init__", None), "__wrapped__"
+        )
         self.parameters = parameters
         self._hints: dict[str, Any] | None = None
-        self._accepts: dict[str, frozenset[type]] | None = None
+        self._doubtful: dict[str, frozenset[type]] | None = None
         names, required, positional = [], [], []
         self.positional_only = 0
         self.any_name = self.any_position = False
@@ -107,19 +113,18 @@ class Signature:
         return self._hints
 
     @property
-    def accepts(self) -> dict[str, frozenset[type]]:
-        """For each annotated name the exact types of the literals that it surely takes; the fast way of
-        `check`.
-        """
-        if self._accepts is None:
-            from lazycfg.config.literals import sure_types
+    def doubtful(self) -> dict[str, frozenset[type]]:
+        """For each annotated name the types of literals that need a closer look; the fast way of `check`."""
+        if self._doubtful is None:
+            from lazycfg.config.literals import doubtful_types
 
-            self._accepts = {
-                name: sure_types(hint, self.parameters[name].default)
+            found = {
+                name: doubtful_types(hint, self.parameters[name].default)
                 for name, hint in self.hints.items()
                 if name in self.names
             }
-        return self._accepts
+            self._doubtful = {name: types for name, types in found.items() if types}
+        return self._doubtful
 
     def candidates(self) -> list[str]:
         """The names that can be given, in the order of the signature."""
@@ -200,17 +205,18 @@ def signature_of(target: Any) -> Signature | None:
 
     Raises `TargetError` for a text that cannot be imported.
     """
-    if type(target) is str or is_deferred(target):
-        target = resolve_target(target)
     try:
-        known = _cache.get(target, _UNKNOWN)
+        known: Signature | None = _cache.get(target, _UNKNOWN)
     except TypeError:  # not hashable
         return _inspect(target)
-    if known is _UNKNOWN:
-        known = None if type(target) is Node else _inspect(target)
-        if len(_cache) > 8192:  # functions of config files are new at every load
-            _cache.clear()
-        _cache[target] = known
+    if known is not _UNKNOWN:
+        return known
+    if type(target) is str or is_deferred(target):
+        return signature_of(resolve_target(target))
+    known = None if type(target) is Node else _inspect(target)
+    if len(_cache) > 8192:  # functions of config files are new at every load
+        _cache.clear()
+    _cache[target] = known
     return known
 
 

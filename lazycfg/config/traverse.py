@@ -10,18 +10,19 @@ from __future__ import annotations
 import types
 
 from lazycfg.config.errors import CycleError
-from lazycfg.config.node import _HOLDERS, Node, _inherit, raw_get, raw_items, raw_set
+from lazycfg.config.node import _HOLDERS, REQUIRED, Node, _inherit, raw_get, raw_items, raw_set
 from lazycfg.config.paths import format_path, unlink
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any, TypeAlias
 
     from lazycfg.config.paths import Key, Link, Path
 
-    # A container, those of its children that are containers or interpolations, and the way it was first
+    # A container, its children that need attention, and the way it was first
     # reached.
+    Resolve: TypeAlias = "Callable[[str, list[Any], Link], tuple[Any, list[Any]]]"
     Visit: TypeAlias = "tuple[Any, list[tuple[Key, Any]], Link]"
 
 __all__ = ["children", "containers", "deep_copy", "has_fields", "plan", "rebuild", "same_tree", "walk"]
@@ -66,11 +67,14 @@ def _odd_children(value: Any, kind: type) -> Iterable[tuple[Key, Any]] | None:
     return None
 
 
-def plan(root: Any, link: Link = None) -> list[Visit]:
+def plan(root: Any, link: Link = None, resolve: Resolve | None = None) -> list[Visit]:
     """All containers below and including `root`, children before parents, left before right, each once.
 
     A child is listed with its parent when it is a container itself or a string with `${` in it. The first
-    time that a container is reached decides its path. Raises `CycleError` for a container inside itself.
+    time that a container is reached decides its path. With `resolve`, strings with `${` are listed as what
+    they stand for, and containers found that way are visited too; `resolve` is given the text, the containers
+    above it and the link, and returns the value with the containers above that. Raises `CycleError` for a
+    container inside itself.
     """
     order: list[Visit] = []
     items: Any = children(root)
@@ -79,6 +83,7 @@ def plan(root: Any, link: Link = None) -> list[Visit]:
     open_ids = {id(root)}
     seen = {id(root)}
     stack: list[Any] = []
+    bases: dict[int, list[Any]] = {}  # the chains of containers that were reached through an interpolation
     value, kids, rest = root, [], iter(items)
     while True:
         for key, child in rest:
@@ -86,9 +91,19 @@ def plan(root: Any, link: Link = None) -> list[Visit]:
             if kind in ATOMS:
                 continue
             if kind is str:
-                if "${" in child:
+                if "${" not in child:
+                    if child == "???":
+                        kids.append((key, child))
+                    continue
+                if resolve is None:
                     kids.append((key, child))
-                continue
+                    continue
+                child, base = resolve(child, _chain(value, stack, bases), (link, key))
+                if type(child) is str or children(child) is None:
+                    kids.append((key, child))
+                    continue
+                kind = type(child)
+                bases.setdefault(id(child), base)
             if kind is Node:
                 items = raw_items(child)
             elif kind is list or kind is tuple:
@@ -96,6 +111,8 @@ def plan(root: Any, link: Link = None) -> list[Visit]:
             else:
                 items = raw_items(child) if kind is dict else _odd_children(child, kind)
                 if items is None:
+                    if child is REQUIRED:
+                        kids.append((key, child))
                     continue
             kids.append((key, child))
             mark = id(child)
@@ -114,6 +131,22 @@ def plan(root: Any, link: Link = None) -> list[Visit]:
             if not stack:
                 return order
             value, kids, rest, link = stack.pop()
+
+
+def _chain(value: Any, stack: list[Any], bases: dict[int, list[Any]]) -> list[Any]:
+    """The containers above and including `value`, topmost first; of a container that an interpolation led to,
+    those above its own place."""
+    chain: list[Any] = []
+    for holder in (value, *(entry[0] for entry in reversed(stack))):
+        if id(holder) in bases:
+            return [*bases[id(holder)], *reversed(chain)]
+        chain.append(holder)
+    chain.reverse()
+    if type(chain[0]) is not Node:
+        return chain
+    from lazycfg.config.interpolation import chain_of
+
+    return [*chain_of(chain[0]), *chain[1:]]
 
 
 def _cycle(child: Any, value: Any, key: Key, link: Link, stack: list[Any]) -> str:
@@ -196,7 +229,7 @@ def deep_copy(root: Any, memo: dict[int, Any] | None = None) -> Any:
         if id(value) in memo:
             continue
         if type(value) in _HOLDERS:
-            changes = {key: child if type(child) is str else memo[id(child)] for key, child in kids}
+            changes = {key: memo.get(id(child), child) for key, child in kids if type(child) is not str}
             for key, child in children(value) or ():
                 if key not in changes and type(child) not in ATOMS and type(child) is not str:
                     changes[key] = deepcopy(child, memo)

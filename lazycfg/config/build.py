@@ -1,0 +1,123 @@
+"""`instantiate(node)`: turn a tree of recorded calls into the objects they make."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from lazycfg.config.brief import target_name
+from lazycfg.config.checking import Finder, ensure_target, prefix_link
+from lazycfg.config.errors import CheckError
+from lazycfg.config.history import top_of, writes_along
+from lazycfg.config.node import Node, raw_items, raw_set
+from lazycfg.config.paths import format_path, unlink
+from lazycfg.config.position import Position, position_of, writes_of
+from lazycfg.config.traverse import plan, rebuild
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from lazycfg.config.paths import Link
+
+__all__ = ["instantiate"]
+
+
+def instantiate(node: Any, /, **extra: Any) -> Any:
+    """Build the object that `node` describes.
+
+    Arguments are built before the call that needs them, left to right. A node that is reached several times
+    is built once. Lists, tuples, dicts and dataclass objects arrive as what they are, with the nodes inside
+    them built; any other object arrives itself. Before anything is built the whole tree is looked through for
+    arguments that its targets do not take or lack, and for what is `REQUIRED` but not filled in.
+
+    Args:
+        node: a node, or a list, tuple or dict with nodes in it; anything else is returned as it is.
+        extra: arguments for the outermost call, in addition to or instead of the recorded ones.
+
+    Raises:
+        CheckError: for what the first look found, all at once.
+        Exception: what a constructor raises keeps its type and gains a note that says which node was being
+            built.
+    """
+    direct: dict[str, Any] = {}
+    top, start = top_of(node), prefix_link(node)
+    if extra:
+        node, direct = _with_extra(node, extra)
+    finder = Finder()
+    visits = plan(node, start, finder.resolve)
+    finder.look(visits, literals=False)
+    if finder.problems:
+        raise CheckError(finder.sorted(node))
+    built: dict[int, Any] = {}
+    for value, kids, link in visits:
+        if type(value) is Node:
+            arguments = dict(raw_items(value))
+            for key, child in kids:
+                arguments[key] = built.get(id(child), child)
+            if direct and value is node:
+                arguments.update(direct)
+            if "_target_" in arguments:
+                built[id(value)] = call(value, arguments, link, top)
+            else:
+                built[id(value)] = arguments
+        else:
+            built[id(value)] = rebuild(value, {key: built.get(id(child), child) for key, child in kids})
+    return built[id(node)] if visits else node
+
+
+def call(node: Node, arguments: dict[str, Any], link: Link, top: Any) -> Any:
+    """Make the call of `node` with `arguments`, which are built and include the special keys."""
+    target = arguments.pop("_target_")
+    if type(target) is not type:
+        target = ensure_target(target)
+    try:
+        if "_args_" in arguments or "_partial_" in arguments:
+            return _call_special(target, arguments)
+        return target(**arguments)
+    except Exception as error:
+        error.add_note(_note(node, target, link, top))
+        raise
+
+
+def _call_special(target: Any, arguments: dict[str, Any]) -> Any:
+    from lazycfg.config.signature import arrange
+
+    args = arguments.pop("_args_", ())
+    if args:
+        args, arguments = arrange(target, tuple(args), arguments)
+    if arguments.pop("_partial_", False):
+        return partial(target, *args, **arguments)
+    return target(*args, **arguments)
+
+
+def _note(node: Node, target: Any, link: Link, top: Any) -> str:
+    """Which node failed, where it was written and who changed it, or put it there, since."""
+    path = unlink(link)
+    where = position_of(node)
+    written = "" if where is None else f", written at {where}"
+    name = target_name(target, full=True)
+    lines = [f"while building config path {format_path(path) or '(the root)'!r}: {name}{written}"]
+    changes = [(place, w) for place, w in writes_along(top, path)]
+    changes += [((*path, w.key), w) for w in writes_of(node)]
+    for place, write in changes[-8:]:
+        lines.append(
+            f"  {format_path(place)} {'set at' if isinstance(write.origin, Position) else 'by'} {write.origin}"
+        )
+    return "\n".join(lines)
+
+
+def _with_extra(node: Any, extra: dict[str, Any]) -> tuple[Node, dict[str, Any]]:
+    """A copy of the outermost node with more arguments, and those of them that are passed on as they are:
+    only what has nodes in it is rebuilt."""
+    from lazycfg.config.signature import bind_positional
+
+    if type(node) is not Node:
+        raise TypeError(f"extra arguments need a node to be given to, not {type(node).__name__}")
+    result: Node = rebuild(node, {})
+    bind_positional(result)
+    direct = {}
+    for key, value in extra.items():
+        raw_set(result, key, value)
+        if all(type(inner) is not Node for inner, _, _ in plan(value)):
+            direct[key] = value
+    return result, direct

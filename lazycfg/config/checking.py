@@ -1,0 +1,251 @@
+"""`check(cfg)`: every problem of a whole tree before anything is built, all at once."""
+
+from __future__ import annotations
+
+from lazycfg.config.brief import target_name
+from lazycfg.config.errors import CheckError, CycleError, InterpolationError, TargetError
+from lazycfg.config.node import REQUIRED, Node, raw_get, raw_items, raw_keys
+from lazycfg.config.paths import format_path, unlink
+from lazycfg.config.position import argument_position, position_of
+from lazycfg.config.signature import _cache as _known
+from lazycfg.config.signature import is_deferred, node_signature, resolve_target, signature_of, why_not
+from lazycfg.config.traverse import children, plan, walk
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from lazycfg.config.paths import Link, Path
+    from lazycfg.config.position import Origin
+    from lazycfg.config.signature import Signature
+    from lazycfg.config.traverse import Visit
+
+__all__ = ["Problem", "check", "problems_of"]
+
+_FAILED: Any = type(
+    "Failed", (), {"__repr__": lambda self: "<unresolved>"}
+)()  # an interpolation already reported
+
+
+class Problem:
+    """One thing that is wrong with a config.
+
+    Attributes:
+        kind: "unknown argument", "missing argument", "required", "interpolation", "type", "target" or
+            "cycle".
+        path: the config path of the culprit, as keys.
+        message: what is wrong, what was expected and what may have been meant.
+        origin: where the culprit was written, None when that is not known.
+        signature: the signature of the target concerned, or None.
+    """
+
+    __slots__ = ("kind", "message", "origin", "path", "signature")
+
+    def __init__(
+        self, kind: str, path: Path, message: str, origin: Origin | None, signature: str | None = None
+    ):
+        self.kind = kind
+        self.path = path
+        self.message = message
+        self.origin = origin
+        self.signature = signature
+
+    def __str__(self) -> str:
+        where = "" if self.origin is None else f" ({self.origin})"
+        takes = "" if self.signature is None else f"\n  {self.signature}"
+        return f"{format_path(self.path) or 'the root'}{where}: {self.message}{takes}"
+
+    def __repr__(self) -> str:
+        return f"<Problem {self}>"
+
+
+def check(cfg: Any, *, raises: bool = True) -> list[Problem]:
+    """Look for every problem of a config tree without building anything.
+
+    Found are: unknown and missing arguments, `REQUIRED` or "???" not filled in, interpolations that cannot be
+    resolved, literals of a type that the target's annotations rule out, targets that cannot be imported, and
+    a config that contains itself. Targets in text are imported; resolvers of `${...}` run.
+
+    Args:
+        cfg: a node, or a list, tuple or dict of nodes.
+        raises: raise for problems; otherwise return them.
+
+    Raises:
+        CheckError: with all of them in `.problems`.
+    """
+    problems = problems_of(cfg)
+    if problems and raises:
+        raise CheckError(problems)
+    return problems
+
+
+def problems_of(cfg: Any) -> list[Problem]:
+    """The problems of a tree, in its order."""
+    finder = Finder()
+    try:
+        visits = plan(cfg, prefix_link(cfg), finder.resolve)
+    except CycleError as error:
+        return [*finder.problems, Problem("cycle", unlink(prefix_link(cfg)), str(error), position_of(cfg))]
+    finder.look(visits, literals=True)
+    return finder.sorted(cfg)
+
+
+def prefix_link(root: Any) -> Link:
+    """The way from the topmost container above `root` to it, as far as that is known."""
+    if type(root) is not Node:
+        return None
+    from lazycfg.config.interpolation import chain_of
+
+    link: Link = None
+    chain = chain_of(root)
+    for parent, child in zip(chain, chain[1:], strict=False):
+        for key, value in children(parent) or ():
+            if value is child:
+                link = (link, key)
+                break
+        else:
+            return None  # it was moved since it was read
+    return link
+
+
+class Finder:
+    """Collects the problems of the visits of one `plan`."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+        self.failed: dict[tuple[int, Any], bool] = {}
+
+    def resolve(self, text: str, chain: list[Any], link: Link) -> tuple[Any, list[Any]]:
+        """What `plan` calls for a `${...}`: one that fails is noted, and gives a value that nobody objects
+        to.
+        """
+        from lazycfg.config.interpolation import resolve_with_chain
+
+        try:
+            return resolve_with_chain(text, chain)
+        except InterpolationError as error:
+            path = unlink(link)
+            origin = _origin(chain[-1], path[-1], chain)
+            self.problems.append(Problem("interpolation", path, str(error), origin))
+            return _FAILED, chain
+
+    def look(self, visits: list[Visit], *, literals: bool) -> None:
+        """Go through all visits; without `literals` only what is cheap and certain, as `instantiate` does
+        first.
+        """
+        for value, kids, link in visits:
+            for key, child in kids:
+                if child is REQUIRED or (type(child) is str and child == "???"):
+                    self._required(value, key, link)
+            if type(value) is not Node:
+                continue
+            target = raw_get(value, "_target_", _FAILED)
+            if target is _FAILED:
+                continue
+            signature = _known.get(target) if type(target) is type else None
+            if signature is None:
+                signature = self._signature(value, target, kids, link)
+                if signature is None:
+                    continue
+            keys = raw_keys(value)
+            if (literals or not signature.wrapped) and not (
+                keys <= signature.known and signature.required <= keys
+            ):
+                self._arguments(value, signature, link)
+            if literals:
+                doubtful = signature.doubtful
+                for key, child in raw_items(value):
+                    if key in doubtful and type(child) in doubtful[key]:
+                        self._literal(value, key, child, signature, link)
+                for key, child in kids:
+                    if type(child) in _TEXT and key in doubtful:  # what a ${...} stands for
+                        self._literal(value, key, child, signature, link)
+
+    def _signature(self, node: Node, target: Any, kids: list[Any], link: Link) -> Signature | None:
+        try:
+            if type(target) is str:
+                target = next((child for key, child in kids if key == "_target_"), target)
+                return None if type(target) is Node or target is _FAILED else signature_of(target)
+            return None if type(target) is Node else signature_of(target)
+        except TargetError as error:
+            self.problems.append(
+                Problem("target", (*unlink(link), "_target_"), str(error), position_of(node))
+            )
+            return None
+
+    def _required(self, holder: Any, key: Any, link: Link) -> None:
+        path = (*unlink(link), key)
+        text = None
+        message = "must be filled in"
+        if type(holder) is Node:
+            try:
+                signature = node_signature(holder)
+            except TargetError:
+                signature = None
+            if signature is not None and key in signature.names:
+                parameter = signature.parameters[key]
+                message = f"must be filled in: {target_name(signature.target)} needs '{parameter}'"
+                text = signature.text
+        self.problems.append(Problem("required", path, message, _origin(holder, key, [holder]), text))
+
+    def _arguments(self, node: Node, signature: Signature, link: Link) -> None:
+        path = unlink(link)
+        keys = raw_keys(node)
+        if not signature.any_name:
+            for key in [k for k in keys if k not in signature.known]:
+                reason = why_not(node, key) or f"unknown argument {key!r}"
+                origin = argument_position(node, key)
+                self.problems.append(
+                    Problem("unknown argument", (*path, key), reason, origin, signature.text)
+                )
+        if raw_get(node, "_partial_"):
+            return
+        unnamed = set(signature.positional[: len(raw_get(node, "_args_") or ())])
+        for name in signature.candidates():
+            if name in signature.required and name not in keys and name not in unnamed:
+                message = f"{target_name(signature.target)} needs the argument '{signature.parameters[name]}'"
+                self.problems.append(
+                    Problem("missing argument", (*path, name), message, position_of(node), signature.text)
+                )
+
+    def _literal(self, node: Node, key: str, child: Any, signature: Signature, link: Link) -> None:
+        from lazycfg.config.literals import misfit
+
+        reason = misfit(child, signature.hints[key], signature.parameters[key].default)
+        if reason is not None:
+            path, origin = (*unlink(link), key), argument_position(node, key)
+            self.problems.append(Problem("type", path, reason, origin, signature.text))
+
+    def sorted(self, root: Any) -> list[Problem]:
+        """The problems in the order of the tree."""
+        if len(self.problems) < 2:
+            return self.problems
+        prefix = unlink(prefix_link(root))
+        place = {(*prefix, *path): index for index, (path, _) in enumerate(walk(root))}
+        count = len(place)
+
+        def order(problem: Problem) -> tuple[int, int]:
+            for size in range(len(problem.path), -1, -1):
+                if problem.path[:size] in place:
+                    return place[problem.path[:size]], -size
+            return count, 0
+
+        return sorted(self.problems, key=order)
+
+
+_TEXT = frozenset((int, float, bool, str))
+
+
+def _origin(holder: Any, key: Any, chain: list[Any]) -> Origin | None:
+    """Where `key` of `holder` was written; of a list or tuple, where the nearest node above it was."""
+    if type(holder) is Node:
+        return argument_position(holder, key) if isinstance(key, str) else position_of(holder)
+    for above in reversed(chain[:-1]):
+        if type(above) is Node:
+            return position_of(above)
+    return None
+
+
+def ensure_target(target: Any) -> Any:
+    """The callable of a target, imported where it was only named."""
+    return resolve_target(target) if type(target) is str or is_deferred(target) else target

@@ -1,0 +1,278 @@
+"""`${a.b}`, `${.sibling}`, `${..x}` and `${resolver:args}`, with OmegaConf's meaning.
+
+- `${a.b}` starts at the topmost container, `${.x}` in the container that holds the text, each further dot one
+  container higher; a list or tuple counts as one.
+- A text that is one interpolation becomes the value itself, whatever its type (a node stays that node, so
+that it is
+  shared); amid other text the value is put in as text. `\\${` is a literal `${`.
+- Resolvers are those registered with OmegaConf, which is imported only for them; `oc.env`, `oc.select`,
+  `oc.dict.keys` and `oc.dict.values` work without. A resolver of OmegaConf sees its arguments, not the whole
+  config.
+
+What is above a text is given as a *chain*: the containers from the topmost one to the one that holds the
+text.
+"""
+
+from __future__ import annotations
+
+from lazycfg.config.errors import ConfigError, InterpolationError, PathError
+from lazycfg.config.node import parent_of
+from lazycfg.config.paths import MISSING, dead_end, find_key, parse_path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
+
+    Chain: TypeAlias = "list[Any]"
+    # The interpolations under way, to find circles: (id of the holding container, text).
+    Active: TypeAlias = "tuple[tuple[int, str], ...]"
+
+__all__ = ["chain_of", "resolve_in", "resolve_read", "resolve_with_chain"]
+
+
+def chain_of(node: Any) -> Chain:
+    """The containers above `node` along which it was last read, topmost first, and `node` itself."""
+    chain = [node]
+    seen = {id(node)}
+    parent = parent_of(node)
+    while parent is not None:
+        if type(parent) is tuple:  # a list, tuple or dict, and what holds it
+            chain.append(parent[0])
+            parent = parent[1]
+            continue
+        if id(parent) in seen:
+            break
+        seen.add(id(parent))
+        chain.append(parent)
+        parent = parent_of(parent)
+    chain.reverse()
+    return chain
+
+
+def resolve_read(node: Any, text: str) -> Any:
+    """What reading an item of `node` gives when the item is `text`."""
+    return resolve_with_chain(text, chain_of(node))[0]
+
+
+def resolve_in(text: str, chain: Chain) -> Any:
+    """The value of `text`, held by the last container of `chain`. Raises `InterpolationError`."""
+    return resolve_with_chain(text, chain)[0]
+
+
+def resolve_with_chain(text: str, chain: Chain, active: Active = ()) -> tuple[Any, Chain]:
+    """The value of `text` and the chain that leads to it: that of its own place, if it has one, value
+    included.
+    """
+    mark = (id(chain[-1]), text)
+    if mark in active:
+        circle = " -> ".join(repr(t) for _, t in (*active[active.index(mark) :], mark))
+        raise InterpolationError(f"interpolations run in a circle: {circle}")
+    active = (*active, mark)
+    parts = split(text)
+    if len(parts) == 1 and parts[0][0]:
+        return _value(parts[0][1], chain, active)
+    words = [
+        _as_text(_value(part, chain, active)[0], text) if is_reference else part
+        for is_reference, part in parts
+    ]
+    value = "".join(words)
+    return value, [*chain, value]
+
+
+def split(text: str) -> list[tuple[bool, str]]:
+    """The parts of a text in order: (False, literal text) and (True, what stands between `${` and `}`)."""
+    parts: list[tuple[bool, str]] = []
+    literal, at = "", 0
+    while (start := text.find("${", at)) >= 0:
+        if start > at and text[start - 1] == "\\":
+            literal += text[at : start - 1] + "${"
+            at = start + 2
+            continue
+        literal += text[at:start]
+        end = _closing(text, start + 2)
+        if literal:
+            parts.append((False, literal))
+            literal = ""
+        parts.append((True, text[start + 2 : end]))
+        at = end + 1
+    literal += text[at:]
+    if literal or not parts:
+        parts.append((False, literal))
+    return parts
+
+
+def _closing(text: str, start: int) -> int:
+    """Where the brace closes that opened before `start`; quotes hide braces."""
+    depth, quote, at = 1, "", start
+    while at < len(text):
+        char = text[at]
+        if char == "\\":
+            at += 1
+        elif quote:
+            quote = "" if char == quote else quote
+        elif char in "'\"":
+            quote = char
+        elif char == "{":
+            depth += 1
+        elif char == "}":
+            depth -= 1
+            if depth == 0:
+                return at
+        at += 1
+    raise InterpolationError(f"interpolation {text!r}: a '}}' is missing")
+
+
+def _as_text(value: Any, text: str) -> str:
+    if isinstance(value, (dict, list, tuple)):
+        raise InterpolationError(
+            f"interpolation {text!r}: a {type(value).__name__} cannot be put into a text"
+        )
+    return str(value)
+
+
+def _value(content: str, chain: Chain, active: Active) -> tuple[Any, Chain]:
+    name, colon, arguments = content.partition(":")
+    if colon and "${" not in name:
+        value = _call_resolver(name.strip(), arguments, chain, active)
+        return value, [*chain, value]
+    if "${" in content:
+        words = [
+            str(_value(p, chain, active)[0]) if is_reference else p for is_reference, p in split(content)
+        ]
+        content = "".join(words)
+    return _follow(content.strip(), chain, active)
+
+
+def _follow(content: str, chain: Chain, active: Active) -> tuple[Any, Chain]:
+    """The value at the path `content`, absolute or relative to the end of `chain`."""
+    dots = len(content) - len(content.lstrip("."))
+    shown = f"interpolation '${{{content}}}'"
+    if dots > len(chain):
+        raise InterpolationError(f"{shown}: it goes up {dots} containers, but there are {len(chain)} here")
+    try:
+        keys = parse_path(content[dots:])
+    except PathError as error:
+        raise InterpolationError(f"{shown}: {error}") from None
+    if not keys and not dots:
+        raise InterpolationError(f"{shown} is empty")
+    found = chain[: len(chain) - dots + 1] if dots else chain[:1]
+    for depth, key in enumerate(keys):
+        value = find_key(found[-1], key)
+        if value is MISSING:
+            raise InterpolationError(f"{shown}: {dead_end(keys, depth, found[-1])}")
+        if type(value) is str and "${" in value:
+            found = resolve_with_chain(value, found, active)[1]
+        else:
+            found = [*found, value]
+    return found[-1], found
+
+
+# Resolvers.
+
+
+def _call_resolver(name: str, text: str, chain: Chain, active: Active) -> Any:
+    if name == "oc.env":
+        return _environment(*_arguments(name, text, chain, active, 1, 2))
+    if name == "oc.select":
+        key, *default = _arguments(name, text, chain, active, 1, 2)
+        try:
+            return _follow(str(key), chain, active)[0]
+        except InterpolationError:
+            return default[0] if default else None
+    if name in ("oc.dict.keys", "oc.dict.values"):
+        key = _arguments(name, text, chain, active, 1, 1)[0]
+        found = key if isinstance(key, dict) else _follow(str(key), chain, active)[0]
+        if not isinstance(found, dict):
+            raise InterpolationError(f"interpolation '${{{name}:{text}}}': {key!r} is no dict")
+        return list(found) if name == "oc.dict.keys" else list(found.values())
+    return _omegaconf_resolver(name, text, chain, active)
+
+
+def _environment(name: Any, *default: Any) -> Any:
+    import os
+
+    value = os.environ.get(str(name))
+    if value is not None:
+        return value
+    if not default:
+        from lazycfg.config.suggest import closest_name
+
+        near = closest_name(str(name), os.environ)
+        hint = f"; did you mean {near!r}?" if near else ""
+        raise InterpolationError(f"interpolation '${{oc.env:{name}}}': there is no such variable{hint}")
+    return None if default[0] is None else str(default[0])
+
+
+def _arguments(name: str, text: str, chain: Chain, active: Active, least: int, most: int) -> list[Any]:
+    """The arguments of a resolver that is built in: text, numbers, null, or interpolations."""
+    words = [_argument(word.strip(), chain, active) for word in _commas(text)] if text.strip() else []
+    if not least <= len(words) <= most:
+        count = str(least) if least == most else f"{least} or {most}"
+        raise InterpolationError(f"interpolation '${{{name}:{text}}}': {name} takes {count} arguments")
+    return words
+
+
+def _argument(word: str, chain: Chain, active: Active) -> Any:
+    if "${" in word:
+        parts = split(word)
+        values = [_value(part, chain, active)[0] if is_reference else part for is_reference, part in parts]
+        return values[0] if len(values) == 1 else "".join(map(str, values))
+    if len(word) >= 2 and word[0] == word[-1] and word[0] in "'\"":
+        return word[1:-1]
+    return None if word in ("null", "None") else word
+
+
+def _commas(text: str) -> list[str]:
+    """Split at the commas outside of braces, brackets and quotes."""
+    words, word, depth, quote = [], "", 0, ""
+    for char in text:
+        if quote:
+            quote = "" if char == quote else quote
+        elif char in "'\"":
+            quote = char
+        elif char in "{[(":
+            depth += 1
+        elif char in "}])":
+            depth -= 1
+        elif char == "," and depth == 0:
+            words.append(word)
+            word = ""
+            continue
+        word += char
+    return [*words, word]
+
+
+def _omegaconf_resolver(name: str, text: str, chain: Chain, active: Active) -> Any:
+    """Let OmegaConf parse the arguments and call the resolver; what `${...}` in them stand for is ours to
+    find.
+    """
+    shown = f"interpolation '${{{name}:{text}}}'"
+    try:
+        from omegaconf import OmegaConf
+        from omegaconf.errors import OmegaConfBaseException
+    except ImportError:
+        raise InterpolationError(f"{shown} needs OmegaConf: pip install omegaconf") from None
+    if not OmegaConf.has_resolver(name):
+        raise InterpolationError(f"{shown}: no resolver {name!r} is registered with OmegaConf")
+    holder: dict[str, Any] = {}
+    words = ""
+    for is_reference, part in split(text):
+        if is_reference:
+            value = _value(part, chain, active)[0]
+            holder[f"v{len(holder)}"] = dict(value) if isinstance(value, dict) else value
+            words += f"${{v{len(holder) - 1}}}"
+        else:
+            words += part
+    holder["value"] = f"${{{name}:{words}}}"
+    try:
+        found = OmegaConf.create(holder, flags={"allow_objects": True})["value"]
+    except ConfigError:
+        raise
+    except OmegaConfBaseException as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InterpolationError(f"{shown}: {reason}") from error
+    except Exception as error:
+        raise InterpolationError(f"{shown}: {type(error).__name__}: {error}") from error
+    from lazycfg.config.omegaconf_bridge import from_omegaconf
+
+    return from_omegaconf(found)
