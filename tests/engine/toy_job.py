@@ -16,7 +16,7 @@ from lazycfg.solver import (
 
 
 class ToyModel(nn.Module):
-    """Fits a linear function of the image's mean; draws from every generator that a real model might draw from.
+    """Fits a linear function of the image's mean; draws from every generator that a model might draw from.
 
     Args:
         noise: whether to draw.

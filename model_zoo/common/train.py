@@ -1,0 +1,48 @@
+"""Settings of a training run.  All keys there are, with the meaning of each; change what differs:
+
+from ..common.train import train
+train.max_iter = 1000
+"""
+
+# ruff: noqa: C408
+
+train = dict(
+    # Where the config, log.txt, metrics.json, checkpoints, results and pictures go.
+    output_dir="./output",
+    # Weights to start from: ours (.safetensors), detectron2's (.pkl, .pth), an ImageNet backbone's. "": none.
+    init_checkpoint="",
+    # Keys of weights to leave as they are initialised, as patterns: ["roi_heads.box_predictor.*"].
+    init_ignore=[],
+    # Optimizer steps. The schedule of the learning rate stretches with it.
+    max_iter=90000,
+    # "auto": the GPU of this process, or MPS, or the CPU.
+    device="auto",
+    # Of initial weights and everything random in training; None for another one in every run.
+    seed=42,
+    # Mixed precision: dtype "bfloat16" (no loss scaling, nothing to tune) or "float16".
+    amp=dict(enabled=False, dtype="bfloat16"),
+    # Arguments of DistributedDataParallel, for runs started by torchrun.
+    ddp=dict(broadcast_buffers=False, find_unused_parameters=False, fp16_compression=False),
+    # A process that waits longer than this for the others gives up.
+    dist_timeout_minutes=30,
+    # Memory layout of weights and activations: faster on CPUs, and on GPUs in mixed precision.
+    channels_last=False,
+    # Batches per optimizer step, their gradients averaged: for batches that do not fit at once.
+    accumulate=1,
+    # Called with the parameters before each step: L(ClipGradNorm)(max_norm=1.0) of lazycfg.solver. None: none.
+    clip_grad=None,
+    # A checkpoint to resume from every `period` steps and at the end; the last `max_to_keep` are kept.
+    checkpointer=dict(period=5000, max_to_keep=10),
+    # Steps between evaluations; 0 for only the one at the end.
+    eval_period=5000,
+    # Keep the weights that are best by this result ("bbox/AP", "segm/AP") as model_best.safetensors. "": no.
+    best_metric="",
+    # Steps between two lines of the log; losses are read from the device only then.
+    log_period=20,
+    # Write event files for TensorBoard beside metrics.json (needs pip install 'lazycfg[tensorboard]').
+    tensorboard=False,
+    # Test pictures to draw after each evaluation, predictions beside ground truth.
+    pictures=8,
+    # More of what happens around the steps: [L(EarlyStopping)(metric="bbox/AP")] of lazycfg.engine, or yours.
+    hooks=[],
+)
