@@ -1,5 +1,6 @@
 """Containers of tensors for images and what is seen in them."""
 
+from lazycfg.structures.bit_masks import BitMasks
 from lazycfg.structures.box_mode import BoxMode
 from lazycfg.structures.boxes import (
     Boxes,
@@ -11,15 +12,27 @@ from lazycfg.structures.boxes import (
 )
 from lazycfg.structures.image_list import ImageList
 from lazycfg.structures.instances import Instances
+from lazycfg.structures.pasting import MaskCrop, paste_masks_in_boxes, paste_masks_in_image
+from lazycfg.structures.polygon_masks import PolygonMasks
+from lazycfg.structures.rasterize import polygons_to_bitmask, rasterize_polygons_within_box
+from lazycfg.structures.roi_masks import ROIMasks
 
 __all__ = [
+    "BitMasks",
     "BoxMode",
     "Boxes",
     "ImageList",
     "Instances",
+    "MaskCrop",
+    "PolygonMasks",
+    "ROIMasks",
     "matched_pairwise_iou",
     "pairwise_intersection",
     "pairwise_ioa",
     "pairwise_iou",
     "pairwise_point_box_distance",
+    "paste_masks_in_boxes",
+    "paste_masks_in_image",
+    "polygons_to_bitmask",
+    "rasterize_polygons_within_box",
 ]

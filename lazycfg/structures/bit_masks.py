@@ -1,0 +1,143 @@
+"""Masks as one bit per pixel of the image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchvision.ops import roi_align
+
+from lazycfg.structures.boxes import Boxes
+from lazycfg.structures.pasting import paste_masks_in_image
+from lazycfg.structures.polygon_masks import PolygonMasks
+from lazycfg.structures.rasterize import pack_polygons, rasterize_images
+
+__all__ = ["BitMasks"]
+
+
+class BitMasks:
+    """The masks of N objects on the whole image: a bool tensor (N, H, W)."""
+
+    tensor: Tensor
+    image_size: tuple[int, int]
+
+    def __init__(self, tensor: Any) -> None:
+        """
+        Args:
+            tensor: (N, H, W), anything array-like; not zero is inside.
+        """
+        tensor = (
+            tensor.to(torch.bool) if isinstance(tensor, Tensor) else torch.as_tensor(tensor, dtype=torch.bool)
+        )
+        if tensor.dim() != 3:
+            raise ValueError(f"BitMasks: expected a tensor of shape (N, H, W), got {tuple(tensor.shape)}")
+        self.tensor = tensor
+        self.image_size = (int(tensor.shape[1]), int(tensor.shape[2]))
+
+    def to(self, *args: Any, **kwargs: Any) -> BitMasks:
+        return BitMasks(self.tensor.to(*args, **kwargs))
+
+    def pin_memory(self) -> BitMasks:
+        return BitMasks(self.tensor.pin_memory())
+
+    @property
+    def device(self) -> torch.device:
+        return self.tensor.device
+
+    def __len__(self) -> int:
+        return self.tensor.shape[0]
+
+    def __getitem__(self, item: int | slice | Tensor | list[int]) -> BitMasks:
+        """The masks at an index, slice, bool mask or index tensor; always a ``BitMasks``."""
+        if isinstance(item, int):
+            return BitMasks(self.tensor[item].unsqueeze(0))
+        selected = self.tensor[item]
+        if selected.dim() != 3:
+            raise IndexError(
+                f"indexing {len(self)} BitMasks with {item!r} gives shape {tuple(selected.shape)}"
+            )
+        return BitMasks(selected)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        """One tensor (H, W) per object."""
+        yield from self.tensor
+
+    def __repr__(self) -> str:
+        return f"BitMasks(num_instances={len(self)}, image_size={self.image_size})"
+
+    def nonempty(self) -> Tensor:
+        """(N,) bool: whether an object has any pixel."""
+        return self.tensor.flatten(1).any(dim=1)
+
+    def area(self) -> Tensor:
+        """(N,) int64 numbers of pixels."""
+        return self.tensor.flatten(1).sum(dim=1)
+
+    def get_bounding_boxes(self) -> Boxes:
+        """The smallest boxes around the objects' pixels; zeros for an object without any."""
+        boxes = torch.zeros((len(self), 4), device=self.device)
+        if self.tensor.numel() == 0:
+            return Boxes(boxes)
+        for axis, other in ((0, 1), (1, 2)):
+            # x is found along columns that have any pixel, y along rows.
+            seen = self.tensor.any(dim=other).to(torch.uint8)
+            low = seen.argmax(dim=1)
+            high = seen.shape[1] - seen.flip(dims=(1,)).argmax(dim=1)
+            any_seen = seen.any(dim=1)
+            boxes[:, axis] = low * any_seen
+            boxes[:, axis + 2] = high * any_seen
+        return Boxes(boxes)
+
+    def crop_and_resize(self, boxes: Tensor, mask_size: int, indices: Tensor | None = None) -> Tensor:
+        """What each box shows of its object, resized by ROIAlign and cut at one half: targets of a mask head.
+
+        Args:
+            boxes: (R, 4) XYXY in pixels.
+            mask_size: side of the results.
+            indices: (R,) int64, the object each box belongs to; box i belongs to object i when not given.
+                With indices the masks of objects that several boxes share are held once.
+
+        Returns:
+            (R, mask_size, mask_size) bool.
+        """
+        expected = len(self) if indices is None else len(indices)
+        if boxes.shape != (expected, 4):
+            raise ValueError(f"crop_and_resize: expected boxes ({expected}, 4), got {tuple(boxes.shape)}")
+        if len(boxes) == 0:
+            return torch.zeros((0, mask_size, mask_size), dtype=torch.bool, device=self.device)
+        if indices is None:
+            indices = torch.arange(len(boxes))
+        rois = torch.cat((indices.to(self.device)[:, None], boxes.detach().to(self.device).float()), dim=1)
+        values = roi_align(self.tensor[:, None].float(), rois, (mask_size, mask_size), 1.0, 0, aligned=True)
+        return values.squeeze(1) >= 0.5
+
+    @staticmethod
+    def cat(bitmasks_list: list[BitMasks]) -> BitMasks:
+        """All masks of the list, which must be of one image size."""
+        if len(bitmasks_list) == 0 or not all(isinstance(b, BitMasks) for b in bitmasks_list):
+            raise TypeError("BitMasks.cat: expected a list of at least one BitMasks")
+        return BitMasks(torch.cat([b.tensor for b in bitmasks_list], dim=0))
+
+    @staticmethod
+    def from_polygon_masks(
+        polygon_masks: PolygonMasks | Sequence[Sequence[np.ndarray]], height: int, width: int
+    ) -> BitMasks:
+        """Draw polygons by the rule of the COCO tools, on the host."""
+        polygons = polygon_masks.polygons if isinstance(polygon_masks, PolygonMasks) else polygon_masks
+        return BitMasks(rasterize_images(pack_polygons(polygons), height, width))
+
+    @staticmethod
+    def from_roi_masks(
+        roi_masks: Any, boxes: Boxes | Tensor, height: int, width: int, threshold: float = 0.5
+    ) -> BitMasks:
+        """Paste masks that are relative to boxes.
+
+        Args:
+            roi_masks: ``ROIMasks`` or a tensor (N, M, M) of probabilities.
+            boxes: the N boxes, XYXY in pixels.
+        """
+        masks = roi_masks if isinstance(roi_masks, Tensor) else roi_masks.tensor
+        return BitMasks(paste_masks_in_image(masks, boxes, (height, width), threshold))
