@@ -1,0 +1,21 @@
+"""How good a model is: evaluators, and the loop that feeds them."""
+
+from .coco import COCOEvaluator
+from .coco_ground_truth import coco_ground_truth
+from .coco_scores import CocoScores, coco_scores
+from .evaluator import DatasetEvaluator, DatasetEvaluators, inference_context, inference_on_dataset
+from .json_files import evaluate_json
+from .tables import print_csv_format
+
+__all__ = [
+    "COCOEvaluator",
+    "CocoScores",
+    "DatasetEvaluator",
+    "DatasetEvaluators",
+    "coco_ground_truth",
+    "coco_scores",
+    "evaluate_json",
+    "inference_context",
+    "inference_on_dataset",
+    "print_csv_format",
+]

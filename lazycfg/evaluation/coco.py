@@ -1,0 +1,184 @@
+"""COCO's metrics for boxes, masks, keypoints and proposals, on any dataset object."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+from lazycfg.evaluation.coco_ground_truth import category_ids, coco_ground_truth
+from lazycfg.evaluation.coco_scores import CocoScores, IouType, coco_scores
+from lazycfg.evaluation.evaluator import DatasetEvaluator, Results
+from lazycfg.evaluation.predictions import ImagePrediction
+from lazycfg.evaluation.proposals import ImageProposals, proposal_recall
+from lazycfg.evaluation.tables import metrics_table, per_class_table
+from lazycfg.utils import atomic_write, closest, gather, is_main_process
+
+__all__ = ["COCOEvaluator"]
+
+logger = logging.getLogger(__name__)
+
+
+class COCOEvaluator(DatasetEvaluator):
+    """Average precision as COCO defines it, for boxes, masks and keypoints; average recall for proposals.
+
+    The truth is taken from the records of the dataset object, so anything that can be trained on can be
+    evaluated. Masks are encoded from small windows and kept as run lengths.
+
+    The results of a task are percentages: AP, AP50, AP75, APs, APm, APl and ``AP-<class>``. NaN stands for
+    "nothing to be found", and the log says why.
+
+    Args:
+        dataset: has ``metadata`` with the class names, and records.
+        tasks: any of "bbox", "segm", "keypoints", "box_proposals"; None does what the predictions allow.
+        output_dir: if given, ``coco_instances_results.json`` (COCO's format for results) and
+            ``coco_per_class_<task>.json`` (AP, AP50, AR and precision-recall curve of every class) are
+            written there.
+        max_dets_per_image: how many detections of an image count, the best first; None is COCO's 100, and 20
+            for keypoints.
+        kpt_oks_sigmas: tolerance of each keypoint; default: the dataset's, else those of COCO's 17.
+        distributed: gather the predictions of all processes. False: each process evaluates what it saw.
+    """
+
+    def __init__(
+        self,
+        *,
+        dataset: Any,
+        tasks: Sequence[str] | None = None,
+        output_dir: str | os.PathLike[str] | None = None,
+        max_dets_per_image: int | None = None,
+        kpt_oks_sigmas: Sequence[float] | None = None,
+        distributed: bool = True,
+    ) -> None:
+        known = (*get_args(IouType), "box_proposals")
+        for task in tasks or ():
+            if task not in known:
+                raise ValueError(f"tasks: {task!r} is not one of {list(known)}{closest(task, known)}")
+        self.dataset = dataset
+        self.tasks = None if tasks is None else tuple(tasks)
+        self.output_dir = None if output_dir is None else Path(output_dir)
+        self.max_dets_per_image = max_dets_per_image
+        sigmas = kpt_oks_sigmas or getattr(dataset.metadata, "keypoint_oks_sigmas", None) or ()
+        self.kpt_oks_sigmas = tuple(sigmas)
+        self.distributed = distributed
+        self.scores: dict[str, CocoScores] = {}
+        """Of the last evaluation, by task: per-class numbers and curves."""
+        self._ground_truth: dict[str, Any] | None = None
+        self._predictions: list[ImagePrediction] = []
+        self._proposals: list[ImageProposals] = []
+
+    def reset(self) -> None:
+        self._predictions = []
+        self._proposals = []
+        self.scores = {}
+
+    def process(self, inputs: Sequence[Mapping[str, Any]], outputs: Sequence[Mapping[str, Any]]) -> None:
+        """
+        Args:
+            inputs: dicts with "image_id".
+            outputs: dicts with "instances" (in pixels of the original image) and perhaps "proposals".
+        """
+        for item, output in zip(inputs, outputs, strict=True):
+            if "instances" in output:
+                self._predictions.append(
+                    ImagePrediction.from_instances(item["image_id"], output["instances"])
+                )
+            if "proposals" in output:
+                self._proposals.append(ImageProposals.from_instances(item["image_id"], output["proposals"]))
+
+    def evaluate(self, img_ids: Sequence[Any] | None = None) -> Results | None:
+        """Compare what was found with the dataset.
+
+        Args:
+            img_ids: only these images; default: all of the dataset.
+        """
+        predictions, proposals = self._predictions, self._proposals
+        if self.distributed:
+            predictions = [p for part in gather(predictions) for p in part]
+            proposals = [p for part in gather(proposals) for p in part]
+            if not is_main_process():
+                return None
+        if self._ground_truth is None:
+            self._ground_truth = coco_ground_truth(self.dataset)
+        truth = self._ground_truth
+        if not predictions and not proposals:
+            logger.warning("COCOEvaluator was given no predictions: were there any images?")
+            return {}
+
+        # An image may come twice where a sampler pads the last round of processes.
+        predictions = list({prediction.image_id: prediction for prediction in predictions}.values())
+        proposals = list({proposal.image_id: proposal for proposal in proposals}.values())
+        expected = len(truth["images"]) if img_ids is None else len(img_ids)
+        seen = max(len(predictions), len(proposals))
+        if seen < expected:
+            logger.warning("only %d of %d images were predicted; the others count as empty", seen, expected)
+
+        ids = category_ids(self.dataset.metadata, len(truth["categories"]))
+        detections = [detection for prediction in predictions for detection in prediction.to_coco(ids)]
+        self._write("coco_instances_results.json", detections)
+        results: Results = {}
+        for task in self._choose_tasks(predictions, proposals, truth):
+            if task == "box_proposals":
+                results[task] = proposal_recall(truth, proposals)
+                logger.info("Recall of proposals:\n%s", metrics_table(results[task]))
+            else:
+                results[task] = self._evaluate_task(task, truth, detections, img_ids)
+        return results
+
+    def _choose_tasks(
+        self, predictions: list[ImagePrediction], proposals: list[ImageProposals], truth: Mapping[str, Any]
+    ) -> list[str]:
+        if self.tasks is not None:
+            return list(self.tasks)
+        tasks = ["box_proposals"] if proposals else []
+        if predictions:
+            tasks.append("bbox")
+            for task, found, field in (
+                ("segm", any(p.rles is not None for p in predictions), "segmentation"),
+                ("keypoints", any(p.keypoints is not None for p in predictions), "keypoints"),
+            ):
+                annotated = not truth["annotations"] or any(field in a for a in truth["annotations"])
+                if found and annotated:
+                    tasks.append(task)
+                elif found:
+                    logger.warning("the dataset has no %s, so %s is not evaluated", field, task)
+        return tasks
+
+    def _evaluate_task(
+        self,
+        task: Any,
+        truth: Mapping[str, Any],
+        detections: list[dict[str, Any]],
+        img_ids: Sequence[Any] | None,
+    ) -> dict[str, float]:
+        max_dets = None
+        if self.max_dets_per_image is not None:
+            limit = self.max_dets_per_image
+            max_dets = (
+                (limit,) if task == "keypoints" else tuple(sorted({min(1, limit), min(10, limit), limit}))
+            )
+        scores = coco_scores(
+            truth, detections, task, max_dets=max_dets, kpt_oks_sigmas=self.kpt_oks_sigmas, img_ids=img_ids
+        )
+        self.scores[task] = scores
+        metrics = scores.metrics()
+        per_class = scores.per_class()
+        logger.info("Evaluation results for %s:\n%s", task, metrics_table({**metrics, **scores.recalls()}))
+        for said in scores.explanations():
+            logger.info("%s: %s", task, said)
+        if len(per_class) > 1:
+            logger.info("Per class, %s:\n%s", task, per_class_table(per_class))
+            metrics |= {f"AP-{row['class']}": row["AP"] for row in per_class}
+        for index, row in enumerate(per_class):
+            row["precision50"] = [round(float(p), 4) for p in scores.precision_recall(index)[1]]
+        self._write(f"coco_per_class_{task}.json", per_class)
+        return metrics
+
+    def _write(self, name: str, content: Any) -> None:
+        if self.output_dir is not None:
+            self.output_dir.mkdir(parents=True, exist_ok=True)
+            with atomic_write(self.output_dir / name) as partial:
+                partial.write_text(json.dumps(content))

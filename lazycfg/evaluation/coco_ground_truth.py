@@ -1,0 +1,104 @@
+"""The annotations of a dataset object in the form of a COCO file, which is what COCO's metrics are defined
+on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from lazycfg.evaluation.rle import rle_area
+from lazycfg.structures import BoxMode
+
+__all__ = ["category_ids", "coco_ground_truth"]
+
+
+def category_ids(metadata: Any, num_classes: int) -> list[int]:
+    """The ids that the classes 0, 1, ... have in COCO files: the dataset's own, else 1, 2, ..."""
+    to_contiguous: Mapping[int, int] = getattr(metadata, "thing_dataset_id_to_contiguous_id", None) or {}
+    to_file = {contiguous: original for original, contiguous in to_contiguous.items()}
+    return [int(to_file.get(index, index + 1)) for index in range(num_classes)]
+
+
+def coco_ground_truth(dataset: Any) -> dict[str, Any]:
+    """Collect the records of a dataset.
+
+    Args:
+        dataset: has ``__len__``, ``metadata``, and ``get_annotations(i)`` or ``__getitem__(i)``, giving
+            records with "height", "width", "image_id" and "annotations".
+
+    Returns:
+        ``{"images", "annotations", "categories"}`` with boxes XYWH in pixels, category ids of the file, and
+        keypoints as pixel indices (half a pixel less than in records).
+
+    Raises:
+        ValueError: naming the record that is not complete.
+    """
+    get = getattr(dataset, "get_annotations", None) or dataset.__getitem__
+    names = _class_names(dataset)
+    ids = category_ids(dataset.metadata, len(names))
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    for index in range(len(dataset)):
+        record = get(index)
+        where = f"record {index} ({record.get('file_name', 'no file_name')})"
+        if "height" not in record or "width" not in record:
+            raise ValueError(f"{where} has no height and width, which an evaluation needs")
+        image_id = record.get("image_id", index)
+        images.append({"id": image_id, "height": int(record["height"]), "width": int(record["width"])})
+        for annotation in record.get("annotations", ()):
+            try:
+                converted = _annotation(annotation, ids)
+            except (KeyError, IndexError, TypeError, ValueError) as error:
+                raise ValueError(f"an annotation of {where} cannot be evaluated: {error!r}") from error
+            annotations.append({"id": len(annotations) + 1, "image_id": image_id, **converted})
+    categories = [{"id": id, "name": name} for id, name in zip(ids, names, strict=True)]
+    return {"info": {}, "images": images, "annotations": annotations, "categories": categories}
+
+
+def _class_names(dataset: Any) -> list[str]:
+    names = list(getattr(dataset.metadata, "thing_classes", None) or ())
+    count = getattr(dataset, "num_classes", len(names))
+    return names or [f"class {index}" for index in range(count)]
+
+
+def _annotation(annotation: Mapping[str, Any], ids: list[int]) -> dict[str, Any]:
+    box = BoxMode.convert(list(annotation["bbox"]), annotation["bbox_mode"], BoxMode.XYWH_ABS)
+    result: dict[str, Any] = {
+        "category_id": ids[annotation["category_id"]],
+        "bbox": [float(value) for value in box],
+        "iscrowd": int(annotation.get("iscrowd", 0)),
+    }
+    area = float(box[2] * box[3])
+    segmentation = annotation.get("segmentation")
+    if segmentation:
+        result["segmentation"] = (
+            segmentation if isinstance(segmentation, dict) else list(map(_flat, segmentation))
+        )
+        if "area" not in annotation:
+            area = _area(result["segmentation"])
+    result["area"] = float(annotation.get("area", area))
+    if "keypoints" in annotation:
+        points = np.array(annotation["keypoints"], dtype=np.float64).reshape(-1, 3)
+        # Records give positions, files the indices of pixels, whose middle is half a pixel on.
+        labelled = points[:, 2] > 0
+        points[labelled, :2] -= 0.5
+        result["keypoints"] = points.ravel().tolist()
+        result["num_keypoints"] = int(labelled.sum())
+    return result
+
+
+def _flat(polygon: Any) -> list[float]:
+    return np.asarray(polygon, dtype=np.float64).ravel().tolist()
+
+
+def _area(segmentation: Any) -> float:
+    """Pixels inside, for the division into small, medium and large."""
+    if isinstance(segmentation, dict):
+        return float(rle_area(segmentation))
+    area = 0.0
+    for polygon in segmentation:
+        x, y = np.array(polygon).reshape(-1, 2).T
+        area += 0.5 * abs(float(np.dot(x, np.roll(y, -1)) - np.dot(np.roll(x, -1), y)))
+    return area

@@ -1,0 +1,201 @@
+"""What an evaluator is, and the loop that feeds one."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+from lazycfg.utils import is_main_process
+
+__all__ = ["DatasetEvaluator", "DatasetEvaluators", "inference_context", "inference_on_dataset"]
+
+logger = logging.getLogger(__name__)
+
+Results = dict[str, Any]
+"""From a task ("bbox") to its metrics by name."""
+
+_LOG_SECONDS = 10.0
+
+
+class DatasetEvaluator:
+    """Takes in what a model says of each image, and in the end says how good it was.
+
+    `inference_on_dataset` calls `reset`, then `process` for every batch, then `evaluate`. `process` is called
+    from one thread only, though not the main one: what it does happens while the model works at the next
+    batch.
+    """
+
+    def reset(self) -> None:
+        """Forget everything; a new evaluation begins."""
+
+    def process(self, inputs: Sequence[dict[str, Any]], outputs: Sequence[Any]) -> None:
+        """Take in one batch.
+
+        Args:
+            inputs: what the model was given, one dict per image ("image_id", "height", "width"...).
+            outputs: what it answered, one for each input.
+        """
+
+    def evaluate(self) -> Results | None:
+        """The results: on the main process; None or {} elsewhere."""
+
+
+class DatasetEvaluators(DatasetEvaluator):
+    """Several evaluators as one; their results must be of different tasks."""
+
+    def __init__(self, evaluators: Iterable[DatasetEvaluator]) -> None:
+        self.evaluators = list(evaluators)
+
+    def reset(self) -> None:
+        for evaluator in self.evaluators:
+            evaluator.reset()
+
+    def process(self, inputs: Sequence[dict[str, Any]], outputs: Sequence[Any]) -> None:
+        for evaluator in self.evaluators:
+            evaluator.process(inputs, outputs)
+
+    def evaluate(self) -> Results:
+        results: Results = {}
+        for evaluator in self.evaluators:
+            for task, metrics in (evaluator.evaluate() or {}).items():
+                if task in results:
+                    raise ValueError(
+                        f"two evaluators report results of {task!r}; one is {type(evaluator).__name__}"
+                    )
+                results[task] = metrics
+        return results
+
+
+@contextmanager
+def inference_context(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode and no gradients; afterwards every module is in the mode it was in."""
+    training = [module for module in model.modules() if module.training]
+    model.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        for module in training:
+            module.training = True
+
+
+def inference_on_dataset(
+    model: Callable[[Any], Any],
+    data_loader: Iterable[Sequence[dict[str, Any]]],
+    evaluator: DatasetEvaluator | Sequence[DatasetEvaluator] | None,
+    *,
+    autocast: torch.dtype | None = None,
+) -> Results:
+    """Run a model over a loader and evaluate what it says.
+
+    The evaluator works in a thread of its own beside the model, a few batches behind at most, and the device
+    is never waited for here: an evaluator that copies results to the host waits for them in its thread.
+
+    Args:
+        model: called with each batch; a module is put into evaluation mode meanwhile.
+        data_loader: batches, each a list of input dicts. Iterated once.
+        evaluator: one, several, or None to only run the model.
+        autocast: run the model under autocast with this dtype (``torch.bfloat16``), on the device of its
+            parameters.
+
+    Returns:
+        what the evaluator says; {} where it says nothing (all processes but the main one).
+    """
+    if evaluator is None or isinstance(evaluator, (list, tuple)):
+        evaluator = DatasetEvaluators(evaluator or ())
+    assert isinstance(evaluator, DatasetEvaluator) or hasattr(evaluator, "process")
+    evaluator.reset()
+    if isinstance(model, nn.Module):
+        with inference_context(model):
+            device = next((p.device.type for p in model.parameters()), "cpu")
+            with torch.autocast(device, dtype=autocast, enabled=autocast is not None):
+                _run(model, data_loader, evaluator)
+    else:
+        with torch.inference_mode():
+            _run(model, data_loader, evaluator)
+    return evaluator.evaluate() or {}
+
+
+def _run(model: Callable[[Any], Any], loader: Iterable[Any], evaluator: DatasetEvaluator) -> None:
+    progress = _Progress(loader)
+    waiting: deque[Future[None]] = deque()
+
+    def process(inputs: Any, outputs: Any) -> None:
+        with torch.inference_mode():  # the mode belongs to a thread
+            evaluator.process(inputs, outputs)
+
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="evaluator") as pool:
+        try:
+            for inputs in loader:
+                outputs = model(inputs)
+                waiting.append(pool.submit(process, inputs, outputs))
+                while len(waiting) > 3 or (waiting and waiting[0].done()):
+                    waiting.popleft().result()
+                progress.step(len(inputs))
+            for future in waiting:
+                future.result()
+        except BaseException:
+            for future in waiting:
+                future.cancel()
+            raise
+    progress.finish()
+
+
+class _Progress:
+    """Log lines with the time an image takes and the time that is left, some seconds apart."""
+
+    def __init__(self, loader: Any) -> None:
+        try:
+            self.batches: int | None = len(loader)
+        except TypeError:
+            self.batches = None
+        self.done = self.images = 0
+        self.start = self.last_log = time.perf_counter()
+        total = "" if self.batches is None else f" {self.batches} batches"
+        self._log(f"Inference on{total or ' a stream of batches'}")
+
+    def step(self, images: int) -> None:
+        self.done += 1
+        self.images += images
+        now = time.perf_counter()
+        if self.done == 1:
+            self.start_warm, self.images_warm = (
+                now,
+                self.images,
+            )  # the first batch sets up kernels and workers
+        if now - self.last_log < _LOG_SECONDS:
+            return
+        self.last_log = now
+        since = now - (self.start_warm if self.done > 1 else self.start)
+        batches, images = (
+            (self.done - 1, self.images - self.images_warm) if self.done > 1 else (1, self.images)
+        )
+        text = f"Inference: {self.done}/{self.batches or '?'} batches, {since / max(images, 1):.3f} s/image"
+        if self.batches:
+            text += f", ETA {_clock((self.batches - self.done) * since / batches)}"
+        self._log(text)
+
+    def finish(self) -> None:
+        seconds = time.perf_counter() - self.start
+        each = seconds / max(self.images, 1)
+        self._log(
+            f"Inference done: {self.images} images in {_clock(seconds)} ({each:.3f} s/image per process)"
+        )
+
+    def _log(self, text: str) -> None:
+        if is_main_process():
+            logger.info(text)
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}"

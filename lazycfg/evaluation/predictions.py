@@ -1,0 +1,91 @@
+"""What a model found in one image, kept small until the evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lazycfg.evaluation.rle import encode_crop, encode_mask
+from lazycfg.layers.mask_ops import paste_masks_in_boxes
+from lazycfg.structures import BitMasks, Instances, ROIMasks
+
+__all__ = ["ImagePrediction", "encode_masks"]
+
+
+@dataclass
+class ImagePrediction:
+    """The detections of one image on the host, as arrays, the best first."""
+
+    image_id: Any
+    boxes: np.ndarray
+    """(N, 4) XYXY in pixels."""
+    scores: np.ndarray
+    classes: np.ndarray
+    rles: list[dict[str, Any]] | None = None
+    """Masks as run lengths."""
+    keypoints: np.ndarray | None = None
+    """(N, K, 3): position in pixels and score."""
+
+    @staticmethod
+    def from_instances(image_id: Any, instances: Instances) -> ImagePrediction:
+        """Take over ``pred_boxes``, ``scores``, ``pred_classes``, ``pred_masks``, ``pred_keypoints``."""
+        on_host = instances.to("cpu")
+        boxes = on_host.pred_boxes.tensor
+        keypoints = on_host.pred_keypoints if on_host.has("pred_keypoints") else None
+        return ImagePrediction(
+            image_id=image_id,
+            boxes=boxes.float().numpy(),
+            scores=on_host.scores.float().numpy(),
+            classes=on_host.pred_classes.numpy(),
+            rles=encode_masks(on_host.pred_masks, boxes, on_host.image_size)
+            if on_host.has("pred_masks")
+            else None,
+            keypoints=None if keypoints is None else getattr(keypoints, "tensor", keypoints).float().numpy(),
+        )
+
+    def to_coco(self, category_ids: Sequence[int]) -> list[dict[str, Any]]:
+        """One dict per detection, as in a COCO results file."""
+        sizes = self.boxes[:, 2:] - self.boxes[:, :2]
+        boxes = np.concatenate((self.boxes[:, :2], sizes), axis=1).astype(np.float64).tolist()
+        results: list[dict[str, Any]] = [
+            {"image_id": self.image_id, "category_id": category_ids[label], "bbox": box, "score": score}
+            for label, box, score in zip(
+                self.classes.tolist(), boxes, self.scores.astype(np.float64).tolist(), strict=True
+            )
+        ]
+        if self.rles is not None:
+            for result, rle in zip(results, self.rles, strict=True):
+                result["segmentation"] = rle
+        if self.keypoints is not None:
+            # Files hold the indices of pixels, whose middle is half a pixel on.
+            points = self.keypoints.astype(np.float64) - (0.5, 0.5, 0.0)
+            for result, row in zip(results, points.reshape(len(points), -1).tolist(), strict=True):
+                result["keypoints"] = row
+        return results
+
+
+def encode_masks(
+    masks: Tensor | BitMasks | ROIMasks, boxes: Tensor, image_size: tuple[int, int]
+) -> list[dict[str, Any]]:
+    """Run lengths of N masks.
+
+    Args:
+        masks: (N, H, W) of whole images, or masks inside their boxes: `ROIMasks`, or (N, 1, M, M).
+        boxes: (N, 4) XYXY in pixels; needed for masks inside boxes, which are never made as large as the
+            image.
+        image_size: (height, width) in pixels.
+    """
+    values = masks if isinstance(masks, Tensor) else masks.tensor
+    if isinstance(masks, ROIMasks) or values.dim() == 4:
+        values = values[:, 0] if values.dim() == 4 else values
+        crops = paste_masks_in_boxes(values, boxes, image_size)
+        return [encode_crop(crop.mask.numpy(), crop.y0, crop.x0, image_size) for crop in crops]
+    if values.shape[1:] != torch.Size(image_size):
+        raise ValueError(f"masks of {tuple(values.shape[1:])} for an image of {tuple(image_size)}")
+    values = values if values.dtype == torch.bool else values > 0.5
+    return [encode_mask(mask) for mask in values.numpy()]

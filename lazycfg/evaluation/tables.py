@@ -1,0 +1,63 @@
+"""Results as text."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+__all__ = ["metrics_table", "per_class_table", "print_csv_format"]
+
+
+def metrics_table(metrics: Mapping[str, float]) -> str:
+    """Two lines: names and values."""
+    cells = [(name, _number(value)) for name, value in metrics.items()]
+    widths = [max(map(len, cell)) for cell in cells]
+    return "\n".join(
+        "  ".join(f"{text[row]:>{width}}" for text, width in zip(cells, widths, strict=True))
+        for row in (0, 1)
+    )
+
+
+def per_class_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """One line per class; in two columns when there are many."""
+    if not rows:
+        return ""
+    heads = list(rows[0])
+    cells = [heads, *([_number(row[head]) for head in heads] for row in rows)]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(heads))]
+    lines = [
+        f"{line[0]:<{widths[0]}}" + "".join(f"  {c:>{w}}" for c, w in zip(line[1:], widths[1:], strict=True))
+        for line in cells
+    ]
+    if len(rows) <= 20:
+        return "\n".join(lines)
+    half = (len(rows) + 1) // 2
+    left, right = lines[1 : half + 1], lines[half + 1 :]
+    right += [""] * (len(left) - len(right))
+    pairs = [(lines[0], lines[0]), *zip(left, right, strict=True)]
+    return "\n".join(f"{a}    {b}".rstrip() for a, b in pairs)
+
+
+def print_csv_format(results: Mapping[str, Mapping[str, float]]) -> None:
+    """Log the main metrics as comma-separated lines, for pasting into a spreadsheet.
+
+    Args:
+        results: task -> metric -> value. Per-class metrics (with a "-" in their name) are left out.
+    """
+    logger = logging.getLogger(__name__)
+    for task, metrics in results.items():
+        if isinstance(metrics, Mapping):
+            important = {name: value for name, value in metrics.items() if "-" not in name}
+            logger.info("copypaste: Task: %s", task)
+            logger.info("copypaste: %s", ",".join(important))
+            logger.info("copypaste: %s", ",".join(f"{value:.4f}" for value in important.values()))
+        else:
+            logger.info("copypaste: %s=%s", task, metrics)
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, float):
+        return "nan" if math.isnan(value) else f"{value:.2f}"
+    return str(value)

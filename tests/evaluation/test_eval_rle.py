@@ -1,0 +1,59 @@
+"""Run lengths against the COCO tools."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from lazycfg.evaluation.rle import encode_crop, encode_mask, rle_area
+
+reference = pytest.importorskip("faster_coco_eval.core.mask")
+
+
+def expected(mask):
+    return reference.encode(np.asfortranarray(mask.astype(np.uint8)))
+
+
+def assert_equal(rle, mask):
+    wanted = expected(mask)
+    counts = wanted["counts"]
+    assert rle["counts"] == (counts.decode() if isinstance(counts, bytes) else counts)
+    assert rle["size"] == list(mask.shape)
+    assert rle_area(rle) == int(mask.sum())
+
+
+sizes = st.tuples(st.integers(1, 9), st.integers(1, 9))
+
+
+@given(sizes.flatmap(lambda size: arrays(np.bool_, size)))
+def test_whole_masks(mask):
+    assert_equal(encode_mask(mask), mask)
+
+
+@settings(max_examples=200)
+@given(st.data())
+def test_windows(data):
+    height, width = data.draw(sizes)
+    y0, x0 = data.draw(st.integers(0, height)), data.draw(st.integers(0, width))
+    h, w = data.draw(st.integers(0, height - y0)), data.draw(st.integers(0, width - x0))
+    crop = data.draw(arrays(np.bool_, (h, w)))
+    whole = np.zeros((height, width), dtype=bool)
+    whole[y0 : y0 + h, x0 : x0 + w] = crop
+    assert_equal(encode_crop(crop, y0, x0, (height, width)), whole)
+
+
+def test_long_and_shrinking_runs():
+    """Large numbers and negative differences take several characters."""
+    mask = np.zeros((700, 900), dtype=bool)
+    mask[3:, 0] = True
+    mask[:, 5:800] = True
+    mask[100:101, 850] = True
+    mask[5:690:7, 880] = True
+    assert_equal(encode_mask(mask), mask)
+    assert_equal(encode_mask(~mask), ~mask)
+    assert_equal(encode_mask(np.ones((3000, 2000), dtype=bool)), np.ones((3000, 2000), dtype=bool))
+
+
+def test_area_of_uncompressed_runs():
+    assert rle_area({"size": [4, 5], "counts": [3, 4, 5, 8]}) == 12
