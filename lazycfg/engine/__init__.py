@@ -16,7 +16,7 @@ from .hooks import (
 from .jobs import evaluate, train
 from .run_dir import OutputDirInUseError
 from .session import create_ddp_model, distributed_session, resolve_device, seed_all
-from .settings import TrainSettings
+from .settings import SettingsError, TrainSettings
 from .stream import BatchStream
 from .trainer import Trainer
 from .writers import CommonMetricPrinter, EventWriter, JSONWriter, TensorboardWriter
@@ -36,6 +36,7 @@ __all__ = [
     "OutputDirInUseError",
     "PeriodicCheckpointer",
     "PeriodicWriter",
+    "SettingsError",
     "TensorboardWriter",
     "TorchMemoryStats",
     "TorchProfiler",

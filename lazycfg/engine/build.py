@@ -1,8 +1,7 @@
 """From a config to the parts of a job."""
 
 import copy
-import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,14 +10,15 @@ from torch.optim import Optimizer
 
 from lazycfg.config.build import instantiate
 from lazycfg.config.call import LazyCall
-from lazycfg.config.node import Node, is_call
+from lazycfg.config.checking import check
+from lazycfg.config.node import Node, is_call, to_nodes
 from lazycfg.config.signature import node_signature
 from lazycfg.solver import get_default_optimizer_params
 from lazycfg.utils import closest
 
-__all__ = ["Parts", "build_parts"]
+from .settings import SettingsError
 
-logger = logging.getLogger(__name__)
+__all__ = ["Parts", "as_config", "build_at", "build_parts"]
 
 
 @dataclass
@@ -35,48 +35,115 @@ class Parts:
     clip_grad: Any = None
 
 
-def build_parts(cfg: Mapping[str, Any], *, training: bool, model: nn.Module | None = None) -> Parts:
+# Which field of Parts stands where in a config
+_PATHS = {
+    "model": "model",
+    "optimizer": "optimizer",
+    "lr_multiplier": "lr_multiplier",
+    "train_loader": "dataloader.train",
+    "test_loader": "dataloader.test",
+    "evaluator": "dataloader.evaluator",
+    "hooks": "train.hooks",
+    "clip_grad": "train.clip_grad",
+}
+_TO_TRAIN = ("model", "train_loader", "optimizer")
+_TO_EVALUATE = ("model", "test_loader", "evaluator")
+
+
+def as_config(cfg: Mapping[str, Any]) -> Node:
+    """A config as a node, whatever mapping it came as."""
+    if isinstance(cfg, Node):
+        return cfg
+    if not isinstance(cfg, Mapping):
+        raise TypeError(f"a config is a dict of parts (model, dataloader, ...), got {type(cfg).__name__}")
+    return to_nodes(dict(cfg))
+
+
+def build_parts(cfg: Node, *, training: bool, model: nn.Module | None = None) -> Parts:
     """Build what a job needs, each shared node once: a data set that the model, the test loader and the
-    evaluator share is read one time.
+    evaluator share is read one time. Everything is checked before anything is built; the config stays as it
+    is.
 
     Args:
-        cfg: with ``model``, ``dataloader.train``, ``optimizer``, ``lr_multiplier``, ``train`` for training,
-            and ``model``, ``dataloader.test``, ``dataloader.evaluator`` for evaluation.
+        cfg: with ``model``, ``dataloader.train``, ``optimizer`` for training (the rest is optional), and
+            ``model``, ``dataloader.test``, ``dataloader.evaluator`` for evaluation.
         training: which of the two.
         model: take this one instead of building ``cfg.model``.
 
     Raises:
-        KeyError: a part is not in the config.
+        SettingsError: a part is not in the config.
+        CheckError: all that is wrong with the parts.
     """
-    wanted: dict[str, Any] = {"model": _part(cfg, "model") if model is None else model}
-    loaders = cfg.get("dataloader", {})
-    for name, key in (("test", "test_loader"), ("evaluator", "evaluator")):
-        if not training:
-            wanted[key] = _part(loaders, name, "dataloader.")
-        elif loaders.get(name) is not None:
-            wanted[key] = loaders[name]
-    optimizer: Any = None
-    if training:
-        wanted["train_loader"] = _part(loaders, "train", "dataloader.")
-        wanted["lr_multiplier"] = cfg.get("lr_multiplier")
-        wanted["hooks"] = cfg["train"].get("hooks", ())
-        wanted["clip_grad"] = cfg["train"].get("clip_grad")
-        optimizer = _part(cfg, "optimizer")
-        if not _lacks_model(optimizer):
-            wanted["optimizer"] = optimizer
-    built: dict[str, Any] = dict(instantiate(wanted))
-    if training and "optimizer" not in built:
-        built["optimizer"] = instantiate(_with_model(optimizer, built["model"]))
+    root = copy.copy(cfg)
+    if model is not None:
+        root["model"] = model
+    needed = _TO_TRAIN if training else _TO_EVALUATE
+    for field in needed:
+        _require(root, _PATHS[field])
+    fields = [field for field in (_PATHS if training else needed) if _find(root, _PATHS[field]) is not None]
+
+    over_model = training and _lacks_model(root["optimizer"])
+    optimizer = root["optimizer"] if over_model else None
+    if over_model:
+        root["optimizer"] = _with_model(optimizer, nn.Identity())
+    check(_selection(root, [_PATHS[field] for field in fields]))
+    first = [field for field in fields if not (over_model and field == "optimizer")]
+    built = _build(root, first)
+    if over_model:
+        root["optimizer"] = _with_model(optimizer, built["model"])
+        built.update(_build(root, ["optimizer"]))
     return Parts(**built)
 
 
-def _part(cfg: Mapping[str, Any], name: str, prefix: str = "") -> Any:
-    if name not in cfg:
-        keys = [str(key) for key in cfg]
-        raise KeyError(
-            f"the config has no {prefix}{name}{closest(name, keys)}; it has {', '.join(keys) or 'nothing'}"
-        )
-    return cfg[name]
+def build_at(cfg: Node, paths: Sequence[str]) -> dict[str, Any]:
+    """Build what stands at some paths of a config, together: what they share is built once.
+
+    Returns:
+        what was built, by path.
+    """
+    built = instantiate(_selection(cfg, paths))
+    return {path: _find(built, path) for path in paths}
+
+
+def _selection(root: Node, paths: Iterable[str]) -> Node:
+    """Some parts of a config, so that they are built together, seen from where they stand: a `${...}` in them
+    means what it means in the whole config, and messages give their paths."""
+    wanted: dict[str, Any] = {}
+    for path in paths:
+        *above, name = path.split(".")
+        holder = wanted
+        for key in above:
+            holder = holder.setdefault(key, {})
+        holder[name] = f"${{{path}}}"
+    root = copy.copy(root)
+    root["_selection"] = wanted
+    selection: Node = root["_selection"]
+    del root["_selection"]  # it still knows what it stood in
+    return selection
+
+
+def _build(root: Node, fields: Iterable[str]) -> dict[str, Any]:
+    built = build_at(root, [_PATHS[field] for field in fields])
+    return {field: built[_PATHS[field]] for field in fields}
+
+
+def _find(cfg: Mapping[str, Any], path: str) -> Any:
+    value: Any = cfg
+    for key in path.split("."):
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
+
+
+def _require(cfg: Mapping[str, Any], path: str) -> None:
+    value: Any = cfg
+    walked = ""
+    for key in path.split("."):
+        if not isinstance(value, Mapping) or value.get(key) is None:
+            keys = [str(key) for key in value] if isinstance(value, Mapping) else []
+            has = f"{walked.rstrip('.') or 'it'} has {', '.join(keys) or 'nothing'}"
+            raise SettingsError(f"the config has no {path}{closest(key, keys)}; {has}")
+        value = value[key]
+        walked += f"{key}."
 
 
 def _lacks_model(optimizer: Any) -> bool:
@@ -93,7 +160,7 @@ def _lacks_model(optimizer: Any) -> bool:
 
 
 def _with_model(optimizer: Node, model: nn.Module) -> Node:
-    """A copy of the optimizer's node over the parameters of a model; the config stays as it is."""
+    """A copy of the optimizer's node over the parameters of a model."""
     result = copy.copy(optimizer)
     params = result.get("params")
     params = LazyCall(get_default_optimizer_params)() if params is None else copy.copy(params)

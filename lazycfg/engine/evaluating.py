@@ -3,6 +3,8 @@
 import logging
 from typing import Any
 
+from lazycfg.utils import broadcast_object
+
 from .build import Parts
 from .settings import TrainSettings
 
@@ -19,4 +21,5 @@ def run_evaluation(parts: Parts, settings: TrainSettings) -> dict[str, Any]:
     """
     from lazycfg.evaluation import inference_on_dataset
 
-    return dict(inference_on_dataset(parts.model, parts.test_loader, parts.evaluator) or {})
+    results = inference_on_dataset(parts.model, parts.test_loader, parts.evaluator)
+    return dict(broadcast_object(results))

@@ -12,11 +12,11 @@ import torch
 from torch import nn
 
 from lazycfg.checkpoint import Checkpointer, RandomState, load_weights
-from lazycfg.config.build import instantiate
+from lazycfg.config.node import Node
 from lazycfg.solver import LRMultiplier
 from lazycfg.utils import atomic_write, is_main_process
 
-from .build import Parts, build_parts
+from .build import Parts, as_config, build_at, build_parts
 from .evaluating import run_evaluation
 from .hooks import (
     BestCheckpointer,
@@ -31,7 +31,7 @@ from .log import run_logging
 from .plan import log_plan
 from .run_dir import check_output_dir, save_config
 from .session import create_ddp_model, distributed_session, resolve_device, seed_all
-from .settings import TrainSettings
+from .settings import SettingsError, TrainSettings
 from .stream import BatchStream, RankBuffers
 from .trainer import Trainer
 from .writers import default_writers
@@ -60,9 +60,11 @@ def train(cfg: Mapping[str, Any], *, resume: bool = False) -> dict[str, Any]:
         last losses, ``"iterations"`` and ``"seconds"``.
 
     Raises:
+        SettingsError, CheckError: the config does not describe a training; all that is wrong with it.
         OutputDirInUseError: the output folder holds another run, and ``resume`` is false.
         FloatingPointError: a loss is not finite; names the loss, the iteration and the images.
     """
+    cfg = as_config(cfg)
     settings = read_settings(cfg)
     device = resolve_device(settings.device)
     with distributed_session(device, timeout_minutes=settings.dist_timeout_minutes):
@@ -91,8 +93,9 @@ def evaluate(
         what the evaluator found, e.g. ``{"bbox": {"AP": 38.6, ...}, "segm": {...}}``.
 
     Raises:
-        ValueError: there are no weights to evaluate.
+        SettingsError: there are no weights to evaluate.
     """
+    cfg = as_config(cfg)
     settings = read_settings(cfg)
     device = resolve_device(settings.device)
     with (
@@ -108,7 +111,7 @@ def evaluate(
         elif weights is not None or (not given and settings.init_checkpoint):
             load_weights(parts.model, weights or settings.init_checkpoint, ignore=settings.init_ignore)
         elif not given:
-            raise ValueError(
+            raise SettingsError(
                 "no weights to evaluate: set train.init_checkpoint=FILE, or pass --resume (resume=True) for "
                 f"the last checkpoint in {settings.output_dir}"
             )
@@ -117,19 +120,18 @@ def evaluate(
         return results
 
 
-def read_settings(cfg: Mapping[str, Any]) -> TrainSettings:
+def read_settings(cfg: Node) -> TrainSettings:
     """The checked settings of ``cfg.train``, without its hooks and clipping, which are built with the model.
 
     Raises:
-        ValueError: an unknown key or a senseless value.
+        SettingsError: an unknown key or a senseless value.
     """
-    values = cfg.get("train", {})
-    return TrainSettings.of(instantiate({key: values[key] for key in values if key not in _PARTS_OF_TRAIN}))
+    keys = [key for key in cfg.get("train", {}) if key not in _PARTS_OF_TRAIN]
+    built = build_at(cfg, [f"train.{key}" for key in keys])
+    return TrainSettings.of({key: built[f"train.{key}"] for key in keys})
 
 
-def _train(
-    cfg: Mapping[str, Any], settings: TrainSettings, device: torch.device, resume: bool
-) -> dict[str, Any]:
+def _train(cfg: Node, settings: TrainSettings, device: torch.device, resume: bool) -> dict[str, Any]:
     started = time.perf_counter()
     seed_all(int.from_bytes(os.urandom(4), "little") if settings.seed is None else settings.seed)
     save_config(cfg, settings.output_dir)

@@ -41,7 +41,8 @@ def _m(count: int) -> str:
 def _describe(loader: Any) -> str:
     dataset = getattr(loader, "dataset", None)
     metadata = getattr(dataset, "metadata", None)
-    parts = [str(getattr(metadata, "name", "") or type(dataset if dataset is not None else loader).__name__)]
+    records = getattr(dataset, "dataset", dataset)  # below the mapper
+    parts = [str(getattr(metadata, "name", "") or type(loader if records is None else records).__name__)]
     if hasattr(dataset, "__len__"):
         parts.append(f"{len(dataset)} images")
     classes = list(getattr(metadata, "thing_classes", None) or ())

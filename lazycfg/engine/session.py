@@ -15,6 +15,8 @@ from torch import nn
 from lazycfg.checkpoint import RandomState
 from lazycfg.utils import get_local_rank, get_rank, get_world_size
 
+from .settings import SettingsError
+
 __all__ = ["create_ddp_model", "distributed_session", "preserved_rng", "resolve_device", "seed_all"]
 
 logger = logging.getLogger(__name__)
@@ -24,21 +26,21 @@ def resolve_device(name: str = "auto") -> torch.device:
     """The device of this process: ``"auto"`` takes the GPU of its local rank, or MPS, or the CPU.
 
     Raises:
-        ValueError: a device that this machine does not have.
+        SettingsError: a device that this machine does not have.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     device = torch.device(name)
     if device.type == "cuda":
         if not torch.cuda.is_available():
-            raise ValueError(
+            raise SettingsError(
                 f"device {name!r} asked for, but torch sees no CUDA device; 'auto' takes what is there"
             )
         local_rank = int(os.environ.get("LOCAL_RANK", 0))
         if device.index is None:
             device = torch.device("cuda", local_rank)
         if device.index >= torch.cuda.device_count():
-            raise ValueError(
+            raise SettingsError(
                 f"process {local_rank} wants {device}, there are {torch.cuda.device_count()} GPUs"
             )
     return device

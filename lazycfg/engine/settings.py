@@ -8,7 +8,12 @@ import torch
 
 from lazycfg.utils import closest
 
-__all__ = ["AmpSettings", "CheckpointSettings", "TrainSettings"]
+__all__ = ["AmpSettings", "CheckpointSettings", "SettingsError", "TrainSettings"]
+
+
+class SettingsError(ValueError):
+    """A config that does not describe the job asked for; the message is for who wrote it."""
+
 
 _DTYPES = {
     "bfloat16": torch.bfloat16,
@@ -27,7 +32,7 @@ class _FromMapping:
         """From what a config has under ``path``.
 
         Raises:
-            ValueError: an unknown key, or a value that makes no sense.
+            SettingsError: an unknown key, or a value that makes no sense.
         """
         if isinstance(values, cls):
             return values
@@ -35,7 +40,7 @@ class _FromMapping:
         unknown = [key for key in values if key not in known]
         if unknown:
             told = "; ".join(f"{path}.{key}{closest(key, known)}" for key in unknown)
-            raise ValueError(
+            raise SettingsError(
                 f"unknown setting {told} (known: {', '.join(known)}). Values of your own, for interpolation, "
                 "go to another name at the top of the config"
             )
@@ -54,13 +59,13 @@ class AmpSettings(_FromMapping):
         """The type to run under, None when disabled.
 
         Raises:
-            ValueError: a type that autocast does not know.
+            SettingsError: a type that autocast does not know.
         """
         if not self.enabled:
             return None
         dtype = self.dtype if isinstance(self.dtype, torch.dtype) else _DTYPES.get(self.dtype)
         if dtype not in (torch.bfloat16, torch.float16):
-            raise ValueError(f"train.amp.dtype={self.dtype!r}: expected 'bfloat16' or 'float16'")
+            raise SettingsError(f"train.amp.dtype={self.dtype!r}: expected 'bfloat16' or 'float16'")
         return dtype
 
 
@@ -104,7 +109,7 @@ class TrainSettings(_FromMapping):
         for name, least in lowest.items():
             value = getattr(self, name)
             if not isinstance(value, int) or value < least:
-                raise ValueError(f"train.{name}={value!r}: expected a whole number of at least {least}")
+                raise SettingsError(f"train.{name}={value!r}: expected a whole number of at least {least}")
         if not self.output_dir:
-            raise ValueError("train.output_dir is empty: it is where checkpoints, metrics and pictures go")
+            raise SettingsError("train.output_dir is empty: it is where checkpoints, metrics and pictures go")
         self.amp.autocast_dtype()

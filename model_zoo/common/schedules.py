@@ -21,9 +21,7 @@ def default_X_scheduler(num_X):
     total = num_X * 90000
     milestones = [total * 2 // 3, total * 8 // 9] if num_X <= 2 else [total - 60000, total - 20000]
     return L(WarmupParamScheduler)(
-        scheduler=L(MultiStepParamScheduler)(
-            values=[1.0, 0.1, 0.01], milestones=milestones, num_updates=total
-        ),
+        scheduler=L(MultiStepParamScheduler)([1.0, 0.1, 0.01], milestones=milestones, num_updates=total),
         warmup_factor=0.001,
         warmup_length=1000 / total,
         warmup_method="linear",
@@ -44,7 +42,7 @@ def warmup_multi_step(milestones=(0.7, 0.9), gamma=0.1, warmup_length=0.05, warm
     """Up in a line over a share of training; the rate times ``gamma`` at each milestone (shares, too)."""
     return L(WarmupParamScheduler)(
         scheduler=L(MultiStepParamScheduler)(
-            values=[gamma**i for i in range(len(milestones) + 1)],
+            [gamma**i for i in range(len(milestones) + 1)],
             milestones=list(milestones),
             num_updates=1.0,
         ),

@@ -29,7 +29,7 @@ train = dict(
     channels_last=False,
     # Batches per optimizer step, their gradients averaged: for batches that do not fit at once.
     accumulate=1,
-    # Called with the parameters before each step: L(ClipGradNorm)(max_norm=1.0) of lazycfg.solver. None: none.
+    # Called with the parameters before each step: L(ClipGradNorm)(max_norm=1.0) (lazycfg.solver). None: none.
     clip_grad=None,
     # A checkpoint to resume from every `period` steps and at the end; the last `max_to_keep` are kept.
     checkpointer=dict(period=5000, max_to_keep=10),

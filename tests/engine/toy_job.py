@@ -1,18 +1,14 @@
 """A small job for the engine's tests: a model with random behaviour, and records that it can learn from."""
 
+import os
 import random
+import signal
 
 import numpy as np
 import torch
 from torch import nn
 
-from lazycfg.engine.build import Parts
-from lazycfg.solver import (
-    ClipGradNorm,
-    CosineParamScheduler,
-    WarmupParamScheduler,
-    get_default_optimizer_params,
-)
+from lazycfg.engine import HookBase
 
 
 class ToyModel(nn.Module):
@@ -107,18 +103,38 @@ def plain_loader(*, batch_size: int = 4, num_workers: int = 0):
     )
 
 
+def toy_test_loader():
+    """Batches of two test records."""
+    records = ToyRecords(length=6, seed=1)
+    samples = [toy_mapper(records[i], rng=np.random.default_rng(i)) for i in range(len(records))]
+    return [samples[i : i + 2] for i in range(0, len(samples), 2)]
+
+
 class ToyEvaluator:
-    """Mean absolute error."""
+    """Mean absolute error; draws random numbers, which must not change the training."""
+
+    def reset(self) -> None:
+        self.errors = []
+
+    def process(self, inputs, outputs) -> None:
+        torch.rand(1)
+        for record, output in zip(inputs, outputs, strict=True):
+            self.errors.append(abs(record["target"] - float(output["value"])))
+
+    def evaluate(self) -> dict:
+        return {"toy": {"error": float(np.mean(self.errors))}}
 
 
-def toy_parts(*, noise: bool = True, loader=None, clip: float | None = 1.0, lr: float = 0.1) -> Parts:
-    """A whole job, built without a config."""
-    model = ToyModel(noise=noise)
-    groups = get_default_optimizer_params(model, weight_decay_norm=0.0)
-    return Parts(
-        model=model,
-        optimizer=torch.optim.SGD(groups, lr=lr, momentum=0.9, weight_decay=1e-4),
-        lr_multiplier=WarmupParamScheduler(CosineParamScheduler(1.0, 0.0), 0.1, 0.2),
-        train_loader=toy_loader() if loader is None else loader,
-        clip_grad=None if clip is None else ClipGradNorm(clip),
-    )
+class KillAt(HookBase):
+    """Kills its own process after an iteration, so that nothing can be tidied up.
+
+    Args:
+        iteration: when; a negative number for never.
+    """
+
+    def __init__(self, *, iteration: int) -> None:
+        self.iteration = iteration
+
+    def after_step(self) -> None:
+        if self.trainer.iter == self.iteration:
+            os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,69 @@
+"""Train or evaluate what a config file describes.
+
+python tools/train_net.py --config-file model_zoo/quickstart/mask_rcnn_shapes.py train.output_dir=out
+python tools/train_net.py --config-file out/config.yaml --resume
+python tools/train_net.py --config-file x.py --eval-only train.init_checkpoint=out/model_final.safetensors
+torchrun --nproc-per-node 8 tools/train_net.py --config-file x.py dataloader.train.total_batch_size=16
+"""
+
+import argparse
+import os
+import sys
+
+from lazycfg import LazyConfig
+from lazycfg.config import ConfigError
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--config-file", required=True, metavar="FILE", help="a .py, .yaml or .json config")
+    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint of the run")
+    parser.add_argument("--eval-only", action="store_true", help="evaluate train.init_checkpoint and stop")
+    parser.add_argument("--num-gpus", type=int, default=1, help=argparse.SUPPRESS)
+    parser.add_argument("--num-machines", type=int, default=1, help=argparse.SUPPRESS)
+    parser.add_argument(
+        "overrides", nargs="*", metavar="key=value", help="changes: a.b=1, +a.new=2, ~a.gone, **.norm=BN"
+    )
+    args = parser.parse_intermixed_args(argv)
+    if args.num_gpus > 1 or args.num_machines > 1:
+        parser.error(
+            "processes are started by torchrun: torchrun --nnodes MACHINES --nproc-per-node GPUS "
+            "tools/train_net.py --config-file ..."
+        )
+    return args
+
+
+def complain(error: Exception) -> int:
+    """Say what is wrong with the command or the config, once for all processes, without a traceback."""
+    if os.environ.get("RANK", "0") == "0":
+        text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+        print("\n".join(["error: " + text, *getattr(error, "__notes__", ())]), file=sys.stderr)
+    return 2
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = parse(argv)
+    try:
+        cfg = LazyConfig.load(args.config_file)
+        LazyConfig.apply_overrides(cfg, args.overrides)
+    except (ConfigError, OSError) as error:
+        return complain(error)
+
+    from lazycfg.checkpoint import UnsafeFileError, WeightsMismatchError
+    from lazycfg.engine import OutputDirInUseError, SettingsError, evaluate, train
+
+    mistakes = (ConfigError, SettingsError, OutputDirInUseError, WeightsMismatchError, UnsafeFileError)
+    try:
+        if args.eval_only:
+            evaluate(cfg, resume=args.resume)
+        else:
+            train(cfg, resume=args.resume)
+    except (*mistakes, FileNotFoundError) as error:
+        return complain(error)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
