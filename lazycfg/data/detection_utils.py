@@ -11,11 +11,11 @@ from torch import Tensor
 
 from lazycfg import structures
 from lazycfg.structures import BitMasks, Boxes, BoxMode, Instances, PolygonMasks
+from lazycfg.structures.rle import decode_rle
 
 from .datasets.contours import mask_to_polygons
 from .datasets.metadata import Metadata
 from .image import ImageError
-from .rle import decode_rle
 from .transforms import HFlipTransform, Transform, TransformList
 
 MaskFormat = Literal["polygon", "bitmask"]

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from lazycfg.structures import BoxMode
+from lazycfg import structures
+from lazycfg.structures import BitMasks, BoxMode, Instances, PolygonMasks
 
 from .datasets.base import Record, describe
 from .detection_utils import (
@@ -117,20 +118,16 @@ class DatasetMapper:
         size: tuple[int, int],
         record: Record,
     ) -> Any:
-        unused = [
-            key
-            for key, used in (("segmentation", self.use_instance_mask), ("keypoints", self.use_keypoint))
-            if not used
-        ]
-        annotations = [{k: v for k, v in a.items() if k not in unused} for a in annotations]
-        for key, used in (("segmentation", self.use_instance_mask), ("keypoints", self.use_keypoint)):
+        wanted = {"segmentation": self.use_instance_mask, "keypoints": self.use_keypoint}
+        for key in (k for k, want in wanted.items() if want):
             for number, annotation in enumerate(annotations):
-                if used and annotation.get(key) is None:
+                if annotation.get(key) is None:
                     option = "use_instance_mask" if key == "segmentation" else "use_keypoint"
                     raise ValueError(
-                        f"{describe(record)}: annotation {number} has no {key!r}, which DatasetMapper("
-                        f"{option}=True) needs"
+                        f"{describe(record)}: annotation {number} has no {key!r}, which "
+                        f"DatasetMapper({option}=True) needs"
                     )
+        annotations = [{k: v for k, v in a.items() if wanted.get(k, True)} for a in annotations]
         moved = transform_annotations(
             annotations,
             transforms,
@@ -139,9 +136,22 @@ class DatasetMapper:
             mask_format=self.instance_mask_format,
         )
         instances = annotations_to_instances(moved, size, self.instance_mask_format)
+        if not moved:
+            self._add_empty_fields(instances)
         if self.recompute_boxes and instances.has("gt_masks"):
             instances.gt_boxes = instances.gt_masks.get_bounding_boxes()
         return filter_empty_instances(instances)
+
+    def _add_empty_fields(self, instances: Instances) -> None:
+        """A picture without instances has the fields of one with instances, so that batches are alike."""
+        if self.use_instance_mask:
+            nothing = torch.zeros(0, *instances.image_size, dtype=torch.bool)
+            instances.gt_masks = (
+                PolygonMasks([]) if self.instance_mask_format == "polygon" else BitMasks(nothing)
+            )
+        if self.use_keypoint:
+            count = 0 if self.keypoint_hflip_indices is None else len(self.keypoint_hflip_indices)
+            instances.gt_keypoints = structures.Keypoints(torch.zeros(0, count, 3))
 
     def _read_sem_seg(self, record: Record) -> torch.Tensor | None:
         file_name = record.pop("sem_seg_file_name", None)

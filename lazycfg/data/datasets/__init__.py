@@ -4,6 +4,13 @@ from .base import DatasetFromList, DetectionDataset, Record, SerializedList, get
 from .coco import CocoDataset
 from .coco_export import coco_dict, convert_to_coco_json, export_coco
 from .coco_files import candidate_roots
+from .coco_keypoints import (
+    COCO_PERSON_KEYPOINT_CONNECTION_RULES,
+    COCO_PERSON_KEYPOINT_FLIP_MAP,
+    COCO_PERSON_KEYPOINT_HFLIP_INDICES,
+    COCO_PERSON_KEYPOINT_NAMES,
+    COCO_PERSON_KEYPOINT_OKS_SIGMAS,
+)
 from .coco_validation import AnnotationError
 from .metadata import Metadata
 from .shapes import ShapesDataset
@@ -18,6 +25,11 @@ from .wrappers import (
 )
 
 __all__ = [
+    "COCO_PERSON_KEYPOINT_CONNECTION_RULES",
+    "COCO_PERSON_KEYPOINT_FLIP_MAP",
+    "COCO_PERSON_KEYPOINT_HFLIP_INDICES",
+    "COCO_PERSON_KEYPOINT_NAMES",
+    "COCO_PERSON_KEYPOINT_OKS_SIGMAS",
     "AnnotationError",
     "CocoDataset",
     "ConcatDataset",
