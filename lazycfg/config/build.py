@@ -8,10 +8,10 @@ from lazycfg.config.brief import target_name
 from lazycfg.config.checking import Finder, ensure_target, prefix_link
 from lazycfg.config.errors import CheckError
 from lazycfg.config.history import top_of, writes_along
-from lazycfg.config.node import Node, raw_items, raw_set
+from lazycfg.config.node import Node, raw_set
 from lazycfg.config.paths import format_path, unlink
 from lazycfg.config.position import Position, position_of, writes_of
-from lazycfg.config.traverse import plan, rebuild
+from lazycfg.config.traverse import plan, rebuild, survey
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,24 +44,22 @@ def instantiate(node: Any, /, **extra: Any) -> Any:
     if extra:
         node, direct = _with_extra(node, extra)
     finder = Finder()
-    visits = plan(node, start, finder.resolve)
+    visits = survey(node, start, finder.resolve)
     finder.look(visits, literals=False)
     if finder.problems:
         raise CheckError(finder.sorted(node))
     built: dict[int, Any] = {}
-    for value, kids, link in visits:
+    for value, kids, link, contents in visits:
+        for key, child in kids:
+            contents[key] = built.get(id(child), child)
         if type(value) is Node:
-            arguments = dict(raw_items(value))
-            for key, child in kids:
-                arguments[key] = built.get(id(child), child)
-            if direct and value is node:
-                arguments.update(direct)
-            if "_target_" in arguments:
-                built[id(value)] = call(value, arguments, link, top)
-            else:
-                built[id(value)] = arguments
+            if value is node:
+                contents.update(direct)
+            built[id(value)] = call(value, contents, link, top) if "_target_" in contents else contents
+        elif type(value) is list or type(value) is dict:
+            built[id(value)] = contents
         else:
-            built[id(value)] = rebuild(value, {key: built.get(id(child), child) for key, child in kids})
+            built[id(value)] = rebuild(value, {key: contents[key] for key, _ in kids})
     return built[id(node)] if visits else node
 
 
@@ -96,13 +94,12 @@ def _note(node: Node, target: Any, link: Link, top: Any) -> str:
     where = position_of(node)
     written = "" if where is None else f", written at {where}"
     name = target_name(target, full=True)
-    lines = [f"while building config path {format_path(path) or '(the root)'!r}: {name}{written}"]
-    changes = [(place, w) for place, w in writes_along(top, path)]
-    changes += [((*path, w.key), w) for w in writes_of(node)]
+    shown = repr(format_path(path)) if path else "(the root)"
+    lines = [f"while building config path {shown}: {name}{written}"]
+    changes = [*writes_along(top, path), *(((*path, w.key), w) for w in writes_of(node))]
     for place, write in changes[-8:]:
-        lines.append(
-            f"  {format_path(place)} {'set at' if isinstance(write.origin, Position) else 'by'} {write.origin}"
-        )
+        verb = "set at" if isinstance(write.origin, Position) else "set by"
+        lines.append(f"  {format_path(place)} {verb} {write.origin}")
     return "\n".join(lines)
 
 

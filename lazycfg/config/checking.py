@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from lazycfg.config.brief import target_name
 from lazycfg.config.errors import CheckError, CycleError, InterpolationError, TargetError
-from lazycfg.config.node import REQUIRED, Node, raw_get, raw_items, raw_keys
+from lazycfg.config.node import REQUIRED, Node, raw_get, raw_keys
 from lazycfg.config.paths import format_path, unlink
 from lazycfg.config.position import argument_position, position_of
-from lazycfg.config.signature import _cache as _known
+from lazycfg.config.signature import _cache as _signatures
 from lazycfg.config.signature import is_deferred, node_signature, resolve_target, signature_of, why_not
-from lazycfg.config.traverse import children, plan, walk
+from lazycfg.config.traverse import children, survey, walk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lazycfg.config.paths import Link, Path
     from lazycfg.config.position import Origin
     from lazycfg.config.signature import Signature
-    from lazycfg.config.traverse import Visit
+    from lazycfg.config.traverse import Survey
 
 __all__ = ["Problem", "check", "problems_of"]
 
@@ -83,7 +83,7 @@ def problems_of(cfg: Any) -> list[Problem]:
     """The problems of a tree, in its order."""
     finder = Finder()
     try:
-        visits = plan(cfg, prefix_link(cfg), finder.resolve)
+        visits = survey(cfg, prefix_link(cfg), finder.resolve)
     except CycleError as error:
         return [*finder.problems, Problem("cycle", unlink(prefix_link(cfg)), str(error), position_of(cfg))]
     finder.look(visits, literals=True)
@@ -94,11 +94,13 @@ def prefix_link(root: Any) -> Link:
     """The way from the topmost container above `root` to it, as far as that is known."""
     if type(root) is not Node:
         return None
+    from itertools import pairwise
+
     from lazycfg.config.interpolation import chain_of
 
     link: Link = None
     chain = chain_of(root)
-    for parent, child in zip(chain, chain[1:], strict=False):
+    for parent, child in pairwise(chain):
         for key, value in children(parent) or ():
             if value is child:
                 link = (link, key)
@@ -129,48 +131,41 @@ class Finder:
             self.problems.append(Problem("interpolation", path, str(error), origin))
             return _FAILED, chain
 
-    def look(self, visits: list[Visit], *, literals: bool) -> None:
+    def look(self, visits: list[Survey], *, literals: bool) -> None:
         """Go through all visits; without `literals` only what is cheap and certain, as `instantiate` does
         first.
         """
-        for value, kids, link in visits:
+        for value, kids, link, contents in visits:
             for key, child in kids:
                 if child is REQUIRED or (type(child) is str and child == "???"):
                     self._required(value, key, link)
             if type(value) is not Node:
                 continue
-            target = raw_get(value, "_target_", _FAILED)
-            if target is _FAILED:
-                continue
-            signature = _known.get(target) if type(target) is type else None
+            target = contents.get("_target_")
+            signature = _signatures.get(target) if type(target) is type else None
             if signature is None:
-                signature = self._signature(value, target, kids, link)
+                signature = None if target is None else self._signature(value, target, link)
                 if signature is None:
                     continue
-            keys = raw_keys(value)
-            if (literals or not signature.wrapped) and not (
-                keys <= signature.known and signature.required <= keys
-            ):
+            keys = contents.keys()
+            fine = keys <= signature.known and signature.required <= keys
+            if not fine and (literals or not signature.wrapped):
                 self._arguments(value, signature, link)
             if literals:
                 doubtful = signature.doubtful
-                for key, child in raw_items(value):
+                for key, child in contents.items():
                     if key in doubtful and type(child) in doubtful[key]:
                         self._literal(value, key, child, signature, link)
-                for key, child in kids:
-                    if type(child) in _TEXT and key in doubtful:  # what a ${...} stands for
-                        self._literal(value, key, child, signature, link)
 
-    def _signature(self, node: Node, target: Any, kids: list[Any], link: Link) -> Signature | None:
+    def _signature(self, node: Node, target: Any, link: Link) -> Signature | None:
+        """The signature of a target that is not a class; one that cannot be imported is noted."""
+        if type(target) is Node or target is _FAILED:
+            return None
         try:
-            if type(target) is str:
-                target = next((child for key, child in kids if key == "_target_"), target)
-                return None if type(target) is Node or target is _FAILED else signature_of(target)
-            return None if type(target) is Node else signature_of(target)
+            return signature_of(target)
         except TargetError as error:
-            self.problems.append(
-                Problem("target", (*unlink(link), "_target_"), str(error), position_of(node))
-            )
+            origin = argument_position(node, "_target_")
+            self.problems.append(Problem("target", (*unlink(link), "_target_"), str(error), origin))
             return None
 
     def _required(self, holder: Any, key: Any, link: Link) -> None:
@@ -225,15 +220,15 @@ class Finder:
         count = len(place)
 
         def order(problem: Problem) -> tuple[int, int]:
-            for size in range(len(problem.path), -1, -1):
-                if problem.path[:size] in place:
-                    return place[problem.path[:size]], -size
-            return count, 0
+            """The place of the culprit; what a node lacks comes right after the node itself."""
+            path = problem.path
+            if path in place:
+                return place[path], 0
+            return next(
+                (place[path[:n]] for n in range(len(path) - 1, -1, -1) if path[:n] in place), count
+            ), 1
 
         return sorted(self.problems, key=order)
-
-
-_TEXT = frozenset((int, float, bool, str))
 
 
 def _origin(holder: Any, key: Any, chain: list[Any]) -> Origin | None:

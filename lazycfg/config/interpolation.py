@@ -16,7 +16,7 @@ text.
 from __future__ import annotations
 
 from lazycfg.config.errors import ConfigError, InterpolationError, PathError
-from lazycfg.config.node import parent_of
+from lazycfg.config.node import parent_of, set_chain, to_nodes
 from lazycfg.config.paths import MISSING, dead_end, find_key, parse_path
 
 TYPE_CHECKING = False
@@ -51,7 +51,10 @@ def chain_of(node: Any) -> Chain:
 
 def resolve_read(node: Any, text: str) -> Any:
     """What reading an item of `node` gives when the item is `text`."""
-    return resolve_with_chain(text, chain_of(node))[0]
+    value, chain = resolve_with_chain(text, chain_of(node))
+    if isinstance(value, (dict, list, tuple)) and len(chain) > 1:
+        set_chain(chain)
+    return value
 
 
 def resolve_in(text: str, chain: Chain) -> Any:
@@ -219,7 +222,17 @@ def _argument(word: str, chain: Chain, active: Active) -> Any:
         return values[0] if len(values) == 1 else "".join(map(str, values))
     if len(word) >= 2 and word[0] == word[-1] and word[0] in "'\"":
         return word[1:-1]
-    return None if word in ("null", "None") else word
+    if word.lower() in _CONSTANTS:
+        return _CONSTANTS[word.lower()]
+    for number in (int, float):
+        try:
+            return number(word)
+        except ValueError:
+            continue
+    return word
+
+
+_CONSTANTS = {"null": None, "none": None, "true": True, "false": False}
 
 
 def _commas(text: str) -> list[str]:
@@ -275,4 +288,4 @@ def _omegaconf_resolver(name: str, text: str, chain: Chain, active: Active) -> A
         raise InterpolationError(f"{shown}: {type(error).__name__}: {error}") from error
     from lazycfg.config.omegaconf_bridge import from_omegaconf
 
-    return from_omegaconf(found)
+    return to_nodes(from_omegaconf(found))

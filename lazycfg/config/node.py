@@ -323,12 +323,28 @@ def _stamp(value: Any, parent: Any) -> None:
     if type(value) is Node:
         _set_parent(value, parent)
     elif value:
-        # A holder of nodes mostly begins with one: a list of a million numbers must cost nothing to read.
         elements = value.values() if type(value) is dict else value
-        if type(next(iter(elements))) in _HOLDERS:
+        # A long list of nodes begins with one; a long list of numbers must cost nothing to read.
+        if len(value) <= 64:
+            skip = _HOLDERS.isdisjoint(map(type, elements))
+        else:
+            skip = type(next(iter(elements))) not in _HOLDERS
+        if not skip:
             for element in elements:
                 if type(element) in _HOLDERS:
                     _stamp(element, (value, parent))
+
+
+def set_chain(chain: list[Any]) -> None:
+    """Note that each container of `chain` was read through the one before it."""
+    parent: Any = None
+    for value in chain:
+        if type(value) is Node:
+            if parent is not None:
+                _set_parent(value, parent)
+            parent = value
+        else:
+            parent = (value, parent)
 
 
 def parent_of(node: Any) -> Any:
@@ -370,7 +386,8 @@ def _inherit(source: Node, copy: Node) -> None:
 
 
 def to_nodes(value: Any) -> Any:
-    """Turn every exact `dict` reachable from `value` into a `Node`; the same dict becomes the same node.
+    """Turn every exact `dict` reachable from `value` into a `Node`; the same dict becomes the same node. All
+    nodes learn what is above them.
 
     Nodes and lists are changed in place, tuples are rebuilt where an element changed. Other objects are left
     alone.
@@ -379,7 +396,7 @@ def to_nodes(value: Any) -> Any:
     keep: list[Any] = []  # ids in `made` stay valid
     work: list[Any] = []
 
-    def convert(item: Any) -> Any:
+    def convert(item: Any, parent: Any) -> Any:
         kind = type(item)
         if kind not in _HOLDERS:
             return item
@@ -388,25 +405,28 @@ def to_nodes(value: Any) -> Any:
         keep.append(item)
         result = item
         if kind is tuple:
-            parts = [convert(part) for part in item]
+            parts = [convert(part, (item, parent)) for part in item]
             if any(a is not b for a, b in zip(parts, item, strict=True)):
                 result = tuple(parts)
-        elif kind is dict:
-            result = Node(item)
-            work.append(result)
+            _stamp(result, parent)
         else:
-            work.append(item)
+            if kind is dict:
+                result = Node(item)
+            if type(result) is Node and parent is not None:
+                _set_parent(result, parent)
+            work.append((result, parent))
         made[id(item)] = result
         return result
 
-    root = convert(value)
+    root = convert(value, None)
     while work:
-        holder = work.pop()
-        pairs = list(raw_items(holder)) if type(holder) is Node else list(enumerate(holder))
-        for key, item in pairs:
-            new = convert(item)
+        holder, parent = work.pop()
+        is_node = type(holder) is Node
+        inner = holder if is_node else (holder, parent)
+        for key, item in list(raw_items(holder) if is_node else enumerate(holder)):
+            new = convert(item, inner)
             if new is not item:
-                if type(holder) is Node:
+                if is_node:
                     raw_set(holder, key, new)
                 else:
                     holder[key] = new

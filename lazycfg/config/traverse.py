@@ -23,9 +23,21 @@ if TYPE_CHECKING:
     # A container, its children that need attention, and the way it was first
     # reached.
     Resolve: TypeAlias = "Callable[[str, list[Any], Link], tuple[Any, list[Any]]]"
-    Visit: TypeAlias = "tuple[Any, list[tuple[Key, Any]], Link]"
+    Kids: TypeAlias = "list[tuple[Key, Any]]"
+    Visit: TypeAlias = "tuple[Any, Kids, Link]"
+    Survey: TypeAlias = "tuple[Any, Kids, Link, Any]"
 
-__all__ = ["children", "containers", "deep_copy", "has_fields", "plan", "rebuild", "same_tree", "walk"]
+__all__ = [
+    "children",
+    "containers",
+    "deep_copy",
+    "has_fields",
+    "plan",
+    "rebuild",
+    "same_tree",
+    "survey",
+    "walk",
+]
 
 # What most values are: passed over with one lookup of their type. Anything else is looked at more closely.
 ATOMS = frozenset(
@@ -34,6 +46,7 @@ ATOMS = frozenset(
         *(types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.ModuleType),
     )
 )
+NOTHING: Kids = []  # the children of a container without any that need attention; never changed
 
 
 def has_fields(value: Any) -> bool:
@@ -67,70 +80,91 @@ def _odd_children(value: Any, kind: type) -> Iterable[tuple[Key, Any]] | None:
     return None
 
 
-def plan(root: Any, link: Link = None, resolve: Resolve | None = None) -> list[Visit]:
+def plan(root: Any) -> list[Visit]:
     """All containers below and including `root`, children before parents, left before right, each once.
 
-    A child is listed with its parent when it is a container itself or a string with `${` in it. The first
-    time that a container is reached decides its path. With `resolve`, strings with `${` are listed as what
-    they stand for, and containers found that way are visited too; `resolve` is given the text, the containers
-    above it and the link, and returns the value with the containers above that. Raises `CycleError` for a
-    container inside itself.
+    A visit is (container, its children that need attention, link): those that are containers themselves,
+    strings with `${` in them, `REQUIRED` and "???". The first time that a container is reached decides its
+    path. Raises `CycleError` for a container inside itself.
     """
-    order: list[Visit] = []
+    return [(value, kids, link) for value, kids, link, _ in survey(root)]
+
+
+def survey(root: Any, link: Link = None, resolve: Resolve | None = None) -> list[Survey]:
+    """As `plan`; each visit also has a copy of the contents: a dict for a node or dict, a list for a list,
+    and a dict by index or field for any other container.
+
+    With `resolve`, strings with `${` are listed, and copied, as what they stand for, and containers found
+    that way are visited too; `resolve` is given the text, the containers above it and the link, and returns
+    the value with the containers above that. Tuples with nothing but numbers in them are then passed over.
+    """
+    order: list[Survey] = []
     items: Any = children(root)
     if items is None:
         return order
-    open_ids = {id(root)}
-    seen = {id(root)}
+    done = {id(root): False}
     stack: list[Any] = []
     bases: dict[int, list[Any]] = {}  # the chains of containers that were reached through an interpolation
-    value, kids, rest = root, [], iter(items)
+    value, kids, rest = root, NOTHING, iter(items)
+    contents: Any = root.copy() if type(root) is list else {}
     while True:
         for key, child in rest:
+            contents[key] = child
             kind = type(child)
             if kind in ATOMS:
                 continue
             if kind is str:
-                if "${" not in child:
-                    if child == "???":
-                        kids.append((key, child))
+                if "${" not in child and child != "???":
                     continue
-                if resolve is None:
+                if resolve is not None and "${" in child:
+                    child, base = resolve(child, _chain(value, stack, bases), (link, key))
+                    contents[key] = child
+                    if type(child) is not str and children(child) is not None:
+                        kind = type(child)
+                        bases.setdefault(id(child), base)
+                if kind is str:
+                    if kids is NOTHING:
+                        kids = []
                     kids.append((key, child))
                     continue
-                child, base = resolve(child, _chain(value, stack, bases), (link, key))
-                if type(child) is str or children(child) is None:
-                    kids.append((key, child))
-                    continue
-                kind = type(child)
-                bases.setdefault(id(child), base)
             if kind is Node:
+                inner: Any = {}
                 items = raw_items(child)
-            elif kind is list or kind is tuple:
+            elif kind is list:
+                inner = child.copy()
+                items = () if ATOMS.issuperset(map(type, child)) else enumerate(child)
+            elif kind is tuple:
+                if resolve is not None and ATOMS.issuperset(map(type, child)):
+                    continue
+                inner = {}
                 items = enumerate(child)
             else:
+                inner = {}
                 items = raw_items(child) if kind is dict else _odd_children(child, kind)
                 if items is None:
                     if child is REQUIRED:
+                        if kids is NOTHING:
+                            kids = []
                         kids.append((key, child))
                     continue
+            if kids is NOTHING:
+                kids = []
             kids.append((key, child))
             mark = id(child)
-            if mark in seen:
-                if mark in open_ids:
+            if mark in done:
+                if not done[mark]:
                     raise CycleError(_cycle(child, value, key, link, stack))
                 continue
-            seen.add(mark)
-            open_ids.add(mark)
-            stack.append((value, kids, rest, link))
-            value, kids, rest, link = child, [], iter(items), (link, key)
+            done[mark] = False
+            stack.append((value, kids, rest, link, contents))
+            value, kids, rest, link, contents = child, NOTHING, iter(items), (link, key), inner
             break
         else:
-            order.append((value, kids, link))
-            open_ids.discard(id(value))
+            order.append((value, kids, link, contents))
+            done[id(value)] = True
             if not stack:
                 return order
-            value, kids, rest, link = stack.pop()
+            value, kids, rest, link, contents = stack.pop()
 
 
 def _chain(value: Any, stack: list[Any], bases: dict[int, list[Any]]) -> list[Any]:

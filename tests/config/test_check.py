@@ -1,0 +1,278 @@
+"""check(): everything that is wrong, at once."""
+
+import enum
+import functools
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from inspect import currentframe
+from pathlib import Path
+
+import pytest
+
+from lazycfg import REQUIRED, CheckError, ConfigError, LazyPartial, Node, check
+from lazycfg import LazyCall as L
+from lazycfg.config.literals import fits
+from lazycfg.config.node import to_nodes
+from lazycfg.config.signature import node_signature, why_not
+
+
+class Conv:
+    def __init__(
+        self,
+        *,
+        channels: int,
+        kernel: "int | tuple[int, int]" = 3,
+        bias: bool = True,
+        norm: str = None,  # noqa: RUF013
+    ):
+        pass
+
+
+class Net:
+    def __init__(self, *, stem: Conv, stages: list[Conv], lr: float = 0.1):
+        pass
+
+
+def seven_mistakes():
+    global first_line
+    first_line = currentframe().f_lineno + 1
+    return to_nodes(
+        {
+            "model": L(Net)(
+                stem=L(Conv)(chanels=3),
+                stages=[
+                    L(Conv)(channels="64"),
+                    L(Conv)(channels=REQUIRED),
+                    L("torch.nn.Conv9d")(),
+                ],
+                lr="${train.leraning_rate}",
+            ),
+            "train": {"learning_rate": 0.1, "output": "???"},
+        }
+    )
+
+
+def test_seven_mistakes_are_seven_problems():
+    problems = check(seven_mistakes(), raises=False)
+    line = first_line
+    found = [(p.kind, ".".join(map(str, p.path)), getattr(p.origin, "line", None)) for p in problems]
+    assert found == [
+        ("missing argument", "model.stem.channels", line + 3),
+        ("unknown argument", "model.stem.chanels", line + 3),
+        ("type", "model.stages.0.channels", line + 5),
+        ("required", "model.stages.1.channels", line + 6),
+        ("target", "model.stages.2._target_", line + 7),
+        ("interpolation", "model.lr", line + 9),
+        ("required", "train.output", None),
+    ]
+    assert all(p.origin.file == __file__ and p.origin.column for p in problems[:-1])
+
+
+def test_the_error_carries_the_list_and_says_what_was_meant():
+    with pytest.raises(CheckError) as caught:
+        check(seven_mistakes())
+    error = caught.value
+    assert isinstance(error, ConfigError)
+    assert len(error.problems) == 7
+    text = str(error)
+    assert text.startswith("7 problems")
+    assert "did you mean 'channels'" in text
+    assert "did you mean 'learning_rate'" in text
+    assert (
+        "did you mean 'Conv2d'" in text or "did you mean 'Conv3d'" in text or "did you mean 'Conv1d'" in text
+    )
+    assert "Conv(*, channels: int" in text
+    assert f"{__file__}:" in text
+    assert "expected int, got str '64'" in text
+
+
+def test_a_right_tree_has_no_problems():
+    cfg = to_nodes(
+        {
+            "net": L(Net)(stem=L(Conv)(channels=3), stages=[L(Conv)(channels="${..0.channels}")], lr=1),
+            "part": LazyPartial(Conv)(bias=False),
+            "any": L(dict)(whatever=1),
+            "fn": L(lambda *a, **k: 0)(1, 2, z=3),
+        }
+    )
+    cfg.net.stages[0].channels = "${net.stem.channels}"
+    assert check(cfg) == []
+    assert check(L(Conv)(channels=3)) == []
+    assert check([L(Conv)(channels=3)]) == []
+    assert check(3) == []
+
+
+def test_nothing_is_built_and_nothing_is_changed():
+    def explode(**kwargs):
+        raise AssertionError("was called")
+
+    cfg = L(explode)(a=[L(explode)()])
+    before = cfg.copy()
+    check(cfg)
+    assert cfg == before
+
+
+def test_the_value_behind_an_interpolation_is_checked():
+    cfg = Node(conv=L(Conv)(channels="${n}"), n="many")
+    (problem,) = check(cfg, raises=False)
+    assert problem.kind == "type"
+    assert problem.path == ("conv", "channels")
+    cfg.n = 3
+    assert check(cfg) == []
+
+
+def test_part_of_a_config_is_checked_in_its_place():
+    cfg = Node(model=L(Net)(stem=L(Conv)(channels="${width}"), stages=[]), width=3)
+    assert check(cfg.model) == []
+    cfg.model.stem.channels = "${widht}"
+    (problem,) = check(cfg.model.stem, raises=False)
+    assert problem.path == ("model", "stem", "channels")
+
+
+def test_a_partial_may_lack_arguments_but_not_invent_them():
+    assert check(LazyPartial(Conv)()) == []
+    (problem,) = check(LazyPartial(Conv)(bais=1), raises=False)
+    assert problem.kind == "unknown argument"
+
+
+def test_a_shared_mistake_is_reported_once():
+    shared = L(Conv)()
+    problems = check(L(Net)(stem=shared, stages=[shared]), raises=False)
+    assert len(problems) == 1
+
+
+def test_a_circle_is_a_problem():
+    node = L(dict)()
+    node.me = [node]
+    (problem,) = check(node, raises=False)
+    assert problem.kind == "cycle"
+
+
+def test_star_args_count_as_given():
+    def f(a, b, *rest):
+        pass
+
+    def g(a, /, b):
+        pass
+
+    assert check(L(f)(1, 2, 3)) == []
+    assert check(L(g)(1, 2)) == []
+    assert [p.path for p in check(L(g)(1), raises=False)] == [("b",)]
+
+
+class Color(enum.Enum):
+    RED = 1
+
+
+@pytest.mark.parametrize(
+    ("hint", "good", "bad"),
+    [
+        (int, [1, True], ["1", 1.5, None, [1]]),
+        (float, [1, 1.5], ["x", [1.0]]),
+        (bool, [True, 0, 1], ["yes", 2]),
+        (str, ["a", "???", "${x}"], [1, None, ["a"]]),
+        (int | None, [1, None], ["a"]),
+        (typing.Optional[float], [1, None, 2.0], ["a"]),  # noqa: UP045
+        (list[int], [[1], (1, 2), []], [["a"], 1, "ab"]),
+        (tuple[int, int], [(1, 2), [1, 2]], [(1,), (1, "a"), 3]),
+        (tuple[int, ...], [(), (1, 2, 3)], [("a",), 1]),
+        (int | tuple[int, int], [3, (3, 3)], ["3", (3, 3, 3)]),
+        (Sequence[str], [["a"], ("a",)], ["a", [1]]),
+        (Mapping[str, int], [{"a": 1}], [{"a": "b"}, {1: 1}, [1]]),
+        (dict[str, list[float]], [{"a": [1]}], [{"a": ["x"]}]),
+        (typing.Literal["a", "b"], ["a"], ["c", 1]),
+        (Callable[[int], int], [len, print], ["len", 3]),
+        (type[int], [int], ["int", 3]),
+        (typing.Any, [1, "a", None], []),
+        (object, [1, None], []),
+        (Conv, [L(Conv)(), object()], [3, "conv"]),
+        (Path, ["a/b", Path("a")], [3]),
+        (Color, [Color.RED, "RED"], []),
+        (typing.Annotated[int, "x"], [1], ["a"]),
+        (typing.NewType("N", int), [1], ["a"]),
+        ("unresolved", [1, "a"], []),
+        (typing.Iterable[int], [[1], {1: 2}], [3]),
+    ],
+)
+def test_literals_against_annotations(hint, good, bad):
+    empty = object()
+    assert [v for v in good if not fits(v, hint, empty)] == []
+    assert [v for v in bad if fits(v, hint, empty)] == []
+
+
+def test_lenient_where_the_signature_is():
+    assert fits(None, int, None), "implicit Optional"
+    assert fits("auto", int, "auto"), "a default that breaks its own annotation"
+
+
+def test_lenient_where_pytorch_is():
+    nn = pytest.importorskip("torch").nn
+    import torch
+
+    good = [
+        L(nn.Conv2d)(3, 64, kernel_size=[3, 3], stride=(2, 2), padding="same", bias=False),
+        L(nn.Linear)(3, 4, device="cuda", dtype=torch.float16),
+        L(nn.BatchNorm2d)(3, eps=1, momentum=None),
+        L(nn.Dropout)(p=0),
+        L(torch.optim.SGD)(params=[], lr=1, momentum=0, weight_decay=0),
+        L(torch.optim.AdamW)(params=[], betas=[0.9, 0.99], fused=None),
+        L(nn.CrossEntropyLoss)(reduction="sum", label_smoothing=0),
+    ]
+    assert check(good) == []
+    bad = [L(nn.Conv2d)(3, "64", 3), L(nn.Linear)(3, 4, bias="no"), L(nn.Conv2d)(3, 64)]
+    assert [p.kind for p in check(bad, raises=False)] == ["type", "type", "missing argument"]
+
+
+def test_annotations_in_text_are_resolved_one_by_one():
+    namespace = {}
+    exec(
+        "from __future__ import annotations\ndef f(*, a: NoSuchName, b: int): pass",
+        namespace,
+    )
+    (problem,) = check(L(namespace["f"])(a=1, b="x"), raises=False)
+    assert problem.path == ("b",)
+
+
+def test_why_not():
+    node = L(Conv)(channels=1)
+    assert why_not(node, "bias") is None
+    assert why_not(node, "bias", False) is None
+    assert "did you mean 'bias'" in why_not(node, "bais")
+    assert "expected bool" in why_not(node, "bias", "x")
+    assert why_not(Node(a=1), "anything", 3) is None
+    assert why_not(L("no.such.module")(), "anything") is None
+    assert why_not(L(dict)(), "anything") is None
+    assert node_signature(node).candidates() == ["channels", "kernel", "bias", "norm"]
+
+
+def test_decorated_functions_are_checked_by_what_they_wrap():
+    def inner(*, a: int):
+        pass
+
+    @functools.wraps(inner)
+    def outer(**kwargs):
+        return inner(**kwargs)
+
+    assert [p.kind for p in check(L(outer)(b=1), raises=False)] == ["missing argument", "unknown argument"]
+
+
+def test_a_target_whose_module_fails_to_import(tmp_path, monkeypatch):
+    (tmp_path / "broken_for_check.py").write_text("import no_such_module_at_all\n")
+    (tmp_path / "crashes_for_check.py").write_text("1 / 0\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    cfg = [L("broken_for_check.X")(), L("crashes_for_check.X")(), L("os.path")(), L("os.pth.join")()]
+    texts = [p.message for p in check(cfg, raises=False)]
+    assert "needs 'no_such_module_at_all'" in texts[0]
+    assert "fails with ZeroDivisionError" in texts[1]
+    assert "module, which cannot be called" in texts[2]
+    assert "did you mean 'path'" in texts[3]
+
+
+def test_a_tree_deep_and_wide():
+    node = L(dict)(x=1)
+    for _ in range(3000):
+        node = L(dict)(child=[node])
+    assert check(node) == []
+    wide = L(dict)(items_=[L(Conv)(channels=i) for i in range(20_000)] + [L(Conv)(channels="x")])
+    (problem,) = check(wide, raises=False)
+    assert problem.path == ("items_", 20_000, "channels")

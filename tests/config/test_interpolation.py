@@ -1,0 +1,179 @@
+"""${...}: on reading, in instantiate, in check."""
+
+import pytest
+
+from lazycfg import InterpolationError, Node, get_path, instantiate
+from lazycfg import LazyCall as L
+from lazycfg.config.node import to_nodes
+
+
+def cfg(**kwargs):
+    return to_nodes(kwargs)
+
+
+def make(**kwargs):
+    return kwargs
+
+
+def test_absolute_relative_and_text():
+    c = cfg(a={"b": 1, "c": "${.b}", "d": "${..e}", "f": "${e}", "g": "n${.b}-${e}"}, e="E")
+    assert (c.a.c, c.a.d, c.a.f, c.a.g) == (1, "E", "E", "n1-E")
+    assert c["a"]["c"] == 1
+    assert c.a.get("c") == 1
+    assert dict(c.a) == {"b": 1, "c": 1, "d": "E", "f": "E", "g": "n1-E"}
+    assert instantiate(c) == {"a": {"b": 1, "c": 1, "d": "E", "f": "E", "g": "n1-E"}, "e": "E"}
+
+
+def test_a_list_counts_as_a_level():
+    c = cfg(x=[{"a": 1, "b": "${.a}", "c": "${..1.a}", "d": "${...y}"}, {"a": 2}, "${.0.a}", "${..y}"], y=9)
+    first = c.x[0]
+    assert (first.b, first.c, first.d) == (1, 2, 9)
+    built = instantiate(c)
+    assert built["x"][0] == {"a": 1, "b": 1, "c": 2, "d": 9}
+    assert built["x"][2:] == [1, 9]
+    assert get_path(c, "x.2") == 1
+    assert get_path(c, "x.3") == 9
+
+
+def test_the_same_meaning_as_omegaconf():
+    from omegaconf import OmegaConf
+
+    tree = {
+        "a": {"b": [{"x": 1, "y": "${.x}", "z": "${..1.x}", "w": "${...c}"}, {"x": 5}], "c": "k"},
+        "d": ["${a.b.0.x}", "${a.b[1].x}", "${.0}", "${..a.c}", "pre_${a.c}_${.1}"],
+        "e": "${a.c}${a.c}",
+        "f": "${d}",
+        "g": "\\${a.c}",
+        "h": "${a.${e2}.1.x}",
+        "e2": "b",
+    }
+    theirs = OmegaConf.to_container(OmegaConf.create(tree), resolve=True)
+    assert instantiate(to_nodes(tree)) == theirs
+
+
+def test_instantiate_resolves_and_shares():
+    c = cfg(
+        model=L(make)(depth="${train.depth}", self="${.depth}", opt="${optimizer}"),
+        optimizer=L(make)(lr="${train.lr}", tag="lr_${.lr}"),
+        train={"depth": 50, "lr": 0.1},
+    )
+    built = instantiate(c)
+    assert built["model"]["depth"] == built["model"]["self"] == 50
+    assert built["optimizer"] == {"lr": 0.1, "tag": "lr_0.1"}
+    assert built["model"]["opt"] is built["optimizer"]
+
+
+def test_instantiate_of_a_part_sees_the_whole():
+    c = cfg(model=L(make)(depth="${train.depth}", up="${..train.depth}"), train={"depth": 50})
+    assert instantiate(c.model) == {"depth": 50, "up": 50}
+    part = c.model
+    del c
+    assert instantiate(part) == {"depth": 50, "up": 50}
+    assert instantiate(part.copy())["depth"] == 50
+
+
+def test_a_container_found_by_interpolation_keeps_its_own_surroundings():
+    c = cfg(a={"b": {"x": "${..y}"}, "y": 1}, z={"w": "${a.b}", "y": 2})
+    assert instantiate(c)["z"]["w"] == {"x": 1}
+    assert c.z.w.x == 1
+    assert get_path(c, "z.w.x") == 1
+
+
+def test_a_node_is_resolved_along_the_way_it_was_read():
+    shared = L(make)(n="${..name}")
+    first, second = Node(child=shared, name="first"), Node(child=shared, name="second")
+    assert first.child.n == "first"
+    assert second.child.n == "second"
+    assert instantiate(first)["child"] == {"n": "first"}
+
+
+def test_environment(monkeypatch):
+    monkeypatch.setenv("LAZYCFG_TEST", "value")
+    c = cfg(
+        a="${oc.env:LAZYCFG_TEST}",
+        b="x/${oc.env:LAZYCFG_TEST}/y",
+        c="${oc.env:LAZYCFG_NOPE,default}",
+        d="${oc.env:LAZYCFG_NOPE,${a}}",
+        e="${oc.env:LAZYCFG_NOPE,null}",
+        f="${oc.env:LAZYCFG_NOPE}",
+        g="${oc.env:LAZYCFG_NOPE,'a, b'}",
+    )
+    assert (c.a, c.b, c.c, c.d, c.e) == ("value", "x/value/y", "default", "value", None)
+    assert c.g == "a, b"
+    with pytest.raises(InterpolationError, match="LAZYCFG_NOPE"):
+        _ = c.f
+
+
+def test_resolvers_registered_with_omegaconf():
+    from omegaconf import OmegaConf
+
+    register = getattr(OmegaConf, "register_resolver", None)
+    if register is None or "replace" not in register.__code__.co_varnames:
+        register = OmegaConf.register_new_resolver
+    register("lazycfg_add", lambda *numbers: sum(numbers), replace=True)
+    register("lazycfg_pair", lambda a, b: {"a": a, "b": [b]}, replace=True)
+    register("lazycfg_fail", lambda: 1 / 0, replace=True)
+    c = cfg(
+        n=4,
+        a="${lazycfg_add:1,2}",
+        b="${lazycfg_add:${n},${.a},10}",
+        c="${lazycfg_pair:x,${n}}",
+        d="v${lazycfg_add:1,1}",
+        e="${lazycfg_add:${lazycfg_add:1,1},${n}}",
+        f="${lazycfg_fail:}",
+        g="${lazycfg_nope:1}",
+        h="${oc.select:nothing.here,5}",
+        i="${oc.dict.keys:j}",
+        j={"k": 1, "l": 2},
+        k="${oc.dict.values:j}",
+        m="${oc.decode:'[1, 2]'}",
+    )
+    assert (c.a, c.b, c.d, c.e, c.h) == (3, 17, "v2", 6, 5)
+    assert c.c == {"a": "x", "b": [4]}
+    assert type(c.c) is Node
+    assert c.i == ["k", "l"]
+    assert c.k == [1, 2]
+    assert c.m == [1, 2]
+    with pytest.raises(InterpolationError, match=r"ZeroDivisionError|division"):
+        _ = c.f
+    with pytest.raises(InterpolationError, match="no resolver 'lazycfg_nope'"):
+        _ = c.g
+
+
+def test_circles_are_refused_with_the_texts():
+    c = cfg(a="${b}", b="${c}", c="x${a}", d="${d}")
+    for key in "abcd":
+        with pytest.raises(InterpolationError, match="circle"):
+            _ = c[key]
+    inside = cfg(m={"x": "${m}"})
+    with pytest.raises(ValueError, match="leads back"):
+        instantiate(inside)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("${nope}", "did you mean 'note'"),
+        ("${a.bb}", "did you mean 'b'"),
+        ("${....x}", "goes up 4 containers"),
+        ("${a.b", "'}' is missing"),
+        ("x ${a}", "cannot be put into a text"),
+        ("${}", "empty"),
+        ("${a..b}", "empty key"),
+    ],
+)
+def test_what_cannot_be_resolved(text, message):
+    c = cfg(a={"b": 1}, note=1, x=text)
+    with pytest.raises(InterpolationError) as caught:
+        _ = c.x
+    assert message in str(caught.value)
+    assert issubclass(InterpolationError, ValueError)
+
+
+def test_writes_keep_the_text():
+    c = cfg(a=1, b="${a}")
+    assert dict.__getitem__(c, "b") == "${a}"
+    copied = c.copy()
+    copied.a = 2
+    assert copied.b == 2
+    assert c.b == 1
