@@ -183,50 +183,56 @@ def _crossings(
         with it broadcastable to (V, width), the count 0 for a pair that does not meet. Rows are in [0,
         height].
     """
-    # The conversion to integers truncates, as in C.
-    grid = (points * _SCALE + 0.5).clamp(-_FARTHEST, _FARTHEST).to(torch.int64)
+    # Whole numbers are kept in float64: they go into the same formulas as in C, where conversion truncates.
+    grid = (points * _SCALE + 0.5).clamp(-_FARTHEST, _FARTHEST).trunc()
     x0, y0 = grid.unbind(dim=1)
     x1, y1 = grid[following].unbind(dim=1)
-    dx, dy = (x1 - x0).abs(), (y1 - y0).abs()
-    steep = dx < dy
+    steep = (x1 - x0).abs() < (y1 - y0).abs()
     flip = torch.where(steep, y0 > y1, x0 > x1)
     x0, x1 = torch.where(flip, x1, x0), torch.where(flip, x0, x1)
     y0, y1 = torch.where(flip, y1, y0), torch.where(flip, y0, y1)
-    slope = torch.where(steep, x1 - x0, y1 - y0).double() / torch.where(steep, dy, dx).double()
+    dx, dy = x1 - x0, y1 - y0
+    slope = torch.where(steep, dx, dy) / torch.where(steep, dy, dx)
 
     # Column c is passed between the sub-pixel columns 5c + 2 and 5c + 3.
-    first = torch.div(torch.minimum(x0, x1) + 2, _SCALE, rounding_mode="floor").clamp(min=0)
-    last = torch.div(torch.maximum(x0, x1) - 3, _SCALE, rounding_mode="floor").clamp(max=width - 1)
+    first = _floor_div(torch.minimum(x0, x1) + 2).clamp(min=0)
+    last = _floor_div(torch.maximum(x0, x1) - 3).clamp(max=width - 1)
+    edges = torch.stack((x0, y0, slope, steep.double(), first))
     if dense:
         edge = torch.arange(len(points), device=points.device)[:, None]
-        column = torch.arange(width, device=points.device)
+        column = torch.arange(width, device=points.device).expand(len(points), width)
         count = ((column >= first[:, None]) & (column <= last[:, None])).to(torch.uint8)
-        column = column.expand(len(points), width)
+        x0, y0, slope, steep, first = edges[..., None]
     else:
-        per_edge = (last - first + 1).clamp(min=0)
+        per_edge = (last - first + 1).clamp(min=0).to(torch.int64)
         edge = torch.repeat_interleave(per_edge)
-        start = per_edge.cumsum(0) - per_edge
-        column = first[edge] + torch.arange(len(edge), device=edge.device) - start[edge]
+        x0, y0, slope, steep, first = edges[:, edge]
+        column = first.to(torch.int64) + torch.arange(len(edge), device=edge.device)
+        column -= (per_edge.cumsum(0) - per_edge)[edge]
         count = torch.ones_like(edge, dtype=torch.uint8)
 
-    x0, y0, dx, slope, steep = (t[edge] for t in (x0, y0, torch.where(steep, x1 - x0, dx), slope, steep))
-    mid = column * _SCALE + 2
+    mid = column.double() * _SCALE + 2
     # Edges along x: the walk is at (mid, v) and then at (mid + 1, v'); the lower number counts.
-    step = (mid - x0).double()
+    step = mid - x0
     flat_v = torch.minimum(_round(y0, slope * step), _round(y0, slope * (step + 1)))
     # Edges along y: the first step whose x is beyond the middle, found within one of the exact solution.
-    guess = torch.floor((mid.double() + 0.5 - x0.double()) / slope)
-    rightward = dx > 0
+    guess = torch.floor((step + 0.5) / slope)
+    rightward = slope > 0
     steps = guess + 2
     for offset in (-1, 0, 1):
         x = _round(x0, slope * (guess + offset))
         steps = steps - (rightward ^ (x <= mid)).double()
-    steep_v = y0 + steps.nan_to_num(0.0, 0.0, 0.0).to(torch.int64) - 1
-    v = torch.where(steep, steep_v, flat_v)
-    row = torch.div(v + 2, _SCALE, rounding_mode="floor").clamp(min=0, max=height)
+    v = torch.where(steep > 0, y0 + steps - 1, flat_v)
+    # Pairs that do not meet may have no number at all.
+    row = _floor_div(v + 2).nan_to_num(0.0).clamp(min=0, max=height).to(torch.int64)
     return edge, column, row, count
+
+
+def _floor_div(whole: Tensor) -> Tensor:
+    """The sub-pixel at or below which a pixel begins; exact for whole numbers in float64."""
+    return torch.floor(whole / _SCALE)
 
 
 def _round(start: Tensor, way: Tensor) -> Tensor:
     """``(int)(start + way + 0.5)`` of C, in float64 and in this order."""
-    return (start.double() + way + 0.5).nan_to_num(0.0, 0.0, 0.0).to(torch.int64)
+    return (start + way + 0.5).trunc()

@@ -29,7 +29,7 @@ def in_box_by_coco_tools(polygons, box, size):
     return by_coco_tools(moved, size, size)
 
 
-def random_polygon(rng):
+def random_polygon(rng, far=5000):
     """Of many kinds: inside, across the border, on the grid, tiny, huge, degenerate, star-shaped."""
     k = rng.integers(3, 40)
     kind = rng.integers(10)
@@ -42,7 +42,7 @@ def random_polygon(rng):
     elif kind == 3:
         points = rng.uniform(20, 22, (k, 2))
     elif kind == 4:
-        points = rng.uniform(-5000, 5000, (k, 2))
+        points = rng.uniform(-far, far, (k, 2))
     elif kind == 5:
         points = np.repeat(rng.uniform(0, 60, (1, 2)), k, axis=0)
     elif kind == 6:
@@ -58,28 +58,28 @@ def random_polygon(rng):
     return points.reshape(-1)
 
 
-def random_objects(rng, n):
-    return [[random_polygon(rng) for _ in range(rng.choice([0, 1, 1, 1, 2, 5]))] for _ in range(n)]
+def random_objects(rng, n, far=5000):
+    return [[random_polygon(rng, far) for _ in range(rng.choice([0, 1, 1, 1, 2, 5]))] for _ in range(n)]
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(20))
 def test_images_equal_the_coco_tools(seed):
     rng = np.random.default_rng(seed)
     height, width = (int(n) for n in rng.integers(1, 90, 2))
-    objects = random_objects(rng, 25)
+    objects = random_objects(rng, 50)
     masks = BitMasks.from_polygon_masks(PolygonMasks(objects), height, width)
     assert masks.image_size == (height, width)
     for polygons, mask in zip(objects, masks, strict=True):
         assert np.array_equal(mask.numpy(), by_coco_tools(polygons, height, width))
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(20))
 @pytest.mark.parametrize("size", [28, 14])
 def test_boxes_equal_the_coco_tools(seed, size):
     rng = np.random.default_rng(seed)
-    objects = random_objects(rng, 25)
-    corner = rng.uniform(-10, 60, (25, 2))
-    extent = rng.uniform(0, 60, (25, 2)) * rng.choice([0, 1e-3, 0.1, 1, 1, 1, 10], (25, 1))
+    objects = random_objects(rng, 50, far=300)
+    corner = rng.uniform(-10, 60, (50, 2))
+    extent = rng.uniform(0, 60, (50, 2)) * rng.choice([0, 1e-3, 0.1, 1, 1, 1, 10], (50, 1))
     boxes = np.concatenate((corner, corner + extent), axis=1).astype(np.float32)
     masks = PolygonMasks(objects).crop_and_resize(torch.from_numpy(boxes), size)
     assert masks.dtype == torch.bool
