@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from lazycfg.evaluation.rle import rle_area
 from lazycfg.structures import BoxMode
+from lazycfg.structures.rle import rle_area
 
 __all__ = ["category_ids", "coco_ground_truth"]
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from lazycfg.evaluation.rle import rle_area
+from lazycfg.structures.rle import rle_area
 
 __all__ = ["CocoScores", "coco_scores"]
 

@@ -109,9 +109,8 @@ def inference_on_dataset(
     Returns:
         what the evaluator says; {} where it says nothing (all processes but the main one).
     """
-    if evaluator is None or isinstance(evaluator, (list, tuple)):
+    if evaluator is None or isinstance(evaluator, Sequence):
         evaluator = DatasetEvaluators(evaluator or ())
-    assert isinstance(evaluator, DatasetEvaluator) or hasattr(evaluator, "process")
     evaluator.reset()
     if isinstance(model, nn.Module):
         with inference_context(model):

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lazycfg.evaluation.rle import encode_crop, encode_mask
 from lazycfg.layers.mask_ops import paste_masks_in_boxes
 from lazycfg.structures import BitMasks, Instances, ROIMasks
+from lazycfg.structures.rle import encode_crop, encode_mask
 
 __all__ = ["ImagePrediction", "encode_masks"]
 

@@ -1,0 +1,17 @@
+"""Pictures of what a model sees, should see, and says."""
+
+from .canvas import Canvas, as_rgb
+from .colors import colormap
+from .drawing import draw_ground_truth, draw_instances, draw_panoptic_seg, draw_sem_seg
+from .side_by_side import side_by_side
+
+__all__ = [
+    "Canvas",
+    "as_rgb",
+    "colormap",
+    "draw_ground_truth",
+    "draw_instances",
+    "draw_panoptic_seg",
+    "draw_sem_seg",
+    "side_by_side",
+]

@@ -1,0 +1,212 @@
+"""A picture to draw on: masks, boxes, points and labels, in sizes that suit the picture.
+
+Pillow does the drawing; torchvision brings it along.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
+
+from lazycfg.visualization.colors import Color, ink_on
+
+__all__ = ["Canvas", "as_rgb"]
+
+_READABLE = 400  # shorter side, in pixels, from which on text has room
+
+
+def as_rgb(image: Any) -> np.ndarray:
+    """A picture as uint8 (H, W, 3).
+
+    Args:
+        image: RGB; an array (H, W, 3) or (H, W), a tensor (3, H, W) or (H, W, 3), or a Pillow image; floats
+            in 0..255 (0..1 if none exceeds 1).
+    """
+    if isinstance(image, Image.Image):
+        return np.asarray(image.convert("RGB"))
+    array = image.detach().cpu() if isinstance(image, torch.Tensor) else np.asarray(image)
+    if isinstance(array, torch.Tensor):
+        if array.ndim == 3 and array.shape[0] == 3 and array.shape[2] != 3:
+            array = array.permute(1, 2, 0)
+        array = array.float().numpy() if array.is_floating_point() else array.numpy()
+    if array.ndim == 2:
+        array = np.repeat(array[:, :, None], 3, axis=2)
+    if array.ndim != 3 or array.shape[2] != 3:
+        raise ValueError(f"expected an RGB picture (H, W, 3), got shape {tuple(array.shape)}")
+    if array.dtype != np.uint8:
+        array = array * 255 if array.dtype.kind == "f" and array.size and array.max() <= 1 else array
+        array = np.clip(np.rint(array), 0, 255).astype(np.uint8)
+    return np.ascontiguousarray(array)
+
+
+class Canvas:
+    """
+    Draw masks first, then lines, then labels: each covers what was drawn before.
+
+    Args:
+        image: the picture to begin with; see `as_rgb`.
+        scale: how much larger than the picture to draw; None enlarges small pictures by a whole factor, until
+            labels are readable. Coordinates are always those of the picture.
+    """
+
+    def __init__(self, image: Any, *, scale: float | None = None) -> None:
+        pixels = as_rgb(image)
+        height, width = pixels.shape[:2]
+        self.size = (height, width)
+        if scale is None:
+            scale = float(max(1, -(-_READABLE // max(1, min(height, width)))))
+            scale = min(scale, 8.0)
+        self.scale = scale
+        picture = Image.fromarray(pixels)
+        if scale != 1:
+            size = max(1, round(width * scale)), max(1, round(height * scale))
+            picture = picture.resize(size, Image.Resampling.BICUBIC)
+        self._picture = picture
+        short = min(picture.size)
+        self.line_width = max(1, round(short / 300))
+        self.font_size = int(min(max(short / 32, 10), 36))
+        self._labels: list[tuple[float, float, float, float]] = []
+
+    @property
+    def image(self) -> np.ndarray:
+        """(height * scale, width * scale, 3) uint8, RGB."""
+        return np.asarray(self._picture).copy()
+
+    # -- drawing
+
+    def mask(self, mask: np.ndarray, color: Color, *, y0: int = 0, x0: int = 0, alpha: float = 0.45) -> None:
+        """Tint a region and draw its outline.
+
+        Args:
+            mask: (h, w) bool, a window of the picture.
+            y0, x0: its upper left pixel.
+        """
+        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+        if len(rows) == 0:
+            return
+        # One pixel of outside around it, so that enlarging and the outline end properly.
+        window = np.pad(mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], 1)
+        top, left = y0 + rows[0] - 1, x0 + columns[0] - 1
+        region = Image.fromarray(window.astype(np.uint8) * 255)
+        corner = round(left * self.scale), round(top * self.scale)
+        if self.scale != 1:
+            size = round(window.shape[1] * self.scale), round(window.shape[0] * self.scale)
+            region = region.resize(size, Image.Resampling.BILINEAR).point(lambda value: 255 * (value >= 128))
+        inner = region.filter(ImageFilter.MinFilter(2 * self.line_width + 1))
+        strength = np.where(np.asarray(region) > 0, np.where(np.asarray(inner) > 0, alpha, 0.9), 0.0)
+        weights = Image.fromarray(np.rint(strength * 255).astype(np.uint8))
+        self._picture.paste(color, (*corner, corner[0] + weights.width, corner[1] + weights.height), weights)
+
+    def tint(self, mask: np.ndarray, color: Color, *, alpha: float = 0.55) -> None:
+        """Tint a region of the whole picture (H, W), without outline."""
+        weights = Image.fromarray(mask.astype(np.uint8) * round(alpha * 255))
+        if weights.size != self._picture.size:
+            weights = weights.resize(self._picture.size, Image.Resampling.NEAREST)
+        self._picture.paste(color, (0, 0), weights)
+
+    def box(self, box: Sequence[float], color: Color, *, dashed: bool = False) -> None:
+        """Draw the outline of a box, XYXY in pixels."""
+        x0, y0, x1, y1 = self._to_canvas(box)
+        if dashed:
+            for start, end in (
+                ((x0, y0), (x1, y0)),
+                ((x1, y0), (x1, y1)),
+                ((x0, y1), (x1, y1)),
+                ((x0, y0), (x0, y1)),
+            ):
+                self._dashes(start, end, color)
+        else:
+            self._draw().rectangle((x0, y0, x1, y1), outline=color, width=self.line_width)
+
+    def line(self, start: Sequence[float], end: Sequence[float], color: Color) -> None:
+        """Draw a line between two points (x, y)."""
+        points = [(float(x) * self.scale, float(y) * self.scale) for x, y in (start, end)]
+        self._draw().line(points, fill=color, width=self.line_width * 2)
+
+    def polygon(self, points: Sequence[Sequence[float]], color: Color) -> None:
+        """Draw the outline of a polygon of points (x, y)."""
+        scaled = [(float(x) * self.scale, float(y) * self.scale) for x, y in points]
+        self._draw().line([*scaled, scaled[0]], fill=color, width=self.line_width)
+
+    def dot(self, point: Sequence[float], color: Color) -> None:
+        """Draw a point (x, y), with a dark rim."""
+        radius = self.line_width * 2
+        x, y = (float(value) * self.scale for value in point[:2])
+        self._draw().ellipse((x - radius, y - radius, x + radius, y + radius), fill=color, outline=(0, 0, 0))
+
+    def label(self, text: str, box: Sequence[float], color: Color, *, centred: bool = False) -> None:
+        """Write a label at a box (or in its middle), inside the picture, over no other label if possible."""
+        if not text:
+            return
+        font = _font(self.font_size)
+        pad = max(1, self.font_size // 6)
+        picture_width, picture_height = self._picture.size
+        while len(text) > 4 and font.getlength(text) + 2 * pad > picture_width:
+            text = text[: max(4, int(len(text) * 0.8)) - 1].rstrip(" …") + "…"
+        ascent, descent = font.getmetrics() if hasattr(font, "getmetrics") else (self.font_size, 2)
+        width, height = font.getlength(text) + 2 * pad, ascent + descent + pad
+
+        x0, y0, x1, y1 = self._to_canvas(box)
+        inset = self.line_width
+        candidates = [
+            (x0, y0 - height), (x0 + inset, y0 + inset), (x0, y1 + 1), (x1 - width, y0 - height),
+            (x0 + inset, y1 - height - inset), (x1 - width, y1 + 1), (x1 + 1, y0), (x0 - width - 1, y0),
+        ]  # fmt: skip
+        candidates.insert(0 if centred else len(candidates), ((x0 + x1 - width) / 2, (y0 + y1 - height) / 2))
+        places = []
+        for left, top in candidates:
+            inside_left = min(max(left, 0), max(picture_width - width, 0))
+            inside_top = min(max(top, 0), max(picture_height - height, 0))
+            moved = abs(inside_left - left) + abs(inside_top - top)
+            place = (inside_left, inside_top, inside_left + width, inside_top + height)
+            covered = sum(_overlap(place, other) for other in self._labels)
+            places.append((covered, moved > height, place))
+        place = min(places, key=lambda found: found[:2])[2]
+        self._labels.append(place)
+        self._draw().rectangle(place, fill=(*color, 215))
+        self._draw().text((place[0] + pad, place[1] + pad / 2), text, fill=ink_on(color), font=font)
+
+    # -- helpers
+
+    def _draw(self) -> ImageDraw.ImageDraw:
+        return ImageDraw.Draw(self._picture, "RGBA")
+
+    def _to_canvas(self, box: Sequence[float]) -> tuple[float, float, float, float]:
+        """To the pixels that the box touches, within the picture."""
+        width, height = self._picture.size
+        x0, y0, x1, y1 = (float(value) * self.scale for value in box)
+        x0, y0 = min(max(x0, 0), width - 1), min(max(y0, 0), height - 1)
+        return x0, y0, max(x0, min(x1, width) - 1), max(y0, min(y1, height) - 1)
+
+    def _dashes(self, start: tuple[float, float], end: tuple[float, float], color: Color) -> None:
+        length = max(abs(end[0] - start[0]), abs(end[1] - start[1]))
+        step = 4 * self.line_width + 2
+        draw = self._draw()
+        for at in np.arange(0, max(length, 1), 2 * step):
+            ends = at / max(length, 1), min(at + step, length) / max(length, 1)
+            points = [tuple(a + (b - a) * t for a, b in zip(start, end, strict=True)) for t in ends]
+            draw.line(points, fill=color, width=self.line_width)  # type: ignore[arg-type]
+
+
+@lru_cache(maxsize=16)
+def _font(size: int) -> Any:
+    for name in ("DejaVuSans.ttf", "Arial.ttf", "arial.ttf"):  # more letters than the one in Pillow
+        try:
+            return ImageFont.truetype(name, size)
+        except OSError:
+            continue
+    try:
+        return ImageFont.load_default(size)
+    except (TypeError, OSError):  # Pillow before 10.1, or without FreeType
+        return ImageFont.load_default()
+
+
+def _overlap(a: Sequence[float], b: Sequence[float]) -> float:
+    width = min(a[2], b[2]) - max(a[0], b[0])
+    height = min(a[3], b[3]) - max(a[1], b[1])
+    return width * height if width > 0 and height > 0 else 0.0
