@@ -85,7 +85,9 @@ class GroupedBatchSampler(Sampler[list[SampleKey]]):
     def _chunks_of_batches(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Indices and positions of consecutive batches, each (number of batches, total_batch_size)."""
         size, position = self.total_batch_size, 0
-        waiting = np.zeros((2, 0), dtype=np.int64)  # rows: index, position; in the order of the stream
+        waiting = np.zeros(
+            (2, 0), dtype=np.int64
+        )  # rows: index, position; in each group in the order of the stream
         for chunk in self._chunks():
             keys = np.stack((chunk, np.arange(position, position + len(chunk))))
             position += len(chunk)
@@ -100,5 +102,5 @@ class GroupedBatchSampler(Sampler[list[SampleKey]]):
             full = within < np.repeat(counts // size * size, counts)
             batches = order[full].reshape(-1, size)
             batches = batches[np.argsort(batches[:, -1])]
-            waiting = keys[:, np.sort(order[~full])]
+            waiting = keys[:, order[~full]]
             yield keys[0][batches], keys[1][batches]

@@ -1,0 +1,115 @@
+"""The data configs of the zoo, and the tool that shows what they feed."""
+
+import importlib.util
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lazycfg import LazyConfig, instantiate
+from lazycfg.data import ShapesDataset
+
+ROOT = Path(__file__).parents[2]
+CONFIGS = ROOT / "model_zoo" / "common" / "data"
+
+
+@pytest.fixture
+def tool():
+    spec = importlib.util.spec_from_file_location("visualize_data", ROOT / "tools" / "visualize_data.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def coco_layout(tmp_path, monkeypatch):
+    """Generated pictures where the COCO configs look for COCO."""
+    coco = tmp_path / "datasets" / "coco"
+    for split, seed in (("train", 1), ("val", 2)):
+        dataset = ShapesDataset(num_images=4, image_size=48, seed=seed, keypoints=True)
+        json_file, images = dataset.export_coco(tmp_path / split)
+        shutil.move(images, coco / f"{split}2017")
+        (coco / "annotations").mkdir(exist_ok=True)
+        for kind in ("instances", "person_keypoints"):
+            shutil.copy(json_file, coco / "annotations" / f"{kind}_{split}2017.json")
+    monkeypatch.setenv("DETECTRON2_DATASETS", str(tmp_path / "datasets"))
+    return coco
+
+
+def test_shapes():
+    cfg = LazyConfig.load(CONFIGS / "shapes.py")
+    cfg.dataloader.test.dataset.num_images = 3
+    built = instantiate(cfg)["dataloader"]
+    batch = next(iter(built["train"]))
+    assert len(batch) == 8
+    assert batch[0]["instances"].has("gt_masks")
+    assert [len(b) for b in built["test"]] == [3]
+    assert built["evaluator"].dataset is built["test"].dataset.dataset
+
+
+def test_coco(coco_layout):
+    cfg = LazyConfig.load(CONFIGS / "coco.py")
+    for part in (cfg.dataloader.train, cfg.dataloader.test):
+        part.num_workers = 0
+    built = instantiate(cfg)["dataloader"]
+    batch = next(iter(built["train"]))
+    assert len(batch) == 16
+    assert min(min(s["image"].shape[1:]) for s in batch) >= 640
+    assert [s["image_id"] for b in built["test"] for s in b] == [1, 2, 3, 4]
+    assert built["evaluator"].dataset is built["test"].dataset.dataset
+    assert built["train"].metadata.image_root == str(coco_layout / "train2017")
+
+
+def test_coco_keypoints_are_a_config_of_their_own(coco_layout):
+    cfg = LazyConfig.load(CONFIGS / "coco_keypoint.py")
+    assert "person_keypoints" in cfg.dataloader.train.dataset.dataset.json_file
+    assert cfg.dataloader.evaluator.dataset is cfg.dataloader.test.dataset
+    assert "person_keypoints" not in LazyConfig.load(CONFIGS / "coco.py").dataloader.test.dataset.json_file
+
+
+def test_own_data(tmp_path):
+    json_file, _ = ShapesDataset(num_images=3, image_size=48).export_coco(tmp_path)
+    cfg = LazyConfig.load(CONFIGS / "coco_json.py")
+    LazyConfig.apply_overrides(
+        cfg,
+        [
+            f"data.train_json={json_file}",
+            f"data.test_json={json_file}",
+            "dataloader.train.num_workers=0",
+            "dataloader.test.num_workers=0",
+        ],
+    )
+    built = instantiate(cfg)["dataloader"]
+    assert len(next(iter(built["train"]))) == 2
+    assert built["train"].dataset.dataset.num_classes == 4
+    assert len(built["test"]) == 3
+
+
+@pytest.mark.parametrize("source", ["loader", "dataset"])
+def test_pictures_of_what_is_fed(tool, tmp_path, capsys, source):
+    out = tmp_path / "seen"
+    arguments = ["--config-file", str(CONFIGS / "shapes.py"), "--output-dir", str(out), "--number", "3"]
+    assert (
+        tool.main([*arguments, "--source", source, "--scale", "1", "dataloader.train.total_batch_size=2"])
+        == 0
+    )
+    files = sorted(out.iterdir())
+    assert len(files) == 3
+    assert "3 pictures in" in capsys.readouterr().out
+    assert np.asarray(Image.open(files[0])).shape == (128, 128, 3)
+    if source == "dataset":
+        plain = ShapesDataset(num_images=100_000, image_size=128, seed=1)[0]["image"]
+        drawn = np.asarray(Image.open(files[0]))
+        assert 0.05 < (drawn != plain).any(axis=2).mean() < 0.95
+
+
+def test_mistakes_are_said_without_a_traceback(tool, tmp_path, capsys):
+    arguments = ["--config-file", str(CONFIGS / "coco_json.py"), "--output-dir", str(tmp_path)]
+    assert tool.main([*arguments, "--split", "test", "data.test_json=none.json"]) == 2
+    assert "no annotation file 'none.json'" in capsys.readouterr().err
+    (tmp_path / "empty.json").write_text(json.dumps({"images": [], "annotations": [], "categories": []}))
+    assert tool.main([*arguments, "--split", "test", f"data.test_json={tmp_path / 'empty.json'}"]) == 2
+    assert "list of categories is empty" in capsys.readouterr().err
