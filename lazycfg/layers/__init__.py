@@ -8,6 +8,8 @@ from .batch_norm import (
     get_norm,
 )
 from .blocks import CNNBlockBase, DepthwiseSeparableConv2d
+from .nms import batched_nms
+from .roi_align import ROIAlign
 from .shape_spec import ShapeSpec
 from .weight_init import c2_msra_fill, c2_xavier_fill
 from .wrappers import (
@@ -35,7 +37,9 @@ __all__ = [
     "LayerNorm",
     "Linear",
     "NaiveSyncBatchNorm",
+    "ROIAlign",
     "ShapeSpec",
+    "batched_nms",
     "c2_msra_fill",
     "c2_xavier_fill",
     "cat",

@@ -1,0 +1,35 @@
+"""Models and their parts."""
+
+from . import backbone, meta_arch, proposal_generator, roi_heads
+from .anchor_generator import DefaultAnchorGenerator
+from .backbone import *  # noqa: F403
+from .box_regression import Box2BoxTransform, Box2BoxTransformLinear
+from .matcher import Matcher
+from .meta_arch import *  # noqa: F403
+from .poolers import ROIPooler
+from .postprocessing import detector_postprocess, sem_seg_postprocess
+from .proposal_generator import *  # noqa: F403
+from .protocols import BoxHead, BoxPredictor, MaskHead, ProposalGenerator, RegionHeads, RegionPooler
+from .roi_heads import *  # noqa: F403
+from .sampling import subsample_labels
+
+__all__ = [
+    "Box2BoxTransform",
+    "Box2BoxTransformLinear",
+    "BoxHead",
+    "BoxPredictor",
+    "DefaultAnchorGenerator",
+    "MaskHead",
+    "Matcher",
+    "ProposalGenerator",
+    "ROIPooler",
+    "RegionHeads",
+    "RegionPooler",
+    "detector_postprocess",
+    "sem_seg_postprocess",
+    "subsample_labels",
+]
+__all__ += backbone.__all__
+__all__ += meta_arch.__all__
+__all__ += proposal_generator.__all__
+__all__ += roi_heads.__all__

@@ -1,0 +1,5 @@
+"""Whole models."""
+
+from .rcnn import GeneralizedRCNN, ProposalNetwork
+
+__all__ = ["GeneralizedRCNN", "ProposalNetwork"]

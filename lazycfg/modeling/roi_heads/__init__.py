@@ -1,0 +1,24 @@
+"""Heads that look at regions."""
+
+from .base import ROIHeads
+from .box_head import FastRCNNConvFCHead
+from .fast_rcnn import FastRCNNOutputLayers
+from .fast_rcnn_inference import fast_rcnn_inference
+from .keypoint_select import select_proposals_with_visible_keypoints
+from .mask_head import BaseMaskRCNNHead, MaskRCNNConvUpsampleHead, mask_rcnn_inference, mask_rcnn_loss
+from .sampled import select_foreground_proposals
+from .standard import StandardROIHeads
+
+__all__ = [
+    "BaseMaskRCNNHead",
+    "FastRCNNConvFCHead",
+    "FastRCNNOutputLayers",
+    "MaskRCNNConvUpsampleHead",
+    "ROIHeads",
+    "StandardROIHeads",
+    "fast_rcnn_inference",
+    "mask_rcnn_inference",
+    "mask_rcnn_loss",
+    "select_foreground_proposals",
+    "select_proposals_with_visible_keypoints",
+]

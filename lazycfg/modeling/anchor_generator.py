@@ -1,0 +1,132 @@
+"""Anchors: the reference boxes that dense heads predict offsets from."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from lazycfg.structures import Boxes
+
+__all__ = ["DefaultAnchorGenerator"]
+
+CACHE_SIZE = 32
+
+
+def _per_level(values: Sequence, num_levels: int, name: str) -> list[list[float]]:
+    """``[a, b]`` or ``[[a, b]]`` for all levels, or one list for each of them."""
+    if len(values) == 0:
+        raise ValueError(f"{name} is empty")
+    if not isinstance(values[0], Sequence):
+        return [list(values)] * num_levels
+    if len(values) == 1:
+        return [list(values[0])] * num_levels
+    if len(values) != num_levels:
+        raise ValueError(f"{name} has {len(values)} lists for {num_levels} levels: give one, or one for each")
+    return [list(v) for v in values]
+
+
+class CellAnchors(nn.Module):
+    """Per level a (A, 4) tensor that moves with the module and is no part of its state."""
+
+    def __init__(self, anchors: Sequence[Tensor]) -> None:
+        super().__init__()
+        for i, cell in enumerate(anchors):
+            self.register_buffer(str(i), cell, persistent=False)
+
+    def __len__(self) -> int:
+        return len(self._buffers)
+
+    def __getitem__(self, level: int) -> Tensor:
+        return self._buffers[str(level)]
+
+    def __iter__(self):
+        return iter(self._buffers.values())
+
+
+class DefaultAnchorGenerator(nn.Module):
+    """Anchors of several sizes and aspect ratios around every pixel of every level (arXiv:1506.01497).
+
+    Args:
+        sizes: square roots of the areas in pixels: one list for each level, or one for all.
+        aspect_ratios: height / width, likewise.
+        strides: of each level, in pixels.
+        offset: centre of the first anchor in units of the stride, in [0, 1). 0.5 centres anchors on pixels.
+    """
+
+    box_dim = 4
+
+    def __init__(
+        self,
+        *,
+        sizes: Sequence[Sequence[float]] | Sequence[float],
+        aspect_ratios: Sequence[Sequence[float]] | Sequence[float],
+        strides: Sequence[int],
+        offset: float = 0.5,
+    ) -> None:
+        super().__init__()
+        if not 0.0 <= offset < 1.0:
+            raise ValueError(f"offset must be in [0, 1), got {offset}")
+        self.strides = tuple(strides)
+        self.offset = offset
+        levels = len(self.strides)
+        all_sizes = _per_level(sizes, levels, "sizes")
+        all_ratios = _per_level(aspect_ratios, levels, "aspect_ratios")
+        self.cell_anchors = CellAnchors(
+            [self.generate_cell_anchors(s, r) for s, r in zip(all_sizes, all_ratios, strict=True)]
+        )
+        self._cache: dict[tuple, list[Tensor]] = {}
+
+    @property
+    def num_anchors(self) -> list[int]:
+        """Anchors per pixel of each level."""
+        return [len(cell) for cell in self.cell_anchors]
+
+    num_cell_anchors = num_anchors
+
+    def generate_cell_anchors(
+        self,
+        sizes: Sequence[float] = (32, 64, 128, 256, 512),
+        aspect_ratios: Sequence[float] = (0.5, 1, 2),
+    ) -> Tensor:
+        """(len(sizes) * len(aspect_ratios), 4) XYXY around (0, 0), the ratios of one size together."""
+        anchors = []
+        for size in sizes:
+            for ratio in aspect_ratios:
+                w = math.sqrt(size**2.0 / ratio)
+                h = ratio * w
+                anchors.append([-w / 2.0, -h / 2.0, w / 2.0, h / 2.0])
+        return torch.tensor(anchors)
+
+    def grid_anchors(self, grid_sizes: Sequence[Sequence[int]]) -> list[Tensor]:
+        """Per level (H * W * A, 4) XYXY, for maps of the given (H, W); ordered by row, column, anchor."""
+        out = []
+        for (height, width), stride, cell in zip(grid_sizes, self.strides, self.cell_anchors, strict=True):
+            x, y = (
+                torch.arange(
+                    self.offset * stride, n * stride, step=stride, dtype=cell.dtype, device=cell.device
+                )
+                for n in (width, height)
+            )
+            y, x = torch.meshgrid(y, x, indexing="ij")
+            shifts = torch.stack((x, y, x, y), dim=-1).reshape(-1, 1, 4)
+            out.append((shifts + cell).reshape(-1, cell.shape[-1]))
+        return out
+
+    def forward(self, features: Sequence[Tensor]) -> list[Boxes]:
+        """Maps (N, C, H, W), one per level -> `Boxes` of each level's anchors, the same for all images.
+
+        The tensors are kept for the next maps of these sizes: do not change them in place.
+        """
+        cell = self.cell_anchors[0]
+        key = (tuple((int(f.shape[-2]), int(f.shape[-1])) for f in features), cell.device, cell.dtype)
+        if key not in self._cache:
+            if len(self._cache) >= CACHE_SIZE:  # sizes vary during training: keep the last ones only
+                self._cache.pop(next(iter(self._cache)))
+            # Made under inference_mode they could not be saved for a later backward.
+            with torch.inference_mode(False):
+                self._cache[key] = self.grid_anchors(key[0])
+        return [Boxes(level) for level in self._cache[key]]
+
+    def __getstate__(self) -> dict:
+        return {**super().__getstate__(), "_cache": {}}

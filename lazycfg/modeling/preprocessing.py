@@ -1,0 +1,96 @@
+"""Images and ground truth of a batch onto the device: padded on the host, each copied once."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lazycfg.structures import BitMasks, ImageList, Instances
+
+__all__ = ["batch_images", "instances_to_device"]
+
+
+def batch_images(
+    images: Sequence[Tensor],
+    pixel_mean: Tensor,
+    pixel_std: Tensor,
+    size_divisibility: int = 0,
+    padding_constraints: Mapping[str, int] | None = None,
+) -> ImageList:
+    """Normalise and pad images: ``(image - mean) / std``, and 0 on the padding.
+
+    Args:
+        images: (C, H_i, W_i) of any number type and on any device.
+        pixel_mean, pixel_std: (C, 1, 1) on the device of the model.
+        size_divisibility, padding_constraints: see `ImageList.from_tensors`.
+
+    Returns:
+        float (N, C, H, W) on the device of `pixel_mean`.
+    """
+    device = pixel_mean.device
+    sizes = [(int(x.shape[-2]), int(x.shape[-1])) for x in images]
+    if all(x.device.type == "cpu" for x in images) and len({(x.dtype, x.shape[0]) for x in images}) == 1:
+        padded = pad_on_host(
+            images, ImageList.padded_size(sizes, size_divisibility, padding_constraints), device
+        )
+        batch = ImageList(padded.to(device, non_blocking=True), sizes)
+    else:
+        moved = [x.to(device, non_blocking=True) for x in images]
+        batch = ImageList.from_tensors(moved, size_divisibility, padding_constraints=padding_constraints)
+    tensor = (batch.tensor - pixel_mean) / pixel_std
+    if any(size != tuple(tensor.shape[-2:]) for size in sizes):
+        tensor = tensor.masked_fill(~batch.valid_mask()[:, None], 0.0)
+    return ImageList(tensor, sizes)
+
+
+def pad_on_host(images: Sequence[Tensor], size: tuple[int, int], device: torch.device) -> Tensor:
+    """Images in one array, in page-locked memory if they are to go to a GPU."""
+    first = images[0]
+    if len(images) == 1 and tuple(first.shape[-2:]) == size:
+        return first[None]
+    shape = (len(images), first.shape[0], *size)
+    batch = torch.zeros(shape, dtype=first.dtype, pin_memory=device.type == "cuda")
+    target = batch.numpy()
+    for row, image in zip(target, images, strict=True):
+        np.copyto(row[:, : image.shape[-2], : image.shape[-1]], image.numpy())
+    return batch
+
+
+def instances_to_device(instances: Sequence[Instances], device: torch.device) -> list[Instances]:
+    """The ground truth of a batch on the device: one copy per field, not one per field and image."""
+    if all(x.has("gt_boxes") and x.gt_boxes.tensor.device == device for x in instances):
+        return [x.to(device, non_blocking=True) for x in instances]
+    names = list(instances[0].get_fields())
+    if any(list(x.get_fields()) != names for x in instances):
+        return [x.to(device, non_blocking=True) for x in instances]
+    counts = [len(x) for x in instances]
+    out = [Instances(x.image_size) for x in instances]
+    for name in names:
+        for new, value in zip(
+            out, field_to_device([x.get(name) for x in instances], counts, device), strict=True
+        ):
+            new.set(name, value)
+    return out
+
+
+def field_to_device(values: Sequence[Any], counts: Sequence[int], device: torch.device) -> list[Any]:
+    """One field of all images on the device."""
+    first = values[0]
+    if isinstance(first, BitMasks):
+        flat = torch.cat([value.tensor.flatten() for value in values])
+        parts = copy_over(flat, device).split([value.tensor.numel() for value in values])
+        return [BitMasks(p.view(v.tensor.shape)) for p, v in zip(parts, values, strict=True)]
+    tensors = [value if isinstance(value, Tensor) else getattr(value, "tensor", None) for value in values]
+    if all(isinstance(t, Tensor) and t.shape[1:] == tensors[0].shape[1:] for t in tensors):
+        parts = copy_over(torch.cat(tensors), device).split(list(counts))
+        return list(parts) if isinstance(first, Tensor) else [type(first)(part) for part in parts]
+    return [value.to(device, non_blocking=True) if hasattr(value, "to") else value for value in values]
+
+
+def copy_over(host: Tensor, device: torch.device) -> Tensor:
+    """A copy that does not wait for the device."""
+    if device.type == "cuda" and host.device.type == "cpu":
+        host = host.pin_memory()
+    return host.to(device, non_blocking=True)

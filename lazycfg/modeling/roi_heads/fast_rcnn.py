@@ -1,0 +1,233 @@
+"""The box predictor of Fast R-CNN (arXiv:1504.08083) and its losses."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lazycfg.layers import ShapeSpec
+from lazycfg.structures import Instances
+from lazycfg.utils.events import get_event_storage
+
+from ..box_regression import BoxCodec, check_box_reg_loss_type, dense_box_regression_loss
+from ..padded import cat_field
+from .box_head import flat_size, flatten_regions
+from .fast_rcnn_inference import Detections, fast_rcnn_inference
+from .fed_loss import get_fed_loss_classes
+
+__all__ = ["FastRCNNOutputLayers", "fast_rcnn_inference"]
+
+Predictions = tuple[Tensor, Tensor]
+
+
+class FastRCNNOutputLayers(nn.Module):
+    """Two linear layers on each region's features: class scores and box offsets.
+
+    Args:
+        input_shape: of the features of one region (or the number of their values).
+        box2box_transform: codec of the offsets.
+        num_classes: foreground classes.
+        test_score_thresh: detections score more than this.
+        test_nms_thresh: of the NMS within each class.
+        test_topk_per_image: detections kept of each image; negative for all.
+        cls_agnostic_bbox_reg: one box for all classes instead of one for each.
+        smooth_l1_beta, box_reg_loss_type: see `dense_box_regression_loss`.
+        loss_weight: one number, or by the names "loss_cls", "loss_box_reg".
+        use_fed_loss: only some classes count in each step (needs `use_sigmoid_ce`).
+        use_sigmoid_ce: binary cross-entropy per class instead of a softmax.
+        get_fed_loss_cls_weights: returns (num_classes,) how likely each class is to be drawn.
+        fed_loss_num_classes: how many classes count.
+    """
+
+    def __init__(
+        self,
+        input_shape: ShapeSpec | int,
+        *,
+        box2box_transform: BoxCodec,
+        num_classes: int,
+        test_score_thresh: float = 0.0,
+        test_nms_thresh: float = 0.5,
+        test_topk_per_image: int = 100,
+        cls_agnostic_bbox_reg: bool = False,
+        smooth_l1_beta: float = 0.0,
+        box_reg_loss_type: str = "smooth_l1",
+        loss_weight: float | Mapping[str, float] = 1.0,
+        use_fed_loss: bool = False,
+        use_sigmoid_ce: bool = False,
+        get_fed_loss_cls_weights: Callable[[], Tensor] | None = None,
+        fed_loss_num_classes: int = 50,
+    ) -> None:
+        super().__init__()
+        check_box_reg_loss_type(box_reg_loss_type)
+        self.num_classes = num_classes
+        input_size = flat_size(input_shape)
+        self.cls_score = nn.Linear(input_size, num_classes + 1)
+        self.box_dim = len(getattr(box2box_transform, "weights", (1, 1, 1, 1)))
+        self.bbox_pred = nn.Linear(input_size, (1 if cls_agnostic_bbox_reg else num_classes) * self.box_dim)
+        nn.init.normal_(self.cls_score.weight, std=0.01)
+        nn.init.normal_(self.bbox_pred.weight, std=0.001)
+        for layer in (self.cls_score, self.bbox_pred):
+            nn.init.zeros_(layer.bias)
+        self.box2box_transform = box2box_transform
+        self.smooth_l1_beta = smooth_l1_beta
+        self.test_score_thresh = test_score_thresh
+        self.test_nms_thresh = test_nms_thresh
+        self.test_topk_per_image = test_topk_per_image
+        self.box_reg_loss_type = box_reg_loss_type
+        if not isinstance(loss_weight, Mapping):
+            loss_weight = {"loss_cls": loss_weight, "loss_box_reg": loss_weight}
+        self.loss_weight = dict(loss_weight)
+        self.use_fed_loss = use_fed_loss
+        self.use_sigmoid_ce = use_sigmoid_ce
+        self.fed_loss_num_classes = fed_loss_num_classes
+        if use_fed_loss:
+            if not use_sigmoid_ce:
+                raise ValueError("use_fed_loss=True needs use_sigmoid_ce=True")
+            if get_fed_loss_cls_weights is None:
+                raise ValueError("use_fed_loss=True needs get_fed_loss_cls_weights")
+            weights = torch.as_tensor(get_fed_loss_cls_weights(), dtype=torch.float32)
+            if weights.shape != (num_classes,):
+                raise ValueError(
+                    f"get_fed_loss_cls_weights gives shape {tuple(weights.shape)} for {num_classes} classes"
+                )
+            self.register_buffer("fed_loss_cls_weights", weights, persistent=False)
+
+    def forward(self, x: Tensor) -> Predictions:
+        """Features (R, ...) -> scores (R, K + 1), background last, and offsets (R, K * 4) or (R, 4)."""
+        x = flatten_regions(x)
+        return self.cls_score(x), self.bbox_pred(x)
+
+    def losses(self, predictions: Predictions, proposals: Sequence[Instances]) -> dict[str, Tensor]:
+        """
+        Args:
+            predictions: what `forward` returns for the regions of all images.
+            proposals: per image, with ``proposal_boxes``, ``gt_boxes`` and ``gt_classes``.
+
+        Returns:
+            "loss_cls" and "loss_box_reg".
+        """
+        scores, deltas = predictions
+        gt_classes = cat_field(proposals, "gt_classes")
+        log_classification_stats(scores, gt_classes)
+        proposal_boxes = cat_field(proposals, "proposal_boxes")
+        gt_boxes = torch.cat(
+            [(x.gt_boxes if x.has("gt_boxes") else x.proposal_boxes).tensor for x in proposals]
+        )
+        if self.use_sigmoid_ce:
+            loss_cls = self.sigmoid_cross_entropy_loss(scores, gt_classes)
+        else:
+            loss_cls = softmax_cross_entropy_loss(scores, gt_classes)
+        losses = {
+            "loss_cls": loss_cls,
+            "loss_box_reg": self.box_reg_loss(proposal_boxes, gt_boxes, deltas, gt_classes),
+        }
+        return {name: loss * self.loss_weight.get(name, 1.0) for name, loss in losses.items()}
+
+    def sigmoid_cross_entropy_loss(self, pred_class_logits: Tensor, gt_classes: Tensor) -> Tensor:
+        """Sum over classes of the binary cross-entropies, mean over regions: (R, K + 1), (R,) -> scalar."""
+        if gt_classes.numel() == 0:
+            return pred_class_logits.sum() * 0.0
+        target = F.one_hot(gt_classes, self.num_classes + 1)[:, :-1].to(pred_class_logits.dtype)
+        loss = F.binary_cross_entropy_with_logits(pred_class_logits[:, :-1], target, reduction="none")
+        if self.use_fed_loss:
+            drawn = get_fed_loss_classes(
+                gt_classes, self.fed_loss_num_classes, self.num_classes, self.fed_loss_cls_weights
+            )
+            loss = loss * drawn[:-1]
+        return loss.sum() / len(gt_classes)
+
+    def box_reg_loss(
+        self, proposal_boxes: Tensor, gt_boxes: Tensor, pred_deltas: Tensor, gt_classes: Tensor
+    ) -> Tensor:
+        """Box loss of the foreground, divided by the number of *all* regions: each box weighs the same,
+        whether its image has many objects or few.
+
+        Args:
+            proposal_boxes, gt_boxes: (R, 4); pred_deltas: (R, K * 4) or (R, 4); gt_classes: (R,).
+        """
+        foreground = (gt_classes >= 0) & (gt_classes < self.num_classes)
+        if pred_deltas.shape[1] != self.box_dim:
+            of_class = torch.where(foreground, gt_classes, 0)[:, None, None].expand(-1, 1, self.box_dim)
+            pred_deltas = pred_deltas.unflatten(1, (self.num_classes, self.box_dim)).gather(1, of_class)[:, 0]
+        loss = dense_box_regression_loss(
+            proposal_boxes,
+            self.box2box_transform,
+            pred_deltas,
+            gt_boxes,
+            foreground,
+            box_reg_loss_type=self.box_reg_loss_type,
+            smooth_l1_beta=self.smooth_l1_beta,
+        )
+        return loss / max(gt_classes.numel(), 1)
+
+    def inference(
+        self, predictions: Predictions, proposals: Sequence[Instances]
+    ) -> tuple[Detections, list[Tensor]]:
+        """
+        Args:
+            predictions: what `forward` returns for the regions of all images.
+            proposals: per image, with ``proposal_boxes``.
+
+        Returns:
+            As `fast_rcnn_inference`.
+        """
+        return fast_rcnn_inference(
+            self.predict_boxes(predictions, proposals),
+            self.predict_probs(predictions, proposals),
+            [x.image_size for x in proposals],
+            self.test_score_thresh,
+            self.test_nms_thresh,
+            self.test_topk_per_image,
+            valid=getattr(proposals, "valid", None),
+        )
+
+    def predict_boxes(self, predictions: Predictions, proposals: Sequence[Instances]) -> tuple[Tensor, ...]:
+        """Boxes of each image: (R_i, K * 4) XYXY, or (R_i, 4) if class-agnostic."""
+        if not len(proposals):
+            return ()
+        boxes = self.box2box_transform.apply_deltas(predictions[1], cat_field(proposals, "proposal_boxes"))
+        return boxes.split([len(x) for x in proposals])
+
+    def predict_boxes_for_gt_classes(
+        self, predictions: Predictions, proposals: Sequence[Instances]
+    ) -> tuple[Tensor, ...]:
+        """Boxes of each image for the true class of each proposal, (R_i, 4); any class's for background."""
+        if not len(proposals):
+            return ()
+        boxes = self.box2box_transform.apply_deltas(predictions[1], cat_field(proposals, "proposal_boxes"))
+        if boxes.shape[1] != self.box_dim:
+            classes = cat_field(proposals, "gt_classes").clamp(0, self.num_classes - 1)
+            rows = torch.arange(len(classes), device=classes.device)
+            boxes = boxes.unflatten(1, (self.num_classes, self.box_dim))[rows, classes]
+        return boxes.split([len(x) for x in proposals])
+
+    def predict_probs(self, predictions: Predictions, proposals: Sequence[Instances]) -> tuple[Tensor, ...]:
+        """Probabilities of each image: (R_i, K + 1), background last."""
+        scores = predictions[0].float()
+        probs = scores.sigmoid() if self.use_sigmoid_ce else F.softmax(scores, dim=-1)
+        return probs.split([len(x) for x in proposals])
+
+
+def softmax_cross_entropy_loss(scores: Tensor, gt_classes: Tensor) -> Tensor:
+    """Mean cross-entropy; 0 of no regions."""
+    if gt_classes.numel() == 0:
+        return scores.sum() * 0.0
+    return F.cross_entropy(scores, gt_classes, reduction="mean")
+
+
+@torch.no_grad()
+def log_classification_stats(pred_logits: Tensor, gt_classes: Tensor, prefix: str = "fast_rcnn") -> None:
+    """Record the accuracy of (R, K + 1) logits, that on the foreground, and the foreground missed."""
+    if gt_classes.numel() == 0:
+        return
+    predicted = pred_logits.argmax(dim=1)
+    background = pred_logits.shape[1] - 1
+    foreground = (gt_classes >= 0) & (gt_classes < background)
+    right = predicted == gt_classes
+    num_foreground = foreground.sum().clamp(min=1)
+    storage = get_event_storage()
+    storage.put_scalar(f"{prefix}/cls_accuracy", right.sum() / gt_classes.numel())
+    storage.put_scalar(f"{prefix}/fg_cls_accuracy", (right & foreground).sum() / num_foreground)
+    missed = (foreground & (predicted == background)).sum()
+    storage.put_scalar(f"{prefix}/false_negative", missed / num_foreground)

@@ -1,0 +1,228 @@
+"""The mask head of Mask R-CNN (arXiv:1703.06870) and its loss."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lazycfg.layers import Conv2d, ConvTranspose2d, ShapeSpec, c2_msra_fill, get_norm
+from lazycfg.layers.batch_norm import Norm
+from lazycfg.structures import BitMasks, Instances, PolygonMasks
+from lazycfg.utils.events import get_event_storage
+
+from ..padded import cat_field, upload
+from .sampled import MatchedField
+
+__all__ = [
+    "BaseMaskRCNNHead",
+    "MaskRCNNConvUpsampleHead",
+    "mask_rcnn_inference",
+    "mask_rcnn_loss",
+    "mask_targets",
+]
+
+
+class BaseMaskRCNNHead(nn.Module):
+    """Mask loss and inference around `layers`, which a subclass gives.
+
+    Args:
+        loss_weight: of "loss_mask".
+        vis_period: every so many iterations the predicted and the true masks are recorded as a picture; 0 for
+            never.
+    """
+
+    def __init__(self, *, loss_weight: float = 1.0, vis_period: int = 0) -> None:
+        super().__init__()
+        self.loss_weight = loss_weight
+        self.vis_period = vis_period
+
+    def forward(self, x: Tensor, instances: Sequence[Instances]) -> dict[str, Tensor] | Sequence[Instances]:
+        """
+        Args:
+            x: (R, C, H, W) features of the regions of all images.
+            instances: per image. In training the foreground, with ``proposal_boxes``, ``gt_classes`` and
+                ``gt_masks``; at inference with ``pred_boxes`` and ``pred_classes``.
+
+        Returns:
+            In training {"loss_mask"}; at inference the instances, which now have ``pred_masks``
+            (R_i, 1, Hmask, Wmask), probabilities.
+        """
+        logits = self.layers(x)
+        if self.training:
+            return {"loss_mask": mask_rcnn_loss(logits, instances, self.vis_period) * self.loss_weight}
+        mask_rcnn_inference(logits, instances)
+        return instances
+
+    def layers(self, x: Tensor) -> Tensor:
+        """Features (R, C, H, W) -> mask logits (R, K, M, M), or (R, 1, M, M) for all classes alike."""
+        raise NotImplementedError
+
+
+class MaskRCNNConvUpsampleHead(BaseMaskRCNNHead, nn.Sequential):
+    """3x3 convolutions, a 2x2 transposed convolution of stride 2, and a 1x1 convolution.
+
+    Args:
+        input_shape: channels of the pooled regions.
+        num_classes: masks per region; 1 for a class-agnostic head.
+        conv_dims: output channels of the convolutions; the last one is that of the transposed convolution.
+        conv_norm: of the 3x3 convolutions, as `get_norm` takes it.
+        loss_weight, vis_period: see `BaseMaskRCNNHead`.
+    """
+
+    def __init__(
+        self,
+        input_shape: ShapeSpec,
+        *,
+        num_classes: int,
+        conv_dims: Sequence[int],
+        conv_norm: Norm = "",
+        loss_weight: float = 1.0,
+        vis_period: int = 0,
+    ) -> None:
+        super().__init__(loss_weight=loss_weight, vis_period=vis_period)
+        if not conv_dims:
+            raise ValueError("MaskRCNNConvUpsampleHead: conv_dims is empty")
+        self.conv_norm_relus: list[nn.Module] = []
+        channels = input_shape.channels
+        for k, dim in enumerate(conv_dims[:-1], start=1):
+            conv = Conv2d(
+                channels,
+                dim,
+                kernel_size=3,
+                padding=1,
+                bias=not conv_norm,
+                norm=get_norm(conv_norm, dim),
+                activation=nn.ReLU(),
+            )
+            c2_msra_fill(conv)
+            self.add_module(f"mask_fcn{k}", conv)
+            self.conv_norm_relus.append(conv)
+            channels = dim
+        self.deconv = ConvTranspose2d(channels, conv_dims[-1], kernel_size=2, stride=2)
+        c2_msra_fill(self.deconv)
+        self.deconv_relu = nn.ReLU()
+        self.predictor = Conv2d(conv_dims[-1], num_classes, kernel_size=1)
+        nn.init.normal_(self.predictor.weight, std=0.001)
+        nn.init.zeros_(self.predictor.bias)
+
+    def layers(self, x: Tensor) -> Tensor:
+        for layer in self:
+            x = layer(x)
+        return x
+
+
+def mask_rcnn_loss(pred_mask_logits: Tensor, instances: Sequence[Instances], vis_period: int = 0) -> Tensor:
+    """Mean binary cross-entropy of the masks of the true classes; 0 of no regions.
+
+    Args:
+        pred_mask_logits: (R, K, M, M), or (R, 1, M, M) for a class-agnostic head.
+        instances: per image, with ``proposal_boxes``, ``gt_classes`` and ``gt_masks`` (one per proposal).
+        vis_period: see `BaseMaskRCNNHead`.
+    """
+    if pred_mask_logits.shape[0] == 0:
+        return pred_mask_logits.sum() * 0.0
+    side = pred_mask_logits.shape[2]
+    if pred_mask_logits.shape[3] != side:
+        raise ValueError(f"the predicted masks must be square, got {tuple(pred_mask_logits.shape)}")
+    logits = masks_of_classes(pred_mask_logits, cat_field(instances, "gt_classes")).float()
+    targets = mask_targets(instances, side)
+    record_mask_stats(logits, targets, vis_period)
+    return F.binary_cross_entropy_with_logits(logits, targets.to(logits.dtype), reduction="mean")
+
+
+def masks_of_classes(masks: Tensor, classes: Tensor) -> Tensor:
+    """(R, K, M, M) and (R,) -> (R, M, M) the mask of each row's class; the only one if K is 1."""
+    if masks.shape[1] == 1:
+        return masks[:, 0]
+    return masks[torch.arange(len(masks), device=masks.device), classes]
+
+
+@torch.no_grad()
+def mask_targets(instances: Sequence[Instances], side: int) -> Tensor:
+    """What each proposal shows of its object: (R, side, side) bool, all images together where possible.
+
+    Raises:
+        ValueError: the ground truth has no masks.
+    """
+    for x in instances:
+        if not x.has("gt_masks"):
+            raise ValueError(missing_masks(x))
+    boxes = cat_field(instances, "proposal_boxes")
+    fields = [x.gt_masks for x in instances if len(x)]
+    if all(isinstance(field, MatchedField) for field in fields):
+        sources = [field.source for field in fields]
+        index, start = [], 0
+        for field in fields:
+            index += [start + i for i in field.index]
+            start += len(field.source)
+        if all(isinstance(source, PolygonMasks) for source in sources):
+            return PolygonMasks.cat(sources).crop_and_resize(boxes, side, torch.tensor(index))
+        if all(isinstance(source, BitMasks) for source in sources):
+            masks = pad_bitmasks([source.tensor for source in sources])
+            rows = upload(index, boxes.device, torch.int64)
+            return BitMasks(masks).crop_and_resize(boxes, side, rows)
+    parts = [
+        x.gt_masks.crop_and_resize(x.proposal_boxes.tensor, side).to(boxes.device)
+        for x in instances
+        if len(x)
+    ]
+    return torch.cat(parts)
+
+
+def pad_bitmasks(masks: Sequence[Tensor]) -> Tensor:
+    """Masks (N_i, H_i, W_i) of images -> (sum N_i, H, W). The last row and column are repeated once, so that
+    sampling between a mask's last pixels and its edge sees what it would see without padding."""
+    height, width = (max(m.shape[d] for m in masks) for d in (1, 2))
+    if all(m.shape[1:] == (height, width) for m in masks):
+        return torch.cat(list(masks))
+    out = masks[0].new_zeros((sum(len(m) for m in masks), height, width))
+    start = 0
+    for m in masks:
+        n, h, w = m.shape
+        part = out[start : start + n]
+        part[:, :h, :w] = m
+        if h < height:
+            part[:, h, :w] = m[:, -1]
+        if w < width:
+            part[:, : h + 1, w] = part[:, : h + 1, w - 1]
+        start += n
+    return out
+
+
+def missing_masks(x: Instances) -> str:
+    """What to say when there is a mask head but no ground truth for it."""
+    return (
+        f"the mask head needs 'gt_masks' in the ground truth, which has {sorted(x.get_fields())}. If the "
+        "data has segmentations, let the mapper read them (dataloader.train.mapper.use_instance_mask=True); "
+        "if it has boxes only, leave the mask head out (model.roi_heads.mask_head=None)"
+    )
+
+
+@torch.no_grad()
+def record_mask_stats(logits: Tensor, targets: Tensor, vis_period: int) -> None:
+    """Accuracy, false positives and false negatives of (R, M, M) logits, as shares."""
+    storage = get_event_storage()
+    wrong = (logits > 0.0) != targets
+    positives = targets.sum()
+    storage.put_scalar("mask_rcnn/accuracy", 1 - wrong.sum() / wrong.numel())
+    false_positive = (wrong & ~targets).sum() / (targets.numel() - positives).clamp(min=1)
+    storage.put_scalar("mask_rcnn/false_positive", false_positive)
+    storage.put_scalar("mask_rcnn/false_negative", (wrong & targets).sum() / positives.clamp(min=1))
+    if vis_period > 0 and storage.iter % vis_period == 0:
+        both = torch.cat((logits.sigmoid(), targets.to(logits.dtype)), dim=2)[:16]
+        picture = both.flatten(0, 1).expand(3, -1, -1)
+        storage.put_image("Left: mask prediction;   Right: mask GT", picture)
+
+
+def mask_rcnn_inference(pred_mask_logits: Tensor, pred_instances: Sequence[Instances]) -> None:
+    """Give the instances ``pred_masks`` (R_i, 1, M, M): probabilities of the mask of the predicted class.
+
+    Args:
+        pred_mask_logits: (R, K, M, M) or (R, 1, M, M).
+        pred_instances: per image, with ``pred_classes``.
+    """
+    classes = cat_field(pred_instances, "pred_classes")
+    masks = masks_of_classes(pred_mask_logits, classes).float().sigmoid().unsqueeze(1)
+    for x, part in zip(pred_instances, masks.split([len(x) for x in pred_instances]), strict=True):
+        x.set("pred_masks", part)
