@@ -55,7 +55,7 @@ def save_config(cfg: Any, output_dir: str | Path) -> None:
             logger.warning("could not write %s (the run goes on): %s", path, error)
             continue
         if before is not None and name == "config.yaml":
-            changes = difflib.ndiff(before, path.read_text().splitlines())
-            changed = [line for line in changes if line[:1] in "+-"]
+            changes = difflib.unified_diff(before, path.read_text().splitlines(), n=0, lineterm="")
+            changed = [line for line in list(changes)[2:] if not line.startswith("@@")]
             if changed:
                 logger.warning("the config has changed since this run began:\n%s", "\n".join(changed[:60]))

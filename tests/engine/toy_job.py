@@ -35,9 +35,8 @@ class ToyModel(nn.Module):
         target = torch.tensor([float(record["target"]) for record in batch], device=x.device)
         if self.noise:
             x = x + 0.01 * torch.randn_like(x) + 0.01 * random.random() + 0.01 * float(np.random.rand())
-            hidden = self.bn(self.fc1(x))
-        else:
-            hidden = self.fc1(x)
+        self.bn.train(self.noise)  # statistics of a batch would depend on how batches are split
+        hidden = self.bn(self.fc1(x))
         out = self.fc2(nn.functional.dropout(hidden, 0.1, self.training and self.noise))[:, 0]
         return {
             "loss_fit": (out.float() - target).square().mean(),
