@@ -11,6 +11,7 @@ from lazycfg.config.history import top_of, writes_along
 from lazycfg.config.node import Node, raw_set
 from lazycfg.config.paths import format_path, unlink
 from lazycfg.config.position import Position, position_of, writes_of
+from lazycfg.config.signature import arrange
 from lazycfg.config.traverse import plan, rebuild, survey
 
 TYPE_CHECKING = False
@@ -49,37 +50,34 @@ def instantiate(node: Any, /, **extra: Any) -> Any:
     if finder.problems:
         raise CheckError(finder.sorted(node))
     built: dict[int, Any] = {}
-    for value, kids, link, contents in visits:
-        for key, child in kids:
-            contents[key] = built.get(id(child), child)
-        if type(value) is Node:
-            if value is node:
-                contents.update(direct)
-            built[id(value)] = call(value, contents, link, top) if "_target_" in contents else contents
-        elif type(value) is list or type(value) is dict:
-            built[id(value)] = contents
-        else:
-            built[id(value)] = rebuild(value, {key: contents[key] for key, _ in kids})
+    value, link, target = node, start, None
+    try:
+        for value, kids, link, contents in visits:  # noqa: B007 (the handler below wants the link)
+            for key, child in kids:
+                contents[key] = built.get(id(child), child)
+            if type(value) is Node:
+                if value is node:
+                    contents.update(direct)
+                target = contents.pop("_target_", None)
+                if target is None:
+                    built[id(value)] = contents
+                elif type(target) is type and "_args_" not in contents and "_partial_" not in contents:
+                    built[id(value)] = target(**contents)
+                else:
+                    built[id(value)] = _call(ensure_target(target), contents)
+            elif type(value) is list or type(value) is dict:
+                built[id(value)] = contents
+            else:
+                built[id(value)] = rebuild(value, {key: contents[key] for key, _ in kids})
+    except Exception as error:
+        if target is not None:
+            error.add_note(_note(value, target, link, top))
+        raise
     return built[id(node)] if visits else node
 
 
-def call(node: Node, arguments: dict[str, Any], link: Link, top: Any) -> Any:
-    """Make the call of `node` with `arguments`, which are built and include the special keys."""
-    target = arguments.pop("_target_")
-    if type(target) is not type:
-        target = ensure_target(target)
-    try:
-        if "_args_" in arguments or "_partial_" in arguments:
-            return _call_special(target, arguments)
-        return target(**arguments)
-    except Exception as error:
-        error.add_note(_note(node, target, link, top))
-        raise
-
-
-def _call_special(target: Any, arguments: dict[str, Any]) -> Any:
-    from lazycfg.config.signature import arrange
-
+def _call(target: Any, arguments: dict[str, Any]) -> Any:
+    """Call a target with arguments that are built, the special keys among them."""
     args = arguments.pop("_args_", ())
     if args:
         args, arguments = arrange(target, tuple(args), arguments)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from sys import _getframe
 from types import MethodType
 
-from lazycfg.config.node import _RESERVED, Node, raw_set, warn_reserved
+from lazycfg.config.node import _RESERVED, Node, _set_code, _set_lasti, raw_set, warn_reserved
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     T_co = TypeVar("T_co", covariant=True)
 
 __all__ = ["LazyCall", "LazyPartial", "attr", "method"]
-
-_set_code = Node._lz_code.__set__  # type: ignore[attr-defined]
-_set_lasti = Node._lz_lasti.__set__  # type: ignore[attr-defined]
 
 
 def _record(target: Any, /, *args: Any, **kwargs: Any) -> Any:

@@ -147,15 +147,31 @@ class Finder:
                 signature = None if target is None else self._signature(value, target, link)
                 if signature is None:
                     continue
-            keys = contents.keys()
-            fine = keys <= signature.known and signature.required <= keys
-            if not fine and (literals or not signature.wrapped):
-                self._arguments(value, signature, link)
+            # Calls from one place in a loop have the same names and types: what was found good is remembered.
+            pattern = (*contents, *map(type, contents.values())) if literals else (*contents,)
+            if pattern in signature.good:
+                continue
+            good = self._names_fit(value, contents, signature, link, literals)
             if literals:
                 doubtful = signature.doubtful
                 for key, child in contents.items():
                     if key in doubtful and type(child) in doubtful[key]:
+                        good = False
                         self._literal(value, key, child, signature, link)
+            if good:
+                if len(signature.good) >= 256:
+                    signature.good.clear()
+                signature.good.add(pattern)
+
+    def _names_fit(
+        self, node: Node, contents: dict[str, Any], signature: Signature, link: Link, literals: bool
+    ) -> bool:
+        keys = contents.keys()
+        if keys <= signature.known and signature.required <= keys:
+            return True
+        if literals or not signature.wrapped:
+            self._arguments(node, signature, link)
+        return False
 
     def _signature(self, node: Node, target: Any, link: Link) -> Signature | None:
         """The signature of a target that is not a class; one that cannot be imported is noted."""

@@ -289,8 +289,11 @@ class Node(_DictBase):
 
 _RESERVED = frozenset(dir(Node))
 _HOLDERS = frozenset((Node, list, tuple, dict))
-_set_parent = Node._lz_parent.__set__  # type: ignore[attr-defined]
-_get_parent = Node._lz_parent.__get__  # type: ignore[attr-defined]
+_SLOTS: Any = {name: getattr(Node, name) for name in Node.__slots__}
+_set_parent, _get_parent = _SLOTS["_lz_parent"].__set__, _SLOTS["_lz_parent"].__get__
+_set_code, _get_code = _SLOTS["_lz_code"].__set__, _SLOTS["_lz_code"].__get__
+_set_lasti, _get_lasti = _SLOTS["_lz_lasti"].__set__, _SLOTS["_lz_lasti"].__get__
+_set_notes, _get_notes = _SLOTS["_lz_notes"].__set__, _SLOTS["_lz_notes"].__get__
 
 
 def is_call(value: Any) -> bool:
@@ -370,19 +373,21 @@ def _drop(node: Node, key: Any) -> None:
     dict.__delitem__(node, key)
 
 
-def _inherit(source: Node, copy: Node) -> None:
-    """Give a copy the position, the log of writes and the parent of its original."""
-    for name in ("_lz_code", "_lz_lasti", "_lz_parent"):
-        try:
-            object.__setattr__(copy, name, _object_get(source, name))
-        except AttributeError:
-            continue
+def _inherit(source: Node, copy: Node, *, parent: bool = True) -> None:
+    """Give a copy the position, the log of writes and, if wanted, the parent of its original."""
     try:
-        writes = _object_get(source, "_lz_notes").get("writes")
+        _set_code(copy, _get_code(source))
+        _set_lasti(copy, _get_lasti(source))
+    except AttributeError:  # a slot that was never set
+        pass
+    if parent and parent_of(source) is not None:
+        _set_parent(copy, _get_parent(source))
+    try:
+        writes = _get_notes(source).get("writes")
     except AttributeError:
         return
     if writes:
-        object.__setattr__(copy, "_lz_notes", {"writes": list(writes)})
+        _set_notes(copy, {"writes": list(writes)})
 
 
 def to_nodes(value: Any) -> Any:

@@ -42,6 +42,7 @@ class Signature:
         positional: names of the parameters that can be given by position, in order, positional-only ones
         included. positional_only: how many of these cannot be given by name.
         any_name, any_position: whether there is a `**kwargs`, a `*args`.
+        good: for `check`: names, or names and types, of arguments that were found to fit.
         wrapped: whether this is the signature of what a decorator wraps; what is called may take more or
             less.
     """
@@ -51,6 +52,7 @@ class Signature:
         "_hints",
         "any_name",
         "any_position",
+        "good",
         "known",
         "names",
         "parameters",
@@ -68,6 +70,7 @@ class Signature:
         )
         self.parameters = parameters
         self._hints: dict[str, Any] | None = None
+        self.good: set[tuple[Any, ...]] = set()
         self._doubtful: dict[str, frozenset[type]] | None = None
         names, required, positional = [], [], []
         self.positional_only = 0

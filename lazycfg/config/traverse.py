@@ -11,7 +11,7 @@ import types
 
 from lazycfg.config.errors import CycleError
 from lazycfg.config.node import _HOLDERS, REQUIRED, Node, _inherit, raw_get, raw_items, raw_set
-from lazycfg.config.paths import format_path, unlink
+from lazycfg.config.paths import MISSING, format_path, unlink
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -259,21 +259,32 @@ def deep_copy(root: Any, memo: dict[int, Any] | None = None) -> Any:
     from copy import deepcopy
 
     memo = {} if memo is None else memo
-    for value, kids, _ in plan(root):
+    alive = memo.setdefault(id(memo), [])  # the convention of copy: ids in the memo stay valid
+    for value, _, _, contents in survey(root):
         if id(value) in memo:
             continue
-        if type(value) in _HOLDERS:
-            changes = {key: memo.get(id(child), child) for key, child in kids if type(child) is not str}
-            for key, child in children(value) or ():
-                if key not in changes and type(child) not in ATOMS and type(child) is not str:
-                    changes[key] = deepcopy(child, memo)
-            if type(value) is tuple and all(value[key] is child for key, child in changes.items()):
-                memo[id(value)] = value
-            else:
-                memo[id(value)] = rebuild(value, changes)
+        kind = type(value)
+        changed = False
+        if kind in _HOLDERS:
+            for key, child in contents.items() if type(contents) is dict else enumerate(contents):
+                if type(child) in ATOMS or type(child) is str:
+                    continue
+                new = memo.get(id(child), MISSING)
+                if new is MISSING:
+                    new = deepcopy(child, memo)
+                contents[key] = new
+                changed = changed or new is not child
+        if kind is Node:
+            copied: Any = Node(contents)
+            _inherit(value, copied, parent=value is root)
+        elif kind is list or kind is dict:
+            copied = contents
+        elif kind is tuple:
+            copied = tuple(contents.values()) if changed else value
         else:
-            memo[id(value)] = deepcopy(value, memo)
-        memo.setdefault(id(memo), []).append(value)  # the convention of copy: ids in the memo stay valid
+            copied = deepcopy(value, memo)
+        memo[id(value)] = copied
+        alive.append(value)
     return memo[id(root)]
 
 
