@@ -87,7 +87,7 @@ class GroupedBatchSampler(Sampler[list[SampleKey]]):
         size, position = self.total_batch_size, 0
         waiting = np.zeros(
             (2, 0), dtype=np.int64
-        )  # rows: index, position; in each group in the order of the stream
+        )  # rows: index and position
         for chunk in self._chunks():
             keys = np.stack((chunk, np.arange(position, position + len(chunk))))
             position += len(chunk)

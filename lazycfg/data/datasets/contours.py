@@ -21,11 +21,11 @@ def mask_to_rings(mask: np.ndarray) -> list[np.ndarray]:
     # Edges run clockwise around the foreground: 0 right (above it), 1 down, 2 left (below it), 3 up.
     neighbours = (padded[:-2, 1:-1], padded[1:-1, 2:], padded[2:, 1:-1], padded[1:-1, :-2])
     offsets = (((0, 0), (1, 0)), ((1, 0), (1, 1)), ((1, 1), (0, 1)), ((0, 1), (0, 0)))
-    for direction, (neighbour, (begin, end)) in enumerate(zip(neighbours, offsets, strict=True)):
+    for way, (neighbour, (begin, finish)) in enumerate(zip(neighbours, offsets, strict=True)):
         y, x = np.nonzero(inner & ~neighbour)
         starts.append((y + begin[1]) * width + x + begin[0])
-        ends.append((y + end[1]) * width + x + end[0])
-        directions.append(np.full(len(y), direction))
+        ends.append((y + finish[1]) * width + x + finish[0])
+        directions.append(np.full(len(y), way))
     start, end, direction = (np.concatenate(part) for part in (starts, ends, directions))
     if len(start) == 0:
         return []
