@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from torch import nn
+from torch import Tensor, nn
 
 __all__ = ["ADAPTERS", "Adapter"]
 
@@ -32,15 +32,15 @@ class Adapter:
         """
         remarks = []
         std = getattr(model, "pixel_std", None)
-        known = self.normalised_pixels is not None and std is not None and not std.is_meta
-        if known and bool((std > 1.5).any()) != self.normalised_pixels:
-            wanted = (
-                "RGB, pixel_mean [123.675, 116.28, 103.53] and pixel_std [58.395, 57.12, 57.375]"
-                if self.normalised_pixels
-                else "BGR, pixel_mean [103.53, 116.28, 123.675] and pixel_std [1, 1, 1]"
-            )
+        if self.normalised_pixels is not None and isinstance(std, Tensor) and not std.is_meta:
             have = [round(value, 3) for value in std.flatten().tolist()]
-            remarks.append(f"{self.name} weights expect {wanted}; the model has pixel_std {have}")
+            if (max(have) > 1.5) != self.normalised_pixels:
+                wanted = (
+                    "RGB, pixel_mean [123.675, 116.28, 103.53] and pixel_std [58.395, 57.12, 57.375]"
+                    if self.normalised_pixels
+                    else "BGR, pixel_mean [103.53, 116.28, 123.675] and pixel_std [1, 1, 1]"
+                )
+                remarks.append(f"{self.name} weights expect {wanted}; the model has pixel_std {have}")
         first = modules.get("res3.0.conv1")
         if self.stride_in_1x1 is not None and first is not None:
             conv = model.get_submodule(first)

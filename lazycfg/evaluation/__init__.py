@@ -5,13 +5,17 @@ from .coco_ground_truth import coco_ground_truth
 from .coco_scores import CocoScores, coco_scores
 from .evaluator import DatasetEvaluator, DatasetEvaluators, inference_context, inference_on_dataset
 from .json_files import evaluate_json
+from .panoptic import COCOPanopticEvaluator
+from .sem_seg import SemSegEvaluator
 from .tables import print_csv_format
 
 __all__ = [
     "COCOEvaluator",
+    "COCOPanopticEvaluator",
     "CocoScores",
     "DatasetEvaluator",
     "DatasetEvaluators",
+    "SemSegEvaluator",
     "coco_ground_truth",
     "coco_scores",
     "evaluate_json",

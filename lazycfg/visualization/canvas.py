@@ -190,7 +190,7 @@ class Canvas:
         for at in np.arange(0, max(length, 1), 2 * step):
             ends = at / max(length, 1), min(at + step, length) / max(length, 1)
             points = [tuple(a + (b - a) * t for a, b in zip(start, end, strict=True)) for t in ends]
-            draw.line(points, fill=color, width=self.line_width)  # type: ignore[arg-type]
+            draw.line(points, fill=color, width=self.line_width)
 
 
 @lru_cache(maxsize=16)

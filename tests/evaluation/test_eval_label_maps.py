@@ -1,0 +1,167 @@
+"""Semantic and panoptic segmentation."""
+
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from lazycfg.evaluation import COCOPanopticEvaluator, SemSegEvaluator
+
+METADATA = SimpleNamespace(
+    stuff_classes=("sky", "road", "grass"), thing_classes=("cat", "dog"), ignore_label=255
+)
+
+
+class Data:
+    def __init__(self, records):
+        self.metadata = METADATA
+        self.records = records
+
+    def __len__(self):
+        return len(self.records)
+
+    def __getitem__(self, index):
+        return {"image_id": 100 + index, **self.records[index]}
+
+
+def evaluate(evaluator, outputs):
+    evaluator.reset()
+    for index, output in enumerate(outputs):
+        evaluator.process([{"image_id": 100 + index}], [output])
+    return evaluator.evaluate()
+
+
+def test_iou_and_accuracy_by_hand():
+    truth = np.array([[0, 0, 1, 1], [0, 0, 1, 255]])
+    labels = torch.tensor([[0, 0, 0, 1], [0, 1, 1, 2]])
+    result = evaluate(SemSegEvaluator(dataset=Data([{"sem_seg": truth}])), [{"sem_seg": labels}])["sem_seg"]
+    # sky: 3 of 4 found, one road pixel taken for it: 3 / 5; road: 2 of 3 found, one wrong: 2 / 4
+    assert result["IoU-sky"] == pytest.approx(60)
+    assert result["IoU-road"] == pytest.approx(50)
+    assert math.isnan(result["IoU-grass"])
+    assert result["mIoU"] == pytest.approx(55)
+    assert result["fwIoU"] == pytest.approx((60 * 4 + 50 * 3) / 7)
+    assert result["pACC"] == pytest.approx(100 * 5 / 7)
+    assert result["mACC"] == pytest.approx((75 + 200 / 3) / 2)
+    assert result["ACC-road"] == pytest.approx(200 / 3)
+
+
+def test_a_class_that_is_only_predicted_counts_as_missed():
+    result = evaluate(
+        SemSegEvaluator(dataset=Data([{"sem_seg": np.zeros((2, 2))}])),
+        [{"sem_seg": torch.tensor([[0, 0], [0, 2]])}],
+    )
+    assert result["sem_seg"]["mIoU"] == pytest.approx((75 + 0) / 2)
+
+
+def test_scores_files_and_several_images(tmp_path):
+    truth = np.array([[0, 1], [2, 255]], dtype=np.uint8)
+    Image.fromarray(truth).save(tmp_path / "x.png")
+    scores = torch.nn.functional.one_hot(torch.tensor([[0, 1], [2, 0]]), 3).permute(2, 0, 1).float()
+    data = Data([{"sem_seg_file_name": str(tmp_path / "x.png")}, {"sem_seg": torch.zeros(1, 1)}])
+    result = evaluate(SemSegEvaluator(dataset=data), [{"sem_seg": scores}, {"sem_seg": torch.tensor([[1]])}])
+    assert result["sem_seg"]["pACC"] == pytest.approx(75)
+    assert result["sem_seg"]["mIoU"] == pytest.approx(100 * (1 / 2 + 1 / 2 + 1) / 3)
+
+
+def test_mistakes_are_named():
+    data = Data([{"sem_seg": np.zeros((2, 2))}, {"file_name": "x"}])
+    with pytest.raises(ValueError, match=r"image 100.*\(3, 2\).*\(2, 2\)"):
+        evaluate(SemSegEvaluator(dataset=data), [{"sem_seg": torch.zeros(3, 2)}])
+    with pytest.raises(ValueError, match="image 101 has no 'sem_seg' or 'sem_seg_file_name'"):
+        SemSegEvaluator(dataset=data).process([{"image_id": 101}], [{"sem_seg": torch.zeros(2, 2)}])
+    with pytest.raises(KeyError, match="image_id 7 is not one of the dataset's 2"):
+        SemSegEvaluator(dataset=data).process([{"image_id": 7}], [{"sem_seg": torch.zeros(2, 2)}])
+
+
+# -- panoptic: a picture of 10 x 10, sky above, road below, things on it
+
+
+def true_segments():
+    segments = np.zeros((10, 10), dtype=np.int64)
+    segments[:5] = 1
+    segments[5:] = 2
+    segments[5:9, 0:4] = 30
+    segments[5:9, 6:10] = 40
+    return segments
+
+
+TRUE_INFO = [
+    {"id": 1, "isthing": False, "category_id": 0},
+    {"id": 2, "isthing": False, "category_id": 1},
+    {"id": 30, "isthing": True, "category_id": 0},
+    {"id": 40, "isthing": True, "category_id": 1, "iscrowd": 0},
+]
+
+
+def quality(segments, info, true=None, true_info=TRUE_INFO):
+    record = {"pan_seg": true_segments() if true is None else true, "segments_info": true_info}
+    evaluator = COCOPanopticEvaluator(dataset=Data([record]))
+    return evaluate(evaluator, [{"panoptic_seg": (torch.from_numpy(segments), info)}])["panoptic_seg"]
+
+
+def test_the_truth_is_perfect_under_other_ids():
+    segments = true_segments()
+    segments[segments == 30] = 7
+    info = [{**TRUE_INFO[2], "id": 7}, TRUE_INFO[0], TRUE_INFO[1], TRUE_INFO[3]]
+    result = quality(segments, info)
+    assert all(value == pytest.approx(100) for value in result.values())
+    assert list(result) == [a + b for b in ("", "_th", "_st") for a in ("PQ", "SQ", "RQ")]
+
+
+def test_quality_by_hand():
+    segments = true_segments()
+    segments[5:9, 3] = 2  # the cat loses a column of its four: IoU 12 / 16; the road gains 4: 18 / 22
+    segments[5:9, 6:10] = 2  # the dog is taken for road: the road is 34 of which 18 are right
+    info = TRUE_INFO[:3]
+    result = quality(segments, info)
+    assert result["PQ_th"] == pytest.approx(100 * (0.75 + 0) / 2)
+    assert result["SQ_th"] == pytest.approx(100 * (0.75 + 0) / 2)
+    assert result["RQ_th"] == pytest.approx(50)
+    road = 18 / 38  # 18 right, 18 true, 38 found: no match, one missed and one wrong
+    assert road < 0.5
+    assert result["PQ_st"] == pytest.approx(100 * (1 + 0) / 2)
+    assert result["PQ"] == pytest.approx(100 * (1 + 0 + 0.75 + 0) / 4)
+
+
+def test_the_class_must_be_right():
+    info = [*TRUE_INFO[:3], {**TRUE_INFO[3], "category_id": 0}]
+    result = quality(true_segments(), info)
+    # cat: one match, one wrong: 1 / 1.5; dog: missed
+    assert result["PQ_th"] == pytest.approx(100 * (1 / 1.5 + 0) / 2)
+
+
+def test_crowds_and_pixels_without_truth_excuse():
+    crowd = [*TRUE_INFO[:3], {**TRUE_INFO[3], "iscrowd": 1}]
+    segments = true_segments()
+    segments[5:9, 8:10] = 50  # a dog in the crowd of dogs, and the rest of the crowd another
+    info = [*TRUE_INFO, {"id": 50, "isthing": True, "category_id": 1}]
+    assert quality(segments, info, true_info=crowd)["PQ"] == pytest.approx(100)
+
+    true = true_segments()
+    true[true == 40] = 0
+    segments = true_segments()
+    assert quality(segments, TRUE_INFO, true, TRUE_INFO[:3])["PQ"] == pytest.approx(100)
+    # The cat reaching into the unknown loses nothing.
+    true[5:9, 4:6] = 0
+    segments[5:9, 4:6] = 30
+    assert quality(segments, TRUE_INFO, true, TRUE_INFO[:3])["PQ_th"] == pytest.approx(100)
+
+
+def test_nothing_found_and_nothing_there():
+    nothing = np.zeros((10, 10), dtype=np.int64)
+    assert quality(nothing, [])["PQ"] == 0
+    assert math.isnan(quality(nothing, [], nothing, [])["PQ"])
+
+
+def test_panoptic_truth_in_colours(tmp_path):
+    segments = true_segments() * 300
+    colors = np.stack([segments % 256, segments // 256 % 256, segments // 65536], axis=2).astype(np.uint8)
+    Image.fromarray(colors).save(tmp_path / "x.png")
+    info = [{**segment, "id": segment["id"] * 300} for segment in TRUE_INFO]
+    data = Data([{"pan_seg_file_name": str(tmp_path / "x.png"), "segments_info": info}])
+    output = {"panoptic_seg": (torch.from_numpy(true_segments()), TRUE_INFO)}
+    assert evaluate(COCOPanopticEvaluator(dataset=data), [output])["panoptic_seg"]["PQ"] == pytest.approx(100)
