@@ -59,7 +59,7 @@ class SemSegEvaluator(DatasetEvaluator):
             truth = read_sem_seg(self._records[item["image_id"]])
             if truth.shape != labels.shape:
                 raise ValueError(
-                    f"image {item['image_id']!r}: labels of {labels.shape} pixels, the truth has {truth.shape}"
+                    f"image {item['image_id']!r}: labels of {labels.shape} pixels, expected {truth.shape}"
                 )
             counts = (truth != self.ignore_label) & (truth >= 0) & (truth < self.num_classes)
             pairs = truth[counts] * self.num_classes + np.clip(labels[counts], 0, self.num_classes - 1)
