@@ -12,7 +12,7 @@ from lazycfg.config.node import Node, raw_set
 from lazycfg.config.paths import format_path, unlink
 from lazycfg.config.position import Position, position_of, writes_of
 from lazycfg.config.signature import arrange
-from lazycfg.config.traverse import plan, rebuild, survey
+from lazycfg.config.traverse import plan, rebuild, refill, survey
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,35 +45,40 @@ def instantiate(node: Any, /, **extra: Any) -> Any:
     if extra:
         node, direct = _with_extra(node, extra)
     finder = Finder()
-    visits = survey(node, start, finder.resolve)
-    finder.look(visits, literals=False)
+    seen = survey(node, start, finder.resolve)
+    finder.look(seen, literals=False)
     if finder.problems:
         raise CheckError(finder.sorted(node))
-    built: dict[int, Any] = {}
-    value, link, target = node, start, None
+    if not seen.visits:
+        return node
+    shared = seen.shared
+    result = value = target = None
+    link = start
     try:
-        for value, kids, link, contents in visits:  # noqa: B007 (the handler below wants the link)
-            for key, child in kids:
-                contents[key] = built.get(id(child), child)
+        for value, contents, link, above in seen.visits:
             if type(value) is Node:
-                if value is node:
+                if above is None:
                     contents.update(direct)
                 target = contents.pop("_target_", None)
                 if target is None:
-                    built[id(value)] = contents
+                    result = contents
                 elif type(target) is type and "_args_" not in contents and "_partial_" not in contents:
-                    built[id(value)] = target(**contents)
+                    result = target(**contents)
                 else:
-                    built[id(value)] = _call(ensure_target(target), contents)
-            elif type(value) is list or type(value) is dict:
-                built[id(value)] = contents
+                    result = _call(ensure_target(target), contents)
             else:
-                built[id(value)] = rebuild(value, {key: contents[key] for key, _ in kids})
+                target = None
+                result = refill(value, contents)
+            if above is not None and link is not None:
+                above[link[1]] = result
+            if id(value) in shared:
+                for place, key in shared[id(value)]:
+                    place[key] = result
     except Exception as error:
-        if target is not None:
+        if target is not None and type(value) is Node:
             error.add_note(_note(value, target, link, top))
         raise
-    return built[id(node)] if visits else node
+    return result
 
 
 def _call(target: Any, arguments: dict[str, Any]) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lazycfg.config.brief import target_name
 from lazycfg.config.errors import CheckError, CycleError, InterpolationError, TargetError
-from lazycfg.config.node import REQUIRED, Node, raw_get, raw_keys
+from lazycfg.config.node import Node, raw_get, raw_keys
 from lazycfg.config.paths import format_path, unlink
 from lazycfg.config.position import argument_position, position_of
 from lazycfg.config.signature import _cache as _signatures
@@ -83,10 +83,10 @@ def problems_of(cfg: Any) -> list[Problem]:
     """The problems of a tree, in its order."""
     finder = Finder()
     try:
-        visits = survey(cfg, prefix_link(cfg), finder.resolve)
+        seen = survey(cfg, prefix_link(cfg), finder.resolve)
     except CycleError as error:
         return [*finder.problems, Problem("cycle", unlink(prefix_link(cfg)), str(error), position_of(cfg))]
-    finder.look(visits, literals=True)
+    finder.look(seen, literals=True)
     return finder.sorted(cfg)
 
 
@@ -111,14 +111,13 @@ def prefix_link(root: Any) -> Link:
 
 
 class Finder:
-    """Collects the problems of the visits of one `plan`."""
+    """Collects the problems of one `survey`."""
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
-        self.failed: dict[tuple[int, Any], bool] = {}
 
     def resolve(self, text: str, chain: list[Any], link: Link) -> tuple[Any, list[Any]]:
-        """What `plan` calls for a `${...}`: one that fails is noted, and gives a value that nobody objects
+        """What `survey` calls for a `${...}`: one that fails is noted, and gives a value that nobody objects
         to.
         """
         from lazycfg.config.interpolation import resolve_with_chain
@@ -131,14 +130,13 @@ class Finder:
             self.problems.append(Problem("interpolation", path, str(error), origin))
             return _FAILED, chain
 
-    def look(self, visits: list[Survey], *, literals: bool) -> None:
-        """Go through all visits; without `literals` only what is cheap and certain, as `instantiate` does
-        first.
+    def look(self, seen: Survey, *, literals: bool) -> None:
+        """Go through all that was seen; without `literals` only what is cheap and certain, as `instantiate`
+        does first.
         """
-        for value, kids, link, contents in visits:
-            for key, child in kids:
-                if child is REQUIRED or (type(child) is str and child == "???"):
-                    self._required(value, key, link)
+        for value, key, link in seen.required:
+            self._required(value, key, link)
+        for value, contents, link, _ in seen.visits:
             if type(value) is not Node:
                 continue
             target = contents.get("_target_")

@@ -101,20 +101,16 @@ def to_omegaconf(value: Any) -> DictConfig | ListConfig:
     from omegaconf import OmegaConf
 
     made: dict[int, Any] = {}
-    for container, kids, link in plan(value):
-        known = {key: made.get(id(child), child) for key, child in kids}
-        if isinstance(container, dict):
-            items = dict.items(container)
-            made[id(container)] = {
-                key: _name(child, (*unlink(link), key))
-                if key == "_target_"
-                else _plain(known.get(key, child))
-                for key, child in items
-            }
-        elif isinstance(container, (list, tuple)):
-            made[id(container)] = [_plain(known.get(key, child)) for key, child in enumerate(container)]
-        else:
-            made[id(container)] = container
+    for container, contents, link in plan(value):
+        if isinstance(container, (dict, list, tuple)):
+            items = contents.items() if isinstance(contents, dict) else enumerate(contents)
+            plain = {key: _plain(made.get(id(child), child)) for key, child in items}
+            if isinstance(container, dict):
+                if "_target_" in plain:
+                    plain["_target_"] = _name(plain["_target_"], (*unlink(link), "_target_"))
+                made[id(container)] = plain
+            else:
+                made[id(container)] = list(plain.values())
     if id(value) not in made or not isinstance(value, (dict, list, tuple)):
         raise ConfigError(f"to_omegaconf takes a node, dict or list, not {type(value).__name__}")
     result: DictConfig | ListConfig = OmegaConf.create(made[id(value)], flags={"allow_objects": True})

@@ -20,12 +20,8 @@ if TYPE_CHECKING:
 
     from lazycfg.config.paths import Key, Link, Path
 
-    # A container, its children that need attention, and the way it was first
-    # reached.
     Resolve: TypeAlias = "Callable[[str, list[Any], Link], tuple[Any, list[Any]]]"
-    Kids: TypeAlias = "list[tuple[Key, Any]]"
-    Visit: TypeAlias = "tuple[Any, Kids, Link]"
-    Survey: TypeAlias = "tuple[Any, Kids, Link, Any]"
+    Visit: TypeAlias = "tuple[Any, Any, Link, Any]"
 
 __all__ = [
     "children",
@@ -46,7 +42,6 @@ ATOMS = frozenset(
         *(types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.ModuleType),
     )
 )
-NOTHING: Kids = []  # the children of a container without any that need attention; never changed
 
 
 def has_fields(value: Any) -> bool:
@@ -80,32 +75,53 @@ def _odd_children(value: Any, kind: type) -> Iterable[tuple[Key, Any]] | None:
     return None
 
 
-def plan(root: Any) -> list[Visit]:
+def plan(root: Any) -> list[tuple[Any, Any, Link]]:
     """All containers below and including `root`, children before parents, left before right, each once.
 
-    A visit is (container, its children that need attention, link): those that are containers themselves,
-    strings with `${` in them, `REQUIRED` and "???". The first time that a container is reached decides its
-    path. Raises `CycleError` for a container inside itself.
+    An entry is (container, a copy of its contents, link); the first time that a container is reached decides
+    its path. Raises `CycleError` for a container inside itself.
     """
-    return [(value, kids, link) for value, kids, link, _ in survey(root)]
+    return [(value, contents, link) for value, contents, link, _ in survey(root).visits]
 
 
-def survey(root: Any, link: Link = None, resolve: Resolve | None = None) -> list[Survey]:
-    """As `plan`; each visit also has a copy of the contents: a dict for a node or dict, a list for a list,
-    and a dict by index or field for any other container.
+class Survey:
+    """What `survey` saw of a tree.
 
-    With `resolve`, strings with `${` are listed, and copied, as what they stand for, and containers found
-    that way are visited too; `resolve` is given the text, the containers above it and the link, and returns
-    the value with the containers above that. Tuples with nothing but numbers in them are then passed over.
+    Attributes:
+        visits: (container, a copy of its contents, link, the copy that it stands in first) for every
+        container,
+            children before parents. The copy is a dict for a node or dict, a list for a list, and a dict by
+            index or field for any other container; what stands in place of a child is put where the child
+            was found.
+        shared: by id of a container, the further places where it stands: (copy of contents, key).
+        required: (container, key, link) of everything that is `REQUIRED` or "???".
     """
-    order: list[Survey] = []
+
+    __slots__ = ("required", "shared", "visits")
+
+    def __init__(self) -> None:
+        self.visits: list[Visit] = []
+        self.shared: dict[int, list[tuple[Any, Key]]] = {}
+        self.required: list[tuple[Any, Key, Link]] = []
+
+
+def survey(root: Any, link: Link = None, resolve: Resolve | None = None) -> Survey:
+    """Go through a whole tree.
+
+    With `resolve`, the copies hold what strings with `${` stand for, and containers found that way are
+    visited too; `resolve` is given the text, the containers above it and the link, and returns the value
+    with the containers above that. Tuples with nothing but numbers in them are then passed over. Raises
+    `CycleError`.
+    """
+    result = Survey()
+    visits, shared = result.visits, result.shared
     items: Any = children(root)
     if items is None:
-        return order
+        return result
     done = {id(root): False}
     stack: list[Any] = []
     bases: dict[int, list[Any]] = {}  # the chains of containers that were reached through an interpolation
-    value, kids, rest = root, NOTHING, iter(items)
+    value, rest, above = root, iter(items), None
     contents: Any = root.copy() if type(root) is list else {}
     while True:
         for key, child in rest:
@@ -114,18 +130,15 @@ def survey(root: Any, link: Link = None, resolve: Resolve | None = None) -> list
             if kind in ATOMS:
                 continue
             if kind is str:
-                if "${" not in child and child != "???":
-                    continue
-                if resolve is not None and "${" in child:
+                if "${" in child and resolve is not None:
                     child, base = resolve(child, _chain(value, stack, bases), (link, key))
                     contents[key] = child
-                    if type(child) is not str and children(child) is not None:
-                        kind = type(child)
+                    kind = type(child)
+                    if kind is not str and children(child) is not None:
                         bases.setdefault(id(child), base)
                 if kind is str:
-                    if kids is NOTHING:
-                        kids = []
-                    kids.append((key, child))
+                    if child == "???":
+                        result.required.append((value, key, link))
                     continue
             if kind is Node:
                 inner: Any = {}
@@ -143,28 +156,24 @@ def survey(root: Any, link: Link = None, resolve: Resolve | None = None) -> list
                 items = raw_items(child) if kind is dict else _odd_children(child, kind)
                 if items is None:
                     if child is REQUIRED:
-                        if kids is NOTHING:
-                            kids = []
-                        kids.append((key, child))
+                        result.required.append((value, key, link))
                     continue
-            if kids is NOTHING:
-                kids = []
-            kids.append((key, child))
             mark = id(child)
             if mark in done:
                 if not done[mark]:
                     raise CycleError(_cycle(child, value, key, link, stack))
+                shared.setdefault(mark, []).append((contents, key))
                 continue
             done[mark] = False
-            stack.append((value, kids, rest, link, contents))
-            value, kids, rest, link, contents = child, NOTHING, iter(items), (link, key), inner
+            stack.append((value, contents, link, above, rest))
+            value, contents, link, above, rest = child, inner, (link, key), contents, iter(items)
             break
         else:
-            order.append((value, kids, link, contents))
+            visits.append((value, contents, link, above))
             done[id(value)] = True
             if not stack:
-                return order
-            value, kids, rest, link, contents = stack.pop()
+                return result
+            value, contents, link, above, rest = stack.pop()
 
 
 def _chain(value: Any, stack: list[Any], bases: dict[int, list[Any]]) -> list[Any]:
@@ -185,7 +194,7 @@ def _chain(value: Any, stack: list[Any], bases: dict[int, list[Any]]) -> list[An
 
 def _cycle(child: Any, value: Any, key: Key, link: Link, stack: list[Any]) -> str:
     here = format_path(unlink((link, key)))
-    outer = link if value is child else next((entry[3] for entry in stack if entry[0] is child), None)
+    outer = link if value is child else next((entry[2] for entry in stack if entry[0] is child), None)
     there = format_path(unlink(outer)) or "the root"
     return f"config path {here!r} leads back to {there!r}: a config cannot contain itself"
 
@@ -254,13 +263,26 @@ def rebuild(value: Any, changes: dict[Key, Any]) -> Any:
     return result
 
 
+def refill(value: Any, contents: Any) -> Any:
+    """A container like `value` with these contents, which are those that `survey` copied or what takes their
+    place. A tuple or a dataclass object of which nothing changed is itself."""
+    kind = type(value)
+    if kind is list or kind is dict:
+        return contents
+    if kind is tuple:
+        parts = tuple(contents.values())
+        return parts if any(a is not b for a, b in zip(parts, value, strict=True)) else value
+    changes = {key: contents[key] for key, child in children(value) or () if contents[key] is not child}
+    return rebuild(value, changes)
+
+
 def deep_copy(root: Any, memo: dict[int, Any] | None = None) -> Any:
     """`copy.deepcopy` that does not recurse into the containers of a config; sharing is kept."""
     from copy import deepcopy
 
     memo = {} if memo is None else memo
     alive = memo.setdefault(id(memo), [])  # the convention of copy: ids in the memo stay valid
-    for value, _, _, contents in survey(root):
+    for value, contents, _ in plan(root):
         if id(value) in memo:
             continue
         kind = type(value)
