@@ -1,0 +1,396 @@
+"""The grammar of command line overrides: text in, `Override` records out. No eval, no config needed.
+
+=====================  ==========================================================================
+``a.b=1``              set a key that exists, or a parameter that the target's signature has
+``+a.c=2``             add a key that does not exist yet
+``++a.c=2``            set or add, without the check against the signature
+``~a.d``               delete (``~a.d=1``: only when the value is 1)
+``a.list+=[3]``        append the elements
+``a.list.0=1``         one element (``-1`` counts from the end)
+``a=@pkg.mod.fn``      an imported callable; on a call node it replaces the target, arguments stay
+``a=&b.c``             the same object as ``b.c``: shared, built once
+``**.norm=BN``         every place that matches
+=====================  ==========================================================================
+
+Values are Python literals (with ``true``/``false``/``null``/``none`` in YAML's spellings too), where words
+inside ``[..]``, ``{..}``, ``(..)`` need no quotes (``{x:1,y:[a,b]}``); everything else is a string, further
+``=`` included. A value that opens a bracket or a quote must close it.
+"""
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = [
+    "GrammarError",
+    "ImportRef",
+    "Override",
+    "Reference",
+    "ShareRef",
+    "format_value",
+    "parse_override",
+    "parse_value",
+]
+
+_MAX_DEPTH = 100
+_CONSTANTS: dict[str, object] = {
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+    **dict.fromkeys(("null", "Null", "NULL", "none", "None", "NONE", "~"), None),
+    "...": ...,
+    **dict.fromkeys(("inf", "+inf", ".inf", "+.inf"), math.inf),
+    **dict.fromkeys(("-inf", "-.inf"), -math.inf),
+    **dict.fromkeys(("nan", ".nan"), math.nan),
+}
+_INT = re.compile(
+    r"[+-]?(?:0(?:_?0)*|[1-9](?:_?\d)*|0[xX](?:_?[\da-fA-F])+|0[oO](?:_?[0-7])+|0[bB](?:_?[01])+)"
+)
+_DIGITS = r"\d(?:_?\d)*"
+_UFLOAT = rf"(?:(?:{_DIGITS})?\.{_DIGITS}|{_DIGITS}\.?)(?:[eE][+-]?{_DIGITS})?"
+_FLOAT = re.compile(rf"[+-]?{_UFLOAT}")
+_COMPLEX = re.compile(rf"[+-]?(?:{_UFLOAT}|inf|nan)(?:[+-](?:{_UFLOAT}|inf|nan))?[jJ]")
+_DOTTED = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
+_QUOTE = re.compile(r"""([rRbB]{0,2})('''|\"""|'|")""")
+_ESCAPE = re.compile(r"\\(x[\da-fA-F]{2}|u[\da-fA-F]{4}|U[\da-fA-F]{8}|[0-7]{1,3}|\n|.)", re.DOTALL)
+_SIMPLE_ESCAPES = dict(zip("abfnrtv\\'\"\n", "\a\b\f\n\r\t\v\\'\"", strict=False)) | {"\n": ""}
+_PLAIN_WORD = re.compile(r"[^\W\d][\w./-]*")
+
+Operation = Literal["set", "add", "force", "append", "delete"]
+
+
+class GrammarError(ValueError):
+    """Text that is not an override; the message says what was expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportRef:
+    """``@pkg.mod.name``: a value that is still to be imported."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShareRef:
+    """``&a.b``: a value that is whatever stands at another path of the config."""
+
+    path: str
+
+
+Reference = ImportRef | ShareRef
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """One parsed override. ``path`` is still text; ``value`` may contain `ImportRef` and `ShareRef`."""
+
+    op: Operation
+    path: str
+    value: object
+    text: str
+    has_value: bool = True
+
+
+def parse_override(text: str) -> Override:
+    """Parse one ``key=value`` (or ``~key``) of a command line.
+
+    Raises:
+        GrammarError: the text is no override.
+    """
+    body = text.strip()
+    prefix = "++" if body.startswith("++") else body[0] if body[:1] in ("+", "~") else ""
+    body = body[len(prefix) :].lstrip()
+    equals = _find_equals(body)
+    if equals < 0:
+        if prefix == "~" and body:
+            return Override("delete", body, None, text, has_value=False)
+        hint = " (options of the script come before the overrides)" if body.startswith("-") else ""
+        raise GrammarError(f"expected key=value, +key=value or ~key{hint}")
+    key, value = body[:equals].rstrip(), parse_value(body[equals + 1 :])
+    op: Operation = {"": "set", "+": "add", "++": "force", "~": "delete"}[prefix]  # type: ignore[assignment]
+    if key.endswith("+"):
+        if prefix:
+            raise GrammarError(f"{prefix!r} before the key and '+=' after it do not go together")
+        op, key = "append", key[:-1].rstrip()
+    if not key:
+        raise GrammarError("there is no key before '='")
+    if key.startswith("-"):
+        raise GrammarError("a key cannot begin with '-' (options of the script come before the overrides)")
+    return Override(op, key, value, text)
+
+
+def _find_equals(body: str) -> int:
+    """Index of the first ``=`` outside a bracketed key such as ``a["x=y"]=1``; -1 when there is none."""
+    quote = ""
+    for index, char in enumerate(body):
+        if quote:
+            quote = "" if char == quote else quote
+        elif char in "'\"" and body[index - 1 : index] == "[":
+            quote = char
+        elif char == "=":
+            return index
+    return -1
+
+
+def parse_value(text: str) -> object:
+    """Parse the right-hand side of an override.
+
+    Raises:
+        GrammarError: an opened bracket or quote is not closed, or ``@``/``&`` is followed by no name.
+    """
+    text = text.strip()
+    if not text:
+        return ""
+    parser = _ValueParser(text)
+    if text[0] in "[{(@&" or _QUOTE.match(text):
+        value = parser.value(stop="")
+        parser.expect_end()
+        return value
+    if text == "set()":
+        return set()
+    known, value = _scalar(text)
+    if not known and "," in text:
+        return _bare_tuple(text)
+    return value
+
+
+def _bare_tuple(text: str) -> object:
+    """``1,2`` is a tuple as in Python; as soon as one part is no literal, the whole is a string."""
+    parser = _ValueParser(text)
+    try:
+        items = parser.items("")
+    except GrammarError:
+        return text
+    return text if parser.saw_word else tuple(items)
+
+
+def _scalar(word: str) -> tuple[bool, object]:
+    """(is it a literal, its value); a word that is none is the string itself."""
+    if word in _CONSTANTS:
+        return True, _CONSTANTS[word]
+    try:
+        if _INT.fullmatch(word):
+            return True, int(word, 0)
+        if _FLOAT.fullmatch(word):
+            # "007" has the form of a float but is no Python number: a string, as an identifier it may be
+            return (False, word) if word.lstrip("+-").replace("_", "").isdigit() else (True, float(word))
+        if _COMPLEX.fullmatch(word):
+            return True, complex(word)
+    except ValueError:  # more digits than Python converts
+        return False, word
+    return False, word
+
+
+class _ValueParser:
+    """Recursive descent over one value; ``saw_word`` tells whether any bare word was read."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.pos = 0
+        self.depth = 0
+        self.saw_word = False
+
+    def fail(self, expected: str) -> GrammarError:
+        found = f"found {self.text[self.pos]!r}" if self.pos < len(self.text) else "the value ends"
+        return GrammarError(
+            f"value {self.text!r}: expected {expected} at column {self.pos + 1}, but {found}"
+            f" (put quotes around it if a string was meant)"
+        )
+
+    def skip_space(self) -> None:
+        while self.pos < len(self.text) and self.text[self.pos].isspace():
+            self.pos += 1
+
+    def peek(self) -> str:
+        self.skip_space()
+        return self.text[self.pos : self.pos + 1]
+
+    def expect_end(self) -> None:
+        if self.peek():
+            raise self.fail("the end of the value")
+
+    def value(self, stop: str) -> object:
+        """One value; a bare word ends before any of the characters in ``stop``."""
+        char = self.peek()
+        if char in ("[", "(", "{"):
+            return self.container(char)
+        if char in ("@", "&"):
+            return self.reference(char, stop)
+        match = _QUOTE.match(self.text, self.pos)
+        if match:
+            return self.quoted(match)
+        return self.word(stop)
+
+    def word(self, stop: str) -> object:
+        start = self.pos
+        while self.pos < len(self.text) and self.text[self.pos] not in stop + "[]{}()\"'":
+            self.pos += 1
+        word = self.text[start : self.pos].rstrip()
+        if not word:
+            raise self.fail("a value")
+        if word == "set" and self.text.startswith("()", self.pos):
+            self.pos += 2
+            return set()
+        known, value = _scalar(word)
+        self.saw_word |= not known
+        return value
+
+    def reference(self, char: str, stop: str) -> Reference:
+        self.pos += 1
+        start = self.pos
+        while self.pos < len(self.text) and self.text[self.pos] not in stop:
+            self.pos += 1
+        name = self.text[start : self.pos].strip()
+        if char == "&":
+            if not name:
+                self.pos = start
+                raise self.fail("a path after '&'")
+            return ShareRef(name)
+        if not _DOTTED.fullmatch(name):
+            self.pos = start
+            raise self.fail("a dotted name such as '@torch.nn.ReLU'")
+        return ImportRef(name)
+
+    def quoted(self, match: re.Match[str]) -> str | bytes:
+        prefix, quote = match[1].lower(), match[2]
+        pos = match.end()
+        while not self.text.startswith(quote, pos):
+            pos += 2 if self.text.startswith("\\", pos) else 1
+            if pos >= len(self.text):
+                raise self.fail(f"a string with a closing {quote}")
+        body = self.text[match.end() : pos]
+        self.pos = pos + len(quote)
+        if "r" not in prefix:
+            body = _ESCAPE.sub(_unescape, body)
+        if "b" not in prefix:
+            return body
+        try:
+            return body.encode("latin-1")
+        except UnicodeEncodeError:
+            raise self.fail("bytes below 256") from None
+
+    def container(self, opening: str) -> object:
+        self.depth += 1
+        if self.depth > _MAX_DEPTH:
+            raise GrammarError(f"value nested deeper than {_MAX_DEPTH} levels")
+        self.pos += 1
+        try:
+            if opening == "[":
+                return list(self.items("]"))
+            if opening == "{":
+                return self.braces()
+            start = self.pos
+            items = self.items(")")
+            grouping = len(items) == 1 and not self.text[start : self.pos - 1].rstrip().endswith(",")
+            return items[0] if grouping else tuple(items)
+        finally:
+            self.depth -= 1
+
+    def items(self, closing: str) -> list[object]:
+        """Values separated by commas up to ``closing`` (or to the end of the text when that is empty)."""
+        found: list[object] = []
+        while True:
+            if self.peek() == closing:
+                self.pos += len(closing)
+                return found
+            found.append(self.value("," + closing))
+            self.separator(closing)
+
+    def separator(self, closing: str) -> None:
+        char = self.peek()
+        if char == ",":
+            self.pos += 1
+        elif char != closing:
+            raise self.fail(f"',' or {closing!r}")
+
+    def braces(self) -> dict[object, object] | set[object]:
+        if self.peek() == "}":
+            self.pos += 1
+            return {}
+        pairs: dict[object, object] = {}
+        is_dict: bool | None = None
+        while self.peek() != "}":
+            start = self.pos
+            key = self.value(",:}" if is_dict is not False else ",}")
+            colon = self.peek() == ":"
+            if is_dict is None:
+                is_dict = colon
+            if is_dict:
+                if not colon:
+                    raise self.fail("':' and a value")
+                self.pos += 1
+                self.put(pairs, key, self.value(",}"), start)
+            else:
+                self.put(pairs, key, None, start, unique=False)
+            self.separator("}")
+        self.pos += 1
+        return pairs if is_dict else set(pairs)
+
+    def put(
+        self, pairs: dict[object, object], key: object, value: object, start: int, unique: bool = True
+    ) -> None:
+        try:
+            repeated = key in pairs
+        except TypeError:
+            self.pos = start
+            raise self.fail("a hashable key") from None
+        if repeated and unique:
+            self.pos = start
+            raise self.fail(f"another key ({key!r} was given already)")
+        pairs[key] = value
+
+
+def _unescape(match: re.Match[str]) -> str:
+    body = match[1]
+    if body in _SIMPLE_ESCAPES:
+        return _SIMPLE_ESCAPES[body]
+    if body[0] in "xuU" and len(body) > 1:
+        code = int(body[1:], 16)
+        return chr(code) if code <= 0x10FFFF else match[0]
+    if body[0] in "01234567":
+        return chr(int(body, 8))
+    return match[0]
+
+
+def format_value(value: object) -> str:
+    """Text that `parse_value` reads back as an equal value: for literals and containers of them.
+
+    Raises:
+        TypeError: the value has no spelling on a command line; the message names its type.
+    """
+    if isinstance(value, str) and _reads_as_itself(value):
+        return value
+    return _format(value, 0)
+
+
+def _reads_as_itself(text: str) -> bool:
+    """Whether the bare text needs no quotes: no blank, no comma, no bracket, and no literal."""
+    return bool(_PLAIN_WORD.fullmatch(text)) and not _scalar(text)[0]
+
+
+def _format(value: object, depth: int) -> str:
+    if depth > _MAX_DEPTH:
+        raise TypeError(f"value nested deeper than {_MAX_DEPTH} levels")
+    kind = type(value)
+    if isinstance(value, ImportRef):
+        return f"@{value.name}"
+    if isinstance(value, ShareRef):
+        return f"&{value.path}"
+    if value is None or value is ... or kind in (bool, int, float, complex, str, bytes):
+        return "..." if value is ... else _plain_complex(value) if isinstance(value, complex) else repr(value)
+    if isinstance(value, dict) and kind is dict:
+        pairs = (f"{_format(k, depth + 1)}: {_format(v, depth + 1)}" for k, v in value.items())
+        return "{" + ", ".join(pairs) + "}"
+    if isinstance(value, list | tuple | set) and kind in (list, tuple, set):
+        items = [_format(item, depth + 1) for item in value]
+        if kind is list:
+            return "[" + ", ".join(items) + "]"
+        if kind is tuple:
+            return "(" + ", ".join(items) + ("," if len(items) == 1 else "") + ")"
+        return "{" + ", ".join(items) + "}" if items else "set()"
+    raise TypeError(f"a {kind.__qualname__} has no spelling on the command line")
+
+
+def _plain_complex(value: complex) -> str:
+    """Complex numbers without the parentheses of repr(), which would read as a grouping of a word."""
+    return repr(value).strip("()")

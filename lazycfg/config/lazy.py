@@ -1,0 +1,54 @@
+"""`LazyConfig`: the functions of this package that work on whole configs, under one name."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Sequence
+    from typing import Any
+
+    from lazycfg.config.node import Node
+
+__all__ = ["LazyConfig"]
+
+
+class LazyConfig:
+    """Load, change and save configs. All methods are static; the class only gathers them."""
+
+    @staticmethod
+    def load(
+        path: str | os.PathLike[str], keys: str | Iterable[str] | None = None, *, trusted: bool = False
+    ) -> Any:
+        """Load a ``.py``, ``.yaml`` or ``.json`` config; see `lazycfg.config.loading.load`."""
+        from lazycfg.config.loading import load
+
+        return load(path, keys, trusted=trusted)
+
+    @staticmethod
+    def load_rel(path: str | os.PathLike[str], keys: str | Iterable[str] | None = None) -> Any:
+        """`load`, with a path relative to the file of the calling code."""
+        from lazycfg.config.loading import load_rel
+
+        return load_rel(path, keys, depth=2)
+
+    @staticmethod
+    def apply_overrides(cfg: Node, overrides: Sequence[str]) -> Node:
+        """Change ``cfg`` in place by ``key=value`` texts; see `lazycfg.config.overrides.apply_overrides`."""
+        from lazycfg.config.overrides import apply_overrides
+
+        return apply_overrides(cfg, overrides)
+
+    @staticmethod
+    def save(cfg: Any, path: str | os.PathLike[str]) -> None:
+        """Write ``cfg`` to a ``.py``, ``.yaml`` or ``.json`` file; see `lazycfg.config.saving.save`."""
+        from lazycfg.config.saving import save
+
+        save(cfg, path)
+
+    @staticmethod
+    def to_py(cfg: Any) -> str:
+        """``cfg`` as executable Python; see `lazycfg.config.python_io.to_py`."""
+        from lazycfg.config.python_io import to_py
+
+        return to_py(cfg)

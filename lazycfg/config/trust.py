@@ -1,0 +1,384 @@
+"""Which objects a data file (or a command line, when asked) may name: an allow list, given by the calling
+code.
+
+An entry is a dotted name or an object. A package or module allows what is *defined* in it or below; a name
+of one object, or the object itself, allows exactly that object. What counts is the object that a written
+name leads to, not the name: it must be what its own ``__module__`` and ``__qualname__`` say, and that name
+must lie below an entry. So ``torch.nn.utils.rnn.torch.os.system`` is refused although it is spelt below
+``torch.nn``.
+
+Callables that turn data into code (``eval``, ``getattr``, ``functools.partial``, ``torch.load``, ...) are
+refused below any package entry; only an entry that names such an object exactly allows it. Nothing outside
+the allowed packages is imported, not even to look at it. A policy is immutable, and nothing in a config can
+reach it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from types import BuiltinFunctionType, FunctionType, MethodDescriptorType, MethodType, ModuleType
+from typing import Any
+
+from lazycfg.config.errors import ConfigError
+from lazycfg.config.importable import find_name, resolve_name
+from lazycfg.config.suggest import closest
+
+__all__ = ["DEFAULT_ALLOW", "TRUST_ALL", "Policy", "UntrustedError"]
+
+DEFAULT_ALLOW: tuple[str, ...] = (
+    "lazycfg.structures",
+    "lazycfg.layers",
+    "lazycfg.modeling",
+    "lazycfg.data",
+    "lazycfg.solver",
+    "lazycfg.evaluation",
+    "torch.nn",
+    "torch.optim",
+    "torchvision.ops",
+    *(
+        f"builtins.{name}"
+        for name in ("bool", "bytes", "complex", "dict", "float", "frozenset", "int", "list")
+    ),
+    *(
+        f"builtins.{name}"
+        for name in ("max", "min", "range", "round", "set", "slice", "sorted", "str", "sum")
+    ),
+    *(f"builtins.{name}" for name in ("tuple", "abs", "len", "object")),
+    "collections.Counter",
+    "collections.OrderedDict",
+    "collections.defaultdict",
+    "datetime",
+    "decimal.Decimal",
+    "fractions.Fraction",
+    "uuid.UUID",
+    "torch.Size",
+    "torch.device",
+    "torch.tensor",
+    "numpy.array",
+    "numpy.dtype",
+    "numpy.empty",
+)
+"""What a data file may name when the calling code gives no list of its own: the components of this library,
+the layers and optimizers of torch, and plain values."""
+
+# Whole modules whose callables run code, load code, or reach the system: never allowed by a package entry.
+_DANGEROUS_MODULES = frozenset(
+    (
+        *(
+            "_io",
+            "_pickle",
+            "_posixsubprocess",
+            "_thread",
+            "ast",
+            "asyncio",
+            "atexit",
+            "bdb",
+            "cProfile",
+            "code",
+        ),
+        *(
+            "codeop",
+            "concurrent",
+            "copyreg",
+            "cloudpickle",
+            "ctypes",
+            "dill",
+            "distutils",
+            "ensurepip",
+            "fileinput",
+        ),
+        *(
+            "functools",
+            "gc",
+            "glob",
+            "http",
+            "imp",
+            "importlib",
+            "inspect",
+            "io",
+            "joblib",
+            "linecache",
+            "logging",
+        ),
+        *("marshal", "mmap", "multiprocessing", "nt", "operator", "os", "ntpath", "pathlib", "pdb", "pickle"),
+        *(
+            "pickletools",
+            "pip",
+            "pkgutil",
+            "platform",
+            "posix",
+            "posixpath",
+            "profile",
+            "pty",
+            "pydoc",
+            "runpy",
+        ),
+        *(
+            "sched",
+            "select",
+            "setuptools",
+            "shelve",
+            "shlex",
+            "shutil",
+            "signal",
+            "site",
+            "socket",
+            "socketserver",
+        ),
+        *(
+            "sqlite3",
+            "ssl",
+            "subprocess",
+            "sys",
+            "sysconfig",
+            "tempfile",
+            "test",
+            "threading",
+            "timeit",
+            "trace",
+        ),
+        *(
+            "traceback",
+            "turtle",
+            "types",
+            "unittest",
+            "urllib",
+            "venv",
+            "warnings",
+            "webbrowser",
+            "weakref",
+            "xml",
+        ),
+        *("zipapp", "zipfile", "zipimport", "yaml", "omegaconf", "fsspec", "jinja2", "numba", "cffi"),
+        *("torch.hub", "torch.jit", "torch.package", "torch.serialization", "torch.utils.cpp_extension"),
+        *(
+            "torch.utils.model_zoo",
+            "torch._inductor",
+            "torch._dynamo",
+            "torch.distributed",
+            "torch.multiprocessing",
+        ),
+        *(
+            "torch._C",
+            "torch.ops",
+            "torch._ops",
+            "torch.library",
+            "torch.export",
+            "torch.fx",
+            "torch.utils.bundled_inputs",
+        ),
+        *("numpy.lib", "numpy.f2py", "numpy.distutils", "numpy.ctypeslib", "numpy.testing"),
+        *("lazycfg.config", "lazycfg.cli", "lazycfg.model_zoo", "lazycfg.projects"),
+    )
+)
+_DANGEROUS_NAMES = frozenset(
+    (
+        *(
+            f"builtins.{n}"
+            for n in ("__build_class__", "__import__", "breakpoint", "compile", "delattr", "eval")
+        ),
+        *(
+            f"builtins.{n}"
+            for n in ("exec", "exit", "filter", "getattr", "globals", "help", "input", "locals", "map")
+        ),
+        *(
+            f"builtins.{n}"
+            for n in ("memoryview", "open", "print", "property", "quit", "setattr", "super", "type")
+        ),
+        *(f"builtins.{n}" for n in ("vars", "classmethod", "staticmethod", "iter", "callable")),
+        *(
+            "torch.load",
+            "torch.save",
+            "torch.compile",
+            "torch.from_file",
+            "numpy.load",
+            "numpy.save",
+            "numpy.fromfile",
+        ),
+        *(
+            "numpy.vectorize",
+            "numpy.frompyfunc",
+            "numpy.fromfunction",
+            "numpy.apply_along_axis",
+            "numpy.memmap",
+        ),
+        *(
+            "numpy.piecewise",
+            "numpy.savetxt",
+            "numpy.loadtxt",
+            "numpy.genfromtxt",
+            "numpy.memmap",
+            "numpy.fromregex",
+        ),
+        *(
+            "collections.namedtuple",
+            "dataclasses.make_dataclass",
+            "enum.EnumType",
+            "enum.EnumMeta",
+            "abc.ABCMeta",
+        ),
+    )
+)
+
+
+_FUNCTION_LIKE = (type, FunctionType, BuiltinFunctionType, MethodType, MethodDescriptorType)
+# What `getattr` nodes of data files may read from any module: plain facts and its parameters.
+_PLAIN_ATTRIBUTES = frozenset(
+    (
+        *("parameters", "named_parameters", "buffers", "named_buffers", "modules", "children", "weight"),
+        *("bias", "in_channels", "out_channels", "in_features", "out_features", "num_features"),
+    )
+)
+
+
+class UntrustedError(ConfigError, PermissionError):
+    """Names that the policy does not allow; nothing was built, and nothing outside the allowed packages
+    imported.
+    """
+
+    def __init__(self, refused: Iterable[str], hint: str = ""):
+        self.refused = list(refused)
+        text = "not allowed:\n  " + "\n  ".join(self.refused)
+        super().__init__(f"{text}\n{hint}" if hint else text)
+
+
+class Policy:
+    """An allow list. ``Policy(None)`` is `DEFAULT_ALLOW`; `TRUST_ALL` allows everything.
+
+    Args:
+        allow: names of packages, modules or objects (``"torch.nn"``), or modules, classes and functions
+        themselves.
+            ``"resolver:NAME"`` allows interpolations ``${NAME:...}``.
+    """
+
+    __slots__ = ("_all", "_exact", "_objects", "_packages", "_resolvers")
+    _all: bool
+    _exact: frozenset[str]
+    _objects: tuple[Any, ...]
+    _packages: frozenset[str]
+    _resolvers: frozenset[str]
+
+    def __init__(self, allow: Iterable[Any] | None = None, *, everything: bool = False):
+        entries = DEFAULT_ALLOW if allow is None else allow
+        if isinstance(entries, str):
+            entries = (entries,)
+        names, objects, resolvers = set(), [], set()
+        for entry in entries:
+            if isinstance(entry, str) and entry.startswith("resolver:"):
+                resolvers.add(entry.removeprefix("resolver:"))
+            elif isinstance(entry, str):
+                names.add(entry)
+            elif isinstance(entry, ModuleType):
+                names.add(entry.__name__)
+            else:
+                objects.append(entry)
+        set_once = object.__setattr__
+        set_once(self, "_all", everything)
+        set_once(self, "_packages", frozenset(names))
+        set_once(self, "_exact", frozenset(names))
+        set_once(self, "_objects", tuple(objects))
+        set_once(self, "_resolvers", frozenset(resolvers))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError("a policy cannot be changed; make another one")
+
+    @property
+    def everything(self) -> bool:
+        """Whether nothing is refused."""
+        return bool(self._all)
+
+    def allows_resolver(self, name: str) -> bool:
+        """Whether ``${name:...}`` may run."""
+        return bool(self._all) or name in self._resolvers
+
+    def resolve(self, written: str) -> Any:
+        """The object that a written name stands for.
+
+        Raises:
+            UntrustedError: the policy does not allow it.
+            ImportError: an allowed name leads nowhere.
+        """
+        if self._all:
+            return resolve_name(written)
+        listed = self._listed_object(written)
+        if listed is not None:
+            return listed
+        if not self._may_import(written):
+            raise UntrustedError(
+                [f"{written!r} lies in no allowed package{closest(written, self._exact, 0.8)}"]
+            )
+        found = resolve_name(written)
+        reason = self.why_refused(found, written)
+        if reason is not None:
+            raise UntrustedError([reason])
+        return found
+
+    def why_refused(self, found: Any, written: str) -> str | None:
+        """Why an object may not be named by a data file; None when it may."""
+        if self._all or any(found is obj for obj in self._objects):
+            return None
+        name = find_name(found)
+        if isinstance(found, ModuleType):
+            return f"{written!r} is a module"
+        if name is None:
+            return f"{written!r} is not defined under a name of its own"
+        canonical = str(name)
+        if canonical in self._exact or (written in self._exact and _is_same(written, found)):
+            return None
+        if self._is_dangerous(canonical) or self._is_dangerous(written):
+            return f"{written!r} can run or load code (it is {canonical!r}); only that exact name allows it"
+        if any(part.startswith("_") for part in name.qualname.split(".")):
+            return f"{written!r} is private ({canonical!r})"
+        if not isinstance(found, _FUNCTION_LIKE):
+            return f"{written!r} is a {type(found).__qualname__}, neither class nor function"
+        if isinstance(found, type) and issubclass(found, type):
+            return f"{written!r} is a metaclass"
+        if not self._below(canonical):
+            return f"{written!r} is {canonical!r}, which lies in no allowed package"
+        return None
+
+    def allows_attribute(self, owner: Any, attribute: Any) -> bool:
+        """Whether an attribute of what a call of ``owner`` builds may be read (``L.attr``, ``L.method``)."""
+        if self._all:
+            return True
+        if type(attribute) is not str or not attribute.isidentifier() or attribute.startswith("_"):
+            return False
+        if attribute in _PLAIN_ATTRIBUTES:
+            return True
+        name = find_name(owner)
+        if name is None or self._is_dangerous(str(name)):
+            return False
+        given = self._packages.difference(DEFAULT_ALLOW)
+        return name.module.startswith("lazycfg.") or any(
+            f"{name}.".startswith(f"{entry}.") for entry in given
+        )
+
+    def _listed_object(self, written: str) -> Any:
+        for obj in self._objects:
+            name = find_name(obj)
+            if name is not None and str(name) == written:
+                return obj
+        return None
+
+    def _may_import(self, written: str) -> bool:
+        return all(part.isidentifier() for part in written.split(".")) and self._below(written)
+
+    def _below(self, name: str) -> bool:
+        return any(name == entry or name.startswith(f"{entry}.") for entry in self._packages)
+
+    def _is_dangerous(self, canonical: str) -> bool:
+        if canonical in _DANGEROUS_NAMES:
+            return True
+        parts = canonical.split(".")
+        return any(".".join(parts[:end]) in _DANGEROUS_MODULES for end in range(1, len(parts) + 1))
+
+
+def _is_same(written: str, found: Any) -> bool:
+    try:
+        return resolve_name(written) is found
+    except ImportError:
+        return False
+
+
+TRUST_ALL = Policy((), everything=True)
+"""Allows everything: for files that are as trusted as code."""
