@@ -93,7 +93,7 @@ def load_weights(
     if strict and report.problems:
         raise WeightsMismatchError(
             f"the weights in {weights.source} do not fit the model; name what to leave alone with "
-            "ignore=[...], or load what fits with strict=False",
+            f"ignore={report.suggested_ignore()}, or load what fits with strict=False",
             report,
         )
     plan.apply()

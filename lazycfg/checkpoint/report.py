@@ -54,6 +54,12 @@ class LoadReport:
     def problems(self) -> bool:
         return bool(self.missing or self.unexpected or self.mismatched)
 
+    def suggested_ignore(self) -> list[str] | str:
+        """What `ignore` would have to be, if it is a few modules (as heads for another number of classes)."""
+        keys = [*self.missing, *self.unexpected, *(mismatch.key for mismatch in self.mismatched)]
+        patterns = list(dict.fromkeys(f"{key.rpartition('.')[0] or key}.*" for key in keys))
+        return patterns if len(patterns) <= 6 else "[...]"
+
     def summary(self) -> str:
         """One line."""
         where = f" under {self.prefix!r}" if self.prefix else ""

@@ -4,9 +4,12 @@ from .canvas import Canvas, as_rgb
 from .colors import colormap
 from .drawing import draw_ground_truth, draw_instances, draw_panoptic_seg, draw_sem_seg
 from .side_by_side import side_by_side
+from .visualizer import VisImage, Visualizer
 
 __all__ = [
     "Canvas",
+    "VisImage",
+    "Visualizer",
     "as_rgb",
     "colormap",
     "draw_ground_truth",

@@ -72,6 +72,11 @@ class Canvas:
         self.font_size = int(min(max(short / 32, 10), 36))
         self._labels: list[tuple[float, float, float, float]] = []
 
+    @classmethod
+    def on(cls, image: Any, *, scale: float | None = None) -> Canvas:
+        """A canvas on a picture; a canvas is drawn on as it is."""
+        return image if isinstance(image, Canvas) else cls(image, scale=scale)
+
     @property
     def image(self) -> np.ndarray:
         """(height * scale, width * scale, 3) uint8, RGB."""

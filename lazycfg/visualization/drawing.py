@@ -35,7 +35,7 @@ def draw_instances(
     """Draw the objects of an image: predictions (``pred_boxes``, ``scores``...) or targets (``gt_boxes``...).
 
     Args:
-        image: RGB, (H, W, 3) array, (3, H, W) tensor or Pillow image.
+        image: RGB, (H, W, 3) array, (3, H, W) tensor or Pillow image; or a `Canvas` to draw more on.
         instances: in pixels of the image. Boxes, classes, scores, masks (whole, polygons or inside boxes) and
             keypoints are drawn as far as there are any. If its ``image_size`` is not that of the image,
             everything is scaled.
@@ -48,7 +48,7 @@ def draw_instances(
     Returns:
         (H * scale, W * scale, 3) uint8, RGB.
     """
-    canvas = Canvas(image, scale=scale)
+    canvas = Canvas.on(image, scale=scale)
     scores = _field(instances, "scores")
     if scores is not None:
         keep = (scores >= score_threshold).nonzero()[:, 0]
@@ -102,7 +102,7 @@ def draw_ground_truth(
 
         with Image.open(record["file_name"]) as file:
             image = ImageOps.exif_transpose(file).convert("RGB")
-    canvas = Canvas(image, scale=scale)
+    canvas = Canvas.on(image, scale=scale)
     annotations = record.get("annotations", ())
     boxes = [
         list(map(float, BoxMode.convert(list(a["bbox"]), a["bbox_mode"], BoxMode.XYXY_ABS)))
@@ -129,7 +129,7 @@ def draw_sem_seg(
 ) -> np.ndarray:
     """Draw a label for every pixel: (H, W) class ids. The ignored label of the metadata (else 255) is left
     bare."""
-    canvas = Canvas(image, scale=scale)
+    canvas = Canvas.on(image, scale=scale)
     labels = np.asarray(sem_seg.cpu() if isinstance(sem_seg, Tensor) else sem_seg)
     names = list(getattr(metadata, "stuff_classes", None) or ())
     colors = list(getattr(metadata, "stuff_colors", None) or ()) or colormap(int(labels.max(initial=0)) + 1)
@@ -160,7 +160,7 @@ def draw_panoptic_seg(
         segments_info: dicts with "id", "isthing", "category_id" and perhaps "score".
         metadata: ``thing_classes`` and ``stuff_classes`` with their colours.
     """
-    canvas = Canvas(image, scale=scale)
+    canvas = Canvas.on(image, scale=scale)
     segments = np.asarray(panoptic_seg.cpu() if isinstance(panoptic_seg, Tensor) else panoptic_seg)
     ordered = sorted(segments_info, key=lambda segment: bool(segment["isthing"]))
     drawn: list[tuple[np.ndarray, str, Color]] = []
@@ -224,12 +224,12 @@ def _draw_objects(
 
 
 def _object_colors(labels: Sequence[int | None], metadata: Any) -> list[Color]:
-    """By class, neighbours of one class in shades of it; by object where there is one class only."""
+    """By class, neighbours of one class in shades of it; by object where classes do not tell them apart."""
     given = list(getattr(metadata, "thing_colors", None) or ())
     count = max(
         [len(getattr(metadata, "thing_classes", None) or ()), *(1 + (label or 0) for label in labels)]
     )
-    if count == 1 and not given:
+    if all(label is None for label in labels) or (count == 1 and not given):
         return colormap(len(labels))
     palette = given if len(given) >= count else colormap(count)
     seen: dict[int, int] = {}

@@ -6,11 +6,14 @@ import pickle
 import subprocess
 import zipfile
 from collections import OrderedDict
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from lazycfg.checkpoint import UnsafeFileError, read_weights
@@ -160,6 +163,21 @@ def test_a_hostile_file_leaves_nothing_for_the_next(tmp_path):
         read_weights(tmp_path / "evil.pkl")
     (tmp_path / "good.pkl").write_bytes(pickle.dumps(ARRAYS))
     assert_same(read_weights(tmp_path / "good.pkl").state, ARRAYS)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_damaged_pickles_are_errors_or_arrays(tmp_path, data):
+    stream = bytearray(
+        pickle.dumps({"model": {"w": np.ones((2, 3), np.float32)}}, data.draw(st.integers(0, 5)))
+    )
+    for _ in range(data.draw(st.integers(1, 4))):
+        stream[data.draw(st.integers(0, len(stream) - 1))] = data.draw(st.integers(0, 255))
+    (tmp_path / "x.pkl").write_bytes(stream)
+    state = {}
+    with suppress(UnsafeFileError, ValueError):
+        state = read_weights(tmp_path / "x.pkl").state
+    assert all(isinstance(value, torch.Tensor) for value in state.values())
 
 
 # -- files that are no weights

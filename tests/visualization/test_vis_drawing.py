@@ -10,6 +10,7 @@ from PIL import Image
 from lazycfg.structures import BitMasks, Boxes, BoxMode, Instances, PolygonMasks, ROIMasks
 from lazycfg.visualization import (
     Canvas,
+    Visualizer,
     as_rgb,
     colormap,
     draw_ground_truth,
@@ -293,3 +294,23 @@ def test_colors_differ():
     first = np.array(colors[:14])
     distances = np.abs(first[:, None] - first[None]).sum(axis=2) + 1000 * np.eye(14, dtype=int)
     assert distances.min() >= 60
+
+
+def test_visualizer_draws_one_thing_after_the_other(tmp_path):
+    visualizer = Visualizer(blank((100, 200)), NAMES, scale=2.0)
+    labels = np.zeros((100, 200), dtype=np.int64)
+    visualizer.draw_sem_seg(labels)
+    record = {"annotations": [{"bbox": (20, 40, 60, 80), "bbox_mode": BoxMode.XYXY_ABS, "category_id": 0}]}
+    visualizer.draw_dataset_dict(record)
+    instances = Instances(
+        (100, 200), pred_boxes=Boxes(torch.tensor([[120.0, 40, 160, 80]])), scores=torch.ones(1)
+    )
+    picture = visualizer.draw_instance_predictions(instances)
+    picture.save(tmp_path / "x.png")
+    pixels = np.asarray(Image.open(tmp_path / "x.png"))
+    np.testing.assert_array_equal(pixels, picture.get_image())
+    assert pixels.shape == (200, 400, 3)
+    assert tuple(pixels[120, 40]) == (255, 0, 0)
+    assert tuple(pixels[120, 240]) == colormap(1)[0]
+    assert changed(pixels).all()  # tinted everywhere
+    assert picture._repr_png_().startswith(b"\x89PNG")
