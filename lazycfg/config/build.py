@@ -9,6 +9,7 @@ from lazycfg.config.checking import Finder, ensure_target, prefix_link
 from lazycfg.config.errors import CheckError
 from lazycfg.config.history import top_of, writes_along
 from lazycfg.config.node import Node, raw_set
+from lazycfg.config.origins import remember
 from lazycfg.config.paths import format_path, unlink
 from lazycfg.config.position import Position, position_of, writes_of
 from lazycfg.config.signature import arrange
@@ -54,6 +55,7 @@ def instantiate(node: Any, /, **extra: Any) -> Any:
     shared = seen.shared
     result = value = target = None
     link = start
+    made: list[tuple[Any, Node, Link]] = []
     try:
         for value, contents, link, above in seen.visits:
             if type(value) is Node:
@@ -66,6 +68,7 @@ def instantiate(node: Any, /, **extra: Any) -> Any:
                     result = target(**contents)
                 else:
                     result = _call(ensure_target(target), contents)
+                made.append((result, value, link))
             else:
                 target = None
                 result = refill(value, contents)
@@ -78,6 +81,7 @@ def instantiate(node: Any, /, **extra: Any) -> Any:
         if target is not None and type(value) is Node:
             error.add_note(_note(value, target, link, top))
         raise
+    remember(made)
     return result
 
 

@@ -9,6 +9,8 @@ its own.
 
 from __future__ import annotations
 
+from itertools import count
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import CodeType
@@ -21,6 +23,7 @@ __all__ = [
     "Position",
     "Write",
     "argument_position",
+    "argument_source",
     "position_of",
     "record_write",
     "set_position",
@@ -29,6 +32,7 @@ __all__ = [
 
 _read = object.__getattribute__
 _write = object.__setattr__
+_clock = count(1).__next__  # numbers the writes, so that those to different nodes can be put in order
 _LIMIT = 512  # writes remembered for one node; a loop that writes for ever must not fill the memory
 
 
@@ -145,15 +149,17 @@ class Write:
         key: what was written: a key of the node, or a dotted path below it ("stages.0") for a plain
         container. value: what was written; `Write.DELETED` for a deletion.
         origin: where it was written.
+        number: grows from write to write, over all nodes.
     """
 
-    __slots__ = ("key", "origin", "value")
+    __slots__ = ("key", "number", "origin", "value")
     DELETED: Any = type("Deleted", (), {"__repr__": lambda self: "<deleted>", "__slots__": ()})()
 
-    def __init__(self, key: str, value: Any, origin: Origin):
+    def __init__(self, key: str, value: Any, origin: Origin, number: int = 0):
         self.key = key
         self.value = value
         self.origin = origin
+        self.number = number
 
     def __repr__(self) -> str:
         return f"Write({self.key!r}, {self.value!r}, {self.origin!r})"
@@ -202,11 +208,11 @@ def record_write(node: Any, key: str, value: Any, origin: Origin | None = None, 
         import sys
 
         frame = sys._getframe(depth)
-        entry = (key, value, frame.f_code, frame.f_lasti)
+        entry = (key, value, frame.f_code, frame.f_lasti, _clock())
     elif isinstance(origin, Position):
-        entry = (key, value, origin.code, origin.lasti)
+        entry = (key, value, origin.code, origin.lasti, _clock())
     else:
-        entry = (key, value, origin, None)
+        entry = (key, value, origin, None, _clock())
     log = notes_of(node).setdefault("writes", [])
     if len(log) >= _LIMIT:
         del log[_LIMIT // 4 : _LIMIT // 2]
@@ -220,35 +226,46 @@ def writes_of(node: Any, key: str | None = None) -> list[Write]:
     except AttributeError:
         return []
     found = []
-    for name, value, code, lasti in log:
+    for name, value, code, lasti, number in log:
         if key is None or name == key or str(name).startswith(f"{key}."):
-            found.append(Write(name, value, code if isinstance(code, Origin) else Position(code, lasti)))
+            origin = code if isinstance(code, Origin) else Position(code, lasti)
+            found.append(Write(name, value, origin, number))
     return found
 
 
 def argument_position(node: Any, key: str) -> Origin | None:
-    """Where the argument `key` stands inside the call that made `node`: the latest write to it, the keyword
-    in the source, else the call itself. Reads the source, so it is for messages only."""
+    """Where the argument `key` of `node` was written: the latest write to it, the keyword in the source,
+    else the call itself. Reads the source, so it is for messages only.
+    """
     writes = [w for w in writes_of(node, key) if w.key == key and w.value is not Write.DELETED]
     if writes:
         return writes[-1].origin
+    found = argument_source(node, key)
+    return position_of(node) if found is None else found[0]
+
+
+def argument_source(node: Any, key: str) -> tuple[FilePosition, str] | None:
+    """Where the argument `key` stands in the call that made `node`, and its text there; None when it was not
+    given by name or there is no source."""
     origin = position_of(node)
-    if not isinstance(origin, Position):
-        return origin
+    if not isinstance(origin, Position) or origin.file is None:
+        return None
     line, end_line, column, end_column = origin.span()
-    tree = _parsed(origin.file or "")
+    tree = _parsed(origin.file)
     if tree is None or line is None:
-        return origin
+        return None
     import ast
 
     for found in ast.walk(tree):
-        if isinstance(found, ast.Call) and (found.end_lineno, found.end_col_offset) == (end_line, end_column):
-            if (found.lineno, found.col_offset) != (line, column):
-                continue
-            for keyword in found.keywords:
-                if keyword.arg == key:
-                    return FilePosition(origin.file or "", keyword.lineno, keyword.col_offset + 1)
-    return origin
+        if not isinstance(found, ast.Call) or (found.lineno, found.col_offset) != (line, column):
+            continue
+        if (found.end_lineno, found.end_col_offset) != (end_line, end_column):
+            continue
+        for keyword in found.keywords:
+            if keyword.arg == key:
+                place = FilePosition(origin.file, keyword.lineno, keyword.col_offset + 1)
+                return place, ast.unparse(keyword.value)
+    return None
 
 
 _trees: dict[str, tuple[float, Any]] = {}
