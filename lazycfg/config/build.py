@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from functools import partial
 
 from lazycfg.config.brief import target_name
@@ -9,6 +10,7 @@ from lazycfg.config.checking import Finder, ensure_target, prefix_link
 from lazycfg.config.errors import CheckError
 from lazycfg.config.history import top_of, writes_along
 from lazycfg.config.node import Node, raw_set
+from lazycfg.config.observe import Profile, Seeder
 from lazycfg.config.origins import remember
 from lazycfg.config.paths import format_path, unlink
 from lazycfg.config.position import Position, position_of, writes_of
@@ -20,11 +22,14 @@ if TYPE_CHECKING:
     from typing import Any
 
     from lazycfg.config.paths import Link
+    from lazycfg.config.traverse import Survey
 
 __all__ = ["instantiate"]
 
 
-def instantiate(node: Any, /, **extra: Any) -> Any:
+def instantiate(
+    node: Any, /, *, seed: int | None = None, profile: bool | Profile = False, **extra: Any
+) -> Any:
     """Build the object that `node` describes.
 
     Arguments are built before the call that needs them, left to right. A node that is reached several times
@@ -34,7 +39,12 @@ def instantiate(node: Any, /, **extra: Any) -> Any:
 
     Args:
         node: a node, or a list, tuple or dict with nodes in it; anything else is returned as it is.
-        extra: arguments for the outermost call, in addition to or instead of the recorded ones.
+        seed: seed the random generators (`random`, numpy, torch) before every call with a number made
+            from this one and the config path, so that adding a node does not change how the others are
+            initialised. The state of the generators is put back afterwards.
+        profile: print the time and memory that each call took; with a `Profile` they are put there instead.
+        extra: arguments for the outermost call, in addition to or instead of the recorded ones. (Those named
+            `seed` and `profile` must be written into the node.)
 
     Raises:
         CheckError: for what the first look found, all at once.
@@ -52,10 +62,24 @@ def instantiate(node: Any, /, **extra: Any) -> Any:
         raise CheckError(finder.sorted(node))
     if not seen.visits:
         return node
+    if seed is None and profile is False:
+        return _build(seen, direct, top, None, None)
+    meter = Profile() if profile is True else profile or None
+    with Seeder(seed) if seed is not None else nullcontext() as seeder:
+        result = _build(seen, direct, top, seeder, meter)
+    if profile is True:
+        print(meter)
+    return result
+
+
+def _build(
+    seen: Survey, direct: dict[str, Any], top: Any, seeder: Seeder | None, meter: Profile | None
+) -> Any:
+    """Make all calls of a survey, in its order; the last result is that of the root."""
     shared = seen.shared
-    result = value = target = None
-    link = start
+    result = value = target = link = None
     made: list[tuple[Any, Node, Link]] = []
+    watched = seeder is not None or meter is not None
     try:
         for value, contents, link, above in seen.visits:
             if type(value) is Node:
@@ -64,6 +88,8 @@ def instantiate(node: Any, /, **extra: Any) -> Any:
                 target = contents.pop("_target_", None)
                 if target is None:
                     result = contents
+                elif watched:
+                    result = _watched_call(target, contents, value, link, seeder, meter)
                 elif type(target) is type and "_args_" not in contents and "_partial_" not in contents:
                     result = target(**contents)
                 else:
@@ -82,6 +108,25 @@ def instantiate(node: Any, /, **extra: Any) -> Any:
             error.add_note(_note(value, target, link, top))
         raise
     remember(made)
+    return result
+
+
+def _watched_call(
+    target: Any,
+    arguments: dict[str, Any],
+    node: Node,
+    link: Link,
+    seeder: Seeder | None,
+    meter: Profile | None,
+) -> Any:
+    target = ensure_target(target)
+    if seeder is not None:
+        seeder.before_call(link)
+    if meter is not None:
+        meter.before_call()
+    result = _call(target, arguments)
+    if meter is not None:
+        meter.after_call(node, link)
     return result
 
 

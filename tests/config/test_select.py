@@ -1,0 +1,121 @@
+"""select(): many places at once."""
+
+import pytest
+
+from lazycfg import LazyCall as L
+from lazycfg import instantiate
+from lazycfg.config.node import to_nodes
+from lazycfg.config.position import writes_of
+from lazycfg.config.selecting import SelectError, select
+
+
+class Norm:
+    def __init__(self, *, eps: float = 1e-5):
+        self.eps = eps
+
+
+class BatchNorm(Norm):
+    pass
+
+
+class Conv:
+    def __init__(self, *, width: int, norm=None, bias: bool = True):
+        self.width, self.norm, self.bias = width, norm, bias
+
+
+def config():
+    shared = L(BatchNorm)(eps=1)
+    return to_nodes(
+        {
+            "model": {
+                "stem": L(Conv)(width=1, norm=shared),
+                "stages": [L(Conv)(width=2, norm=shared), (L(Conv)(width=3, norm=L(Norm)()), 5)],
+            },
+            "lr": 0.1,
+        }
+    )
+
+
+def test_by_class():
+    cfg = config()
+    assert select(cfg, Conv).paths == ["model.stem", "model.stages.0", "model.stages.1.0"]
+    assert select(cfg, Norm).paths == ["model.stem.norm", "model.stages.1.0.norm"]
+    assert select(cfg, Norm, subclasses=False).paths == ["model.stages.1.0.norm"]
+    assert len(select(cfg)) == 5
+    assert [path for path, node in select(cfg, Conv, where=lambda n: n.width > 1)] == [
+        "model.stages.0",
+        "model.stages.1.0",
+    ]
+
+
+def test_by_path():
+    cfg = config()
+    assert select(cfg, "model.**.width").values == [1, 2, 3]
+    assert select(cfg, "**.norm").paths == ["model.stem.norm", "model.stages.0.norm", "model.stages.1.0.norm"]
+    assert select(cfg, "model.stages.*.width").values == [2]
+    assert select(cfg, "**.Conv.width").values == [1, 2, 3]
+
+
+def test_targets_in_text_count():
+    cfg = [L("collections.Counter")(a=1)]
+    import collections
+
+    assert select(cfg, collections.Counter).paths == ["0"]
+    assert select(cfg, dict).paths == ["0"]
+
+
+def test_nothing_is_an_error_with_a_suggestion():
+    cfg = config()
+    with pytest.raises(SelectError, match="did you mean 'width'"):
+        select(cfg, "model.**.widht")
+    with pytest.raises(SelectError, match="'Conv'"):
+        select(cfg, dict)
+    assert not select(cfg, dict, allow_empty=True)
+
+
+def test_set():
+    cfg = config()
+    selection = select(cfg, Norm).set(eps=2)
+    assert selection.get("eps") == [2, 2]
+    assert cfg.model.stages[0].norm.eps == 2
+    assert writes_of(cfg.model.stem.norm, "eps")[0].origin.file == __file__
+    with pytest.raises(SelectError) as caught:
+        select(cfg, Conv).set(bias=False, widht=1)
+    assert str(caught.value).count("did you mean 'width'") == 3
+    assert "bias" not in cfg.model.stem, "nothing was set"
+    with pytest.raises(SelectError, match="expected int"):
+        select(cfg, Conv).set(width="wide")
+
+
+def test_replace_keeps_sharing():
+    cfg = config()
+    select(cfg, BatchNorm).replace(L(Norm)(eps=7))
+    assert cfg.model.stem.norm is cfg.model.stages[0].norm
+    assert cfg.model.stem.norm.eps == 7
+    built = instantiate(cfg)
+    assert type(built["model"]["stem"].norm) is Norm
+
+
+def test_replace_inside_a_tuple_and_by_a_function():
+    cfg = config()
+    new = select(cfg, Conv).replace(lambda old: L(Conv)(width=old.width * 10))
+    assert new.get("width") == [10, 20, 30]
+    assert cfg.model.stages[1][0].width == 30
+    assert cfg.model.stages[1][1] == 5
+    assert type(cfg.model.stages[1]) is tuple
+
+
+def test_replace_values():
+    cfg = config()
+    select(cfg, "**.norm").replace("BN")
+    assert cfg.model.stem.norm == cfg.model.stages[1][0].norm == "BN"
+    select(cfg, "**.width").replace(lambda w: w + 1)
+    assert select(cfg, "**.width").values == [2, 3, 4]
+    with pytest.raises(SelectError, match="whole config"):
+        select(cfg, "").replace(1)
+
+
+def test_a_selection_shows_itself():
+    assert (
+        repr(select(config(), Norm, subclasses=False)) == "1 selected:\n  model.stages.1.0.norm = L(Norm)()"
+    )
