@@ -14,6 +14,7 @@ from .hooks import (
     TorchProfiler,
 )
 from .jobs import evaluate, train
+from .predictor import Predictor
 from .run_dir import OutputDirInUseError
 from .session import create_ddp_model, distributed_session, resolve_device, seed_all
 from .settings import SettingsError, TrainSettings
@@ -36,6 +37,7 @@ __all__ = [
     "OutputDirInUseError",
     "PeriodicCheckpointer",
     "PeriodicWriter",
+    "Predictor",
     "SettingsError",
     "TensorboardWriter",
     "TorchMemoryStats",

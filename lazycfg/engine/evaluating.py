@@ -1,11 +1,14 @@
 """One evaluation of a built model: numbers and pictures."""
 
 import logging
+from pathlib import Path
 from typing import Any
 
-from lazycfg.utils import broadcast_object
+from lazycfg.evaluation import inference_on_dataset
+from lazycfg.utils import broadcast_object, is_main_process
 
 from .build import Parts
+from .pictures import save_pictures
 from .settings import TrainSettings
 
 __all__ = ["run_evaluation"]
@@ -19,7 +22,18 @@ def run_evaluation(parts: Parts, settings: TrainSettings) -> dict[str, Any]:
     Returns:
         what the evaluator found, the same on every process.
     """
-    from lazycfg.evaluation import inference_on_dataset
-
     results = inference_on_dataset(parts.model, parts.test_loader, parts.evaluator)
+    if is_main_process():
+        _draw(parts, settings)
     return dict(broadcast_object(results))
+
+
+def _draw(parts: Parts, settings: TrainSettings) -> None:
+    folder = Path(settings.output_dir) / "pictures"
+    try:
+        paths = save_pictures(parts.model, parts.test_loader, folder, count=settings.pictures)
+    except Exception:  # the numbers, and hours of training, are worth more
+        logger.warning("could not draw predictions (the run goes on)", exc_info=True)
+    else:
+        if paths:
+            logger.info("%d pictures of predictions beside ground truth in %s", len(paths), folder)
