@@ -1,0 +1,9 @@
+"""Faster R-CNN, ResNet-50-FPN, 1x schedule (the reference published box AP 37.9)."""
+
+from ..common.data.coco import dataloader
+from ..common.models.faster_rcnn_fpn import model
+from ..common.train import train
+
+dataloader.train.mapper.use_instance_mask = False
+model.backbone.bottom_up.freeze_at = 2
+train.init_checkpoint = "${oc.env:LAZYCFG_WEIGHTS,weights}/ImageNetPretrained/MSRA/R-50.pkl"

@@ -1,0 +1,9 @@
+"""Region proposal network, ResNet-50-FPN, 1x schedule (the reference published a proposal AR of 58.0)."""
+
+from ..common.data.coco import dataloader
+from ..common.models.rpn_fpn import model
+from ..common.train import train
+
+dataloader.train.mapper.use_instance_mask = False
+model.backbone.bottom_up.freeze_at = 2
+train.init_checkpoint = "${oc.env:LAZYCFG_WEIGHTS,weights}/ImageNetPretrained/MSRA/R-50.pkl"

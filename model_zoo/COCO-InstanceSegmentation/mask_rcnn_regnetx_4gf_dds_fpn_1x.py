@@ -1,0 +1,15 @@
+"""Mask R-CNN, RegNetX-4GF-FPN, 1x schedule (12 COCO epochs)."""
+
+from ..common.data.coco import dataloader
+from ..common.models.mask_rcnn_fpn import model
+from ..common.models.regnet import regnetx_4gf
+from ..common.optim import SGD as optimizer
+from ..common.train import train
+
+model.backbone.bottom_up = regnetx_4gf
+model.backbone.bottom_up.freeze_at = 2
+model.pixel_std = [57.375, 57.120, 58.395]
+
+dataloader.train.mapper.use_instance_mask = True
+optimizer.weight_decay = 5e-5
+train.init_checkpoint = "${oc.env:LAZYCFG_WEIGHTS,weights}/RegNetX-4.0GF_dds_8gpu.pyth"
