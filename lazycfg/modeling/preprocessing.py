@@ -54,7 +54,7 @@ def pad_on_host(images: Sequence[Tensor], size: tuple[int, int], device: torch.d
     batch = torch.zeros(shape, dtype=first.dtype, pin_memory=device.type == "cuda")
     target = batch.numpy()
     for row, image in zip(target, images, strict=True):
-        np.copyto(row[:, : image.shape[-2], : image.shape[-1]], image.numpy())
+        np.copyto(row[:, : image.shape[-2], : image.shape[-1]], np.from_dlpack(image))
     return batch
 
 

@@ -125,7 +125,7 @@ def _crops(masks: Tensor, boxes: Tensor, height: int, width: int, threshold: flo
     # A box that is not finite has no pixels: NaN sorts with zero here.
     window = torch.cat((low, high), dim=1).nan_to_num(0.0).clamp(min=torch.zeros(4), max=limits)
     crops = []
-    for i, (x0, y0, x1, y1) in enumerate(window.to(torch.int64).tolist()):
+    for i, (x0, y0, x1, y1) in enumerate(window.to(torch.int64).numpy().tolist()):
         h, w = max(y1 - y0, 0), max(x1 - x0, 0)
         grid = torch.empty((1, h, w, 2))
         grid[..., 0] = axis_x[i, x0 : x0 + w]

@@ -205,7 +205,8 @@ def _crossings(
         x0, y0, slope, steep, first = edges[..., None]
     else:
         per_edge = (last - first + 1).clamp(min=0).to(torch.int64)
-        edge = torch.repeat_interleave(per_edge)
+        # The number is read from numpy: on the host it is no question to a device.
+        edge = torch.repeat_interleave(per_edge, output_size=int(per_edge.numpy(force=True).sum()))
         x0, y0, slope, steep, first = edges[:, edge]
         column = first.to(torch.int64) + torch.arange(len(edge), device=edge.device)
         column -= (per_edge.cumsum(0) - per_edge)[edge]

@@ -3,7 +3,7 @@
 from .base import ROIHeads
 from .box_head import FastRCNNConvFCHead
 from .fast_rcnn import FastRCNNOutputLayers
-from .fast_rcnn_inference import fast_rcnn_inference
+from .detections import fast_rcnn_inference
 from .keypoint_select import select_proposals_with_visible_keypoints
 from .mask_head import BaseMaskRCNNHead, MaskRCNNConvUpsampleHead, mask_rcnn_inference, mask_rcnn_loss
 from .sampled import select_foreground_proposals

@@ -13,7 +13,7 @@ from lazycfg.utils.events import get_event_storage
 from ..box_regression import BoxCodec, check_box_reg_loss_type, dense_box_regression_loss
 from ..padded import cat_field
 from .box_head import flat_size, flatten_regions
-from .fast_rcnn_inference import Detections, fast_rcnn_inference
+from .detections import Detections, fast_rcnn_inference
 from .fed_loss import get_fed_loss_classes
 
 __all__ = ["FastRCNNOutputLayers", "fast_rcnn_inference"]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -157,7 +158,7 @@ def mask_targets(instances: Sequence[Instances], side: int) -> Tensor:
             index += [start + i for i in field.index]
             start += len(field.source)
         if all(isinstance(source, PolygonMasks) for source in sources):
-            return PolygonMasks.cat(sources).crop_and_resize(boxes, side, torch.tensor(index))
+            return PolygonMasks.cat(sources).crop_and_resize(boxes, side, np.array(index))
         if all(isinstance(source, BitMasks) for source in sources):
             masks = pad_bitmasks([source.tensor for source in sources])
             rows = upload(index, boxes.device, torch.int64)

@@ -17,6 +17,7 @@ __all__ = ["Detections", "fast_rcnn_inference"]
 # Candidates of an image that are looked at first: above any number that a trained detector has at a score
 # threshold in use. More are fetched where these do not settle the result.
 CANDIDATES = 1000
+CANDIDATES_PER_DETECTION = 10
 
 
 class Detections(list):
@@ -66,7 +67,7 @@ def fast_rcnn_inference(
     all_scores, _ = pad_rows(torch.cat(list(scores)), counts)
     valid = own_valid if valid is None else valid
     candidates = Candidates(all_boxes, all_scores, valid, image_shapes, score_thresh)
-    limit = max(CANDIDATES, 10 * topk_per_image)
+    limit = max(CANDIDATES, CANDIDATES_PER_DETECTION * topk_per_image)
     while True:
         table, totals = candidates.fetch(limit)
         kept, kept_counts = suppress(table, nms_thresh, topk_per_image)
