@@ -12,10 +12,13 @@ from lazycfg.structures.boxes import (
 )
 from lazycfg.structures.image_list import ImageList
 from lazycfg.structures.instances import Instances
+from lazycfg.structures.keypoints import Keypoints, heatmaps_to_keypoints
 from lazycfg.structures.pasting import MaskCrop, paste_masks_in_boxes, paste_masks_in_image
 from lazycfg.structures.polygon_masks import PolygonMasks
 from lazycfg.structures.rasterize import polygons_to_bitmask, rasterize_polygons_within_box
 from lazycfg.structures.roi_masks import ROIMasks
+from lazycfg.structures.rotated_boxes import RotatedBoxes
+from lazycfg.structures.rotated_overlap import matched_iou_rotated, pairwise_iou_rotated
 
 __all__ = [
     "BitMasks",
@@ -23,13 +26,18 @@ __all__ = [
     "Boxes",
     "ImageList",
     "Instances",
+    "Keypoints",
     "MaskCrop",
     "PolygonMasks",
     "ROIMasks",
+    "RotatedBoxes",
+    "heatmaps_to_keypoints",
+    "matched_iou_rotated",
     "matched_pairwise_iou",
     "pairwise_intersection",
     "pairwise_ioa",
     "pairwise_iou",
+    "pairwise_iou_rotated",
     "pairwise_point_box_distance",
     "paste_masks_in_boxes",
     "paste_masks_in_image",

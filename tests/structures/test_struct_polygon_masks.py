@@ -110,6 +110,12 @@ def test_the_form_for_narrow_masks_on_a_device():
         assert torch.equal(found[count > 0], expected)
 
 
+def test_a_device_is_not_waited_for():
+    """The meta device has no numbers to ask for."""
+    masks = PolygonMasks(random_objects(np.random.default_rng(0), 20))
+    assert masks.crop_and_resize(torch.zeros(20, 4, device="meta"), 28).shape == (20, 28, 28)
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_the_gpu_draws_the_same():

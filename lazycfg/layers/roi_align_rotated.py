@@ -1,0 +1,157 @@
+"""ROIAlign over rotated regions, in plain tensor operations."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+__all__ = ["ROIAlignRotated", "roi_align_rotated"]
+
+# Looked-up pixels held at a time: bounds the index and weight at 12 bytes each.
+_CHUNK_LOOKUPS = 1 << 25
+
+
+class ROIAlignRotated(nn.Module):
+    """Pool rotated regions of a feature map to a fixed size by bilinear sampling.
+
+    Rotated boxes are always pooled at the true pixel centres (``aligned=True`` of `ROIAlign`); a box of angle
+    0 gives what `ROIAlign` gives.
+    """
+
+    def __init__(self, output_size: int | tuple[int, int], spatial_scale: float, sampling_ratio: int) -> None:
+        """
+        Args:
+            output_size: (height, width) of a pooled region, or one number for both.
+            spatial_scale: what box coordinates are multiplied with to get feature coordinates.
+            sampling_ratio: samples per output cell along each axis; 0 takes as many as the region has pixels.
+        """
+        super().__init__()
+        self.output_size = (output_size, output_size) if isinstance(output_size, int) else tuple(output_size)
+        self.spatial_scale = spatial_scale
+        self.sampling_ratio = sampling_ratio
+
+    def forward(self, input: Tensor, rois: Tensor) -> Tensor:
+        """
+        Args:
+            input: (N, C, H, W).
+            rois: (R, 6): index of the image in the batch, then (xc, yc, width, height, angle) in pixels
+                before ``spatial_scale`` and degrees counter-clockwise.
+
+        Returns:
+            (R, C, *output_size), of the type of ``input``; the gradient goes to ``input`` only.
+        """
+        return roi_align_rotated(input, rois, self.output_size, self.spatial_scale, self.sampling_ratio)
+
+    def extra_repr(self) -> str:
+        return (
+            f"output_size={self.output_size}, spatial_scale={self.spatial_scale}, "
+            f"sampling_ratio={self.sampling_ratio}"
+        )
+
+
+def roi_align_rotated(
+    input: Tensor, rois: Tensor, output_size: tuple[int, int], spatial_scale: float, sampling_ratio: int
+) -> Tensor:
+    """`ROIAlignRotated` as a function.
+
+    Every output cell is a weighted sum of pixels, four for each of its samples: a bag of an embedding, where
+        the
+    pixels are the embedding. So no sampled features are held, forward or backward.
+    """
+    if rois.dim() != 2 or rois.shape[1] != 6:
+        raise ValueError(f"ROIAlignRotated: expected rois (R, 6), got {tuple(rois.shape)}")
+    wide = torch.promote_types(input.dtype, torch.float32)
+    _, channels, height, width = input.shape
+    if rois.shape[0] == 0 or input.numel() == 0:
+        # Of the type and in the graph of the input.
+        return input.new_zeros((rois.shape[0], channels, *output_size)) + input.sum() * 0
+    pixels = input.to(wide).permute(0, 2, 3, 1).reshape(-1, channels)
+    rois = rois.detach().to(wide)
+    size = rois[:, 3:5] * spatial_scale
+    cell_size = torch.stack((size[:, 0] / output_size[1], size[:, 1] / output_size[0]), dim=1)
+    cells = output_size[0] * output_size[1]
+    if sampling_ratio > 0:
+        grid = torch.full_like(cell_size, sampling_ratio, dtype=torch.int64)
+        samples = [sampling_ratio**2 * cells] * len(rois)
+    else:
+        grid = cell_size.ceil().to(torch.int64).clamp(min=0)
+        # The number of samples is the shape of what follows: the host has to know.
+        samples = (grid.prod(dim=1) * cells).tolist()
+    pooled = []
+    for part, total in _parts(samples, _CHUNK_LOOKUPS // 4):
+        at, weight, offsets = _lookups(
+            rois[part], cell_size[part], grid[part], total, spatial_scale, output_size, (height, width)
+        )
+        pooled.append(F.embedding_bag(at, pixels, offsets, mode="sum", per_sample_weights=weight))
+    out = torch.cat(pooled).view(len(rois), *output_size, channels)
+    return out.permute(0, 3, 1, 2).contiguous().to(input.dtype)
+
+
+def _parts(samples: list[int], budget: int) -> Iterator[tuple[slice, int]]:
+    """Runs of regions that stay within the budget of samples, each with its number of samples."""
+    start = held = 0
+    for i, count in enumerate(samples):
+        if i > start and held + count > budget:
+            yield slice(start, i), held
+            start, held = i, 0
+        held += count
+    yield slice(start, len(samples)), held
+
+
+def _lookups(
+    rois: Tensor,
+    cell_size: Tensor,
+    grid: Tensor,
+    total: int,
+    spatial_scale: float,
+    output_size: tuple[int, int],
+    feature_size: tuple[int, int],
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Which pixels to add up, with which weights.
+
+    Args:
+        rois: (R, 6).
+        cell_size: (R, 2) width and height of an output cell in feature coordinates.
+        grid: (R, 2) samples in an output cell along its width and height.
+        total: number of all samples.
+
+    Returns:
+        index into the pixels (4 * total,), weight (4 * total,), and where each of the R * cells bags begins.
+    """
+    rows, columns = output_size
+    height, width = feature_size
+    # Samples are listed region by region, cell by cell, row by row.
+    per_bag = grid.prod(dim=1).repeat_interleave(rows * columns, output_size=len(rois) * rows * columns)
+    start = per_bag.cumsum(0) - per_bag
+    bag = torch.repeat_interleave(per_bag, output_size=total)
+    sample = torch.arange(total, device=rois.device) - start[bag]
+    roi = bag.div(rows * columns, rounding_mode="floor")
+    row = bag.div(columns, rounding_mode="floor") % rows
+    column = bag % columns
+    steps_x, steps_y = grid[roi].unbind(dim=1)
+    cell_w, cell_h = cell_size[roi].unbind(dim=1)
+    step_x, step_y = sample % steps_x, sample.div(steps_x, rounding_mode="floor")
+    along_w = (column - columns / 2) * cell_w + (step_x + 0.5) * cell_w / steps_x
+    along_h = (row - rows / 2) * cell_h + (step_y + 0.5) * cell_h / steps_y
+
+    # Turned around the centre of the region, whose y axis points down; pixel i has its centre at i + 0.5.
+    theta = rois[:, 5] * (math.pi / 180)
+    cos, sin = torch.cos(theta)[roi], torch.sin(theta)[roi]
+    x = along_h * sin + along_w * cos + (rois[:, 1] * spatial_scale - 0.5)[roi]
+    y = along_h * cos - along_w * sin + (rois[:, 2] * spatial_scale - 0.5)[roi]
+
+    outside = (y < -1) | (y > height) | (x < -1) | (x > width)
+    share = torch.where(outside, 0.0, 1.0 / (steps_x * steps_y))
+    x, y = x.clamp(0, width - 1), y.clamp(0, height - 1)
+    left, top = x.floor(), y.floor()
+    to_right, to_bottom = x - left, y - top
+    left, top = left.long(), top.long()
+    right, bottom = (left + 1).clamp(max=width - 1), (top + 1).clamp(max=height - 1)
+    image = rois[:, 0].long()[roi] * height
+    at = torch.stack([(image + v) * width + u for v in (top, bottom) for u in (left, right)], dim=1)
+    weight = torch.stack([v * u for v in (1 - to_bottom, to_bottom) for u in (1 - to_right, to_right)], dim=1)
+    return at.flatten(), (weight * share[:, None]).to(rois.dtype).flatten(), start * 4

@@ -1,0 +1,167 @@
+"""Keypoints, and heatmaps of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+__all__ = ["Keypoints", "heatmaps_to_keypoints"]
+
+# Values of resized heatmaps held at a time, on the host (near the cache) and on a device.
+_CHUNK_HOST = 1 << 22
+_CHUNK_DEVICE = 1 << 26
+
+
+class Keypoints:
+    """K keypoints for each of N objects: a float32 tensor (N, K, 3) of (x, y, visibility).
+
+    x and y are in pixels, continuous. Visibility: 0 not labelled, 1 labelled but hidden, 2 labelled and
+    visible.
+    """
+
+    tensor: Tensor
+
+    def __init__(self, keypoints: Any) -> None:
+        tensor = torch.as_tensor(keypoints, dtype=torch.float32)
+        if tensor.dim() != 3 or tensor.shape[2] != 3:
+            raise ValueError(f"Keypoints: expected a tensor of shape (N, K, 3), got {tuple(tensor.shape)}")
+        self.tensor = tensor
+
+    def __len__(self) -> int:
+        return self.tensor.shape[0]
+
+    def to(self, *args: Any, **kwargs: Any) -> Keypoints:
+        return Keypoints(self.tensor.to(*args, **kwargs))
+
+    def pin_memory(self) -> Keypoints:
+        return Keypoints(self.tensor.pin_memory())
+
+    @property
+    def device(self) -> torch.device:
+        return self.tensor.device
+
+    def to_heatmap(self, boxes: Tensor, heatmap_size: int) -> tuple[Tensor, Tensor]:
+        """The cell of a heatmap over each box that a keypoint falls into: targets of a keypoint head.
+
+        A keypoint on the right or lower side of the box counts to the last cell.
+
+        Args:
+            boxes: (N, 4) XYXY in pixels, one per object.
+            heatmap_size: cells along a side.
+
+        Returns:
+            (N, K) int64 index ``y * heatmap_size + x`` of the cell, 0 where not valid; (N, K) int64, 1 where
+            the keypoint is labelled and inside the box.
+        """
+        x0, y0, x1, y1 = boxes[:, None, :].unbind(dim=2)
+        x, y, visibility = self.tensor.unbind(dim=2)
+        # floor() of the side itself would be one cell too far.
+        column = ((x - x0) * (heatmap_size / (x1 - x0))).floor().long()
+        row = ((y - y0) * (heatmap_size / (y1 - y0))).floor().long()
+        column = torch.where(x == x1, heatmap_size - 1, column)
+        row = torch.where(y == y1, heatmap_size - 1, row)
+        valid = (column >= 0) & (row >= 0) & (column < heatmap_size) & (row < heatmap_size) & (visibility > 0)
+        return (row * heatmap_size + column) * valid, valid.long()
+
+    def __getitem__(self, item: int | slice | Tensor | list[int]) -> Keypoints:
+        """The keypoints of the objects at an index, slice, bool mask or index tensor."""
+        if isinstance(item, int):
+            return Keypoints(self.tensor[item].unsqueeze(0))
+        return Keypoints(self.tensor[item])
+
+    def __iter__(self) -> Iterator[Tensor]:
+        """One tensor (K, 3) per object."""
+        yield from self.tensor
+
+    def __repr__(self) -> str:
+        return f"Keypoints(num_instances={len(self)}, num_keypoints={self.tensor.shape[1]})"
+
+    @staticmethod
+    def cat(keypoints_list: list[Keypoints]) -> Keypoints:
+        """All objects of the list, which must have as many keypoints each."""
+        if len(keypoints_list) == 0 or not all(isinstance(k, Keypoints) for k in keypoints_list):
+            raise TypeError("Keypoints.cat: expected a list of at least one Keypoints")
+        return Keypoints(torch.cat([k.tensor for k in keypoints_list], dim=0))
+
+
+@torch.no_grad()
+def heatmaps_to_keypoints(maps: Tensor, rois: Tensor) -> Tensor:
+    """The likeliest place of each keypoint, to the pixel.
+
+    Each heatmap is resized to its box (bicubic), and the highest pixel taken. Resizing is separable, so a
+    chunk of boxes is two batched products with matrices of interpolation weights, padded to the largest box
+    of the chunk.
+
+    Args:
+        maps: (R, K, P, P) logits over each box.
+        rois: (R, 4) XYXY in pixels.
+
+    Returns:
+        (R, K, 4): x, y in pixels of the image; the logit there; and its probability, normalised over the P x
+        P cells so that boxes of different size compare.
+    """
+    num_rois, num_keypoints, cells_y, cells_x = maps.shape
+    # Positions need more digits than autocast's products have.
+    maps, rois = maps.float(), rois.float()
+    out = maps.new_zeros((num_rois, num_keypoints, 4))
+    if out.numel() == 0:
+        return out
+    sizes = (rois[:, 2:] - rois[:, :2]).clamp(min=1)
+    pixels = sizes.ceil()
+    on_host = pixels.long().tolist()
+    order = sorted(range(num_rois), key=lambda i: (on_host[i][1], on_host[i][0]))
+    budget = (_CHUNK_HOST if maps.device.type == "cpu" else _CHUNK_DEVICE) // num_keypoints
+    with torch.autocast(maps.device.type, enabled=False):
+        for chunk, width, height in _chunks(order, on_host, budget):
+            index = torch.tensor(chunk).to(maps.device, non_blocking=True)
+            size = pixels[index].long()
+            rows = _bicubic_weights(cells_y, size[:, 1], height)
+            columns = _bicubic_weights(cells_x, size[:, 0], width)
+            resized = rows[:, None] @ maps[index] @ columns[:, None].transpose(2, 3)
+            logit, at = resized.flatten(2).max(dim=2)
+            # Rows and columns beyond the box repeat its last one.
+            y = torch.minimum(at.div(width, rounding_mode="floor"), size[:, 1:] - 1)
+            x = torch.minimum(at % width, size[:, :1] - 1)
+            cell = sizes[index] / pixels[index]
+            out[index, :, 0] = (x.float() + 0.5) * cell[:, :1] + rois[index, 0:1]
+            out[index, :, 1] = (y.float() + 0.5) * cell[:, 1:] + rois[index, 1:2]
+            out[index, :, 2] = logit
+    peak = out[:, :, 2, None, None]
+    out[:, :, 3] = 1 / (maps - peak).exp().sum(dim=(2, 3))
+    return out
+
+
+def _chunks(order: list[int], sizes: list[list[int]], budget: int) -> Iterator[tuple[list[int], int, int]]:
+    """Runs of boxes whose common padded area stays within the budget, with that common (width, height)."""
+    chunk: list[int] = []
+    width = height = 0
+    for i in order:
+        w, h = max(width, sizes[i][0]), max(height, sizes[i][1])
+        if chunk and (len(chunk) + 1) * w * h > budget:
+            yield chunk, width, height
+            chunk, w, h = [], sizes[i][0], sizes[i][1]
+        chunk.append(i)
+        width, height = w, h
+    yield chunk, width, height
+
+
+def _bicubic_weights(cells: int, size: Tensor, longest: int) -> Tensor:
+    """Interpolation matrices (R, longest, cells) that resize `cells` to `size` (R,); rows beyond repeat the
+    last.
+
+    Keys' cubic convolution with a = -0.75, half-pixel centres and clamped borders, as in ``interpolate``.
+    """
+    a = -0.75
+    pixel = torch.minimum(torch.arange(longest, device=size.device), size[:, None] - 1)
+    source = (cells / size[:, None].float()) * (pixel.float() + 0.5) - 0.5
+    first = source.floor()
+    t = source - first
+    near, far = torch.stack((t, 1 - t)), torch.stack((t + 1, 2 - t))
+    inner = ((a + 2) * near - (a + 3)) * near * near + 1
+    outer = ((a * far - 5 * a) * far + 8 * a) * far - 4 * a
+    taps = torch.stack((outer[0], inner[0], inner[1], outer[1]), dim=2)
+    at = (first.long()[:, :, None] + torch.arange(-1, 3, device=size.device)).clamp(0, cells - 1)
+    return taps.new_zeros((len(size), longest, cells)).scatter_add_(2, at, taps)
