@@ -85,9 +85,7 @@ class GroupedBatchSampler(Sampler[list[SampleKey]]):
     def _chunks_of_batches(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Indices and positions of consecutive batches, each (number of batches, total_batch_size)."""
         size, position = self.total_batch_size, 0
-        waiting = np.zeros(
-            (2, 0), dtype=np.int64
-        )  # rows: index and position
+        waiting = np.zeros((2, 0), dtype=np.int64)  # rows: index and position
         for chunk in self._chunks():
             keys = np.stack((chunk, np.arange(position, position + len(chunk))))
             position += len(chunk)

@@ -9,8 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lazycfg import structures
-from lazycfg.structures import BitMasks, Boxes, BoxMode, Instances, PolygonMasks
+from lazycfg.structures import BitMasks, Boxes, BoxMode, Instances, Keypoints, PolygonMasks
 from lazycfg.structures.rle import decode_rle
 
 from .datasets.contours import mask_to_polygons
@@ -196,7 +195,7 @@ def annotations_to_instances(
         keypoints = np.array(
             [np.asarray(a["keypoints"]).reshape(-1, 3) for a in annotations], dtype=np.float32
         )
-        instances.gt_keypoints = structures.Keypoints(torch.from_numpy(keypoints))
+        instances.gt_keypoints = Keypoints(torch.from_numpy(keypoints))
     return instances
 
 

@@ -137,6 +137,11 @@ class TrainLoader:
         """Pictures in a batch over all processes."""
         return self.batches.total_batch_size
 
+    @property
+    def num_skipped(self) -> int:
+        """Pictures skipped so far, with on_error="skip"."""
+        return self.dataset.num_skipped
+
     def set_start(self, batch_index: int) -> None:
         """Let the next iteration begin with this batch."""
         self.position = int(batch_index)

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from lazycfg import structures
-from lazycfg.structures import BitMasks, BoxMode, Instances, PolygonMasks
+from lazycfg.structures import BitMasks, BoxMode, Instances, Keypoints, PolygonMasks
 
 from .datasets.base import Record, describe
 from .detection_utils import (
@@ -151,7 +150,7 @@ class DatasetMapper:
             )
         if self.use_keypoint:
             count = 0 if self.keypoint_hflip_indices is None else len(self.keypoint_hflip_indices)
-            instances.gt_keypoints = structures.Keypoints(torch.zeros(0, count, 3))
+            instances.gt_keypoints = Keypoints(torch.zeros(0, count, 3))
 
     def _read_sem_seg(self, record: Record) -> torch.Tensor | None:
         file_name = record.pop("sem_seg_file_name", None)
