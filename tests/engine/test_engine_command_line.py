@@ -1,0 +1,82 @@
+"""tools/train_net.py: what it does, and what it says to those who mistype."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+CONFIG = str(HERE / "toy_config.py")
+
+
+@pytest.fixture(scope="module")
+def main():
+    spec = importlib.util.spec_from_file_location("train_net", HERE.parents[1] / "tools" / "train_net.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.main
+
+
+def test_train_resume_evaluate(main, tmp_path):
+    out = f"train.output_dir={tmp_path}"
+    assert main(["--config-file", CONFIG, out, "train.max_iter=6"]) == 0
+    assert main(["--config-file", CONFIG, "train.max_iter=8", "--resume", out]) == 0
+    trained = json.loads((tmp_path / "results.json").read_text())
+    assert main(["--config-file", CONFIG, "--eval-only", "--resume", out]) == 0
+    assert json.loads((tmp_path / "results.json").read_text()) == trained
+    weights = f"train.init_checkpoint={tmp_path}/model_final.safetensors"
+    assert main(["--config-file", CONFIG, "--eval-only", f"train.output_dir={tmp_path}/eval", weights]) == 0
+    assert json.loads((tmp_path / "eval" / "results.json").read_text()) == trained
+    assert main(["--config-file", str(tmp_path / "config.yaml"), "--resume", "train.max_iter=9"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--config-file", "no_such_config.py"], ["no_such_config.py"]),
+        (
+            ["--config-file", CONFIG, "train.max_itre=3", "optimizer.lrr=1"],
+            ["max_iter", "train.max_itre", "lrr"],
+        ),
+        (["--config-file", CONFIG, "+train.max_itre=3"], ["unknown setting train.max_itre", "'max_iter'"]),
+        (["--config-file", CONFIG, "train.max_iter=0"], ["train.max_iter=0", "at least 1"]),
+        (["--config-file", CONFIG, "train.amp.enabled=True", "train.amp.dtype=int8"], ["bfloat16"]),
+        (["--config-file", CONFIG, "train.device=cuda:77"], ["cuda:77"]),
+        (["--config-file", CONFIG, "~dataloader.train"], ["no dataloader.train", "test, evaluator"]),
+        (["--config-file", CONFIG, "~model"], ["no model"]),
+        (["--config-file", CONFIG, "+model.depth=3"], ["depth", "ToyModel"]),
+        (["--config-file", CONFIG, "train.init_checkpoint=nowhere.pth"], ["nowhere.pth"]),
+        (["--config-file", CONFIG, "--eval-only"], ["no weights to evaluate", "--resume"]),
+        (["--config-file", CONFIG, "--eval-only", "--resume"], ["last_checkpoint"]),
+    ],
+)
+def test_mistakes_are_told_without_a_traceback(main, tmp_path, capsys, arguments, said):
+    assert main([*arguments, f"train.output_dir={tmp_path / 'out'}"]) == 2
+    text = capsys.readouterr().err
+    assert "Traceback" not in text
+    assert text.startswith("error: ") or "\nerror: " in text
+    for part in said:
+        assert part in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "--config-file"),
+        (["--config-file", CONFIG, "--reusme"], "--reusme"),
+        (["--config-file", CONFIG, "--num-gpus", "2"], "torchrun"),
+    ],
+)
+def test_wrong_options_end_with_the_usage(main, capsys, arguments, said):
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_folder_in_use_is_refused(main, tmp_path, capsys):
+    out = f"train.output_dir={tmp_path}"
+    assert main(["--config-file", CONFIG, out, "train.max_iter=2"]) == 0
+    assert main(["--config-file", CONFIG, out, "train.max_iter=2"]) == 2
+    assert "holds a run already" in capsys.readouterr().err
