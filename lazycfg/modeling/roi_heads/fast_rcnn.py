@@ -114,15 +114,17 @@ class FastRCNNOutputLayers(nn.Module):
         gt_boxes = torch.cat(
             [(x.gt_boxes if x.has("gt_boxes") else x.proposal_boxes).tensor for x in proposals]
         )
-        if self.use_sigmoid_ce:
-            loss_cls = self.sigmoid_cross_entropy_loss(scores, gt_classes)
-        else:
-            loss_cls = softmax_cross_entropy_loss(scores, gt_classes)
         losses = {
-            "loss_cls": loss_cls,
+            "loss_cls": self.classification_loss(scores, gt_classes),
             "loss_box_reg": self.box_reg_loss(proposal_boxes, gt_boxes, deltas, gt_classes),
         }
         return {name: loss * self.loss_weight.get(name, 1.0) for name, loss in losses.items()}
+
+    def classification_loss(self, scores: Tensor, gt_classes: Tensor) -> Tensor:
+        """The loss on the classes alone, the place to put another one: (R, K + 1), (R,) -> scalar."""
+        if self.use_sigmoid_ce:
+            return self.sigmoid_cross_entropy_loss(scores, gt_classes)
+        return softmax_cross_entropy_loss(scores, gt_classes)
 
     def sigmoid_cross_entropy_loss(self, pred_class_logits: Tensor, gt_classes: Tensor) -> Tensor:
         """Sum over classes of the binary cross-entropies, mean over regions: (R, K + 1), (R,) -> scalar."""
