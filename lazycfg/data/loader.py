@@ -181,9 +181,16 @@ class TrainLoader:
             worker_init_fn=_WorkerInit(self.dataset.seed, self.batches.rank),
             generator=torch.Generator().manual_seed(0),  # else the global generator is advanced
         )
-        for batch in loader:
-            self.position += 1
-            yield batch
+        iterator = iter(loader)
+        try:
+            for batch in iterator:
+                self.position += 1
+                yield batch
+        finally:
+            # An error's traceback keeps the iterator alive; its workers need not wait for that.
+            shut_down = getattr(iterator, "_shutdown_workers", None)
+            if shut_down is not None:
+                shut_down()
 
 
 def build_detection_train_loader(
