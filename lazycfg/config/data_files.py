@@ -26,39 +26,27 @@ from lazycfg.config.session import run_source
 from lazycfg.config.trust import TRUST_ALL, Policy, UntrustedError
 from lazycfg.config.written import written_here
 
-__all__ = ["CONFIG_KEY", "SHARED_KEY", "SOURCE_KEY", "DataFileError", "Tagged", "decode", "read_data_file"]
+__all__ = [
+    "CONFIG_KEY",
+    "LINKS_KEY",
+    "SHARED_KEY",
+    "SOURCE_KEY",
+    "DataFileError",
+    "Tagged",
+    "decode",
+    "read_data_file",
+]
 
-SOURCE_KEY, SHARED_KEY, CONFIG_KEY = "_source_", "_shared_", "_config_"
+SOURCE_KEY, SHARED_KEY, CONFIG_KEY, LINKS_KEY = "_source_", "_shared_", "_config_", "_links_"
 _RESOLVER = re.compile(r"\$\{\s*([^${}:]*?)\s*:|\$\{[^}]*\$\{")
 # Callables that a `!construct` may call while the file is read: they only make values.
-_VALUE_MAKERS = frozenset(
-    (
-        *(
-            "builtins.range",
-            "builtins.slice",
-            "builtins.bytearray",
-            "builtins.complex",
-            "collections.Counter",
-        ),
-        *("collections.OrderedDict", "collections.defaultdict", "datetime.date", "datetime.datetime"),
-        *(
-            "datetime.time",
-            "datetime.timedelta",
-            "datetime.timezone",
-            "decimal.Decimal",
-            "fractions.Fraction",
-        ),
-        *(
-            "numpy.array",
-            "numpy.dtype",
-            "numpy.empty",
-            "torch.Size",
-            "torch.device",
-            "torch.tensor",
-            "uuid.UUID",
-        ),
-    )
-)
+_VALUE_MAKERS_TEXT = """
+    builtins.range builtins.slice builtins.bytearray builtins.complex collections.Counter
+    collections.OrderedDict collections.defaultdict datetime.date datetime.datetime datetime.time
+    datetime.timedelta datetime.timezone decimal.Decimal fractions.Fraction numpy.array numpy.dtype
+    numpy.empty re.compile torch.Size torch.device torch.tensor uuid.UUID
+"""
+_VALUE_MAKERS = frozenset(_VALUE_MAKERS_TEXT.split())
 
 
 class DataFileError(ConfigError, ValueError):
@@ -111,13 +99,14 @@ def read_data_file(
 
 def decode(parsed: Any, file: str, policy: Policy, *, may_run: bool) -> Any:
     """Make the config of what a parser returned."""
-    source = None
+    source = links = None
     if isinstance(parsed, Node):
         if dict.__contains__(parsed, SOURCE_KEY):
             source = dict.pop(parsed, SOURCE_KEY)
             if not isinstance(source, str):
                 raise DataFileError(f"{file}: {SOURCE_KEY!r} is not text")
         dict.pop(parsed, SHARED_KEY, None)
+        links = dict.pop(parsed, LINKS_KEY, None) if source is not None else None
         if dict.__contains__(parsed, CONFIG_KEY):
             parsed = raw_get(parsed, CONFIG_KEY)
     if source is not None and not may_run:
@@ -125,8 +114,13 @@ def decode(parsed: Any, file: str, policy: Policy, *, may_run: bool) -> Any:
             [f"{file} brings source code of functions or classes ({SOURCE_KEY!r}), which loading would run"],
             "if you trust the file as you trust code, load it with trusted=True",
         )
-    decoder = _Decoder(file, policy, None if source is None else run_source(source, file))
-    return decoder.run(parsed)
+    module = None if source is None else run_source(source, file)
+    decoder = _Decoder(file, policy, module)
+    if module is None or not isinstance(links, Node):
+        return decoder.run(parsed)
+    both = decoder.run([parsed, links])  # what functions refer to in the config is part of the config
+    vars(module).update(raw_items(both[1]))
+    return both[0]
 
 
 class _Decoder:

@@ -6,11 +6,10 @@ import base64
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
-from lazycfg.config.data_files import CONFIG_KEY, SHARED_KEY, SOURCE_KEY
-from lazycfg.config.encode import Encoded, Item, SaveError, encode
+from lazycfg.config.data_files import CONFIG_KEY, LINKS_KEY, SHARED_KEY, SOURCE_KEY
+from lazycfg.config.encode import Encoded, Item, encode
 from lazycfg.config.importable import public_name
 from lazycfg.config.python_io import SHARED, PythonWriter, post_order
-from lazycfg.config.source_capture import Captured
 
 __all__ = ["DataDocument", "Mapping", "Shape", "document"]
 
@@ -40,6 +39,7 @@ class DataDocument:
 
     Attributes:
         head: pairs that come before the config: source code and the values that are written on their own.
+        tail: pairs that come after it: the parts of the config that source code refers to.
         body: the pairs of the config itself.
         hoisted: the items written in ``head``, with the name each has there.
         shared: the items that are reached more than once.
@@ -49,14 +49,17 @@ class DataDocument:
         order = post_order([root])
         sources = [item for item in order if item.kind == "source"]
         self.head: list[tuple[str, Any]] = []
+        self.tail: list[tuple[str, Any]] = []
         self._sources: dict[int, str] = {}
         self.hoisted: dict[int, str] = {}
         self.shared = {id(item) for item in order if item.uses > 1 and _has_identity(item)}
         if sources:
-            _refuse_parts_of_the_tree(sources, {id(item) for item in order})
             writer = PythonWriter()
-            self.head.append((SOURCE_KEY, writer.definitions(sources)))
+            tree = {id(item) for item in order if item.kind in SHARED}
+            self.head.append((SOURCE_KEY, writer.definitions(sources, tree)))
             self._sources = {id(item): writer.variable(item) for item in sources}
+            self.tail = [(LINKS_KEY, Mapping(list(writer.links.items())))] if writer.links else []
+            self.shared |= {id(item) for item in writer.links.values()}
         heights: dict[int, int] = {}
         hoisted: list[Item] = []
         for item in order:
@@ -69,9 +72,8 @@ class DataDocument:
         for item in hoisted:
             self.hoisted[id(item)] = self.name(item)
         self._hoisted_items = hoisted
-        plain = root.kind == "dict" and not {SOURCE_KEY, SHARED_KEY, CONFIG_KEY} & {
-            key for key, _ in root.parts
-        }
+        reserved = {SOURCE_KEY, SHARED_KEY, CONFIG_KEY, LINKS_KEY}
+        plain = root.kind == "dict" and not reserved & {key for key, _ in root.parts}
         self.body: list[tuple[str, Any]] = list(root.parts) if plain else [(CONFIG_KEY, root)]
 
     def name(self, item: Item) -> str:
@@ -144,38 +146,3 @@ def _as_list(value: Encoded) -> Any:
 
 def _has_identity(item: Item) -> bool:
     return item.kind in SHARED or (item.kind == "tuple" and any(isinstance(v, Item) for _, v in item.parts))
-
-
-def _refuse_parts_of_the_tree(sources: list[Item], tree: set[int]) -> None:
-    """Source code in a data file runs before the config exists, so it cannot share a node with it."""
-    problems = []
-    seen: set[int] = set()
-    work: list[tuple[Item, Item, str]] = [(item, item, "") for item in sources]
-    while work:
-        item, user, name = work.pop()
-        if id(item) in seen:
-            continue
-        seen.add(id(item))
-        if item is not user and item.kind in SHARED and id(item) in tree:
-            captured: Captured = user.value
-            problems.append(
-                f"config path {user.path!r}: {captured.name} uses {name!r}, which is config path "
-                f"{item.path!r}; only a .py file can keep that (or hand it over as an argument)"
-            )
-            continue
-        for key, child in item.parts:
-            if isinstance(child, Item):
-                work.append(
-                    (
-                        child,
-                        child if child.kind == "source" else user,
-                        str(key) if item.kind == "source" else name,
-                    )
-                )
-    if problems:
-        raise SaveError(problems)
-
-
-def is_scalar(value: Encoded) -> bool:
-    """Whether a value is written as itself."""
-    return not isinstance(value, Item | list | Mapping)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import copyreg
 import enum
 import functools
+import re
+import uuid
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Iterable
 from pathlib import PurePath
@@ -298,6 +300,10 @@ def _by_reduce(value: Any) -> ImportName | _Made | None:
         return kind, (value.start, value.stop, value.step), {}
     if kind is bytearray:
         return bytearray, (bytes(value),), {}
+    if kind is re.Pattern:
+        return re.compile, (value.pattern, value.flags), {}
+    if kind is uuid.UUID:
+        return uuid.UUID, (str(value),), {}
     try:
         reduced = value.__reduce_ex__(2)
     except Exception:  # whatever somebody's __reduce__ raises: it cannot be taken apart

@@ -75,6 +75,9 @@ def public_name(name: ImportName, obj: Any) -> ImportName:
     """The shortest package that re-exports the object under its own name: ``torch.nn.Conv2d``."""
     if "." in name.qualname or not name.qualname:
         return name
+    plain = name.module.removeprefix("_")  # `functools` for `_functools`
+    if plain != name.module and _leads_to(plain, name.qualname, obj):
+        return ImportName(plain, name.qualname)
     parts = name.module.split(".")
     for end in range(1, len(parts)):
         package = ".".join(parts[:end])

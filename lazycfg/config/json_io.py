@@ -34,7 +34,7 @@ def to_json(cfg: Any) -> str:
     shared = {made.hoisted[id(item)]: writer.body(item) for item in order if id(item) in made.hoisted}
     if shared:
         head[SHARED_KEY] = shared
-    head.update({key: writer.value(value) for key, value in made.body})
+    head.update({key: writer.value(value) for key, value in [*made.body, *made.tail]})
     return json.dumps(head, indent=2) + "\n"
 
 

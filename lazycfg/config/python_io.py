@@ -17,6 +17,7 @@ from typing import Any
 
 from lazycfg.config.encode import Encoded, Item, SaveError, encode
 from lazycfg.config.importable import ImportName, public_name
+from lazycfg.config.node import Node
 from lazycfg.config.python_names import Names, identity
 from lazycfg.config.signature import arrange, signature_of
 from lazycfg.config.source_capture import Captured
@@ -29,6 +30,7 @@ _MAX_HEIGHT = (
 )
 # kinds whose identity matters: reached twice, they are written once
 SHARED = frozenset({"call", "dict", "pairs", "list", "object", "construct", "partial", "set", "attribute"})
+_OPAQUE = frozenset({"object", "construct", "partial", "attribute"})
 _DATA_KINDS = frozenset(
     {
         "call",
@@ -66,6 +68,9 @@ class PythonWriter:
         self.blocks: list[str] = []
         self._variables: dict[int, str] = {}  # id of an Item -> the variable that holds it
         self._factories: dict[int, set[str]] = {}  # id of a source Item -> names its factory must receive
+        self.links: dict[str, Item] = {}
+        self._outside: set[int] = set()
+        self._enclosed: set[int] = set()  # dicts inside objects, which the loader does not turn into nodes
         self._defined: set[int] = set()
         self._defining: set[int] = set()
         self._top: dict[str, Encoded] = {}
@@ -82,6 +87,7 @@ class PythonWriter:
         for key, value in self._top.items():
             self.names.reserve(key, ("item", id(value)) if isinstance(value, Item) else identity(value))
         order = post_order([root])
+        self._enclosed = {id(item) for item in _reachable([item for item in order if item.kind in _OPAQUE])}
         self._define_all(order)
         heights: dict[int, int] = {}
         top = {id(value): key for key, value in self._top.items() if isinstance(value, Item)}
@@ -105,8 +111,13 @@ class PythonWriter:
             self.blocks.append(f"# what of these names is the config\n__config__ = {{\n{pairs}}}\n")
         return self._text()
 
-    def definitions(self, sources: list[Item]) -> str:
-        """The text of a module that defines the given functions and classes, for the data formats."""
+    def definitions(self, sources: list[Item], tree: set[int]) -> str:
+        """The text of a module that defines the given functions and classes, for the data formats.
+
+        ``tree`` are the ids of items that the config itself holds: they come to exist later, so that what a
+        function refers to by a global name is put into ``links``; any other use of them is refused.
+        """
+        self._outside = tree
         self._define_all(sources)
         return self._text()
 
@@ -233,6 +244,9 @@ class PythonWriter:
             if self._variables[id(value)] != name:
                 self.blocks.append(f"{name} = {self._variables[id(value)]}\n")
             self._done.add(name)
+        elif isinstance(value, Item) and id(value) in self._outside and not now:
+            self._done.add(name)
+            self.links[name] = value
         elif isinstance(value, Item) and value.kind == "name":
             self._done.add(name)
             self.names.import_as(name, public_name(value.value, value.obj))
@@ -262,6 +276,11 @@ class PythonWriter:
         known = self._variables.get(id(value))
         if known is not None:
             return known
+        if id(value) in self._outside:
+            self._problems.append(
+                f"config path {value.path!r} is needed while a function or class of the config is defined; only "
+                "a .py file can keep that"
+            )
         text: str = getattr(self, f"_write_{value.kind}")(value, column, indent)
         return text
 
@@ -278,9 +297,7 @@ class PythonWriter:
         args = self._positional(item, parts.pop("_args_", None), parts)
         callee = isinstance(target, Item) or (isinstance(target, str) and _is_dotted(target))
         if args is None or partial not in (None, True) or not callee:
-            node = self.names.imported(ImportName("lazycfg.config.node", "Node"))
-            entries = [(f"{_string(key)}: ", value) for key, value in item.parts]
-            return self._broken(f"{node}({{", entries, "})", column, indent)
+            return self._write_node(item, column, indent)
         opening = self._opening(target, bool(partial), column, indent)
         if not partial and not parts and _is_getattr(item):
             opening = f"{self._lazy_call()}.attr("
@@ -289,6 +306,13 @@ class PythonWriter:
         odd = [(key, value) for key, value in parts.items() if not _is_name(key)]
         tail = ", ".join(f"{_string(key)}: {self.expression(value, _WIDTH, indent)}" for key, value in odd)
         return self._broken(opening, entries, ")", column, indent, tail=f"**{{{tail}}}" if tail else "")
+
+    def _write_node(self, item: Item, column: int, indent: int) -> str:
+        """A node that no call of the loader or of `LazyCall` would make."""
+        opening = f"{self.names.imported(ImportName('lazycfg', 'Node'))}({{"
+        keys = [self.expression(key, _WIDTH, indent + 4) for key, _ in item.parts]
+        entries = [(f"{key}: ", value) for key, (_, value) in zip(keys, item.parts, strict=True)]
+        return self._broken(opening, entries, "})", column, indent)
 
     def _lazy_call(self) -> str:
         return self.names.imported(ImportName("lazycfg", "LazyCall"), "L")
@@ -337,6 +361,8 @@ class PythonWriter:
         return list(front)
 
     def _write_dict(self, item: Item, column: int, indent: int) -> str:
+        if id(item) in self._enclosed and type(item.obj) is Node:
+            return self._write_node(item, column, indent)
         if item.parts and all(_is_name(key) for key, _ in item.parts):
             opening = f"{self.names.imported(ImportName('builtins', 'dict'))}("
             return self._broken(
@@ -346,6 +372,8 @@ class PythonWriter:
         return self._broken("{", entries, "}", column, indent)
 
     def _write_pairs(self, item: Item, column: int, indent: int) -> str:
+        if id(item) in self._enclosed and type(item.obj) is Node:
+            return self._write_node(item, column, indent)
         entries = [(f"{self.expression(key, _WIDTH, indent + 4)}: ", value) for key, value in item.parts]
         return self._broken("{", entries, "}", column, indent)
 

@@ -112,7 +112,9 @@ class Session:
         holders = {
             name: value
             for name, value in vars(module).items()
-            if type(value) in (dict, list, tuple, Node) and not name.startswith("__") and name not in foreign
+            if type(value) in (dict, list, tuple, Node)
+            and (not name.startswith("__") or name == "__config__")
+            and name not in foreign
         }
         if holders:
             vars(module).update(raw_items(to_nodes(holders)))

@@ -25,201 +25,46 @@ from lazycfg.config.suggest import closest
 
 __all__ = ["DEFAULT_ALLOW", "TRUST_ALL", "Policy", "UntrustedError"]
 
-DEFAULT_ALLOW: tuple[str, ...] = (
-    "lazycfg.structures",
-    "lazycfg.layers",
-    "lazycfg.modeling",
-    "lazycfg.data",
-    "lazycfg.solver",
-    "lazycfg.evaluation",
-    "torch.nn",
-    "torch.optim",
-    "torchvision.ops",
-    *(
-        f"builtins.{name}"
-        for name in ("bool", "bytes", "complex", "dict", "float", "frozenset", "int", "list")
-    ),
-    *(
-        f"builtins.{name}"
-        for name in ("max", "min", "range", "round", "set", "slice", "sorted", "str", "sum")
-    ),
-    *(f"builtins.{name}" for name in ("tuple", "abs", "len", "object")),
-    "collections.Counter",
-    "collections.OrderedDict",
-    "collections.defaultdict",
-    "datetime",
-    "decimal.Decimal",
-    "fractions.Fraction",
-    "uuid.UUID",
-    "torch.Size",
-    "torch.device",
-    "torch.tensor",
-    "numpy.array",
-    "numpy.dtype",
-    "numpy.empty",
-)
+_DEFAULT_TEXT = """
+    lazycfg.structures lazycfg.layers lazycfg.modeling lazycfg.data lazycfg.solver lazycfg.evaluation
+    torch.nn torch.optim torchvision.ops builtins.bool builtins.bytes builtins.complex builtins.dict
+    builtins.float builtins.frozenset builtins.int builtins.list builtins.max builtins.min
+    builtins.range builtins.round builtins.set builtins.slice builtins.sorted builtins.str builtins.sum
+    builtins.tuple builtins.abs builtins.len builtins.object collections.Counter collections.OrderedDict
+    collections.defaultdict datetime decimal.Decimal fractions.Fraction uuid.UUID re.compile torch.Size
+    torch.device torch.tensor numpy.array numpy.dtype numpy.empty
+"""
+DEFAULT_ALLOW: tuple[str, ...] = tuple(_DEFAULT_TEXT.split())
 """What a data file may name when the calling code gives no list of its own: the components of this library,
 the layers and optimizers of torch, and plain values."""
 
 # Whole modules whose callables run code, load code, or reach the system: never allowed by a package entry.
-_DANGEROUS_MODULES = frozenset(
-    (
-        *(
-            "_io",
-            "_pickle",
-            "_posixsubprocess",
-            "_thread",
-            "ast",
-            "asyncio",
-            "atexit",
-            "bdb",
-            "cProfile",
-            "code",
-        ),
-        *(
-            "codeop",
-            "concurrent",
-            "copyreg",
-            "cloudpickle",
-            "ctypes",
-            "dill",
-            "distutils",
-            "ensurepip",
-            "fileinput",
-        ),
-        *(
-            "functools",
-            "gc",
-            "glob",
-            "http",
-            "imp",
-            "importlib",
-            "inspect",
-            "io",
-            "joblib",
-            "linecache",
-            "logging",
-        ),
-        *("marshal", "mmap", "multiprocessing", "nt", "operator", "os", "ntpath", "pathlib", "pdb", "pickle"),
-        *(
-            "pickletools",
-            "pip",
-            "pkgutil",
-            "platform",
-            "posix",
-            "posixpath",
-            "profile",
-            "pty",
-            "pydoc",
-            "runpy",
-        ),
-        *(
-            "sched",
-            "select",
-            "setuptools",
-            "shelve",
-            "shlex",
-            "shutil",
-            "signal",
-            "site",
-            "socket",
-            "socketserver",
-        ),
-        *(
-            "sqlite3",
-            "ssl",
-            "subprocess",
-            "sys",
-            "sysconfig",
-            "tempfile",
-            "test",
-            "threading",
-            "timeit",
-            "trace",
-        ),
-        *(
-            "traceback",
-            "turtle",
-            "types",
-            "unittest",
-            "urllib",
-            "venv",
-            "warnings",
-            "webbrowser",
-            "weakref",
-            "xml",
-        ),
-        *("zipapp", "zipfile", "zipimport", "yaml", "omegaconf", "fsspec", "jinja2", "numba", "cffi"),
-        *("torch.hub", "torch.jit", "torch.package", "torch.serialization", "torch.utils.cpp_extension"),
-        *(
-            "torch.utils.model_zoo",
-            "torch._inductor",
-            "torch._dynamo",
-            "torch.distributed",
-            "torch.multiprocessing",
-        ),
-        *(
-            "torch._C",
-            "torch.ops",
-            "torch._ops",
-            "torch.library",
-            "torch.export",
-            "torch.fx",
-            "torch.utils.bundled_inputs",
-        ),
-        *("numpy.lib", "numpy.f2py", "numpy.distutils", "numpy.ctypeslib", "numpy.testing"),
-        *("lazycfg.config", "lazycfg.cli", "lazycfg.model_zoo", "lazycfg.projects"),
-    )
-)
-_DANGEROUS_NAMES = frozenset(
-    (
-        *(
-            f"builtins.{n}"
-            for n in ("__build_class__", "__import__", "breakpoint", "compile", "delattr", "eval")
-        ),
-        *(
-            f"builtins.{n}"
-            for n in ("exec", "exit", "filter", "getattr", "globals", "help", "input", "locals", "map")
-        ),
-        *(
-            f"builtins.{n}"
-            for n in ("memoryview", "open", "print", "property", "quit", "setattr", "super", "type")
-        ),
-        *(f"builtins.{n}" for n in ("vars", "classmethod", "staticmethod", "iter", "callable")),
-        *(
-            "torch.load",
-            "torch.save",
-            "torch.compile",
-            "torch.from_file",
-            "numpy.load",
-            "numpy.save",
-            "numpy.fromfile",
-        ),
-        *(
-            "numpy.vectorize",
-            "numpy.frompyfunc",
-            "numpy.fromfunction",
-            "numpy.apply_along_axis",
-            "numpy.memmap",
-        ),
-        *(
-            "numpy.piecewise",
-            "numpy.savetxt",
-            "numpy.loadtxt",
-            "numpy.genfromtxt",
-            "numpy.memmap",
-            "numpy.fromregex",
-        ),
-        *(
-            "collections.namedtuple",
-            "dataclasses.make_dataclass",
-            "enum.EnumType",
-            "enum.EnumMeta",
-            "abc.ABCMeta",
-        ),
-    )
-)
-
+_DANGEROUS_MODULES_TEXT = """
+    _io _pickle _posixsubprocess _thread ast asyncio atexit bdb cProfile cffi cloudpickle code codeop
+    concurrent copyreg ctypes dill distutils ensurepip fileinput fsspec functools gc glob http imp
+    importlib inspect io jinja2 joblib lazycfg.cli lazycfg.config lazycfg.model_zoo lazycfg.projects
+    linecache logging marshal mmap multiprocessing nt ntpath numba numpy.ctypeslib numpy.distutils
+    numpy.f2py numpy.lib numpy.testing omegaconf operator os pathlib pdb pickle pickletools pip pkgutil
+    platform posix posixpath profile pty pydoc runpy sched select setuptools shelve shlex shutil signal
+    site socket socketserver sqlite3 ssl subprocess sys sysconfig tempfile test threading timeit
+    torch._C torch._dynamo torch._inductor torch._ops torch.distributed torch.export torch.fx torch.hub
+    torch.jit torch.library torch.multiprocessing torch.ops torch.package torch.serialization
+    torch.utils.bundled_inputs torch.utils.cpp_extension torch.utils.model_zoo trace traceback turtle
+    types unittest urllib venv warnings weakref webbrowser xml yaml zipapp zipfile zipimport
+"""
+_DANGEROUS_MODULES = frozenset(_DANGEROUS_MODULES_TEXT.split())
+_DANGEROUS_NAMES_TEXT = """
+    abc.ABCMeta builtins.__build_class__ builtins.__import__ builtins.breakpoint builtins.callable
+    builtins.classmethod builtins.compile builtins.delattr builtins.eval builtins.exec builtins.exit
+    builtins.filter builtins.getattr builtins.globals builtins.help builtins.input builtins.iter
+    builtins.locals builtins.map builtins.memoryview builtins.open builtins.print builtins.property
+    builtins.quit builtins.setattr builtins.staticmethod builtins.super builtins.type builtins.vars
+    collections.namedtuple dataclasses.make_dataclass enum.EnumMeta enum.EnumType numpy.apply_along_axis
+    numpy.fromfile numpy.fromfunction numpy.frompyfunc numpy.fromregex numpy.genfromtxt numpy.load
+    numpy.loadtxt numpy.memmap numpy.piecewise numpy.save numpy.savetxt numpy.vectorize torch.compile
+    torch.from_file torch.load torch.save
+"""
+_DANGEROUS_NAMES = frozenset(_DANGEROUS_NAMES_TEXT.split())
 
 _FUNCTION_LIKE = (type, FunctionType, BuiltinFunctionType, MethodType, MethodDescriptorType)
 # What `getattr` nodes of data files may read from any module: plain facts and its parameters.

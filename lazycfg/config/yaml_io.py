@@ -49,7 +49,7 @@ class _Writer:
             lines.append("_shared_:")
             for item in hoisted:
                 lines += self._entry("- ", item, 2)
-        lines += self._pairs(self.document.body, 0)
+        lines += self._pairs([*self.document.body, *self.document.tail], 0)
         return "\n".join(lines or ["{}"]) + "\n"
 
     def _pairs(self, pairs: list[tuple[str, Any]], indent: int) -> list[str]:
@@ -129,6 +129,7 @@ class _Writer:
 def _is_literal(text: str) -> bool:
     return (
         text.endswith("\n")
+        and text.strip("\n") != ""
         and not text.endswith("\n\n")
         and all(_PRINTABLE.match(c) or c in '\n"\\' for c in text)
     )
