@@ -1,0 +1,152 @@
+"""diff(): by structure, as text, and as overrides."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lazycfg import ConfigError, LazyConfig, Node
+from lazycfg import LazyCall as L
+from lazycfg.config.differences import diff
+from lazycfg.config.equality import equal_configs
+from lazycfg.config.node import to_nodes
+
+
+class Block:
+    def __init__(self, *args, **kwargs):
+        pass
+
+
+class Other(Block):
+    pass
+
+
+def cfg(**kwargs):
+    return to_nodes(kwargs)
+
+
+def kinds(a, b):
+    return [(c.kind, c.path) for c in diff(a, b)]
+
+
+def applied(a, b):
+    return LazyConfig.apply_overrides(a.copy(), diff(a, b).overrides())
+
+
+def check(a, b, expected):
+    assert kinds(a, b) == expected
+    assert equal_configs(applied(a, b), b)
+    assert not diff(b, b)
+    assert not diff(b, b.copy())
+
+
+def test_changed_added_removed():
+    a = cfg(m=L(Block)(x=1, y=L(Block)(z=2), w=0), lr=0.1)
+    b = cfg(m=L(Block)(x=2, y=L(Block)(z=2, q="text, with comma"), n=None), lr=0.1)
+    check(a, b, [("added", "m.n"), ("removed", "m.w"), ("changed", "m.x"), ("added", "m.y.q")])
+    assert "~ m.x: 1 -> 2" in str(diff(a, b))
+
+
+def test_target_and_type():
+    check(cfg(m=L(Block)(x=1)), cfg(m=L(Other)(x=1.0)), [("changed", "m._target_"), ("changed", "m.x")])
+    check(cfg(m=L(Block)(x=1)), cfg(m=[L(Other)()]), [("changed", "m")])
+    assert not diff(cfg(m=L(dict)(x=1)), cfg(m=L("builtins.dict")(x=1)))
+
+
+def test_lists():
+    one, two, three = L(Block)(i=1), L(Block)(i=2), L(Block)(i=3)
+    a = cfg(x=[one, two, 3])
+    check(a, cfg(x=[one.copy(), two.copy(), 3, three]), [("added", "x.3")])
+    check(a, cfg(x=[two.copy(), 3]), [("removed", "x.0")])
+    check(a, cfg(x=[one.copy(), three, two.copy(), 3]), [("added", "x.1")])
+    check(a, cfg(x=[one.copy(), L(Block)(i=5), 3]), [("changed", "x.1.i")])
+    check(a, cfg(x=[]), [("removed", "x.0"), ("removed", "x.1"), ("removed", "x.2")])
+    check(cfg(x=(1, (2, one))), cfg(x=(1, (2, three.copy()), 4)), [("added", "x.2"), ("changed", "x.1.1.i")])
+
+
+def test_moved():
+    head = L(Block)(width=3)
+    a, b = cfg(old=cfg(head=head), new=cfg()), cfg(old=cfg(), new=cfg(head=head.copy()))
+    check(a, b, [("moved", "new.head")])
+    assert str(diff(a, b)) == "> new.head: moved from old.head"
+
+
+def test_sharing():
+    shared, own = L(Block)(i=1), L(Block)(i=1)
+    together, apart = cfg(a=shared, b=shared, c=[shared]), cfg(a=own, b=own.copy(), c=[own])
+    check(together, apart, [("split", "b")])
+    check(apart, together, [("joined", "b")])
+    assert "was shared with a" in str(diff(together, apart))
+    assert diff(apart, together).overrides() == ["++b=&a"]
+
+
+def test_sharing_inside_what_is_new():
+    shared = L(Block)(i=1)
+    check(cfg(), cfg(x=[shared, {"k": shared}], y=shared), [("added", "x"), ("added", "y")])
+
+
+def test_functions_of_two_loads_are_the_same(tmp_path):
+    path = tmp_path / "conf.py"
+    path.write_text(
+        "from lazycfg import LazyCall as L\ndef f(x):\n    return x + 1\nm = L(f)(x=lambda y: y)\n"
+    )
+    a, b = LazyConfig.load(str(path)), LazyConfig.load(str(path))
+    assert a.m["_target_"] is not b.m["_target_"]
+    assert not diff(a, b)
+    path.write_text(path.read_text().replace("+ 1", "+ 22"))
+    assert kinds(a, LazyConfig.load(str(path))) == [("changed", "m._target_")]
+
+
+def test_what_has_no_spelling_is_named():
+    with pytest.raises(ConfigError, match="x: a function"):
+        diff(cfg(), cfg(x=lambda: 1)).overrides()
+    assert len(diff(cfg(), cfg(x=lambda: 1))) == 1
+
+
+def test_deep():
+    def chain(last):
+        node = L(Block)(x=last)
+        for _ in range(2000):
+            node = L(Block)(child=node)
+        return node
+
+    (change,) = diff(chain(1), chain(2))
+    assert change.path == ".".join(["child"] * 2000 + ["x"])
+
+
+leaves = st.one_of(st.none(), st.integers(-5, 5), st.booleans(), st.sampled_from(["a", "b c", "x=y", "1"]))
+names = st.sampled_from(["p", "q", "r"])
+recipes = st.recursive(
+    st.tuples(st.just("leaf"), leaves),
+    lambda inner: st.one_of(
+        st.tuples(st.sampled_from(["list", "tuple"]), st.lists(inner, max_size=3)),
+        st.tuples(st.sampled_from(["dict", "block", "other"]), st.dictionaries(names, inner, max_size=3)),
+        st.tuples(st.just("share"), st.integers(0, 9)),
+    ),
+    max_leaves=12,
+)
+
+
+def make(recipe, seen):
+    kind, content = recipe
+    if kind == "leaf":
+        return content
+    if kind == "share":
+        return seen[content % len(seen)] if seen else None
+    if kind in ("list", "tuple"):
+        made = (list if kind == "list" else tuple)(make(r, seen) for r in content)
+    else:
+        arguments = {k: make(r, seen) for k, r in content.items()}
+        made = {"dict": Node, "block": L(Block), "other": L(Other)}[kind](**arguments)
+    if kind != "tuple":
+        seen.append(made)
+    return made
+
+
+@settings(max_examples=300, deadline=None)
+@given(recipes, recipes)
+def test_applying_the_difference_gives_the_other(first, second):
+    a, b = Node(root=make(first, [])), Node(root=make(second, []))
+    overrides = diff(a, b).overrides()
+    result = LazyConfig.apply_overrides(a.copy(), overrides)
+    assert equal_configs(result, b), overrides
+    assert bool(overrides) == (not equal_configs(a, b))
