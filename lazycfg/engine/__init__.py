@@ -10,8 +10,10 @@ from .hooks import (
     LRScheduler,
     PeriodicCheckpointer,
     PeriodicWriter,
+    PreciseBN,
     TorchMemoryStats,
     TorchProfiler,
+    ValidationLoss,
 )
 from .jobs import evaluate, train
 from .predictor import Predictor
@@ -37,6 +39,7 @@ __all__ = [
     "OutputDirInUseError",
     "PeriodicCheckpointer",
     "PeriodicWriter",
+    "PreciseBN",
     "Predictor",
     "SettingsError",
     "TensorboardWriter",
@@ -44,6 +47,7 @@ __all__ = [
     "TorchProfiler",
     "TrainSettings",
     "Trainer",
+    "ValidationLoss",
     "create_ddp_model",
     "distributed_session",
     "evaluate",

@@ -181,13 +181,15 @@ def _trainer(parts: Parts, settings: TrainSettings) -> tuple[Trainer, Checkpoint
     hooks: list[HookBase] = [IterationTimer()]
     if parts.lr_multiplier is not None:
         hooks.append(LRScheduler(LRMultiplier(optimizer, parts.lr_multiplier, settings.max_iter)))
-    hooks.extend(parts.hooks or ())
+    own = list(parts.hooks or ())
+    hooks += [hook for hook in own if not getattr(hook, "after_evaluation", False)]
     # Saved before evaluating, which may fail; an evaluation that is then due is made up for by a resumed run
     hooks.append(PeriodicCheckpointer(checkpointer, settings.checkpointer.period))
     if parts.test_loader is not None and parts.evaluator is not None:
         hooks.append(EvalHook(settings.eval_period, lambda: run_evaluation(parts, settings)))
         if settings.best_metric:
             hooks.append(BestCheckpointer(settings.output_dir, settings.best_metric))
+    hooks += [hook for hook in own if getattr(hook, "after_evaluation", False)]
     writers = default_writers(
         settings.output_dir, log_period=settings.log_period, tensorboard=settings.tensorboard
     )

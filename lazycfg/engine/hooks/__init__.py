@@ -7,8 +7,10 @@ from .early_stopping import EarlyStopping
 from .evaluation import EvalHook, flatten_results
 from .lr import LRScheduler
 from .memory import TorchMemoryStats
+from .precise_bn import PreciseBN, update_bn_stats
 from .profiler import TorchProfiler
 from .timer import IterationTimer
+from .validation_loss import ValidationLoss, validation_losses
 from .writer import PeriodicWriter
 
 __all__ = [
@@ -21,7 +23,11 @@ __all__ = [
     "LRScheduler",
     "PeriodicCheckpointer",
     "PeriodicWriter",
+    "PreciseBN",
     "TorchMemoryStats",
     "TorchProfiler",
+    "ValidationLoss",
     "flatten_results",
+    "update_bn_stats",
+    "validation_losses",
 ]

@@ -18,6 +18,10 @@ class HookBase:
     process runs the same hooks; one that writes files or logs does so in the main process only.
     """
 
+    after_evaluation = False
+    """Whether `lazycfg.engine.train` puts a hook of ``train.hooks`` after the evaluation, whose results it
+    needs, instead of before the checkpointer, which then saves what it has done."""
+
     trainer: Trainer
     """Set by the trainer that the hook is registered with."""
 

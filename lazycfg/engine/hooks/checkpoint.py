@@ -56,7 +56,7 @@ class PeriodicCheckpointer(HookBase):
 
 
 class BestCheckpointer(HookBase):
-    """Keeps the weights that evaluated best. Must come after the `EvalHook` with the same period.
+    """Keeps the weights that evaluated best. Must come after the `EvalHook`.
 
     Args:
         save_dir: the weights go to ``<save_dir>/<file_prefix>.safetensors``.
@@ -64,6 +64,8 @@ class BestCheckpointer(HookBase):
         mode: whether ``"max"`` or ``"min"`` is best.
         file_prefix: name of the file.
     """
+
+    after_evaluation = True
 
     def __init__(
         self,
@@ -101,7 +103,6 @@ class BestCheckpointer(HookBase):
         if newest is None or newest < 0 or newest == self._looked_at:
             return
         self._looked_at = newest
-        better = False
         if is_main_process():
             latest = self.trainer.storage.latest()
             if self.metric not in latest:
@@ -110,10 +111,9 @@ class BestCheckpointer(HookBase):
                     "no evaluation result %r to choose the best weights by%s Known: %s",
                     self.metric, closest(self.metric, known), ", ".join(known),
                 )  # fmt: skip
-            else:
+            elif latest[self.metric][1] == newest:  # else it was another evaluation that took place
                 value = latest[self.metric][0]
-                better = math.isfinite(value) and (self.best is None or self._better(value, self.best))
-                if better:
+                if math.isfinite(value) and (self.best is None or self._better(value, self.best)):
                     logger.info("%s = %.4f is the best so far (was %s)", self.metric, value, self.best)
                     self.best, self.best_iter = value, newest
                     save_weights(self.trainer.model, self.path)

@@ -26,6 +26,8 @@ class EarlyStopping(HookBase):
         mode: whether ``"max"`` or ``"min"`` is better.
     """
 
+    after_evaluation = True
+
     def __init__(
         self,
         metric: str,
@@ -53,10 +55,11 @@ class EarlyStopping(HookBase):
             latest = self.trainer.storage.latest()
             if self.metric not in latest:
                 raise KeyError(f"early stopping watches {self.metric!r}; recorded are {sorted(latest)}")
-            value = self._sign * latest[self.metric][0]
-            improved = value > self._best + self.min_delta
-            self._best = value if improved else self._best
-            self._without = 0 if improved else self._without + 1
+            value, iteration = latest[self.metric]
+            if iteration == last:  # else it was another evaluation that took place
+                improved = self._sign * value > self._best + self.min_delta
+                self._best = self._sign * value if improved else self._best
+                self._without = 0 if improved else self._without + 1
         self._best, self._without = broadcast_object((self._best, self._without))
         if self._without > self.patience:
             logger.info(

@@ -64,7 +64,7 @@ class EvalHook(HookBase):
             module.training = mode
         if not isinstance(results, Mapping):
             raise TypeError(f"eval_function must return a dict, got {type(results).__name__}")
-        self.trainer.results = dict(results)
+        self.trainer.results.update(results)
         for name, value in flatten_results(results).items():
             self.trainer.storage.put_scalar(name, value, smoothing_hint=False, cur_iter=iteration)
         self.last_iter = iteration
