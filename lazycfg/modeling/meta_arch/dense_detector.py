@@ -1,0 +1,196 @@
+"""Detectors that predict classes and boxes at every place of the maps, without proposals."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lazycfg.structures import ImageList, Instances
+from lazycfg.utils.suggest import closest
+
+from ..anchor_generator import DefaultAnchorGenerator
+from ..backbone import Backbone
+from ..box_regression import BoxCodec
+from ..padded import ImageSizes
+from ..postprocessing import postprocess_batch
+from ..roi_heads.detections import (
+    CANDIDATES,
+    CANDIDATES_PER_DETECTION,
+    Detections,
+    make_detections,
+    suppress,
+)
+from .rcnn import ImageModel, output_sizes
+
+__all__ = ["DenseDetector"]
+
+
+class DenseDetector(ImageModel):
+    """Base of one-stage detectors: a backbone, and a head that is applied to every level.
+
+    A subclass gives `forward_training` and `forward_inference`.
+
+    Args:
+        backbone: a built backbone.
+        head: list of maps -> tuple of predictions, each a list with one tensor (N, A * K, H, W) per level.
+        head_in_features: names of the maps the head gets; by default all, finest first.
+        pixel_mean, pixel_std: of each channel, in the units and the order of the images given.
+        input_format: "BGR" or "RGB", for those who read and draw images.
+        initial_normalizer: what the moving average of the number of positives, by which the losses are
+            divided, starts from.
+    """
+
+    def __init__(
+        self,
+        *,
+        backbone: Backbone,
+        head: nn.Module,
+        head_in_features: Sequence[str] | None = None,
+        pixel_mean: Sequence[float],
+        pixel_std: Sequence[float],
+        input_format: str | None = None,
+        initial_normalizer: float = 100.0,
+    ) -> None:
+        super().__init__(
+            backbone=backbone, pixel_mean=pixel_mean, pixel_std=pixel_std, input_format=input_format
+        )
+        self.head = head
+        shapes = backbone.output_shape()
+        if head_in_features is None:
+            head_in_features = sorted(shapes, key=lambda name: shapes[name].stride or 0)
+        for name in head_in_features:
+            if name not in shapes:
+                raise ValueError(f"head_in_features: the backbone has no {name!r}{closest(name, shapes)}")
+        self.head_in_features = list(head_in_features)
+        # No part of a checkpoint of weights: the reference's have none
+        self.register_buffer("loss_normalizer", torch.tensor(float(initial_normalizer)), persistent=False)
+
+    def forward(self, batched_inputs: Sequence[dict[str, Any]]) -> Any:
+        """
+        Args:
+            batched_inputs: per image a dict with "image" (C, H, W); in training "instances" with ``gt_boxes``
+                and ``gt_classes``; optionally "height" and "width" of the output.
+
+        Returns:
+            In training the losses by name; at inference per image {"instances": `Instances`} with
+            ``pred_boxes``, ``scores``, ``pred_classes``.
+        """
+        images = self.preprocess_image(batched_inputs)
+        features = self.backbone(images.tensor)
+        maps = [features[name] for name in self.head_in_features]
+        predictions = self.head(maps)
+        if self.training:
+            gt_instances = self.ground_truth(batched_inputs)
+            if gt_instances is None:
+                raise ValueError(
+                    "training needs 'instances' in every input; for predictions call model.eval()"
+                )
+            return self.forward_training(images, maps, predictions, gt_instances)
+        results = self.forward_inference(images, maps, predictions)
+        sizes = output_sizes(batched_inputs, images.image_sizes)
+        host = getattr(results, "host_boxes", None)
+        return [{"instances": x} for x in postprocess_batch(results, sizes, host_boxes=host)]
+
+    def forward_training(
+        self,
+        images: ImageList,
+        features: Sequence[Tensor],
+        predictions: Sequence[Sequence[Tensor]],
+        gt_instances: Sequence[Instances],
+    ) -> dict[str, Tensor]:
+        """The losses by name."""
+        raise NotImplementedError
+
+    def forward_inference(
+        self, images: ImageList, features: Sequence[Tensor], predictions: Sequence[Sequence[Tensor]]
+    ) -> Sequence[Instances]:
+        """Per image the detections, in pixels of the network's input."""
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def update_normalizer(self, num_positives: Tensor, momentum: float = 0.9) -> Tensor:
+        """Move the average number of positives on by this batch's (at least 1); a copy of the new value."""
+        new = self.loss_normalizer * momentum + num_positives.clamp(min=1) * (1 - momentum)
+        self.loss_normalizer.copy_(new)
+        return new
+
+
+def dense_predictions(levels: Sequence[Tensor], dim: int) -> list[Tensor]:
+    """Maps (N, A * dim, H, W) -> per level (N, H * W * A, dim), in the order of anchors."""
+    return [x.unflatten(1, (-1, dim)).permute(0, 3, 4, 1, 2).flatten(1, 3) for x in levels]
+
+
+class DenseCandidates:
+    """What dense predictions may become detections, best first; on the device until fetched.
+
+    Args:
+        scores: per level (B, A_i, K).
+        deltas: per level (B, A_i, 4).
+        anchors: (A, 4) XYXY of all levels; codec: turns offsets into boxes.
+        score_thresh: candidates score more than this.
+        topk: at most so many candidates of a level.
+    """
+
+    def __init__(
+        self,
+        scores: Sequence[Tensor],
+        deltas: Sequence[Tensor],
+        anchors: Tensor,
+        codec: BoxCodec,
+        score_thresh: float,
+        topk: int,
+    ) -> None:
+        num_classes = scores[0].shape[-1]
+        best, index = [], []
+        start = 0
+        for level in scores:
+            top, where = level.flatten(1).topk(min(topk, level[0].numel()), dim=1)
+            best.append(top)
+            index.append(where + start * num_classes)
+            start += level.shape[1]
+        self.scores = torch.cat(best, dim=1)
+        self.index = torch.cat(index, dim=1)
+        self.passed = self.scores > score_thresh
+        self.num_classes = num_classes
+        self.deltas = torch.cat(list(deltas), dim=1)
+        self.anchors = anchors
+        self.codec = codec
+
+    def fetch(self, limit: int) -> tuple[np.ndarray, list[int]]:
+        """Of each image the `limit` best ones, on the host: a table (B, C, 7) of XYXY, score (-1 for none),
+        class and anchor; and how many candidates each image has in all. Waits for the device."""
+        scores = torch.where(self.passed, self.scores, -1.0)
+        score, where = scores.topk(min(limit, scores.shape[1]), dim=1)
+        index = self.index.gather(1, where)
+        row = torch.div(index, self.num_classes, rounding_mode="floor")
+        label = index - row * self.num_classes
+        deltas = self.deltas.gather(1, row.unsqueeze(-1).expand(-1, -1, 4))
+        box = self.codec.apply_deltas(deltas, self.anchors[row])
+        # float32 holds coordinates, labels, anchors and counts alike, up to 2^24
+        table = torch.cat([box, *(x.float().unsqueeze(-1) for x in (score, label, row))], dim=-1)
+        total = self.passed.sum(dim=1, keepdim=True).float()
+        host = torch.cat((table.flatten(1), total), dim=1).cpu().numpy()
+        return host[:, :-1].reshape(len(scores), -1, 7), host[:, -1].astype(int).tolist()
+
+    def detect(self, nms_thresh: float, max_detections: int, image_sizes: ImageSizes) -> Detections:
+        """The best candidates of each image after NMS within each class.
+
+        NMS goes from the best candidate down, so the best thousand nearly always settle the result.
+        """
+        limit = max(CANDIDATES, CANDIDATES_PER_DETECTION * max_detections)
+        while True:
+            table, totals = self.fetch(limit)
+            kept, counts = suppress(table, nms_thresh, max_detections)
+            settled = zip(totals, counts, strict=True)
+            if all(total <= limit or found >= max_detections for total, found in settled):
+                break
+            limit *= 8
+        return make_detections(kept, counts, image_sizes, self.scores.device)[0]
+
+
+def all_anchors(generator: DefaultAnchorGenerator, features: Sequence[Tensor]) -> tuple[Tensor, list[int]]:
+    """(A, 4) XYXY of all levels, and the number of each."""
+    levels = [boxes.tensor for boxes in generator(features)]
+    return torch.cat(levels), [len(level) for level in levels]
