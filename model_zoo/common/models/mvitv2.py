@@ -1,0 +1,25 @@
+"""MViTv2 (arXiv:2112.01526) as bottom-up networks: ``model.backbone.bottom_up = mvitv2_t``."""
+
+from functools import partial
+
+from torch import nn
+
+from lazycfg import LazyCall as L
+from lazycfg.modeling import MViT
+
+mvitv2_t = L(MViT)(
+    embed_dim=96,
+    depth=10,
+    num_heads=1,
+    last_block_indexes=(0, 2, 7, 9),
+    residual_pooling=True,
+    drop_path_rate=0.2,
+    norm_layer=partial(nn.LayerNorm, eps=1e-6),
+    out_features=("scale2", "scale3", "scale4", "scale5"),
+)
+
+mvitv2_s = mvitv2_t.copy()
+mvitv2_s.update(depth=16, last_block_indexes=(0, 2, 13, 15), drop_path_rate=0.4)
+
+mvitv2_b = mvitv2_t.copy()
+mvitv2_b.update(depth=24, last_block_indexes=(1, 4, 20, 23), drop_path_rate=0.4)
