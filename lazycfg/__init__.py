@@ -24,11 +24,17 @@ if TYPE_CHECKING:
     from lazycfg.config import Node as Node
     from lazycfg.config import attr as attr
     from lazycfg.config import check as check
+    from lazycfg.config import diff as diff
     from lazycfg.config import dump_dataclass as dump_dataclass
+    from lazycfg.config import explain as explain
+    from lazycfg.config import explain_errors as explain_errors
     from lazycfg.config import from_omegaconf as from_omegaconf
     from lazycfg.config import get_path as get_path
+    from lazycfg.config import hash_of as hash_of
     from lazycfg.config import instantiate as instantiate
     from lazycfg.config import method as method
+    from lazycfg.config import origin as origin
+    from lazycfg.config import select as select
     from lazycfg.config import to_omegaconf as to_omegaconf
 
 __all__ = [
@@ -43,11 +49,17 @@ __all__ = [
     "__version__",
     "attr",
     "check",
+    "diff",
     "dump_dataclass",
+    "explain",
+    "explain_errors",
     "from_omegaconf",
     "get_path",
+    "hash_of",
     "instantiate",
     "method",
+    "origin",
+    "select",
     "to_omegaconf",
 ]
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from lazycfg.config.call import method as method
     from lazycfg.config.checking import Problem as Problem
     from lazycfg.config.checking import check as check
+    from lazycfg.config.differences import diff as diff
     from lazycfg.config.dump import dump_dataclass as dump_dataclass
     from lazycfg.config.errors import CheckError as CheckError
     from lazycfg.config.errors import ConfigAttributeError as ConfigAttributeError
@@ -25,12 +26,19 @@ if TYPE_CHECKING:
     from lazycfg.config.errors import InterpolationError as InterpolationError
     from lazycfg.config.errors import PathError as PathError
     from lazycfg.config.errors import TargetError as TargetError
+    from lazycfg.config.hashing import hash_of as hash_of
+    from lazycfg.config.history import explain as explain
     from lazycfg.config.lazy import LazyConfig as LazyConfig
     from lazycfg.config.node import REQUIRED as REQUIRED
     from lazycfg.config.node import Node as Node
+    from lazycfg.config.observe import Profile as Profile
     from lazycfg.config.omegaconf_bridge import from_omegaconf as from_omegaconf
     from lazycfg.config.omegaconf_bridge import to_omegaconf as to_omegaconf
+    from lazycfg.config.origins import explain_errors as explain_errors
+    from lazycfg.config.origins import origin as origin
     from lazycfg.config.paths import get_path as get_path
+    from lazycfg.config.selecting import SelectError as SelectError
+    from lazycfg.config.selecting import select as select
 
 _HOME = {
     "REQUIRED": "node",
@@ -55,6 +63,14 @@ _HOME = {
     "instantiate": "build",
     "method": "call",
     "to_omegaconf": "omegaconf_bridge",
+    "Profile": "observe",
+    "SelectError": "selecting",
+    "diff": "differences",
+    "explain": "history",
+    "explain_errors": "origins",
+    "hash_of": "hashing",
+    "origin": "origins",
+    "select": "selecting",
 }
 
 __all__ = [
@@ -71,14 +87,22 @@ __all__ = [
     "Node",
     "PathError",
     "Problem",
+    "Profile",
+    "SelectError",
     "TargetError",
     "attr",
     "check",
+    "diff",
     "dump_dataclass",
+    "explain",
+    "explain_errors",
     "from_omegaconf",
     "get_path",
+    "hash_of",
     "instantiate",
     "method",
+    "origin",
+    "select",
     "to_omegaconf",
 ]
 

@@ -83,3 +83,16 @@ def test_importing_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_every_public_name_is_there():
+    import lazycfg
+    import lazycfg.config
+
+    for module in (lazycfg, lazycfg.config):
+        for name in module.__all__:
+            value = getattr(module, name)
+            assert type(value).__name__ != "module", f"{name} is hidden by a module of that name"
+        assert set(module.__all__) <= set(dir(module))
+        with pytest.raises(AttributeError):
+            _ = module.no_such_name

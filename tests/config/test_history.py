@@ -1,0 +1,116 @@
+"""explain(): who set a value."""
+
+from inspect import currentframe
+
+import pytest
+
+from lazycfg import LazyCall as L
+from lazycfg import LazyConfig
+from lazycfg.config import PathError
+from lazycfg.config.history import explain
+from lazycfg.config.node import to_nodes
+
+
+def resnet(*, depth=50, stem=None, norm="BN"):
+    return depth, stem, norm
+
+
+def here(offset=0):
+    return currentframe().f_back.f_lineno + offset
+
+
+def steps(cfg, path):
+    return [(s.kind, s.path, s.value, getattr(s.origin, "line", None)) for s in explain(cfg, path).steps]
+
+
+def test_written_set_and_overridden_in_order():
+    cfg = to_nodes({"model": {"backbone": L(resnet)(depth=50)}})
+    line = here(-1)
+    cfg.model.backbone.depth = 101
+    LazyConfig.apply_overrides(cfg, ["model.backbone.depth=18"])
+    path = "model.backbone.depth"
+    assert steps(cfg, path) == [
+        ("written", path, "50", line),
+        ("set", path, "101", line + 2),
+        ("set", path, "18", None),
+    ]
+    explanation = explain(cfg, path)
+    assert explanation.value == 18
+    text = str(explanation)
+    assert text.splitlines()[0] == "model.backbone.depth = 18"
+    assert f"written at {__file__}:{line}:" in text
+    assert "set by override 1 'model.backbone.depth=18'" in text
+
+
+def test_a_write_above_explains_what_is_below():
+    cfg = to_nodes({"model": L(resnet)(stem=L(resnet)(depth=1))})
+    cfg.model.stem = L(resnet)(depth=2)
+    line = here(-1)
+    assert steps(cfg, "model.stem.depth") == [
+        ("set", "model.stem", "L(resnet)(depth=2)", line),
+        ("written", "model.stem.depth", "2", line),
+    ]
+
+
+def test_deleted_and_set_again():
+    cfg = to_nodes({"model": L(resnet)(depth=1)})
+    del cfg.model.depth
+    cfg.model.depth = 3
+    assert [s[0] for s in steps(cfg, "model.depth")] == ["written", "deleted", "set"]
+
+
+def test_the_default_of_the_target():
+    cfg = to_nodes({"model": L(resnet)()})
+    explanation = explain(cfg, "model.norm")
+    assert explanation.value == "BN"
+    (step,) = explanation.steps
+    assert step.kind == "default"
+    assert step.origin.line == resnet.__code__.co_firstlineno
+    assert "'BN' in resnet" in str(step)
+
+
+def test_an_interpolation_is_followed():
+    cfg = to_nodes(
+        {"model": L(resnet)(depth="${train.depth}", norm="${.stem}", stem="s"), "train": {"depth": 5}}
+    )
+    cfg.train.depth = 6
+    found = steps(cfg, "model.depth")
+    assert [s[0] for s in found] == ["written", "interpolation", "set"]
+    assert found[-1][1] == "train.depth"
+    assert explain(cfg, "model.depth").value == 6
+    assert [s[1] for s in steps(cfg, "model.norm")] == ["model.norm", "model.norm", "model.stem"]
+
+
+def test_across_files(tmp_path):
+    (tmp_path / "base.py").write_text(
+        "from collections import Counter\n"
+        "from lazycfg import LazyCall as L\n"
+        "model = L(Counter)(\n    depth=50,\n)\n"
+    )
+    (tmp_path / "mid.py").write_text("from .base import model\nmodel.depth = 101\n")
+    (tmp_path / "top.py").write_text("from .mid import model\n\n\nmodel.depth = 152\n")
+    cfg = LazyConfig.load(str(tmp_path / "top.py"))
+    LazyConfig.apply_overrides(cfg, ["model.depth=18"])
+    places = [str(step.origin) for step in explain(cfg, "model.depth").steps]
+    assert places == [
+        f"{tmp_path / 'base.py'}:4:5",
+        f"{tmp_path / 'mid.py'}:2:1",
+        f"{tmp_path / 'top.py'}:4:1",
+        "override 1 'model.depth=18'",
+    ]
+
+
+def test_a_node_and_the_root():
+    cfg = to_nodes({"model": [L(resnet)()]})
+    line = here(-1)
+    assert steps(cfg, "model.0") == [("written", "model.0", "L(resnet)()", line)]
+    assert str(explain(cfg, "model")).endswith("nobody is known to have written it")
+    assert explain(cfg, "").value is cfg
+
+
+def test_a_path_that_leads_nowhere():
+    cfg = to_nodes({"model": L(resnet)()})
+    with pytest.raises(PathError, match="did you mean 'model'"):
+        explain(cfg, "modle.depth")
+    with pytest.raises(PathError):
+        explain(cfg, "model.nothing")
