@@ -3,6 +3,7 @@
 from ..common.data.coco import dataloader
 from ..common.models.fcos import model
 from ..common.optim import SGD as optimizer
+from ..common.schedules import lr_multiplier_1x as lr_multiplier
 from ..common.train import train
 
 dataloader.train.mapper.use_instance_mask = False

@@ -2,6 +2,8 @@
 
 from ..common.data.coco import dataloader
 from ..common.models.mask_rcnn_fpn import model
+from ..common.optim import SGD as optimizer
+from ..common.schedules import lr_multiplier_1x as lr_multiplier
 from ..common.train import train
 
 dataloader.train.mapper.use_instance_mask = True

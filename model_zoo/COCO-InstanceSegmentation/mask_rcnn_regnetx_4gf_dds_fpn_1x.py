@@ -4,6 +4,7 @@ from ..common.data.coco import dataloader
 from ..common.models.mask_rcnn_fpn import model
 from ..common.models.regnet import regnetx_4gf
 from ..common.optim import SGD as optimizer
+from ..common.schedules import lr_multiplier_1x as lr_multiplier
 from ..common.train import train
 
 model.backbone.bottom_up = regnetx_4gf

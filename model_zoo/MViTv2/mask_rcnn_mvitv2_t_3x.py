@@ -3,6 +3,7 @@
 from lazycfg import LazyCall as L
 from lazycfg.solver import MultiStepParamScheduler, WarmupParamScheduler
 
+from ..common.data.coco_mvit import dataloader
 from ..common.data.constants import constants
 from ..common.models.mask_rcnn_fpn import model
 from ..common.models.mvitv2 import mvitv2_t

@@ -6,6 +6,8 @@ from lazycfg import LazyCall as L
 from lazycfg.modeling import get_vit_lr_decay_rate
 from lazycfg.solver import MultiStepParamScheduler, WarmupParamScheduler
 
+from ..common.data.coco_lsj import dataloader
+from ..common.models.mask_rcnn_vitdet import model
 from ..common.optim import AdamW as optimizer
 from ..common.train import train
 
