@@ -1,5 +1,6 @@
 """Ops and small modules."""
 
+from .aspp import ASPP
 from .batch_norm import (
     CycleBatchNormList,
     FrozenBatchNorm2d,
@@ -8,8 +9,13 @@ from .batch_norm import (
     get_norm,
 )
 from .blocks import CNNBlockBase, DepthwiseSeparableConv2d
-from .nms import batched_nms
+from .deform_conv import DeformConv, ModulatedDeformConv
+from .losses import ciou_loss, diou_loss
+from .mask_ops import pad_masks, paste_masks_in_image, scale_boxes
+from .nms import batched_nms, batched_nms_rotated, nms_rotated
 from .roi_align import ROIAlign
+from .roi_align_rotated import ROIAlignRotated
+from .rotated_boxes import pairwise_iou_rotated
 from .shape_spec import ShapeSpec
 from .weight_init import c2_msra_fill, c2_xavier_fill
 from .wrappers import (
@@ -27,27 +33,39 @@ from .wrappers import (
 )
 
 __all__ = [
+    "ASPP",
     "BatchNorm2d",
     "CNNBlockBase",
     "Conv2d",
     "ConvTranspose2d",
     "CycleBatchNormList",
+    "DeformConv",
     "DepthwiseSeparableConv2d",
     "FrozenBatchNorm2d",
     "LayerNorm",
     "Linear",
+    "ModulatedDeformConv",
     "NaiveSyncBatchNorm",
     "ROIAlign",
+    "ROIAlignRotated",
     "ShapeSpec",
     "batched_nms",
+    "batched_nms_rotated",
     "c2_msra_fill",
     "c2_xavier_fill",
     "cat",
+    "ciou_loss",
     "cross_entropy",
+    "diou_loss",
     "empty_input_loss_func_wrapper",
     "get_norm",
     "interpolate",
     "move_device_like",
+    "nms_rotated",
     "nonzero_tuple",
+    "pad_masks",
+    "pairwise_iou_rotated",
+    "paste_masks_in_image",
+    "scale_boxes",
     "shapes_to_tensor",
 ]

@@ -18,6 +18,7 @@ __all__ = [
     "pad_index",
     "pad_rows",
     "split_instances",
+    "unpad_rows",
     "upload",
 ]
 
@@ -66,6 +67,16 @@ def pad_rows(rows: Tensor, counts: Sequence[int], length: int | None = None) -> 
         return rows.new_zeros((len(counts), length, *rows.shape[1:])), valid
     padded = rows[upload(index, rows.device, torch.int64)]
     return padded.masked_fill(~valid.reshape(*valid.shape, *[1] * (rows.dim() - 1)), 0), valid
+
+
+def unpad_rows(padded: Tensor, counts: Sequence[int]) -> Tensor:
+    """The first `counts` rows of each list of a padded tensor (B, length, ...), concatenated."""
+    length = padded.shape[1]
+    rows = padded.flatten(0, 1)
+    if all(count == length for count in counts):
+        return rows
+    index = [b * length + i for b, count in enumerate(counts) for i in range(count)]
+    return rows[upload(index, padded.device, torch.int64)]
 
 
 def cat_field(instances: Sequence[Instances], name: str) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.ops import RoIPool
 
-from lazycfg.layers import ROIAlign
+from lazycfg.layers import ROIAlign, ROIAlignRotated
 
 __all__ = ["ROIPooler", "assign_boxes_to_levels", "convert_boxes_to_pooler_format"]
 
@@ -175,8 +175,6 @@ def make_pooler(
     if pooler_type == "ROIPool":
         return RoIPool(output_size, spatial_scale=scale)
     if pooler_type == "ROIAlignRotated":
-        from lazycfg.layers.roi_align_rotated import ROIAlignRotated
-
         return ROIAlignRotated(output_size, spatial_scale=scale, sampling_ratio=sampling_ratio)
     known = ["ROIAlignV2", "ROIAlign", "ROIPool", "ROIAlignRotated"]
     raise ValueError(f"pooler_type is one of {known}, not {pooler_type!r}")

@@ -114,7 +114,9 @@ def assert_training(model: nn.Module, golden: dict[str, Any]) -> None:
     latest = {name: value for name, (value, _) in storage.latest().items()}
     for name, value in expected["storage"].items():
         assert math.isclose(latest[name], value, rel_tol=RELATIVE, abs_tol=1e-6), (name, latest[name], value)
-    norms = {name: p.grad.norm().item() for name, p in model.named_parameters() if p.grad is not None}
+    # in float64: the float32 norm of millions of numbers is off by 1e-3
+    grads = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+    norms = {name: grad.double().norm().item() for name, grad in grads.items()}
     assert set(norms) == set(expected["grad_norms"])
     floor = 1e-5 * expected["grad_norm"]
     wrong = {

@@ -6,7 +6,7 @@ from .fpn import FPN, LastLevelMaxPool, LastLevelP6P7
 from .mvit import MViT
 from .regnet import AnyNet, RegNet
 from .resnet import ResNet
-from .resnet_blocks import BasicBlock, BasicStem, BottleneckBlock
+from .resnet_blocks import BasicBlock, BasicStem, BottleneckBlock, DeformBottleneckBlock
 from .swin import SwinTransformer
 from .vit import SimpleFeaturePyramid, ViT, get_vit_lr_decay_rate
 
@@ -17,6 +17,7 @@ __all__ = [
     "BasicBlock",
     "BasicStem",
     "BottleneckBlock",
+    "DeformBottleneckBlock",
     "LastLevelMaxPool",
     "LastLevelP6P7",
     "MViT",

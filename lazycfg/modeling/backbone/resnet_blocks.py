@@ -1,9 +1,10 @@
 """The stems and residual blocks of ResNet (He et al., arXiv:1512.03385)."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lazycfg.layers import CNNBlockBase, Conv2d, c2_msra_fill, get_norm
+from lazycfg.layers import CNNBlockBase, Conv2d, DeformConv, ModulatedDeformConv, c2_msra_fill, get_norm
 from lazycfg.layers.batch_norm import Norm
 
 
@@ -157,3 +158,78 @@ class BottleneckBlock(ResidualBlock):
         x = F.relu_(self.conv1(x))
         x = F.relu_(self.conv2(x))
         return self.conv3(x)
+
+
+class DeformBottleneckBlock(ResidualBlock):
+    """`BottleneckBlock` whose 3x3 convolution is deformable (arXiv:1703.06211).
+
+    Args:
+        deform_modulated: weigh the sampling points too (arXiv:1811.11168).
+        deform_num_groups: groups of channels with offsets of their own.
+        The others are those of `BottleneckBlock`.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        bottleneck_channels: int,
+        stride: int = 1,
+        num_groups: int = 1,
+        norm: Norm = "BN",
+        stride_in_1x1: bool = False,
+        dilation: int = 1,
+        deform_modulated: bool = False,
+        deform_num_groups: int = 1,
+    ) -> None:
+        super().__init__(in_channels, out_channels, stride=stride, norm=norm)
+        self.deform_modulated = deform_modulated
+        stride_1x1, stride_3x3 = (stride, 1) if stride_in_1x1 else (1, stride)
+        self.conv1 = Conv2d(
+            in_channels,
+            bottleneck_channels,
+            kernel_size=1,
+            stride=stride_1x1,
+            bias=False,
+            norm=get_norm(norm, bottleneck_channels),
+        )
+        # (dy, dx), and a weight if modulated, for each of the 9 points
+        self.conv2_offset = Conv2d(
+            bottleneck_channels,
+            (27 if deform_modulated else 18) * deform_num_groups,
+            kernel_size=3,
+            stride=stride_3x3,
+            padding=dilation,
+            dilation=dilation,
+        )
+        deform_conv = ModulatedDeformConv if deform_modulated else DeformConv
+        self.conv2 = deform_conv(
+            bottleneck_channels,
+            bottleneck_channels,
+            kernel_size=3,
+            stride=stride_3x3,
+            padding=dilation,
+            bias=False,
+            groups=num_groups,
+            dilation=dilation,
+            deformable_groups=deform_num_groups,
+            norm=get_norm(norm, bottleneck_channels),
+        )
+        self.conv3 = Conv2d(
+            bottleneck_channels, out_channels, kernel_size=1, bias=False, norm=get_norm(norm, out_channels)
+        )
+        for conv in (self.conv1, self.conv2, self.conv3):
+            c2_msra_fill(conv)
+        nn.init.zeros_(self.conv2_offset.weight)
+        nn.init.zeros_(self.conv2_offset.bias)
+
+    def residual(self, x: Tensor) -> Tensor:
+        x = F.relu_(self.conv1(x))
+        offset = self.conv2_offset(x)
+        if self.deform_modulated:
+            first, second, weight = offset.chunk(3, dim=1)
+            x = self.conv2(x, torch.cat((first, second), dim=1), weight.sigmoid())
+        else:
+            x = self.conv2(x, offset)
+        return self.conv3(F.relu_(x))

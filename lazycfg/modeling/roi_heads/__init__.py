@@ -2,19 +2,26 @@
 
 from .base import ROIHeads
 from .box_head import FastRCNNConvFCHead
-from .fast_rcnn import FastRCNNOutputLayers
+from .cascade import CascadeROIHeads
 from .detections import fast_rcnn_inference
+from .fast_rcnn import FastRCNNOutputLayers
+from .keypoint_head import BaseKeypointRCNNHead, KRCNNConvDeconvUpsampleHead
 from .keypoint_select import select_proposals_with_visible_keypoints
 from .mask_head import BaseMaskRCNNHead, MaskRCNNConvUpsampleHead, mask_rcnn_inference, mask_rcnn_loss
+from .res5 import Res5ROIHeads
 from .sampled import select_foreground_proposals
 from .standard import StandardROIHeads
 
 __all__ = [
+    "BaseKeypointRCNNHead",
     "BaseMaskRCNNHead",
+    "CascadeROIHeads",
     "FastRCNNConvFCHead",
     "FastRCNNOutputLayers",
+    "KRCNNConvDeconvUpsampleHead",
     "MaskRCNNConvUpsampleHead",
     "ROIHeads",
+    "Res5ROIHeads",
     "StandardROIHeads",
     "fast_rcnn_inference",
     "mask_rcnn_inference",

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from lazycfg.structures import Instances
+from lazycfg.utils.events import get_event_storage
 
 from ..padded import cat_field
 from .sampled import Foreground
@@ -23,6 +24,7 @@ def select_proposals_with_visible_keypoints(proposals: Sequence[Instances]) -> l
     keep = has_visible_keypoint(
         cat_field(proposals, "gt_keypoints"), cat_field(proposals, "proposal_boxes")
     ).tolist()
+    get_event_storage().put_scalar("keypoint_head/num_fg_samples", sum(keep) / len(proposals))
     if not isinstance(proposals, Foreground):
         proposals = Foreground(proposals, index=range(len(keep)))
     return proposals.select(keep)

@@ -1,0 +1,193 @@
+"""Cascade R-CNN (arXiv:1712.00726): box heads in a row, each trained on the boxes of the one before."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lazycfg.structures import Boxes, ImageList, Instances
+from lazycfg.utils.events import get_event_storage
+
+from ..matcher import Matcher
+from ..padded import GroundTruth, cat_field, pad_rows, split_instances, unpad_rows, upload
+from ..proposal_generator.proposal_utils import image_bounds
+from ..protocols import BoxHead, BoxPredictor, RegionPooler
+from .detections import fast_rcnn_inference
+from .standard import StandardROIHeads, lists_for_inference
+
+__all__ = ["CascadeROIHeads"]
+
+
+class ScaleGradient(torch.autograd.Function):
+    """The identity, whose gradient is multiplied by a number."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, scale: float) -> Tensor:
+        ctx.scale = scale
+        return x
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        return grad * ctx.scale, None
+
+
+class CascadeROIHeads(StandardROIHeads):
+    """`StandardROIHeads` with several stages of boxes; masks and keypoints are those of one stage.
+
+    Args:
+        box_in_features, box_pooler: as for `StandardROIHeads`; the pooler serves all stages.
+        box_heads, box_predictors, proposal_matchers: one for each stage.
+        kwargs: the other arguments of `StandardROIHeads`.
+    """
+
+    def __init__(
+        self,
+        *,
+        box_in_features: Sequence[str],
+        box_pooler: RegionPooler,
+        box_heads: Sequence[BoxHead],
+        box_predictors: Sequence[BoxPredictor],
+        proposal_matchers: Sequence[Matcher],
+        **kwargs: Any,
+    ) -> None:
+        if "proposal_matcher" in kwargs:
+            raise TypeError(
+                "CascadeROIHeads takes proposal_matchers, one for each stage, not proposal_matcher"
+            )
+        if not len(box_heads) == len(box_predictors) == len(proposal_matchers):
+            raise ValueError(
+                f"CascadeROIHeads: {len(box_heads)} box_heads, {len(box_predictors)} box_predictors and "
+                f"{len(proposal_matchers)} proposal_matchers must be as many"
+            )
+        super().__init__(
+            box_in_features=box_in_features,
+            box_pooler=box_pooler,
+            box_head=nn.ModuleList(box_heads),
+            box_predictor=nn.ModuleList(box_predictors),
+            proposal_matcher=proposal_matchers[0],
+            **kwargs,
+        )
+        self.num_cascade_stages = len(box_heads)
+        self.proposal_matchers = list(proposal_matchers)
+
+    def forward(
+        self,
+        images: ImageList,
+        features: Mapping[str, Tensor],
+        proposals: Sequence[Instances],
+        targets: Sequence[Instances] | None = None,
+    ) -> tuple[list[Instances], dict[str, Tensor]]:
+        if not self.training:
+            instances = self._forward_box(features, proposals)
+            return self.forward_with_given_boxes(features, instances), {}
+        if targets is None:
+            raise ValueError("CascadeROIHeads in training needs targets (is 'instances' in the inputs?)")
+        proposals = self.label_and_sample_proposals(proposals, targets)
+        losses = self._forward_box(features, proposals, targets)
+        losses.update(self._forward_mask(features, proposals))
+        losses.update(self._forward_keypoint(features, proposals))
+        return proposals, losses
+
+    def _forward_box(
+        self,
+        features: Mapping[str, Tensor],
+        proposals: Sequence[Instances],
+        targets: Sequence[Instances] | None = None,
+    ) -> Any:
+        if not self.training:
+            proposals = lists_for_inference(proposals)
+        valid = getattr(proposals, "valid", None)
+        gt = None if targets is None else GroundTruth(targets, proposals[0].proposal_boxes.device)
+        maps = [features[name] for name in self.box_in_features]
+        sizes = [x.image_size for x in proposals]
+        outputs = []
+        for stage, predictor in enumerate(self.box_predictor):
+            if stage > 0:
+                predictor_before, predictions, proposals = outputs[-1]
+                boxes = predictor_before.predict_boxes(predictions, proposals)
+                proposals = self.next_proposals(boxes, sizes)
+                if gt is not None:
+                    self.label_for_stage(proposals, gt, stage)
+            outputs.append((predictor, self._run_stage(maps, proposals, stage), proposals))
+        if self.training:
+            return self.stage_losses(outputs)
+        # scores are the mean over the stages, boxes those of the last one
+        scores = [
+            torch.cat(list(predictor.predict_probs(predictions, of_stage)))
+            for predictor, predictions, of_stage in outputs
+        ]
+        predictor, predictions, proposals = outputs[-1]
+        mean = torch.stack(scores).mean(dim=0)
+        return fast_rcnn_inference(
+            predictor.predict_boxes(predictions, proposals),
+            mean.split([len(x) for x in proposals]),
+            sizes,
+            predictor.test_score_thresh,
+            predictor.test_nms_thresh,
+            predictor.test_topk_per_image,
+            valid=valid,
+        )[0]
+
+    def _run_stage(self, maps: Sequence[Tensor], proposals: Sequence[Instances], stage: int) -> Any:
+        """Predictions of a stage."""
+        pooled = self.box_pooler(maps, [x.proposal_boxes for x in proposals])
+        # The stages share the gradient that reaches the maps: else it would be that of several detectors.
+        pooled = ScaleGradient.apply(pooled, 1.0 / self.num_cascade_stages)
+        return self.box_predictor[stage](self.box_head[stage](pooled))
+
+    def next_proposals(
+        self, boxes: Sequence[Tensor], image_sizes: Sequence[tuple[int, int]]
+    ) -> list[Instances]:
+        """The boxes of a stage as proposals of the next, without gradient, clipped to the images.
+
+        In training, boxes that have become empty are left out: to know them, the device is waited for.
+        """
+        counts = [len(b) for b in boxes]
+        padded, _ = pad_rows(torch.cat(list(boxes)).detach(), counts)
+        if sum(counts):
+            bounds = image_bounds(image_sizes, padded.device)
+            padded = torch.minimum(padded.clamp(min=0), bounds[:, None])
+        rows = unpad_rows(padded, counts)
+        if self.training:
+            keep = (rows[:, 2:] > rows[:, :2]).all(dim=1).tolist()
+            if not all(keep):
+                kept = [i for i, kept in enumerate(keep) if kept]
+                rows = rows[upload(kept, rows.device, torch.int64)]
+                starts = [sum(counts[:b]) for b in range(len(counts))]
+                counts = [sum(keep[s : s + n]) for s, n in zip(starts, counts, strict=True)]
+        return split_instances(image_sizes, counts, {"proposal_boxes": rows})
+
+    @torch.no_grad()
+    def label_for_stage(self, proposals: Sequence[Instances], gt: GroundTruth, stage: int) -> None:
+        """Give the proposals ``gt_classes`` and ``gt_boxes`` by the matcher of the stage."""
+        counts = [len(x) for x in proposals]
+        boxes, valid = pad_rows(cat_field(proposals, "proposal_boxes"), counts)
+        matches, labels = self.proposal_matchers[stage].match_boxes(gt.boxes, gt.valid, boxes)
+        if gt.boxes.shape[1] == 0:
+            classes = torch.full_like(matches, self.num_classes)
+            gt_boxes = torch.zeros_like(boxes)
+        else:
+            classes = gt.classes.gather(1, matches).masked_fill(labels == 0, self.num_classes)
+            classes = classes.masked_fill(~gt.valid.any(dim=1, keepdim=True), self.num_classes)
+            gt_boxes = gt.boxes.gather(1, matches.unsqueeze(-1).expand_as(boxes)).to(boxes.dtype)
+        classes_of = unpad_rows(classes, counts).split(counts)
+        boxes_of = unpad_rows(gt_boxes, counts).split(counts)
+        for x, of_classes, of_boxes in zip(proposals, classes_of, boxes_of, strict=True):
+            x.gt_classes = of_classes
+            x.gt_boxes = Boxes(of_boxes)
+        storage = get_event_storage()
+        foreground = ((classes != self.num_classes) & valid).sum() / len(proposals)
+        storage.put_scalar(f"stage{stage}/roi_head/num_fg_samples", foreground)
+        storage.put_scalar(f"stage{stage}/roi_head/num_bg_samples", sum(counts) / len(counts) - foreground)
+
+    @staticmethod
+    def stage_losses(outputs: Sequence[tuple[BoxPredictor, Any, Sequence[Instances]]]) -> dict[str, Tensor]:
+        """The losses of all stages, "_stage0" and so on behind their names."""
+        losses = {}
+        storage = get_event_storage()
+        for stage, (predictor, predictions, proposals) in enumerate(outputs):
+            with storage.name_scope(f"stage{stage}"):
+                of_stage = predictor.losses(predictions, proposals)
+            losses.update({f"{name}_stage{stage}": loss for name, loss in of_stage.items()})
+        return losses
