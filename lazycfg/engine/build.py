@@ -9,7 +9,6 @@ from torch import nn
 from torch.optim import Optimizer
 
 from lazycfg.config.build import instantiate
-from lazycfg.config.call import LazyCall
 from lazycfg.config.checking import check
 from lazycfg.config.node import Node, is_call, to_nodes
 from lazycfg.config.signature import node_signature
@@ -56,7 +55,8 @@ def as_config(cfg: Mapping[str, Any]) -> Node:
         return cfg
     if not isinstance(cfg, Mapping):
         raise TypeError(f"a config is a dict of parts (model, dataloader, ...), got {type(cfg).__name__}")
-    return to_nodes(dict(cfg))
+    node: Node = to_nodes(dict(cfg))
+    return node
 
 
 def build_parts(cfg: Node, *, training: bool, model: nn.Module | None = None) -> Parts:
@@ -83,7 +83,7 @@ def build_parts(cfg: Node, *, training: bool, model: nn.Module | None = None) ->
     fields = [field for field in (_PATHS if training else needed) if _find(root, _PATHS[field]) is not None]
 
     over_model = training and _lacks_model(root["optimizer"])
-    optimizer = root["optimizer"] if over_model else None
+    optimizer: Any = root["optimizer"] if over_model else None
     if over_model:
         root["optimizer"] = _with_model(optimizer, nn.Identity())
     check(_selection(root, [_PATHS[field] for field in fields]))
@@ -163,7 +163,9 @@ def _with_model(optimizer: Node, model: nn.Module) -> Node:
     """A copy of the optimizer's node over the parameters of a model."""
     result = copy.copy(optimizer)
     params = result.get("params")
-    params = LazyCall(get_default_optimizer_params)() if params is None else copy.copy(params)
+    if params is None:
+        params = Node(_target_=get_default_optimizer_params)
+    params = copy.copy(params)
     params["model"] = model
     result["params"] = params
     return result

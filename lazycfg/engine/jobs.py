@@ -14,7 +14,7 @@ from torch import nn
 from lazycfg.checkpoint import Checkpointer, RandomState, load_weights
 from lazycfg.config.node import Node
 from lazycfg.solver import LRMultiplier
-from lazycfg.utils import atomic_write, is_main_process
+from lazycfg.utils import atomic_write, is_main_process, shared_random_seed
 
 from .build import Parts, as_config, build_at, build_parts
 from .evaluating import run_evaluation
@@ -133,17 +133,22 @@ def read_settings(cfg: Node) -> TrainSettings:
 
 def _train(cfg: Node, settings: TrainSettings, device: torch.device, resume: bool) -> dict[str, Any]:
     started = time.perf_counter()
-    seed_all(int.from_bytes(os.urandom(4), "little") if settings.seed is None else settings.seed)
+    seed = shared_random_seed() if settings.seed is None else settings.seed
     save_config(cfg, settings.output_dir)
+    seed_all(seed)  # the same initial model in every process
     parts = build_parts(cfg, training=True)
+    seed_all(seed, per_process=True)
     _to_device(parts.model, device, settings)
-    trainer, checkpointer = _trainer(parts, settings)
+    trainer, data, checkpointer = _trainer(parts, settings)
     log_plan(parts, settings, device)
     extra = checkpointer.resume_or_load(settings.init_checkpoint, resume=resume, ignore=settings.init_ignore)
     start_iter = extra.get("iteration", -1) + 1
     if start_iter:
         logger.info("going on with iteration %d of %d", start_iter, settings.max_iter)
-    trainer.train(start_iter)
+    try:
+        trainer.train(start_iter)
+    finally:
+        data.close()
     _write_results(trainer.results, settings.output_dir)
     latest = trainer.storage.latest()
     losses = {name: value for name, (value, _) in latest.items() if "loss" in name and "/" not in name}
@@ -151,8 +156,8 @@ def _train(cfg: Node, settings: TrainSettings, device: torch.device, resume: boo
     return {**trainer.results, "train": run}
 
 
-def _trainer(parts: Parts, settings: TrainSettings) -> tuple[Trainer, Checkpointer]:
-    """The trainer with all hooks, and the checkpointer of everything that has a state."""
+def _trainer(parts: Parts, settings: TrainSettings) -> tuple[Trainer, BatchStream, Checkpointer]:
+    """The trainer with all hooks, its data, and the checkpointer of everything that has a state."""
     model, optimizer = parts.model, parts.optimizer
     if not isinstance(optimizer, torch.optim.Optimizer):
         raise TypeError(f"cfg.optimizer must build a torch optimizer, got {type(optimizer).__name__}")
@@ -195,7 +200,7 @@ def _trainer(parts: Parts, settings: TrainSettings) -> tuple[Trainer, Checkpoint
     )
     hooks.append(PeriodicWriter(writers))
     trainer.register_hooks(hooks)
-    return trainer, checkpointer
+    return trainer, data, checkpointer
 
 
 def _to_device(model: nn.Module, device: torch.device, settings: TrainSettings) -> None:

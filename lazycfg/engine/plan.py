@@ -43,7 +43,7 @@ def _describe(loader: Any) -> str:
     metadata = getattr(dataset, "metadata", None)
     records = getattr(dataset, "dataset", dataset)  # below the mapper
     parts = [str(getattr(metadata, "name", "") or type(loader if records is None else records).__name__)]
-    if hasattr(dataset, "__len__"):
+    if dataset is not None and hasattr(dataset, "__len__"):
         parts.append(f"{len(dataset)} images")
     classes = list(getattr(metadata, "thing_classes", None) or ())
     if classes:

@@ -1,6 +1,7 @@
 """The process itself: its place among others, its device, its random generators."""
 
 import datetime
+import inspect
 import logging
 import os
 import random
@@ -13,7 +14,7 @@ import torch.distributed as dist
 from torch import nn
 
 from lazycfg.checkpoint import RandomState
-from lazycfg.utils import get_local_rank, get_rank, get_world_size
+from lazycfg.utils import get_rank, get_world_size
 
 from .settings import SettingsError
 
@@ -87,11 +88,15 @@ def create_ddp_model(
     """
     if get_world_size() == 1 or not any(p.requires_grad for p in model.parameters()):
         return model
-    on_gpu = next(model.parameters()).is_cuda
-    ddp = nn.parallel.DistributedDataParallel(
+    device = next(model.parameters()).device
+    wrap = nn.parallel.DistributedDataParallel
+    # Its newer name, where torch warns of the older one
+    new_name = "forward_sync_buffers" in inspect.signature(wrap.__init__).parameters
+    sync = {"forward_sync_buffers" if new_name else "broadcast_buffers": broadcast_buffers}
+    ddp = wrap(
         model,
-        device_ids=[get_local_rank()] if on_gpu else None,
-        broadcast_buffers=broadcast_buffers,
+        device_ids=[device] if device.type == "cuda" else None,
+        **sync,
         find_unused_parameters=find_unused_parameters,
         static_graph=static_graph,
     )
@@ -102,9 +107,14 @@ def create_ddp_model(
     return ddp
 
 
-def seed_all(seed: int) -> None:
-    """Seed Python, numpy and torch; each process gets a number of its own, ``seed + rank``."""
-    seed += get_rank()
+def seed_all(seed: int, *, per_process: bool = False) -> None:
+    """Seed Python, numpy and torch.
+
+    Args:
+        seed: the number.
+        per_process: add the process's rank, so that every process draws its own numbers.
+    """
+    seed += get_rank() if per_process else 0
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)

@@ -28,7 +28,7 @@ class _FromMapping:
     """Building from a dict, with errors that know the nearest right key."""
 
     @classmethod
-    def of(cls, values: Mapping[str, Any], path: str = "train") -> Self:
+    def of(cls, values: Mapping[str, Any] | Self, path: str = "train") -> Self:
         """From what a config has under ``path``.
 
         Raises:

@@ -59,14 +59,21 @@ class BatchStream:
         self._taken += 1
         return batch
 
+    def close(self) -> None:
+        """End the iteration, and with it the workers of the loader; the next batch begins another."""
+        close = getattr(self._iterator, "close", None)
+        if close is not None:
+            close()
+        self._iterator = None
+
     def _start_epoch(self) -> Iterator[Any]:
         if self._loader_has_state:
             # Making an iterator may draw a seed for the workers; a resumed run makes one more of them.
             with preserved_rng():
                 return iter(self._loader)
-        sampler = getattr(self._loader, "sampler", None)
-        if hasattr(sampler, "set_epoch"):
-            sampler.set_epoch(self._epoch)
+        set_epoch = getattr(getattr(self._loader, "sampler", None), "set_epoch", None)
+        if set_epoch is not None:
+            set_epoch(self._epoch)
         self._epoch_start = RandomState().state_dict()
         return iter(self._loader)
 

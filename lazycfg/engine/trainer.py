@@ -31,7 +31,7 @@ class Trainer:
     Args:
         model: in training mode it maps a batch to a dict of scalar losses (or to one scalar loss). It may be
             wrapped for several processes.
-        data: an endless iterator of batches.
+        data: an endless iterator of batches, such as a `BatchStream`.
         optimizer: over the model's parameters.
         max_iter: number of optimizer steps.
         amp_dtype: run the model under ``torch.autocast`` with this type; None for full precision.
@@ -146,7 +146,9 @@ class Trainer:
                 share = value.detach() / self.accumulate
                 recorded[name] = recorded[name] + share if name in recorded else share
         self._loss_names.update(recorded)
-        self.storage.put_scalars(data_time=data_time, **recorded)
+        self.storage.put_scalar("data_time", data_time)
+        for name, value in recorded.items():
+            self.storage.put_scalar(name, value)
         self.grad_scaler.unscale_(self.optimizer)
         self._call("after_backward")
         if self.clip_grad is not None:

@@ -88,6 +88,16 @@ def test_a_killed_run_resumes_to_the_same_bits(whole_run, tmp_path):
     assert "going on with iteration 14 of 24" in log
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
+def test_a_run_killed_while_it_wrote_a_checkpoint_resumes_from_the_one_before(whole_run, tmp_path):
+    killed = command(f"train.output_dir={tmp_path}", "+train.hooks.0.in_save=2")
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert (tmp_path / "last_checkpoint").read_text().strip() == "model_0000006.safetensors"
+    assert not (tmp_path / "model_0000013.safetensors").exists()
+    train(toy_config(tmp_path), resume=True)
+    same_weights(whole_run, tmp_path)
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_the_order_of_data_does_not_depend_on_workers_and_survives_resuming(whole_run, tmp_path, workers):
     cfg = toy_config(tmp_path, hooks=[stop_at(9)])

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from lazycfg.checkpoint import checkpointer
 from lazycfg.engine import HookBase
 
 
@@ -129,10 +130,28 @@ class KillAt(HookBase):
 
     Args:
         iteration: when; a negative number for never.
+        in_save: kill in the middle of writing the weights of this checkpoint (1: the first) instead.
     """
 
-    def __init__(self, *, iteration: int) -> None:
+    def __init__(self, *, iteration: int, in_save: int = 0) -> None:
         self.iteration = iteration
+        self.in_save = in_save
+
+    def before_train(self) -> None:
+        if not self.in_save:
+            return
+        count = 0
+        save_file = checkpointer.save_file
+
+        def half_saved(tensors, path, metadata):
+            nonlocal count
+            count += 1
+            save_file(tensors, path, metadata)
+            if count == self.in_save:
+                os.truncate(path, os.path.getsize(path) // 2)
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        checkpointer.save_file = half_saved
 
     def after_step(self) -> None:
         if self.trainer.iter == self.iteration:
