@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import numpy as np
 import torch
 from torch import Tensor
 from torchvision.ops import nms
@@ -10,16 +13,22 @@ from lazycfg.structures.rotated_overlap import hulls_meet, matched_iou_rotated
 
 __all__ = ["batched_nms", "batched_nms_rotated", "nms_rotated"]
 
-# Pairs of rotated boxes looked at together: bounds the temporaries at some 250 MB.
-_CHUNK_PAIRS = 1 << 21
+# Pairs of boxes looked at together: upright ones (in the cache), rotated ones (some 250 MB).
+_CHUNK_PAIRS = 1 << 18
+_CHUNK_PAIRS_ROTATED = 1 << 21
+# Up to so many boxes the host is fastest with the quadratic kernel.
+_FEW = 1000
 
 
+@torch.no_grad()
 def batched_nms(boxes: Tensor, scores: Tensor, idxs: Tensor, iou_threshold: float) -> Tensor:
     """Suppress, within each group, the boxes that overlap one of a higher score.
 
-    All groups (classes, levels, images) go through one call: each is moved to a place of its own. The places
-    are computed in float64, where the shift is exact: in float32 they cost the overlap its last digits once
-    there are many groups.
+    All groups (classes, levels, images) are done together, and the host asks a device once. On a device and
+    for few boxes each group is moved to a place of its own, in float64 where that is exact: in float32 it
+        costs the
+    overlaps their last digits once there are many groups. For many boxes on the host, where work counts, only
+    pairs of one group are looked at.
 
     Args:
         boxes: (N, 4) XYXY, finite.
@@ -30,10 +39,12 @@ def batched_nms(boxes: Tensor, scores: Tensor, idxs: Tensor, iou_threshold: floa
     Returns:
         int64 indices of the boxes kept, by decreasing score.
     """
-    if boxes.shape[-1] != 4:
+    if boxes.dim() != 2 or boxes.shape[1] != 4:
         raise ValueError(f"batched_nms: expected boxes (N, 4), got {tuple(boxes.shape)}")
     if boxes.shape[0] == 0:
         return torch.empty(0, dtype=torch.int64, device=boxes.device)
+    if boxes.device.type == "cpu" and len(boxes) > _FEW:
+        return _suppress(boxes, scores, idxs, lambda b: _upright_overlaps(b, iou_threshold), _CHUNK_PAIRS)
     exact = boxes.float() if boxes.device.type == "mps" else boxes.double()
     low, high = torch.aminmax(exact)
     shifted = exact + (idxs.to(exact) * (high - low + 1))[:, None]
@@ -43,9 +54,8 @@ def batched_nms(boxes: Tensor, scores: Tensor, idxs: Tensor, iou_threshold: floa
 def nms_rotated(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
     """Suppress the rotated boxes that overlap one of a higher score.
 
-    Two boxes of opposite angle cover the same region and suppress each other: whether a class tells front
-        from
-    back is for the caller to know.
+    Two boxes of opposite angle cover the same region and suppress each other: whether a class tells
+    front from back is for the caller to know.
 
     Args:
         boxes: (N, 5) as (xc, yc, width, height, angle): pixels, and degrees counter-clockwise.
@@ -60,13 +70,7 @@ def nms_rotated(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
 
 @torch.no_grad()
 def batched_nms_rotated(boxes: Tensor, scores: Tensor, idxs: Tensor, iou_threshold: float) -> Tensor:
-    """`nms_rotated` within each group.
-
-    Overlaps are computed only for pairs of one group whose upright hulls meet. Which boxes stay is then found
-    for all groups together: in rounds, each box is suppressed by the boxes before it that stood after the
-        last round,
-    until nothing changes. There are as many rounds as the longest chain of boxes that decide about each
-    other.
+    """`nms_rotated` within each group. Overlaps are computed only for pairs whose upright hulls meet.
 
     Args:
         boxes: (N, 5).
@@ -81,39 +85,98 @@ def batched_nms_rotated(boxes: Tensor, scores: Tensor, idxs: Tensor, iou_thresho
         raise ValueError(f"rotated NMS: expected boxes (N, 5), got {tuple(boxes.shape)}")
     if boxes.shape[0] == 0:
         return torch.empty(0, dtype=torch.int64, device=boxes.device)
+
+    return _suppress(boxes, scores, idxs, lambda b: _rotated_overlaps(b, iou_threshold), _CHUNK_PAIRS_ROTATED)
+
+
+# For rows [start, stop) and columns [start, end) of sorted boxes: which pairs overlap too much.
+Overlaps = Callable[[int, int, int], np.ndarray]
+
+
+def _upright_overlaps(boxes: Tensor, iou_threshold: float) -> Overlaps:
+    """In numpy, with few passes, over contiguous columns: reading every fourth number is ten times slower."""
+    x0, y0, x1, y1 = np.ascontiguousarray(boxes.numpy().T)
+    area = (x1 - x0) * (y1 - y0)
+    # Rounded down, so that comparing in float32 is comparing with the number itself.
+    threshold = np.float32(iou_threshold)
+    if threshold > iou_threshold:
+        threshold = np.nextafter(threshold, np.float32(-np.inf))
+
+    def overlaps(start: int, stop: int, end: int) -> np.ndarray:
+        a, b = np.s_[start:stop, None], np.s_[start:end]
+        inter = np.minimum(x1[a], x1[b])
+        inter -= np.maximum(x0[a], x0[b])
+        np.maximum(inter, 0, out=inter)
+        height = np.minimum(y1[a], y1[b])
+        height -= np.maximum(y0[a], y0[b])
+        np.maximum(height, 0, out=height)
+        inter *= height
+        union = area[a] + area[b]
+        union -= inter
+        with np.errstate(invalid="ignore", divide="ignore"):
+            inter /= union
+        return inter > threshold
+
+    return overlaps
+
+
+def _rotated_overlaps(boxes: Tensor, iou_threshold: float) -> Overlaps:
+    def overlaps(start: int, stop: int, end: int) -> np.ndarray:
+        a, b = boxes[start:stop], boxes[start:end]
+        over = hulls_meet(a[:, None], b).triu_(diagonal=1)
+        i, j = over.nonzero(as_tuple=True)
+        over[i, j] = matched_iou_rotated(a[i], b[j]) > iou_threshold
+        return _on_host(over)
+
+    return overlaps
+
+
+def _on_host(tensor: Tensor) -> np.ndarray:
+    return tensor.numpy() if tensor.device.type == "cpu" else tensor.cpu().numpy()
+
+
+def _suppress(
+    boxes: Tensor, scores: Tensor, idxs: Tensor, overlaps_of: Callable[[Tensor], Overlaps], chunk: int
+) -> Tensor:
+    """Suppression from the pairs of one group that overlap too much.
+
+    Which boxes stay is found for all groups together: in rounds, each box is suppressed by the better boxes
+        that
+    stood after the last round, until nothing changes. There are as many rounds as the longest chain of boxes
+    that decide about each other. The pairs are few, and handled on the host.
+
+    Args:
+        overlaps_of: makes the function that compares boxes, for the boxes in the order of their groups.
+        chunk: pairs it is given at a time.
+    """
     by_score = scores.argsort(descending=True, stable=True)
     order = by_score[idxs[by_score].argsort(stable=True)]
-    ordered = boxes[order].float()
-    winner, loser = _overlapping_pairs(ordered, idxs[order], iou_threshold)
-    stands = torch.ones(len(order), dtype=torch.bool, device=boxes.device)
+    overlaps = overlaps_of(boxes[order].float())
+    groups = _on_host(idxs[order])
+    ends = np.append(np.flatnonzero(np.diff(groups)) + 1, len(groups))
+    winners, losers = [], []
+    start, block = 0, int(chunk**0.5)
+    while start < len(groups):
+        # As many whole groups as fit, or one group in several bands of rows.
+        fitting = np.searchsorted(ends, start + block, side="right") - 1
+        end = int(ends[max(fitting, np.searchsorted(ends, start, side="right"))])
+        band = max(1, chunk // (end - start))
+        for row in range(start, end, band):
+            over = overlaps(row, min(row + band, end), end)
+            first, second = np.divmod(np.flatnonzero(over), end - row)
+            first, second = first + row, second + row
+            paired = (first < second) & (groups[first] == groups[second])
+            winners.append(first[paired])
+            losers.append(second[paired])
+        start = end
+    winner, loser = np.concatenate(winners), np.concatenate(losers)
+    stands = np.ones(len(groups), dtype=bool)
     while True:
-        hits = torch.zeros(len(order), dtype=torch.int32, device=boxes.device)
-        hits.index_add_(0, loser, stands[winner].int())
-        now = hits == 0
-        if torch.equal(now, stands):
+        now = np.ones_like(stands)
+        now[loser[stands[winner]]] = False
+        if np.array_equal(now, stands):
             break
         stands = now
-    kept = torch.zeros_like(stands)
-    kept[order] = stands
+    kept = torch.zeros_like(order, dtype=torch.bool)
+    kept[order] = torch.from_numpy(stands).to(order.device)
     return by_score[kept[by_score]]
-
-
-def _overlapping_pairs(boxes: Tensor, groups: Tensor, iou_threshold: float) -> tuple[Tensor, Tensor]:
-    """Pairs of one group that overlap too much, for boxes sorted by group and then by decreasing score.
-
-    Returns:
-        (E,) indices of the better boxes, and (E,) of the worse ones.
-    """
-    ends = torch.unique_consecutive(groups, return_counts=True)[1].cumsum(0).tolist()
-    winners, losers = [], []
-    start = 0
-    for end in ends:
-        while start < end:
-            rows = max(1, min(end - start, _CHUNK_PAIRS // (end - start)))
-            near = hulls_meet(boxes[start : start + rows, None], boxes[None, start:end]).triu_(diagonal=1)
-            first, second = (near.nonzero() + start).unbind(dim=1)
-            over = matched_iou_rotated(boxes[first], boxes[second]) > iou_threshold
-            winners.append(first[over])
-            losers.append(second[over])
-            start += rows
-    return torch.cat(winners), torch.cat(losers)

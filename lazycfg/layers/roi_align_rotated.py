@@ -59,8 +59,7 @@ def roi_align_rotated(
     """`ROIAlignRotated` as a function.
 
     Every output cell is a weighted sum of pixels, four for each of its samples: a bag of an embedding, where
-        the
-    pixels are the embedding. So no sampled features are held, forward or backward.
+    the pixels are the embedding. So no sampled features are held, forward or backward.
     """
     if rois.dim() != 2 or rois.shape[1] != 6:
         raise ValueError(f"ROIAlignRotated: expected rois (R, 6), got {tuple(rois.shape)}")

@@ -201,9 +201,10 @@ def _pairwise(boxes1: Boxes | Tensor, boxes2: Boxes | Tensor, kind: str) -> Tens
 
 
 def _overlap(a: Tensor, b: Tensor, kind: str) -> Tensor:
-    # One coordinate at a time: the (M, N, 2) form holds twice the memory and is slower on both devices.
-    ax0, ay0, ax1, ay1 = a.unsqueeze(-2).unbind(dim=-1)
-    bx0, by0, bx1, by1 = b.unsqueeze(-3).unbind(dim=-1)
+    # One coordinate at a time, and contiguous: the (M, N, 2) form holds twice the memory, and reading every
+    # fourth number is ten times slower.
+    ax0, ay0, ax1, ay1 = a.transpose(-1, -2).contiguous().unsqueeze(-1).unbind(dim=-3)
+    bx0, by0, bx1, by1 = b.transpose(-1, -2).contiguous().unsqueeze(-2).unbind(dim=-3)
     inter = (torch.minimum(ax1, bx1) - torch.maximum(ax0, bx0)).clamp(min=0)
     inter = inter * (torch.minimum(ay1, by1) - torch.maximum(ay0, by0)).clamp(min=0)
     if kind == "intersection":

@@ -2,6 +2,7 @@ import pytest
 import torch
 from torchvision.ops import nms
 
+from lazycfg.layers import nms as nms_module
 from lazycfg.layers.nms import batched_nms
 
 
@@ -19,9 +20,30 @@ def one_group_at_a_time(boxes, scores, idxs, threshold):
 
 
 @pytest.mark.parametrize("groups", [1, 7, 300])
-def test_equals_one_group_at_a_time(groups):
-    boxes, scores, idxs = case(600, groups, groups)
+@pytest.mark.parametrize("n", [600, 2500])
+def test_equals_one_group_at_a_time(groups, n):
+    """Few boxes go through the quadratic kernel, many through pairs of one group."""
+    boxes, scores, idxs = case(n, groups, groups)
     assert torch.equal(batched_nms(boxes, scores, idxs, 0.4), one_group_at_a_time(boxes, scores, idxs, 0.4))
+
+
+def test_chunks_change_nothing(monkeypatch):
+    boxes, scores, idxs = case(1500, 5, 0)
+    expected = one_group_at_a_time(boxes, scores, idxs, 0.4)
+    for pairs in (1, 1000, 100_000):
+        monkeypatch.setattr(nms_module, "_CHUNK_PAIRS", pairs)
+        assert torch.equal(batched_nms(boxes, scores, idxs, 0.4), expected)
+
+
+@pytest.mark.parametrize("few", [0, 1000])
+@pytest.mark.parametrize(
+    ("threshold", "kept"), [(0.5, [0, 1, 2]), (0.499, [0, 2]), (0.25, [0, 2]), (0.24, [0])]
+)
+def test_more_than_the_threshold(monkeypatch, few, threshold, kept):
+    """Overlaps with the first: a half, a quarter. Equal scores keep their order."""
+    monkeypatch.setattr(nms_module, "_FEW", few)
+    boxes = torch.tensor([[0.0, 0, 8, 8], [0, 0, 4, 8], [4, 4, 8, 8]])
+    assert batched_nms(boxes, torch.ones(3), torch.zeros(3), threshold).tolist() == kept
 
 
 def test_many_groups_do_not_cost_precision():
