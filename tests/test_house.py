@@ -1,0 +1,64 @@
+"""The house itself: what is packaged, what importing costs, what stands on top."""
+
+import ast
+import configparser
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+INSTALLED = {"lazycfg": "lazycfg", "model_zoo": "lazycfg.model_zoo", "projects": "lazycfg.projects"}
+
+
+def imports_of(file: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names
+
+
+def test_every_package_is_listed():
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    listed = set(config["options"]["packages"].split())
+    found = {
+        ".".join([name, *init.parent.relative_to(ROOT / folder).parts])
+        for folder, name in INSTALLED.items()
+        for init in (ROOT / folder).rglob("__init__.py")
+    }
+    assert listed == found
+
+
+def test_the_library_imports_neither_the_zoo_nor_the_projects():
+    above = ("lazycfg.model_zoo", "lazycfg.projects")
+    files = list((ROOT / "lazycfg").rglob("*.py"))
+    assert len(files) > 100
+    offenders = {
+        f"{file.relative_to(ROOT)}: {name}"
+        for file in files
+        for name in imports_of(file)
+        if name.startswith(above)
+    }
+    assert not offenders
+
+
+def test_importing_lazycfg_imports_nothing_heavy():
+    code = "import sys, json, lazycfg; print(json.dumps(sorted(sys.modules)))"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert not {"torch", "omegaconf", "yaml", "numpy", "rich"} & set(json.loads(out))
+
+
+def test_importing_the_library_has_no_side_effects():
+    code = """
+import logging, torch, warnings
+before = (torch.get_num_threads(), list(logging.root.handlers), logging.root.level, torch.get_default_dtype())
+import lazycfg.engine, lazycfg.modeling, lazycfg.data, lazycfg.evaluation, lazycfg.checkpoint, lazycfg.visualization
+after = (torch.get_num_threads(), list(logging.root.handlers), logging.root.level, torch.get_default_dtype())
+assert before == after, (before, after)
+assert not logging.getLogger("lazycfg").handlers
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
