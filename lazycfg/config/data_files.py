@@ -13,7 +13,6 @@ import enum
 import functools
 import os
 import pathlib
-import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType
@@ -38,7 +37,6 @@ __all__ = [
 ]
 
 SOURCE_KEY, SHARED_KEY, CONFIG_KEY, LINKS_KEY = "_source_", "_shared_", "_config_", "_links_"
-_RESOLVER = re.compile(r"\$\{\s*([^${}:]*?)\s*:|\$\{[^}]*\$\{")
 # Callables that a `!construct` may call while the file is read: they only make values.
 _VALUE_MAKERS_TEXT = """
     builtins.range builtins.slice builtins.bytearray builtins.complex collections.Counter
@@ -99,13 +97,10 @@ def read_data_file(
 
 def decode(parsed: Any, file: str, policy: Policy, *, may_run: bool) -> Any:
     """Make the config of what a parser returned."""
-    source = links = None
+    source = links = shared = None
     if isinstance(parsed, Node):
-        if dict.__contains__(parsed, SOURCE_KEY):
-            source = dict.pop(parsed, SOURCE_KEY)
-            if not isinstance(source, str):
-                raise DataFileError(f"{file}: {SOURCE_KEY!r} is not text")
-        dict.pop(parsed, SHARED_KEY, None)
+        source = dict.pop(parsed, SOURCE_KEY, None)
+        shared = dict.pop(parsed, SHARED_KEY, None)
         links = dict.pop(parsed, LINKS_KEY, None) if source is not None else None
         if dict.__contains__(parsed, CONFIG_KEY):
             parsed = raw_get(parsed, CONFIG_KEY)
@@ -114,13 +109,16 @@ def decode(parsed: Any, file: str, policy: Policy, *, may_run: bool) -> Any:
             [f"{file} brings source code of functions or classes ({SOURCE_KEY!r}), which loading would run"],
             "if you trust the file as you trust code, load it with trusted=True",
         )
+    if source is not None and not isinstance(source, str):
+        raise DataFileError(f"{file}: {SOURCE_KEY!r} is not text")
     module = None if source is None else run_source(source, file)
     decoder = _Decoder(file, policy, module)
-    if module is None or not isinstance(links, Node):
-        return decoder.run(parsed)
-    both = decoder.run([parsed, links])  # what functions refer to in the config is part of the config
-    vars(module).update(raw_items(both[1]))
-    return both[0]
+    config, _, linked = decoder.run([parsed, shared, links])
+    if not isinstance(config, Node | list):
+        raise DataFileError(f"{file}: a config is a mapping or a list, not a {type(config).__name__}")
+    if module is not None and isinstance(linked, Node):
+        vars(module).update(raw_items(linked))  # the parts of the config that functions refer to
+    return config
 
 
 class _Decoder:
@@ -138,17 +136,16 @@ class _Decoder:
         order = self._post_order(root)
         for value in order:
             self._made[id(value)] = self._finish(value)
-        if not self.refused:
-            for value in order:
-                if type(value) is Node:
-                    self._check_node(value)
+        result = self._get(root)
+        for node in _nodes_in(result):
+            self._check_node(node)
         if self.refused:
             raise UntrustedError(
                 [f"{self.file}:{text}" for text in self.refused],
                 'list what the file may name (allow=("package", ...)), or load it with trusted=True '
                 "if you trust it as you trust code",
             )
-        return self._get(root)
+        return result
 
     def _get(self, value: Any) -> Any:
         return self._made.get(id(value), value) if isinstance(value, Node | list | Tagged) else value
@@ -196,8 +193,12 @@ class _Decoder:
             self._refuse(value, *error.refused)
             return None
         except (ConfigError, ImportError) as error:
+            if self.refused:
+                return None  # it may lack what was refused
             raise self._error(value, str(error)) from error
         except Exception as error:  # whatever the constructor of a value raises
+            if self.refused:
+                return None
             raise self._error(value, f"{type(error).__name__}: {error}") from error
 
     def _error(self, value: Tagged, message: str) -> DataFileError:
@@ -212,20 +213,24 @@ class _Decoder:
     # ---------------------------------------------------------------- calls
 
     def _check_node(self, node: Node) -> None:
-        """Targets in text are resolved when the node is built; they are judged now."""
+        """Targets in text are resolved when the node is built; they are judged now. So are interpolations."""
         target = raw_get(node, "_target_")
-        if type(target) is str:
-            try:
-                self.policy.resolve(target)
-            except UntrustedError as error:
-                self._refuse(node, *error.refused)
-            except ImportError:
-                pass  # `check` and `instantiate` say so, with a suggestion
         if target is getattr and not self._is_plain_attribute(node):
             self._refuse(node, f"the attribute {raw_get(node, '_args_')!r} of what another node builds")
-        if not self.policy.everything:
-            for value in _texts(node):
-                self._check_interpolation(node, value)
+        if self.policy.everything:
+            return
+        if dict.__contains__(node, "_target_") and not (
+            isinstance(target, str) or callable(target) or is_call(target) or self.refused
+        ):
+            self._refuse(node, f"the target {target!r}, which is neither a call nor a name")
+        if type(target) is str:
+            reason = self.policy.why_text_refused(target, is_target=True)
+            if reason is not None:
+                self._refuse(node, reason)
+        for text in _texts(node):
+            reason = self.policy.why_text_refused(text, is_target=False)
+            if reason is not None and text is not target:
+                self._refuse(node, reason)
 
     def _is_plain_attribute(self, node: Node) -> bool:
         args = raw_get(node, "_args_")
@@ -235,20 +240,12 @@ class _Decoder:
         while type(owner) is Node:
             target = raw_get(owner, "_target_")
             owner = (raw_get(owner, "_args_") or (None,))[0] if target is getattr else target
-        if type(owner) is str:
-            owner = self.policy.resolve(owner)
+        try:
+            if type(owner) is str:
+                owner = self.policy.resolve(owner)
+        except (UntrustedError, ImportError):
+            return False
         return self.policy.allows_attribute(owner, args[1])
-
-    def _check_interpolation(self, node: Node, text: str) -> None:
-        for match in _RESOLVER.finditer(text):
-            name = match[1]
-            if name is None or not self.policy.allows_resolver(name):
-                what = (
-                    f"the resolver {name!r}"
-                    if name is not None
-                    else "an interpolation that builds another one"
-                )
-                self._refuse(node, f"{what} in {text!r}")
 
     # ---------------------------------------------------------------- values
 
@@ -352,18 +349,47 @@ def _children_of(value: Any) -> Iterable[Any]:
     return [value.value]
 
 
+def _nodes_in(root: Any) -> list[Node]:
+    """Every node of a finished config, those inside sets, objects and partials included."""
+    found: list[Node] = []
+    seen: set[int] = set()
+    work = [root]
+    while work:
+        value = work.pop()
+        if id(value) in seen or isinstance(value, str | type):
+            continue
+        seen.add(id(value))
+        if type(value) is Node:
+            found.append(value)
+        work.extend(_parts_of(value))
+    return found[::-1]
+
+
+def _parts_of(value: Any) -> Iterable[Any]:
+    """What an object of a data file is made of."""
+    if isinstance(value, dict):
+        return [*dict.keys(value), *dict.values(value)]
+    if isinstance(value, list | tuple | set | frozenset):
+        return list(value)
+    if isinstance(value, functools.partial):
+        return [value.func, *value.args, *value.keywords.values()]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return [getattr(value, field.name, None) for field in dataclasses.fields(value)]
+    return ()
+
+
 def _texts(node: Node) -> Iterable[str]:
-    """Strings with an interpolation in a node and in the plain containers right below it."""
-    work: list[Any] = list(dict.values(node))
+    """Strings with an interpolation in a node and in what it holds, down to the next nodes."""
+    work: list[Any] = list(_parts_of(node))
+    seen: set[int] = set()
     while work:
         value = work.pop()
         if type(value) is str:
             if "${" in value:
                 yield value
-        elif isinstance(value, list | tuple | set | frozenset):
-            work.extend(value)
-        elif dataclasses.is_dataclass(value) and not isinstance(value, type):
-            work.extend(vars(value).values() if hasattr(value, "__dict__") else ())
+        elif type(value) is not Node and id(value) not in seen:
+            seen.add(id(value))
+            work.extend(_parts_of(value))
 
 
 def _text(value: Any) -> str:

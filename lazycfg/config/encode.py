@@ -12,7 +12,7 @@ import functools
 import re
 import uuid
 from collections import Counter, OrderedDict, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import PurePath
 from types import MethodType, ModuleType
 from typing import Any
@@ -222,6 +222,9 @@ class Encoder:
                 (key, self.tree(argument, _join(path, key))) for key, argument in value.keywords.items()
             ]
             return item
+        if hasattr(kind, "__lazycfg_call__"):  # a call that a file loaded with deferred imports has made
+            target, args, kwargs = kind.__lazycfg_call__(value)
+            return self._call_item(target, args, kwargs, path)
         if isinstance(value, type | ModuleType) or callable(value) or is_deferred(value):
             return self._named(value, path)
         return self._by_parts(value, path)
@@ -283,7 +286,9 @@ class Encoder:
             return None
         if isinstance(made, ImportName):
             return Item("name", made, path)
-        function, args, kwargs = made
+        return self._call_item(*made, path)
+
+    def _call_item(self, function: Any, args: Sequence[Any], kwargs: dict[str, Any], path: str) -> Item:
         item = Item("construct", self.child(function, path), path)
         item.parts = [(None, self.tree(argument, path)) for argument in args]
         item.parts += [(key, self.tree(argument, path)) for key, argument in kwargs.items()]

@@ -73,8 +73,16 @@ def _search(obj: Any) -> ImportName | None:
 
 def public_name(name: ImportName, obj: Any) -> ImportName:
     """The shortest package that re-exports the object under its own name: ``torch.nn.Conv2d``."""
-    if "." in name.qualname or not name.qualname:
+    if not name.qualname:
         return name
+    first, _, rest = name.qualname.partition(".")
+    if rest:  # of `Class.method` what is imported is the class
+        owner = getattr(sys.modules.get(name.module), first, None)
+        return (
+            name
+            if owner is None
+            else public_name(ImportName(name.module, first), owner)._replace(qualname=name.qualname)
+        )
     plain = name.module.removeprefix("_")  # `functools` for `_functools`
     if plain != name.module and _leads_to(plain, name.qualname, obj):
         return ImportName(plain, name.qualname)

@@ -18,12 +18,16 @@ class LazyConfig:
 
     @staticmethod
     def load(
-        path: str | os.PathLike[str], keys: str | Iterable[str] | None = None, *, trusted: bool = False
+        path: str | os.PathLike[str],
+        keys: str | Iterable[str] | None = None,
+        *,
+        trusted: bool = False,
+        allow: Iterable[Any] | None = None,
     ) -> Any:
         """Load a ``.py``, ``.yaml`` or ``.json`` config; see `lazycfg.config.loading.load`."""
         from lazycfg.config.loading import load
 
-        return load(path, keys, trusted=trusted)
+        return load(path, keys, trusted=trusted, allow=allow)
 
     @staticmethod
     def load_rel(path: str | os.PathLike[str], keys: str | Iterable[str] | None = None) -> Any:
@@ -33,11 +37,16 @@ class LazyConfig:
         return load_rel(path, keys, depth=2)
 
     @staticmethod
-    def apply_overrides(cfg: Node, overrides: Sequence[str]) -> Node:
-        """Change ``cfg`` in place by ``key=value`` texts; see `lazycfg.config.overrides.apply_overrides`."""
-        from lazycfg.config.overrides import apply_overrides
+    def apply_overrides(cfg: Node, overrides: Sequence[str], *, allow: Iterable[Any] | None = None) -> Node:
+        """Change ``cfg`` in place by ``key=value`` texts; see `lazycfg.config.overrides.apply_overrides`.
 
-        return apply_overrides(cfg, overrides)
+        With ``allow`` a ``@callable``, a target and an interpolation resolver of the command line must pass
+        the list (see `lazycfg.config.trust`).
+        """
+        from lazycfg.config.overrides import apply_overrides
+        from lazycfg.config.trust import Policy
+
+        return apply_overrides(cfg, overrides, policy=None if allow is None else Policy(allow))
 
     @staticmethod
     def save(cfg: Any, path: str | os.PathLike[str]) -> None:

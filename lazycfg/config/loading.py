@@ -25,6 +25,7 @@ from lazycfg.config.omegaconf_bridge import from_omegaconf, is_omegaconf
 from lazycfg.config.session import ImportFunction, Session, imported_from_code, python_import
 from lazycfg.config.suggest import closest
 from lazycfg.config.traverse import has_fields
+from lazycfg.config.trust import Policy
 
 __all__ = ["DATA_SUFFIXES", "load", "load_rel"]
 
@@ -37,6 +38,7 @@ def load(
     keys: str | Iterable[str] | None = None,
     *,
     trusted: bool = False,
+    allow: Iterable[Any] | None = None,
     import_absolute: ImportFunction = python_import,
 ) -> Any:
     """Load a config file: ``.py``, or saved data in ``.yaml`` or ``.json``.
@@ -44,7 +46,11 @@ def load(
     Args:
         path: the file. A Python file is code, and is run; a data file goes through a safe loader.
         keys: a name: its value is returned; several names: a tuple of their values.
-        trusted: allow a data file to bring source code of functions and classes.
+        trusted: take a data file to be as trusted as code: it may name anything and bring source code.
+        allow: what a data file may name: packages, modules, classes, functions or names of them; by default
+        the
+            components of this library and of torch (`trust.DEFAULT_ALLOW`), and anything when this process
+            wrote the file itself. A Python file is code, and not concerned.
         import_absolute: how a config file imports ordinary modules.
 
     Returns:
@@ -53,13 +59,16 @@ def load(
     Raises:
         FileNotFoundError: there is no such file.
         ConfigKeyError: the file has no such key.
+        UntrustedError: a data file names what is not allowed; all such names are reported.
         Exception: whatever the file raises, with a note that names the chain of importing files.
     """
     file = _existing_file(path)
     if file.endswith(DATA_SUFFIXES):
         from lazycfg.config.data_files import read_data_file
 
-        namespace: Mapping[str, object] = read_data_file(file, trusted=trusted)
+        namespace: Mapping[str, object] = read_data_file(
+            file, policy=None if allow is None else Policy(allow), trusted=trusted
+        )
         wanted = None if keys is None else _pick(namespace, keys, file)
         return namespace if wanted is None else _result(wanted, keys)
     module = Session(import_absolute).run(file)

@@ -32,6 +32,7 @@ from lazycfg.config.position import CommandLine, Write, notes_of, record_write
 from lazycfg.config.signature import is_deferred, node_signature, resolve_target, why_not
 from lazycfg.config.suggest import closest, closest_name
 from lazycfg.config.traverse import children, has_fields, plan, rebuild, same_leaf
+from lazycfg.config.trust import Policy
 
 __all__ = ["OverrideError", "OverrideProblem", "apply_overrides", "matched_paths"]
 
@@ -87,26 +88,33 @@ def apply_overrides(
     overrides: Sequence[str],
     *,
     resolve_import: Callable[[str], Any] = resolve_target,
+    policy: Policy | None = None,
 ) -> Node:
     """Change ``cfg`` in place by ``key=value`` texts and return it.
 
     Args:
         cfg: the config.
         overrides: texts such as ``"model.backbone.depth=101"``.
-        resolve_import: turns the name of ``@pkg.mod.fn`` into the callable; a `trust.Policy` brings one.
+        resolve_import: turns the name of ``@pkg.mod.fn`` into the callable.
+        policy: what the command line may name; by default anything, as it is typed by the one who runs the
+        code.
 
     Raises:
         OverrideError: at least one override is wrong. It names all that are; ``cfg`` is as before.
     """
     if isinstance(overrides, str):
         raise TypeError(f"overrides is a list of texts, not one text: [{overrides!r}]")
+    if policy is not None:
+        resolve_import = policy.resolve
     journal = _Journal()
     problems = []
     for index, text in enumerate(overrides, start=1):
         try:
             override = parse_override(text)
+            if policy is not None:
+                _refuse_untrusted(override, policy)
             _Writer(cfg, override, CommandLine(text, index), journal, resolve_import).apply()
-        except (GrammarError, ConfigError) as error:
+        except (GrammarError, ConfigError, ImportError) as error:
             problems.append(OverrideProblem(index, text, str(error)))
     if problems:
         journal.undo()
@@ -429,6 +437,8 @@ class _Writer:
             if type(holder) is Node:
                 if not is_call(holder) or not raw_contains(holder, key):
                     return None
+                if is_deferred(raw_get(holder, "_target_")):
+                    return None  # a command that only reads does not import for it
                 reason = why_not(holder, key, raw_get(holder, key))
                 return None if reason is None else f"{format_path(place.keys[: depth + 1])!r}: {reason}"
         return None
@@ -495,6 +505,22 @@ class _Writer:
         below = {id(container) for container, _, _ in plan(value)}
         if any(id(holder) in below for holder in place.chain):
             raise _Wrong(f"{format_path(place.keys)!r} would contain itself")
+
+
+def _refuse_untrusted(override: Override, policy: Policy) -> None:
+    """Names in text that would be resolved later: targets and interpolation resolvers."""
+    keys = parse_path(override.path)
+    work: list[tuple[Any, Any]] = [(keys[-1] if keys else "", override.value)]
+    while work:
+        key, value = work.pop()
+        if isinstance(value, str):
+            reason = policy.why_text_refused(value, is_target=key == "_target_" or "*" in str(key))
+            if reason is not None:
+                raise _Wrong(reason)
+        elif isinstance(value, dict):
+            work.extend(value.items())
+        elif isinstance(value, list | tuple | set):
+            work.extend((None, element) for element in value)
 
 
 def _callable_for(old: Any, written: Any, value: Any) -> Any:

@@ -19,7 +19,7 @@ from lazycfg.config.encode import Encoded, Item, SaveError, encode
 from lazycfg.config.importable import ImportName, public_name
 from lazycfg.config.node import Node
 from lazycfg.config.python_names import Names, identity
-from lazycfg.config.signature import arrange, signature_of
+from lazycfg.config.signature import arrange, is_deferred, signature_of
 from lazycfg.config.source_capture import Captured
 
 __all__ = ["PythonWriter", "post_order", "to_py"]
@@ -278,8 +278,8 @@ class PythonWriter:
             return known
         if id(value) in self._outside:
             self._problems.append(
-                f"config path {value.path!r} is needed while a function or class of the config is defined; only "
-                "a .py file can keep that"
+                f"config path {value.path!r} is needed while a function or class of the config is "
+                "defined; only a .py file can keep that"
             )
         text: str = getattr(self, f"_write_{value.kind}")(value, column, indent)
         return text
@@ -343,7 +343,7 @@ class PythonWriter:
             return None
         values = [value for _, value in args.parts]
         target = dict.get(item.obj, "_target_")
-        if not callable(target):
+        if not callable(target) or is_deferred(target):
             return values
         try:
             signature = signature_of(target)

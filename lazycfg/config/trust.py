@@ -15,6 +15,7 @@ reach it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from types import BuiltinFunctionType, FunctionType, MethodDescriptorType, MethodType, ModuleType
 from typing import Any
@@ -74,6 +75,10 @@ _PLAIN_ATTRIBUTES = frozenset(
         *("bias", "in_channels", "out_channels", "in_features", "out_features", "num_features"),
     )
 )
+
+
+# `${name:...}`, and an interpolation inside another one, which could spell any name
+_RESOLVER = re.compile(r"\$\{\s*([^${}:]*?)\s*:|\$\{[^}]*\$\{")
 
 
 class UntrustedError(ConfigError, PermissionError):
@@ -180,6 +185,25 @@ class Policy:
             return f"{written!r} is a metaclass"
         if not self._below(canonical):
             return f"{written!r} is {canonical!r}, which lies in no allowed package"
+        return None
+
+    def why_text_refused(self, text: str, *, is_target: bool) -> str | None:
+        """Why a text may not stand in an untrusted config: as a target, or because of its interpolations."""
+        for match in _RESOLVER.finditer(text):
+            name = match[1]
+            if name is None and not self._all:
+                return f"an interpolation that is put together by another one, in {text!r}"
+            if name is not None and not self.allows_resolver(name):
+                return f"the resolver {name!r} in {text!r}"
+        if is_target and "${" in text and not self._all:
+            return f"a target that is an interpolation, {text!r}"
+        if is_target and "." in text:
+            try:
+                self.resolve(text)
+            except UntrustedError as error:
+                return error.refused[0]
+            except ImportError:
+                return None  # building says so, with a suggestion
         return None
 
     def allows_attribute(self, owner: Any, attribute: Any) -> bool:

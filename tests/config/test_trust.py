@@ -1,0 +1,410 @@
+"""Malicious data files and command lines: each would create a marker file; none does, each is refused.
+
+Every input is loaded under the default policy and under a generous one, and what loads is checked and built.
+"""
+
+import functools
+import json
+import operator
+import os
+import pickle
+import subprocess
+import sys
+import types
+
+import pytest
+
+from lazycfg.config.build import instantiate
+from lazycfg.config.call import LazyCall as L
+from lazycfg.config.errors import ConfigError
+from lazycfg.config.lazy import LazyConfig
+from lazycfg.config.node import Node
+from lazycfg.config.trust import TRUST_ALL, Policy, UntrustedError
+
+WORK = types.ModuleType("trusted_work")
+exec(
+    """
+import os, subprocess, functools, operator, builtins, importlib, sys, pickle
+from os import system
+from subprocess import Popen as Process
+from operator import methodcaller, attrgetter
+from functools import partial
+import os as deep
+run = os.system
+ready = functools.partial(os.system)
+caller = operator.methodcaller("system", "true")
+instance_of_os = os
+_private = lambda x: x
+class Layer:
+    def __init__(self, **kwargs): self.kwargs = kwargs
+    system = staticmethod(os.system)
+    os = os
+    def method(self): return 1
+    class Inner: pass
+class Meta(type): pass
+def build(x=None): return Layer(x=x)
+alias = build
+def maker(): return lambda command: os.system(command)
+made = maker()
+""",
+    WORK.__dict__,
+)
+GENEROUS = (
+    "trusted_work",
+    "torch.nn",
+    "collections",
+    "functools",
+    "operator",
+    "builtins",
+    "os",
+    "subprocess",
+)
+
+
+@pytest.fixture(autouse=True)
+def work_module(monkeypatch):
+    monkeypatch.setitem(sys.modules, "trusted_work", WORK)
+
+
+@pytest.fixture
+def marker(tmp_path):
+    return tmp_path / "marker"
+
+
+def call(target, *args, **kwargs):
+    """YAML of a call; {M} stands for the marker's path."""
+    items = [f"_target_: {target}"]
+    if args:
+        items.append(f"_args_: [{', '.join(args)}]")
+    items += [f"{key}: {value}" for key, value in kwargs.items()]
+    return "x: {" + ", ".join(items) + "}"
+
+
+TOUCH = '"touch {M}"'
+ARGV = '[touch, "{M}"]'
+PYTHON = "\"open('{M}', 'w')\""
+NAMES = [
+    *("os.system", "posix.system", "subprocess.os.system", "shutil.os.system", "os.sys.modules.os.system"),
+    *("trusted_work.system", "trusted_work.os.system", "trusted_work.deep.system", "trusted_work.run"),
+    *("trusted_work.Layer.system", "trusted_work.Layer.os.system", "trusted_work.instance_of_os.system"),
+    *("trusted_work.made", "trusted_work.ready", "trusted_work.caller", "os.popen", "trusted_work.os.popen"),
+    *("torch.nn.utils.rnn.torch.os.system", "torch.nn.modules.module.functools.os.system", "builtins.exec"),
+    *(
+        "builtins.eval.__call__",
+        "builtins.__import__",
+        "os.__dict__",
+        "trusted_work.build.__globals__.os.system",
+    ),
+    *(
+        "trusted_work.build.__globals__",
+        "trusted_work.Layer.method.__globals__",
+        "trusted_work.build.__builtins__",
+    ),
+]
+YAML = {
+    **{f"target {name}": call(name, TOUCH) for name in NAMES},
+    **{f"name {name}": call(f"!name {name}", TOUCH) for name in NAMES},
+    "eval": call("builtins.eval", PYTHON),
+    "exec": call("builtins.exec", PYTHON),
+    "compile": call("builtins.compile", PYTHON, "x", "exec"),
+    "open": call("builtins.open", '"{M}"', "w"),
+    "io.open": call("io.open", '"{M}"', "w"),
+    "os.open": call("os.mkdir", '"{M}"'),
+    "Popen": call("subprocess.Popen", ARGV),
+    "Popen alias": call("trusted_work.Process", ARGV),
+    "check_call": call("subprocess.check_call", ARGV),
+    "path": call("pathlib.Path.touch", "!path {M}"),
+    "path method": "x: {_target_: {_target_: !name builtins.getattr, _args_: [!path {M}, touch]}}",
+    "path call method": "x: {_target_: {_target_: !name builtins.getattr, _args_: "
+    "[{_target_: pathlib.Path, _args_: ['{M}']}, touch]}}",
+    "partial": call("functools.partial", "!name os.system", TOUCH),
+    "partial tag": "x: {_target_: !partial [!name os.system, [" + TOUCH + "], {}]}",
+    "partial alias": call("trusted_work.partial", "!name trusted_work.system", TOUCH),
+    "methodcaller": call("operator.methodcaller", "system", TOUCH),
+    "methodcaller called": "x: {_target_: {_target_: operator.methodcaller, _args_: [system, "
+    + TOUCH
+    + "]}, "
+    "_args_: [!name os]}",
+    "attrgetter": "x: {_target_: {_target_: operator.attrgetter, _args_: [os.system]}, "
+    "_args_: [!name subprocess]}",
+    "itemgetter": call("operator.itemgetter", "system"),
+    "operator.call": call("operator.call", "!name os.system", TOUCH),
+    "type": call("builtins.type", "X", "[]", "{}"),
+    "metaclass": call("trusted_work.Meta", "X", "[]", "{}"),
+    "map": call("builtins.list", "{_target_: builtins.map, _args_: [!name os.system, [" + TOUCH + "]]}"),
+    "sorted key": call("builtins.sorted", "[" + TOUCH + "]", key="!name os.system"),
+    "max key": call("builtins.max", "[" + TOUCH + "]", key="!name trusted_work.run"),
+    "defaultdict": call("collections.defaultdict", "!name os.system"),
+    "reduce": call("functools.reduce", "!name os.system", "[" + TOUCH + "]"),
+    "getattr chain": "x: {_target_: {_target_: builtins.getattr, _args_: [!name os, system]}, _args_: ["
+    + TOUCH
+    + "]}",
+    "getattr dunder": "x: {_target_: builtins.getattr, _args_: [{_target_: trusted_work.Layer}, __class__]}",
+    "getattr of class": "x: {_target_: !name builtins.getattr, _args_: [!name trusted_work.Layer, system]}",
+    "getattr interpolated": "n: __init__\nx: {_target_: !name builtins.getattr, _args_: "
+    "[{_target_: trusted_work.Layer}, '${n}']}",
+    "getattr default": "x: {_target_: !name builtins.getattr, _args_: [1, a, {_target_: os.system, _args_: ["
+    + TOUCH
+    + "]}]}",
+    "setattr": call("builtins.setattr", "!name trusted_work", "x", "1"),
+    "importlib": call("importlib.import_module", "antigravity"),
+    "runpy": call("runpy.run_path", '"{M}.py"'),
+    "pickle": call("pickle.loads", "!bytes Y3Bvc2l4CnN5c3RlbQ=="),
+    "marshal": call("marshal.loads", "!bytes YQ=="),
+    "torch.load": call("torch.load", '"{M}.pt"'),
+    "torch.hub": call("torch.hub.load", "a/b", "c"),
+    "yaml.load": call("yaml.unsafe_load", '"!!python/object/apply:os.system [touch {M}]"'),
+    "ctypes": call("ctypes.CDLL", '"libc.so.6"'),
+    "timeit": call("timeit.timeit", PYTHON),
+    "code": call("code.interact"),
+    "own loader": call("lazycfg.config.loading.load", '"{M}.py"'),
+    "own facade": call("lazycfg.LazyConfig.load", '"{M}.py"'),
+    "own instantiate": call("lazycfg.instantiate", "{_target_: os.system, _args_: [" + TOUCH + "]}"),
+    "own policy": call("lazycfg.config.trust.Policy", "[]", everything="true"),
+    "nested target": "x: {_target_: trusted_work.build, x: {_target_: os.system, _args_: [" + TOUCH + "]}}",
+    "in a list": "x: [[{_target_: os.system, _args_: [" + TOUCH + "]}]]",
+    "in a tuple": "x: !tuple [{_target_: os.system, _args_: [" + TOUCH + "]}]",
+    "target node": "x: {_target_: {_target_: builtins.getattr, _args_: "
+    "[{_target_: builtins.__import__, _args_: [os]},"
+    " system]}, _args_: [" + TOUCH + "]}",
+    "target list": "x: {_target_: [os.system], _args_: [" + TOUCH + "]}",
+    "target interpolation": "n: os.system\nx: {_target_: '${n}', _args_: [" + TOUCH + "]}",
+    "target assembled": "n: system\nx: {_target_: 'os.${n}', _args_: [" + TOUCH + "]}",
+    "merge key": "b: &b {_target_: os.system}\nx: {<<: *b, _args_: [" + TOUCH + "]}",
+    "dict tag": "x: !dict [[_target_, os.system], [_args_, [" + TOUCH + "]]]",
+    "object tag": "x: !object {_class_: !name subprocess.Popen, args: " + ARGV + "}",
+    "construct tag": "x: !construct [!name os.system, [" + TOUCH + "], {}]",
+    "construct Popen": "x: !construct [!name subprocess.Popen, [" + ARGV + "], {}]",
+    "construct allowed class": "x: !construct [!name trusted_work.build, [], {}]",
+    "attribute tag": "x: {_target_: !attribute [!name os, system], _args_: [" + TOUCH + "]}",
+    "member tag": "x: !member [!name trusted_work.Layer, system]",
+    "source": "_source_: \"open('{M}', 'w')\"\nx: 1",
+    "source tag": "x: !source os.system",
+    "config key": "_config_: {x: {_target_: os.system, _args_: [" + TOUCH + "]}}",
+    "shared key": "_shared_: {a: !construct [!name os.system, [" + TOUCH + "], {}]}\nx: 1",
+    "resolver": 'x: "${evil:touch {M}}"',
+    "resolver in list": 'x: [["a ${evil:touch {M}}"]]',
+    "resolver in argument": 'x: {_target_: trusted_work.Layer, a: "${evil:touch {M}}"}',
+    "resolver assembled": 'n: evil\nx: "${${n}:touch {M}}"',
+    "resolver in tuple": 'x: !tuple ["${evil:touch {M}}"]',
+    "resolver in pairs": 'x: !dict [[1, "${evil:touch {M}}"]]',
+    "resolver spaced": 'x: "${ evil : touch {M}}"',
+    "python/object/apply": "x: !!python/object/apply:os.system [" + TOUCH + "]",
+    "python/object/new": "x: !!python/object/new:os.system [" + TOUCH + "]",
+    "python/name": "x: !!python/name:os.system ''",
+    "python/module": "x: !!python/module:os ''",
+    "python/object": "x: !!python/object:subprocess.Popen {args: " + ARGV + "}",
+    "full tag": "x: !<tag:yaml.org,2002:python/object/apply:os.system> [" + TOUCH + "]",
+    "unknown tag": "x: !evil 1",
+    "private tag": "x: !_finish 1",
+    "circle": "x: &a [*a]",
+    "two documents": "x: 1\n---\nx: {_target_: os.system, _args_: [" + TOUCH + "]}",
+    "bad base64": "x: !bytes '@@'",
+    "policy from the file": "allow: [os]\ntrusted: true\nx: {_target_: os.system, _args_: [" + TOUCH + "]}",
+    "module target": call("!name os"),
+    "private": call("trusted_work._private", "1"),
+}
+
+
+@pytest.fixture
+def evil_resolver():
+    """A resolver that an application may well have registered."""
+    omegaconf = pytest.importorskip("omegaconf")
+    register = getattr(omegaconf.OmegaConf, "register_resolver", omegaconf.OmegaConf.register_new_resolver)
+    register("evil", os.system, replace=True)
+    yield
+    omegaconf.OmegaConf.clear_resolver("evil")
+
+
+def attack(load, marker):
+    """Load, check and build; returns the error that ended it."""
+    error = None
+    try:
+        cfg = load()
+        instantiate(cfg)
+        for key in list(cfg):
+            cfg[key]  # reads resolve interpolations
+    except ConfigError as caught:
+        error = caught
+    assert not marker.exists()
+    return error
+
+
+@pytest.mark.parametrize("allow", [None, GENEROUS], ids=["default", "generous"])
+@pytest.mark.parametrize("name", list(YAML))
+def test_malicious_yaml(name, allow, tmp_path, marker, evil_resolver):
+    file = tmp_path / "evil.yaml"
+    file.write_text(YAML[name].replace("{M}", str(marker)))
+    (tmp_path / "marker.py").write_text(f"open({str(marker)!r}, 'w')\n")
+    modules = set(sys.modules)
+    error = attack(lambda: LazyConfig.load(file, allow=allow), marker)
+    assert error is not None
+    assert str(file) in str(error)
+    assert "antigravity" not in set(sys.modules) - modules
+
+
+JSON = {
+    "target": {"x": {"_target_": "os.system", "_args_": ["touch {M}"]}},
+    "name": {"x": {"_target_": {"!name": "os.system"}, "_args_": ["touch {M}"]}},
+    "construct": {"x": {"!construct": [{"!name": "os.system"}, ["touch {M}"], {}]}},
+    "partial": {"x": {"_target_": {"!partial": [{"!name": "os.system"}, ["touch {M}"], {}]}}},
+    "ref": {"_shared_": {"a": {"_target_": "os.system", "_args_": ["touch {M}"]}}, "x": {"!ref": "a"}},
+    "source": {"_source_": "open('{M}', 'w')", "x": 1},
+    "links": {"_links_": {"a": {"_target_": "os.system", "_args_": ["touch {M}"]}}, "x": {"!source": "a"}},
+    "resolver": {"x": "${evil:touch {M}}"},
+    "pairs": {"x": {"!dict": [["_target_", "os.system"]]}},
+    "attribute": {"x": {"_target_": {"!attribute": [{"!name": "os"}, "system"]}, "_args_": ["touch {M}"]}},
+    "unknown ref": {"x": {"!ref": "nothing"}},
+    "unknown tag": {"x": {"!__class__": 1}},
+}
+
+
+@pytest.mark.parametrize("name", list(JSON))
+def test_malicious_json(name, tmp_path, marker, evil_resolver):
+    file = tmp_path / "evil.json"
+    file.write_text(json.dumps(JSON[name]).replace("{M}", str(marker)))
+    assert attack(lambda: LazyConfig.load(file), marker) is not None
+
+
+@pytest.mark.parametrize("suffix", ["yaml", "json"])
+def test_a_pickle_is_no_data_file(suffix, tmp_path, marker):
+    class Evil:
+        def __reduce__(self):
+            return os.system, (f"touch {marker}",)
+
+    file = tmp_path / f"evil.{suffix}"
+    for protocol in range(6):
+        file.write_bytes(pickle.dumps(Evil(), protocol))
+        assert attack(lambda: LazyConfig.load(file), marker) is not None
+
+
+OVERRIDES = [
+    *(f"model.x=@{name}" for name in NAMES),
+    *(
+        "model=@os.system",
+        "model.x=@functools.partial",
+        "model.x=@builtins.eval",
+        "model.x=@operator.methodcaller",
+    ),
+    *(
+        "model._target_=os.system",
+        "++model._target_=os.system",
+        "model.x={_target_:os.system,_args_:['touch {M}']}",
+    ),
+    *(
+        "+model.y=[{_target_:os.system}]",
+        "**._target_=os.system",
+        "model.*=@os.system",
+        "model.x='${evil:touch {M}}'",
+    ),
+    *(
+        "model.x=[@os.system]",
+        "model._target_='${train.n}'",
+        "train+={_target_:os.system}",
+        "model._tar*_=os.system",
+    ),
+]
+
+
+@pytest.mark.parametrize("text", OVERRIDES)
+def test_malicious_overrides(text, marker, evil_resolver):
+    cfg = Node(model=L(WORK.Layer)(x=1), train=Node(n="os.system"))
+    error = attack(
+        lambda: LazyConfig.apply_overrides(
+            cfg, [text.replace("{M}", str(marker))], allow=("trusted_work", "os")
+        ),
+        marker,
+    )
+    assert error is not None
+    assert cfg == Node(model=L(WORK.Layer)(x=1), train=Node(n="os.system"))
+
+
+# ------------------------------------------------------------------------------- what is allowed
+
+
+def test_what_the_calling_code_lists(tmp_path):
+    file = tmp_path / "x.yaml"
+    file.write_text(
+        "a: {_target_: !name trusted_work.Layer, f: !name trusted_work.alias}\n"
+        "b: {_target_: trusted_work.build}\n"
+        "c: {_target_: {_target_: !name builtins.getattr, _args_: "
+        "[{_target_: trusted_work.Layer}, method]}}\n"
+        "d: {_target_: trusted_work.Layer.Inner}\n"
+    )
+    with pytest.raises(UntrustedError) as caught:
+        LazyConfig.load(file)
+    assert len(caught.value.refused) >= 4
+    assert all(str(file) in text for text in caught.value.refused)
+    assert f"{file}:1" in str(caught.value)
+    for allow in (("trusted_work",), (WORK,)):
+        built = instantiate(LazyConfig.load(file, allow=allow))
+        assert type(built["a"]) is WORK.Layer
+        assert built["a"].kwargs["f"] is WORK.build
+        assert built["c"] == 1
+    assert LazyConfig.load(file, trusted=True).a["_target_"] is WORK.Layer
+
+
+def test_the_default_policy(tmp_path):
+    torch = pytest.importorskip("torch")
+    file = tmp_path / "x.yaml"
+    file.write_text(
+        "m: &m {_target_: !name torch.nn.Linear, in_features: 2, out_features: 3}\n"
+        "o: {_target_: torch.optim.SGD, lr: 0.1, params: "
+        "{_target_: {_target_: !name builtins.getattr, _args_: "
+        "[*m, parameters]}}}\nd: {_target_: collections.OrderedDict}\n"
+    )
+    built = instantiate(LazyConfig.load(file))
+    assert type(built["m"]) is torch.nn.Linear
+    assert built["o"].param_groups[0]["params"][0] is built["m"].weight
+
+
+def test_exact_entries_allow_what_packages_do_not():
+    policy = Policy(("functools.partial", os.getcwd, "trusted_work.system"))
+    assert policy.resolve("functools.partial") is functools.partial
+    assert policy.resolve("trusted_work.system") is os.system
+    assert policy.resolve("posix.getcwd") is os.getcwd
+    with pytest.raises(UntrustedError):
+        Policy(("functools",)).resolve("functools.partial")
+    with pytest.raises(UntrustedError):
+        Policy(("operator",)).resolve("operator.methodcaller")
+    assert TRUST_ALL.resolve("operator.methodcaller") is operator.methodcaller
+
+
+def test_resolvers_can_be_allowed(tmp_path, monkeypatch):
+    pytest.importorskip("omegaconf")
+    monkeypatch.setenv("TRUST_TEST", "7")
+    file = tmp_path / "x.yaml"
+    file.write_text("a: ${oc.env:TRUST_TEST}\nb: ${a}\n")
+    with pytest.raises(UntrustedError, match="resolver"):
+        LazyConfig.load(file)
+    assert LazyConfig.load(file, allow=("resolver:oc.env",)).b == "7"
+
+
+def test_a_policy_cannot_be_changed():
+    policy = Policy(("torch.nn",))
+    with pytest.raises(AttributeError):
+        policy._all = True
+    with pytest.raises(AttributeError):
+        policy._packages = frozenset(("os",))
+
+
+def test_nothing_outside_the_allowed_packages_is_imported(tmp_path):
+    (tmp_path / "evil_module.py").write_text(f"open({str(tmp_path / 'marker')!r}, 'w')\n")
+    (tmp_path / "x.yaml").write_text("x: {_target_: !name evil_module.f}\ny: {_target_: evil_module.g}\n")
+    code = f"from lazycfg import LazyConfig\nLazyConfig.load({str(tmp_path / 'x.yaml')!r})"
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert "UntrustedError" in result.stderr
+    assert not (tmp_path / "marker").exists()
+
+
+def test_what_this_process_wrote_it_may_name(tmp_path):
+    cfg = Node(x=L(WORK.Layer)(a=1))
+    LazyConfig.save(cfg, tmp_path / "x.yaml")
+    assert LazyConfig.load(tmp_path / "x.yaml") == cfg
+    with pytest.raises(UntrustedError):
+        LazyConfig.load(tmp_path / "x.yaml", allow=("torch.nn",))
+    (tmp_path / "x.yaml").write_text((tmp_path / "x.yaml").read_text() + "y: 1\n")
+    with pytest.raises(UntrustedError):
+        LazyConfig.load(tmp_path / "x.yaml")
