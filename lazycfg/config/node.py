@@ -327,15 +327,26 @@ def _stamp(value: Any, parent: Any) -> None:
         _set_parent(value, parent)
     elif value:
         elements = value.values() if type(value) is dict else value
-        # A long list of nodes begins with one; a long list of numbers must cost nothing to read.
-        if len(value) <= 64:
-            skip = _HOLDERS.isdisjoint(map(type, elements))
-        else:
-            skip = type(next(iter(elements))) not in _HOLDERS
-        if not skip:
-            for element in elements:
-                if type(element) in _HOLDERS:
-                    _stamp(element, (value, parent))
+        first = next(iter(elements))
+        # A list that is read in a loop must cost next to nothing, be it of numbers or of nodes.
+        if len(value) > 16:
+            if type(first) not in _HOLDERS or (type(value) is not dict and _is_stamped(value, parent)):
+                return
+        elif _HOLDERS.isdisjoint(map(type, elements)):
+            return
+        above = (value, parent)
+        for element in elements:
+            if type(element) in _HOLDERS:
+                _stamp(element, above)
+
+
+def _is_stamped(value: Any, parent: Any) -> bool:
+    """Whether the first and the last node of a list or tuple know already that they were read through it."""
+    for element in (value[0], value[-1]):
+        above = parent_of(element) if type(element) is Node else None
+        if type(above) is not tuple or above[0] is not value or above[1] is not parent:
+            return False
+    return True
 
 
 def set_chain(chain: list[Any]) -> None:

@@ -189,6 +189,39 @@ def chain(depth: int) -> float:
     return seconds(lambda: instantiate(node)) / depth * 1e6
 
 
+def compare(nodes: int) -> None:
+    """Print one line for each system that is installed."""
+    from benchmarks.config_others import SYSTEMS
+
+    blocks = max(1, nodes // NODES_PER_BLOCK)
+    tree = lazy(blocks)
+    own = {
+        "build": lambda: lazy(blocks),
+        "instantiate": lambda: instantiate(tree),
+        "deepcopy": lambda: copy.deepcopy(tree),
+        "read": lambda: tree.blocks[0].first.in_channels,
+    }
+    base = seconds(lambda: direct(blocks), 0.5)
+    print(f"\nagainst others at {nodes} nodes, ratios to direct construction ({base * 1e3:.2f} ms)")
+    print(f"{'':>18} {'build':>9} {'instantiate':>12} {'deepcopy':>9} {'read a.b.c.d':>13}")
+    for name, make in {"lazycfg": lambda _: own, **SYSTEMS}.items():
+        try:
+            operations = make(blocks)
+        except ImportError as error:
+            print(f"{name:>18} not installed ({error.name})")
+            continue
+        cells = []
+        for operation, width in (("build", 9), ("instantiate", 12), ("deepcopy", 9), ("read", 13)):
+            function = operations.get(operation)
+            if function is None:
+                cells.append(f"{'-':>{width}}")
+            elif operation == "read":
+                cells.append(f"{seconds(function, 0.05) * 1e6:>{width - 3}.2f} us")
+            else:
+                cells.append(f"{seconds(function, 0.5) / base:>{width - 1}.1f}x")
+        print(f"{name:>18} {' '.join(cells)}")
+
+
 def main(sizes: list[int]) -> None:
     """Print the tables."""
     rows = [own_rows(size) for size in sizes]
@@ -203,3 +236,4 @@ def main(sizes: list[int]) -> None:
     print(f"import lazycfg: {import_time('import lazycfg'):.1f} ms CPU")
     names = "from lazycfg import LazyCall, LazyConfig, check, instantiate"
     print(f"{names}: {import_time(names):.1f} ms CPU")
+    compare(sizes[0])
