@@ -171,7 +171,7 @@ class DenseCandidates:
         # float32 holds coordinates, labels, anchors and counts alike, up to 2^24
         table = torch.cat([box, *(x.float().unsqueeze(-1) for x in (score, label, row))], dim=-1)
         total = self.passed.sum(dim=1, keepdim=True).float()
-        host = torch.cat((table.flatten(1), total), dim=1).cpu().numpy()
+        host = torch.cat((table.flatten(1), total), dim=1).detach().cpu().numpy()
         return host[:, :-1].reshape(len(scores), -1, 7), host[:, -1].astype(int).tolist()
 
     def detect(self, nms_thresh: float, max_detections: int, image_sizes: ImageSizes) -> Detections:
