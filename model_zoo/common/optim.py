@@ -1,4 +1,4 @@
-"""Optimizers.  `lazycfg.engine.train` puts the model in; so does ``optimizer.params.model = model``."""
+"""Optimizers over the parameters of the config's `model`; ``optimizer.params.model = module`` takes another."""
 
 import torch
 
@@ -7,7 +7,7 @@ from lazycfg.solver import get_default_optimizer_params
 
 # For batches of 16 pictures: change lr in proportion to the batch.
 SGD = L(torch.optim.SGD)(
-    params=L(get_default_optimizer_params)(weight_decay_norm=0.0),
+    params=L(get_default_optimizer_params)(model="${model}", weight_decay_norm=0.0),
     lr=0.02,
     momentum=0.9,
     weight_decay=1e-4,
@@ -15,7 +15,9 @@ SGD = L(torch.optim.SGD)(
 
 # For transformers.  `base_lr` is needed by lr_factor_func, which makes deeper layers learn faster.
 AdamW = L(torch.optim.AdamW)(
-    params=L(get_default_optimizer_params)(base_lr="${..lr}", weight_decay_norm=0.0, overrides={}),
+    params=L(get_default_optimizer_params)(
+        model="${model}", base_lr="${..lr}", weight_decay_norm=0.0, overrides={}
+    ),
     lr=1e-4,
     betas=(0.9, 0.999),
     weight_decay=0.1,

@@ -236,7 +236,7 @@ AUGMENTATIONS = [
     T.RandomBrightness(intensity_min=0.5, intensity_max=1.5),
     T.RandomSaturation(intensity_min=0.5, intensity_max=1.5),
     T.RandomLighting(scale=20.0),
-    T.RandomApply(aug=T.RandomFlip(prob=1.0)),
+    T.RandomApply(tfm_or_aug=T.RandomFlip(prob=1.0)),
 ]
 
 
@@ -390,7 +390,7 @@ def test_saturation_knows_the_channel_order():
         (lambda: T.ResizeShortestEdge(short_edge_length=[1, 2], sample_style="rang"), "rang"),
         (lambda: T.RandomCrop(crop_type="relativ", crop_size=(1, 1)), "relativ"),
         (lambda: T.RandomCrop(crop_type="relative", crop_size=(2, 1)), r"\(0, 1\]"),
-        (lambda: T.RandomApply(aug=T.RandomFlip(), prob=2), "prob"),
+        (lambda: T.RandomApply(tfm_or_aug=T.RandomFlip(), prob=2), "prob"),
         (lambda: T.RandomContrast(intensity_min=2, intensity_max=1), "intensity_min"),
         (lambda: T.Resize(shape=(1, 2), interp="blinear"), "bilinear"),
     ],

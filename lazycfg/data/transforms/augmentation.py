@@ -94,26 +94,26 @@ class _Constant(Augmentation):
 class AugmentationList(Augmentation):
     """Augmentations (or fixed transforms) in turn: each sees the result of those before it."""
 
-    def __init__(self, augmentations: Sequence[Augmentation | Transform]) -> None:
-        self.augmentations = [as_augmentation(a) for a in augmentations]
+    def __init__(self, augs: Sequence[Augmentation | Transform]) -> None:
+        self.augs = [as_augmentation(a) for a in augs]
 
     def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> TransformList:
         return self(AugInput(aug_input.image, boxes=aug_input.boxes, sem_seg=aug_input.sem_seg), rng)
 
     def __call__(self, aug_input: AugInput, rng: np.random.Generator) -> TransformList:
-        return TransformList([a(aug_input, rng) for a in self.augmentations])
+        return TransformList([a(aug_input, rng) for a in self.augs])
 
     def __repr__(self) -> str:
-        return f"AugmentationList({self.augmentations})"
+        return f"AugmentationList({self.augs})"
 
 
 class RandomApply(Augmentation):
     """Apply an augmentation (or a transform) with probability `prob`, else nothing."""
 
-    def __init__(self, *, aug: Augmentation | Transform, prob: float = 0.5) -> None:
+    def __init__(self, *, tfm_or_aug: Augmentation | Transform, prob: float = 0.5) -> None:
         if not 0.0 <= prob <= 1.0:
             raise ValueError(f"RandomApply: prob must lie in [0, 1], got {prob}")
-        self.aug = as_augmentation(aug)
+        self.aug = as_augmentation(tfm_or_aug)
         self.prob = prob
 
     def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> Transform:
