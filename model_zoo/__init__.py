@@ -1,5 +1,7 @@
 """The model zoo: config files, found by their path below this folder.
 
+Example::
+
     from lazycfg import model_zoo
     cfg = model_zoo.get_config("COCO-InstanceSegmentation/mask_rcnn_R_50_FPN_1x.py")
 """

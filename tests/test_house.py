@@ -56,7 +56,8 @@ def test_importing_the_library_has_no_side_effects():
     code = """
 import logging, torch, warnings
 before = (torch.get_num_threads(), list(logging.root.handlers), logging.root.level, torch.get_default_dtype())
-import lazycfg.engine, lazycfg.modeling, lazycfg.data, lazycfg.evaluation, lazycfg.checkpoint, lazycfg.visualization
+import lazycfg.engine, lazycfg.modeling, lazycfg.data, lazycfg.evaluation
+import lazycfg.checkpoint, lazycfg.visualization
 after = (torch.get_num_threads(), list(logging.root.handlers), logging.root.level, torch.get_default_dtype())
 assert before == after, (before, after)
 assert not logging.getLogger("lazycfg").handlers

@@ -1,4 +1,4 @@
-"""Optimizers over the parameters of the config's `model`; ``optimizer.params.model = module`` takes another."""
+"""Optimizers over the parameters of the config's `model`, or of ``optimizer.params.model = module``."""
 
 import torch
 

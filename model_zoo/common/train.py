@@ -4,8 +4,6 @@ from ..common.train import train
 train.max_iter = 1000
 """
 
-# ruff: noqa: C408
-
 train = dict(
     # Where the config, log.txt, metrics.json, checkpoints, results and pictures go.
     output_dir="./output",

@@ -4,8 +4,6 @@ The files are looked for in `$DETECTRON2_DATASETS/coco` (`datasets/coco` when un
 archives: `annotations/instances_train2017.json`, `train2017/`, ...
 """
 
-# ruff: noqa: C408
-
 from lazycfg import LazyCall as L
 from lazycfg.data import (
     CocoDataset,

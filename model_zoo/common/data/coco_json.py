@@ -9,8 +9,6 @@ has:
     model.roi_heads.num_classes = L.attr(dataloader.train.dataset, "num_classes")
 """
 
-# ruff: noqa: C408
-
 from lazycfg import REQUIRED
 from lazycfg import LazyCall as L
 from lazycfg.data import (

@@ -1,7 +1,5 @@
 """Generated pictures of shapes: nothing to download, no two training pictures alike."""
 
-# ruff: noqa: C408
-
 from lazycfg import LazyCall as L
 from lazycfg.data import (
     DatasetMapper,
