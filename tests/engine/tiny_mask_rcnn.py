@@ -1,13 +1,12 @@
 """A Mask R-CNN small enough to learn shapes in seconds: the zoo's model and data with less of everything."""
 
+from lazycfg import LazyCall as L
+from lazycfg.layers import ShapeSpec
 from lazycfg.model_zoo.common.data.shapes import dataloader
 from lazycfg.model_zoo.common.models.mask_rcnn_fpn import model
 from lazycfg.model_zoo.common.optim import AdamW as optimizer
 from lazycfg.model_zoo.common.schedules import warmup_cosine
 from lazycfg.model_zoo.common.train import train
-
-from lazycfg import LazyCall as L
-from lazycfg.layers import ShapeSpec
 from lazycfg.modeling.backbone import BasicBlock, ResNet
 from lazycfg.solver import ClipGradNorm
 

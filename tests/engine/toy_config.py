@@ -1,11 +1,11 @@
 """The toy job as a config file."""
 
-from lazycfg.model_zoo.common.optim import SGD as optimizer
-from lazycfg.model_zoo.common.schedules import warmup_cosine
-from lazycfg.model_zoo.common.train import train
 from toy_job import KillAt, ToyEvaluator, ToyModel, toy_loader, toy_test_loader
 
 from lazycfg import LazyCall as L
+from lazycfg.model_zoo.common.optim import SGD as optimizer
+from lazycfg.model_zoo.common.schedules import warmup_cosine
+from lazycfg.model_zoo.common.train import train
 from lazycfg.solver import ClipGradNorm
 
 model = L(ToyModel)(noise=True)
