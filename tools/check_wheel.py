@@ -1,4 +1,4 @@
-"""Build the wheel and check that it is pure Python and carries every config file and package of the checkout."""
+"""Build the wheel and check that it is pure Python and holds every package and config file of the checkout."""
 
 import subprocess
 import sys
@@ -13,10 +13,9 @@ INSTALLED = {"lazycfg": "lazycfg", "model_zoo": "lazycfg/model_zoo", "projects":
 
 def expected_files() -> set[str]:
     """Wheel paths of all tracked Python files that users import or load."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *(f"{d}/**.py" for d in INSTALLED)],
-        cwd=ROOT, check=True, capture_output=True, text=True,
-    ).stdout.split()  # fmt: skip
+    patterns = [f"{folder}/**.py" for folder in INSTALLED]
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *patterns]
+    listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split()
     return {path.replace(top, INSTALLED[top], 1) for path in listed for top in [path.split("/")[0]]}
 
 
@@ -31,7 +30,7 @@ def main() -> int:
         print(f"{wheel.name} is not a pure Python wheel")
         return 1
     if missing := sorted(expected_files() - names):
-        print(f"{wheel.name} lacks {len(missing)} files (setup.cfg, packages and package_data):", *missing, sep="\n  ")
+        print(f"{wheel.name} lacks files; see packages and package_data in setup.cfg:", *missing, sep="\n  ")
         return 1
     print(f"{wheel.name}: {len(names)} files, complete")
     return 0
