@@ -30,7 +30,8 @@ class ROIAlignRotated(nn.Module):
             sampling_ratio: samples per output cell along each axis; 0 takes as many as the region has pixels.
         """
         super().__init__()
-        self.output_size = (output_size, output_size) if isinstance(output_size, int) else tuple(output_size)
+        height, width = (output_size, output_size) if isinstance(output_size, int) else output_size
+        self.output_size = (height, width)
         self.spatial_scale = spatial_scale
         self.sampling_ratio = sampling_ratio
 

@@ -11,7 +11,7 @@ float64, so the masks are the same bit for bit.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -53,10 +53,16 @@ class PackedPolygons:
     one_each: bool
 
     def to(self, device: torch.device | str) -> PackedPolygons:
-        tensors = (
-            t.to(device, non_blocking=True) for t in (self.points, self.following, self.polygon, self.owner)
+        def move(tensor: Tensor) -> Tensor:
+            return tensor.to(device, non_blocking=True)
+
+        return replace(
+            self,
+            points=move(self.points),
+            following=move(self.following),
+            polygon=move(self.polygon),
+            owner=move(self.owner),
         )
-        return PackedPolygons(*tensors, self.num_objects, self.one_each)
 
 
 def pack_polygons(objects: Sequence[Sequence[Any]]) -> PackedPolygons:
