@@ -1,4 +1,4 @@
-"""Build the wheel and check that it is pure Python and holds every package and config file of the checkout."""
+"""Build the wheel; check that it is pure Python and holds every package and config file of the checkout."""
 
 import subprocess
 import sys
