@@ -213,9 +213,9 @@ def _crossings(
         per_edge = (last - first + 1).clamp(min=0).to(torch.int64)
         # The number is read from numpy: on the host it is no question to a device.
         edge = torch.repeat_interleave(per_edge, output_size=int(per_edge.numpy(force=True).sum()))
-        x0, y0, slope, steep, first = edges[:, edge]
+        x0, y0, slope, steep, first = edges.index_select(1, edge)
         column = first.to(torch.int64) + torch.arange(len(edge), device=edge.device)
-        column -= (per_edge.cumsum(0) - per_edge)[edge]
+        column -= (per_edge.cumsum(0) - per_edge).index_select(0, edge)
         count = torch.ones_like(edge, dtype=torch.uint8)
 
     mid = column.double() * _SCALE + 2
