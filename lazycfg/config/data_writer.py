@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from lazycfg.config.data_files import CONFIG_KEY, LINKS_KEY, SHARED_KEY, SOURCE_KEY
 from lazycfg.config.encode import Encoded, Item, encode
 from lazycfg.config.importable import public_name
-from lazycfg.config.python_io import SHARED, PythonWriter, post_order
+from lazycfg.config.item_graph import SHARED, post_order
+from lazycfg.config.python_io import PythonWriter
 
 __all__ = ["DataDocument", "Mapping", "Shape", "document"]
 

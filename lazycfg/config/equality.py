@@ -12,7 +12,7 @@ import ast
 from typing import Any
 
 from lazycfg.config.encode import Encoded, Item, encode
-from lazycfg.config.python_io import SHARED
+from lazycfg.config.item_graph import SHARED
 
 __all__ = ["equal_configs"]
 

@@ -6,7 +6,6 @@ that every mistake is found, and then the journal is undone. See `grammar` for t
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -14,6 +13,7 @@ from lazycfg.config.brief import short_repr, target_name
 from lazycfg.config.errors import ConfigError, PathError
 from lazycfg.config.grammar import GrammarError, ImportRef, Override, ShareRef, parse_override
 from lazycfg.config.interpolation import resolve_in
+from lazycfg.config.journal import Journal
 from lazycfg.config.matching import find_holders, has_wildcard, key_matches, keys_below
 from lazycfg.config.node import (
     SPECIAL,
@@ -28,7 +28,7 @@ from lazycfg.config.node import (
     to_nodes,
 )
 from lazycfg.config.paths import format_path, get_path, lookup, parse_path
-from lazycfg.config.position import CommandLine, Write, notes_of, record_write
+from lazycfg.config.position import CommandLine, Write, record_write
 from lazycfg.config.signature import is_deferred, node_signature, resolve_target, why_not
 from lazycfg.config.suggest import closest, closest_name
 from lazycfg.config.traverse import children, has_fields, plan, rebuild, same_leaf
@@ -106,7 +106,7 @@ def apply_overrides(
         raise TypeError(f"overrides is a list of texts, not one text: [{overrides!r}]")
     if policy is not None:
         resolve_import = policy.resolve
-    journal = _Journal()
+    journal = Journal()
     problems = []
     for index, text in enumerate(overrides, start=1):
         try:
@@ -130,44 +130,8 @@ def matched_paths(cfg: Node, text: str) -> list[str]:
         ConfigError: it matches nothing.
     """
     override = parse_override(text)
-    writer = _Writer(cfg, override, CommandLine(text), _Journal(), resolve_target)
+    writer = _Writer(cfg, override, CommandLine(text), Journal(), resolve_target)
     return [format_path(place.keys) for place in writer.places()]
-
-
-class _Journal:
-    """What was there before: contents of containers and their logs of writes."""
-
-    def __init__(self) -> None:
-        self._before: dict[int, tuple[Any, Any, Any]] = {}
-
-    def note(self, container: Any) -> None:
-        """Remember a container before its first change."""
-        if id(container) in self._before:
-            return
-        content: Any
-        if isinstance(container, dict):
-            content = dict(raw_items(container))
-        elif isinstance(container, list):
-            content = list(container)
-        else:
-            content = {f.name: getattr(container, f.name, _MISSING) for f in dataclasses.fields(container)}
-        log = list(notes_of(container).get("writes", ())) if type(container) is Node else None
-        self._before[id(container)] = (container, content, log)
-
-    def undo(self) -> None:
-        """Put everything back."""
-        for container, content, log in self._before.values():
-            if isinstance(container, dict):
-                dict.clear(container)
-                dict.update(container, content)
-            elif isinstance(container, list):
-                container[:] = content
-            else:
-                for name, value in content.items():
-                    object.__setattr__(container, name, value)
-            if log is not None:
-                notes_of(container)["writes"] = log
-        self._before.clear()
 
 
 class _Writer:
@@ -178,7 +142,7 @@ class _Writer:
         root: Node,
         override: Override,
         origin: CommandLine,
-        journal: _Journal,
+        journal: Journal,
         resolve_import: Callable[[str], Any],
     ) -> None:
         self.root = root

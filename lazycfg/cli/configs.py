@@ -1,0 +1,105 @@
+"""What the commands have in common: finding and loading configs, telling overrides from paths."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+__all__ = ["CommandError", "find_config", "load_config", "split_words", "zoo_folder"]
+
+
+class CommandError(Exception):
+    """A mistake in the command line; shown without a traceback."""
+
+
+def zoo_folder() -> Path:
+    """The folder of the model zoo."""
+    from lazycfg import model_zoo
+
+    return Path(next(iter(model_zoo.__path__)))
+
+
+def find_config(name: str) -> str:
+    """A config file by its path, or by its name in the model zoo.
+
+    Raises:
+        CommandError: there is neither.
+    """
+    if os.path.isfile(name):
+        return name
+    in_zoo = zoo_folder() / name
+    if in_zoo.is_file():
+        return str(in_zoo)
+    from lazycfg.config.suggest import closest_name
+
+    folder = zoo_folder()
+    known = [p.relative_to(folder).as_posix() for p in folder.rglob("*.py") if p.name != "__init__.py"]
+    near = closest_name(name, known, 0.5)
+    hint = f"; did you mean {near!r}?" if near else ""
+    raise CommandError(f"there is no config file {name!r}, nor one of that name in the model zoo{hint}")
+
+
+def load_config(
+    name: str, overrides: Sequence[str] = (), *, real: bool = False, trusted: bool = False
+) -> Any:
+    """Load a config and apply overrides; imports are deferred unless ``real``."""
+    from lazycfg.config.loading import load
+    from lazycfg.config.overrides import apply_overrides
+
+    file = find_config(name)
+    if real:
+        cfg = load(file, trusted=trusted)
+        return apply_overrides(cfg, overrides) if overrides else cfg
+    from lazycfg.config.deferred import Deferred, deferred_import
+
+    if file.endswith((".yaml", ".yml", ".json")):
+        cfg = _load_names_only(file, trusted)
+    else:
+        cfg = load(file, import_absolute=deferred_import)
+    if overrides:
+        apply_overrides(cfg, overrides, resolve_import=lambda text: Deferred(*_split_name(text)))
+    return cfg
+
+
+def _load_names_only(file: str, trusted: bool) -> Any:
+    """A data file with its names as stand-ins: looking at it imports nothing and runs nothing."""
+    from lazycfg.config.data_files import read_data_file
+    from lazycfg.config.trust import Policy
+
+    class NamesOnly(Policy):
+        """Resolves no name; nothing of the config is ever built."""
+
+        __slots__ = ()
+
+        def resolve(self, written: str) -> Any:
+            from lazycfg.config.deferred import Deferred
+
+            return Deferred(*_split_name(written))
+
+    return read_data_file(file, policy=NamesOnly((), everything=True), trusted=trusted)
+
+
+def _split_name(text: str) -> tuple[str, str]:
+    module, _, name = text.rpartition(".")
+    if not module or not all(part.isidentifier() for part in text.split(".")):
+        raise CommandError(f"{text!r} is not of the form package.module.name")
+    return module, name
+
+
+def split_words(words: Iterable[str]) -> tuple[list[str], list[str]]:
+    """(other words, overrides): an override has a ``=`` in it or begins with ``~``."""
+    others: list[str] = []
+    overrides: list[str] = []
+    for word in words:
+        (overrides if "=" in word or word.startswith("~") else others).append(word)
+    return others, overrides
+
+
+def wants_colour(choice: str) -> bool:
+    """Whether to print colours: ``always``, ``never``, or by the terminal."""
+    if choice != "auto":
+        return choice == "always"
+    return sys.stdout.isatty() and "NO_COLOR" not in os.environ

@@ -1,0 +1,109 @@
+"""The command line of `lazycfg`: its parser and what it prints when something is wrong."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from lazycfg.cli.configs import CommandError
+
+__all__ = ["main"]
+
+_WORDS = "a config path and overrides: key=value, +key=value, ~key, **.key=value"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the return value is the exit status."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words[:1] == ["--complete"]:
+        from lazycfg.cli.completion import complete
+
+        return complete(words[1] if len(words) > 1 else "")
+    arguments = _parse(words)
+    module, _, function = arguments.run_by.rpartition(".")
+    try:
+        status: int = getattr(importlib.import_module(f"lazycfg.cli.{module}"), function)(arguments)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # `lazycfg show x | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if arguments.traceback or not _is_plain(error):
+            raise
+        print(f"lazycfg: {error}", file=sys.stderr)
+        for note in getattr(error, "__notes__", ()):
+            print(note, file=sys.stderr)
+        return 2
+
+
+def _is_plain(error: Exception) -> bool:
+    """Whether an error explains itself: ours do, and so do files that are not there."""
+    from lazycfg.config.errors import ConfigError
+
+    return isinstance(error, ConfigError | CommandError | OSError | ImportError)
+
+
+def _parse(words: list[str]) -> argparse.Namespace:
+    """Overrides may stand anywhere, also ``~key`` and negative numbers."""
+    parser = _parser()
+    arguments, rest = parser.parse_known_args(words)
+    unknown = [word for word in rest if word.startswith("-")]
+    if unknown:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    if rest:
+        arguments.words = [*getattr(arguments, "words", []), *rest]
+    return arguments
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="lazycfg", description="Look at, compare, check and save configs.")
+    parser.add_argument("--traceback", action="store_true", help="show where an error was raised")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run_by: str, text: str, words: str = _WORDS) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=text, description=text)
+        added.set_defaults(run_by=run_by)
+        if name == "grep":
+            added.add_argument("pattern", help="a regular expression")
+        if name != "completion":
+            added.add_argument("config", help="a config file, or its name in the model zoo")
+            added.add_argument("words", nargs="*", metavar="...", help=words)
+            trust = "the file is as trusted as code: it may name and define anything"
+            added.add_argument("--trusted", action="store_true", help=trust)
+        return added
+
+    show = command("show", "reading.show", "print a config, or a part of it")
+    show.add_argument("--depth", type=int, help="how many levels to open")
+    show.add_argument("--format", choices=("tree", "py", "yaml", "json"), default="tree")
+    show.add_argument("--colour", "--color", choices=("auto", "always", "never"), default="auto")
+    show.add_argument("--matches", action="store_true", help="list first what overrides with wildcards match")
+    command("get", "reading.get", "print one value")
+    command("explain", "reading.explain", "tell who set a value: files, lines, overrides")
+    diff = command("diff", "reading.diff", "compare two configs, or one with and without overrides",
+                   "the second config, or overrides")  # fmt: skip
+    diff.add_argument(
+        "--overrides", action="store_true", help="print the overrides that turn one into the other"
+    )
+    grep = command("grep", "reading.grep", "find paths and values", "more configs, and overrides")
+    grep.add_argument("-i", "--ignore-case", action="store_true")
+    check = command(
+        "check", "working.check", "find every problem, and report the size of the model", "overrides"
+    )
+    check.add_argument(
+        "--input-size", default="800x1333", help="height x width of the image, for shapes and FLOP"
+    )
+    check.add_argument("--no-build", action="store_true", help="do not build the model")
+    command("doc", "working.doc", "print what a parameter means")
+    command("save", "working.save", "write a config in the format of the suffix", "the file, and overrides")
+    sweep = command("sweep", "working.sweep", "print or run the command lines of a sweep", "key=a,b,c")
+    sweep.add_argument("--file", help="a Python file whose generator sweep() yields lists of overrides")
+    sweep.add_argument("--run", action="store_true", help="run them, one after the other")
+    sweep.add_argument("--keep-going", action="store_true", help="go on after a run that fails")
+    sweep.add_argument("--command", default="python tools/train_net.py", help="what runs a config")
+    completion = command("completion", "completion.completion", "print the completion code of a shell")
+    completion.add_argument("shell", choices=("bash", "zsh"))
+    return parser

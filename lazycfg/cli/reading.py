@@ -1,0 +1,125 @@
+"""The commands that only read: show, get, explain, diff, grep."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from typing import Any
+
+from lazycfg.cli.configs import CommandError, load_config, split_words, wants_colour
+
+__all__ = ["diff", "explain", "get", "grep", "show"]
+
+
+def _one_path(words: list[str], *, required: bool) -> tuple[str, list[str]]:
+    paths, overrides = split_words(words)
+    if len(paths) > 1 or (required and not paths):
+        raise CommandError(f"one config path is expected, not {len(paths)}: {' '.join(paths)}")
+    return (paths[0] if paths else ""), overrides
+
+
+def show(arguments: argparse.Namespace) -> int:
+    """Print a config, or what stands at a path of it."""
+    from lazycfg.config.paths import get_path
+
+    path, overrides = _one_path(arguments.words, required=False)
+    for text in overrides if arguments.matches else ():
+        _print_matches(arguments.config, text)
+    cfg = load_config(arguments.config, overrides, trusted=arguments.trusted)
+    value = get_path(cfg, path, resolve=False) if path else cfg
+    if arguments.format == "tree":
+        from lazycfg.config.tree_view import tree_text
+
+        print(tree_text(value, max_depth=arguments.depth, colour=wants_colour(arguments.colour)))
+        return 0
+    from lazycfg.config.saving import WRITERS
+
+    print(WRITERS[f".{arguments.format}"](value), end="")
+    return 0
+
+
+def _print_matches(config: str, text: str) -> None:
+    from lazycfg.config.matching import has_wildcard
+    from lazycfg.config.overrides import matched_paths
+    from lazycfg.config.paths import parse_path
+
+    if has_wildcard(parse_path(text.lstrip("+~").partition("=")[0])):
+        for matched in matched_paths(load_config(config), text):
+            print(f"# {text}: {matched}")
+
+
+def get(arguments: argparse.Namespace) -> int:
+    """Print one value, as it would be written on a command line."""
+    from lazycfg.config.paths import get_path
+
+    path, overrides = _one_path(arguments.words, required=True)
+    value = get_path(load_config(arguments.config, overrides, trusted=arguments.trusted), path)
+    print(value if isinstance(value, str) else _spelled(value))
+    return 0
+
+
+def _spelled(value: Any) -> str:
+    from lazycfg.config.grammar import format_value
+    from lazycfg.config.python_io import to_py
+
+    try:
+        return format_value(value)
+    except TypeError:
+        text = to_py({"value": value}) if isinstance(value, dict | list | tuple) else repr(value)
+        return text.rstrip("\n")
+
+
+def explain(arguments: argparse.Namespace) -> int:
+    """Tell who set a value, in order."""
+    from lazycfg.config.history import explain as explain_value
+
+    path, overrides = _one_path(arguments.words, required=True)
+    print(explain_value(load_config(arguments.config, overrides, trusted=arguments.trusted), path))
+    return 0
+
+
+def diff(arguments: argparse.Namespace) -> int:
+    """Compare two configs, or one with and without overrides; the exit status is 1 when they differ."""
+    from lazycfg.config.differences import diff as compare
+
+    others, overrides = split_words(arguments.words)
+    if len(others) > 1 or not (others or overrides):
+        raise CommandError("diff takes two configs, or one config and overrides")
+    first = load_config(arguments.config, trusted=arguments.trusted)
+    second = load_config(others[0] if others else arguments.config, overrides, trusted=arguments.trusted)
+    found = compare(first, second)
+    print("\n".join(found.overrides()) if arguments.overrides else found)
+    return 1 if found else 0
+
+
+def grep(arguments: argparse.Namespace) -> int:
+    """Print the paths whose text or value matches a pattern; the exit status is 1 when none does."""
+    from lazycfg.config.brief import short_repr, target_name
+    from lazycfg.config.node import is_call, raw_get
+    from lazycfg.config.paths import format_path
+    from lazycfg.config.traverse import children, walk
+
+    paths, overrides = split_words(arguments.words)
+    try:
+        pattern = re.compile(arguments.pattern, re.IGNORECASE if arguments.ignore_case else 0)
+    except re.error as error:
+        raise CommandError(f"{arguments.pattern!r} is no regular expression: {error}") from None
+    found = False
+    configs = [arguments.config, *paths]
+    for config in configs:
+        prefix = f"{config}: " if len(configs) > 1 else ""
+        for path, value in walk(load_config(config, overrides, trusted=arguments.trusted)):
+            if not path or path[-1] in ("_target_", "_partial_"):
+                continue
+            if is_call(value):
+                text = target_name(raw_get(value, "_target_"))
+            else:
+                text = short_repr(value) if children(value) is None else ""
+            if pattern.search(format_path(path)) or pattern.search(text):
+                found = True
+                print(
+                    f"{prefix}{format_path(path)}: {text}".rstrip(" :")
+                    if not text
+                    else f"{prefix}{format_path(path)}: {text}"
+                )
+    return 0 if found else 1

@@ -1,0 +1,198 @@
+"""The `lazycfg` command, as it is typed."""
+
+import json
+
+import pytest
+
+from lazycfg.cli.completion import candidates
+from lazycfg.cli.main import main
+from lazycfg.cli.working import product_of
+from lazycfg.config.lazy import LazyConfig
+
+CONFIG = """
+from fractions import Fraction
+from lazycfg import LazyCall as L
+
+shared = L(Fraction)(numerator=1, denominator=2)
+model = L(dict)(a=shared, b=L(dict)(c=shared, norm="BN"), on=True)
+train = dict(max_iter=10, out="x", steps=[1, 2])
+"""
+
+
+@pytest.fixture
+def config(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "cfg.py").write_text(CONFIG)
+    return "cfg.py"
+
+
+@pytest.fixture
+def run(capsys):
+    """Run a command; returns (status, output, errors)."""
+
+    def call(*words):
+        status = main(list(words))
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return call
+
+
+def test_show(config, run):
+    status, text, _ = run("show", config, "train.max_iter=5")
+    assert status == 0
+    assert "shared: Fraction &1" in text
+    assert "a: *1 shared" in text
+    assert "max_iter: 5" in text
+    assert "steps: [1, 2]" in text
+    assert "norm" not in run("show", config, "--depth", "1")[1]
+    assert run("show", config, "train")[1].startswith("max_iter: 10")
+    assert "\x1b[" in run("show", config, "--colour", "always")[1]
+
+
+@pytest.mark.parametrize("suffix", ["py", "yaml", "json"])
+def test_show_and_save_in_a_format(suffix, config, run, tmp_path):
+    shown = run("show", config, "train.max_iter=5", "--format", suffix)[1]
+    assert run("save", config, f"out.{suffix}", "train.max_iter=5")[:2] == (0, f"out.{suffix}\n")
+    assert (tmp_path / f"out.{suffix}").read_text() == shown
+    assert LazyConfig.load(f"out.{suffix}").train.max_iter == 5
+    assert "max_iter: 5" in run("show", f"out.{suffix}")[1]
+
+
+def test_show_what_wildcards_match(config, run):
+    assert "# **.norm=GN: model.b.norm" in run("show", config, "--matches", "**.norm=GN")[1]
+
+
+def test_get(config, run):
+    assert run("get", config, "train.max_iter")[:2] == (0, "10\n")
+    assert run("get", config, "train.out")[1] == "x\n"
+    assert run("get", config, "train.steps", "train.steps+=[3]")[1] == "[1, 2, 3]\n"
+    assert "Fraction" in run("get", config, "model.a")[1]
+
+
+def test_explain(config, run, tmp_path):
+    text = run("explain", config, "train.max_iter", "train.max_iter=7")[1]
+    assert "override 1 'train.max_iter=7'" in text
+    assert f"{tmp_path / 'cfg.py'}:5" in run("explain", config, "shared.numerator")[1]
+
+
+def test_diff(config, run, tmp_path):
+    assert run("diff", config, config)[0] == 0
+    status, text, _ = run("diff", config, "train.max_iter=3")
+    assert status == 1
+    assert "train.max_iter: 10 -> 3" in text
+    (tmp_path / "other.py").write_text(CONFIG.replace("max_iter=10", "max_iter=3"))
+    status, text, _ = run("diff", config, "other.py", "--overrides")
+    assert text.splitlines() == ["++train.max_iter=3"]
+
+
+def test_grep(config, run):
+    assert run("grep", "norm", config)[:2] == (0, "model.b.norm: 'BN'\n")
+    assert run("grep", "-i", "BN$|bn'", config)[1] == "model.b.norm: 'BN'\n"
+    assert run("grep", "nothing_like_it", config)[0] == 1
+
+
+def test_check(config, run, tmp_path):
+    assert run("check", config) == (0, "no problems found\n", "")
+    (tmp_path / "bad.py").write_text(CONFIG.replace("numerator=1", "numreator=1"))
+    status, text, _ = run("check", "bad.py")
+    assert status == 1
+    assert "did you mean 'numerator'" in text
+    assert "1 problem" in text
+
+
+def test_check_reports_a_model(run, tmp_path):
+    pytest.importorskip("torch")
+    (tmp_path / "net.py").write_text(
+        "import torch.nn as nn\nfrom lazycfg import LazyCall as L\n"
+        "class Net(nn.Module):\n    def __init__(self, backbone):\n        super().__init__()\n"
+        "        self.backbone = backbone\n"
+        "model = L(Net)(backbone=L(nn.Conv2d)(in_channels=3, out_channels=8, kernel_size=1))\n"
+    )
+    status, text, _ = run("check", str(tmp_path / "net.py"), "--input-size", "64x32")
+    assert status == 0
+    assert "Net: 32 parameters, 32 of them trained" in text
+    assert "backbone on 1x3x64x32" in text
+
+
+def test_doc(run, tmp_path):
+    (tmp_path / "d.py").write_text(
+        "from lazycfg import LazyCall as L\n"
+        'class Net:\n    """A net.\n\n    Args:\n        width (int): how wide it is,\n'
+        "            in channels.\n"
+        '        depth: how deep.\n    """\n    def __init__(self, width: int, depth: int = 3): pass\n'
+        "model = L(Net)(width=2)\n"
+    )
+    text = run("doc", str(tmp_path / "d.py"), "model.width")[1]
+    assert "width: int" in text
+    assert "how wide it is, in channels." in text
+    assert "value    2" in text
+    assert "default  3" in run("doc", str(tmp_path / "d.py"), "model.depth", "+model.depth=4")[1]
+    assert "A net." in run("doc", str(tmp_path / "d.py"), "model")[1]
+
+
+def test_sweep(config, run, tmp_path):
+    status, text, _ = run(
+        "sweep", config, "train.max_iter=1,2", "train.steps=[1,2],[3]", "--command", "go run"
+    )
+    assert status == 0
+    assert len(text.splitlines()) == 4
+    assert text.splitlines()[0] == "go run --config-file cfg.py train.max_iter=1 'train.steps=[1,2]'"
+    (tmp_path / "s.py").write_text(
+        "def sweep():\n    for n in range(3):\n        yield [f'train.max_iter={n}']\n"
+    )
+    assert len(run("sweep", config, "--file", "s.py")[1].splitlines()) == 3
+    status, _, errors = run("sweep", config, "train.max_itr=1,2")
+    assert status == 2
+    assert "did you mean 'max_iter'" in errors
+
+
+def test_sweep_runs(config, run, tmp_path):
+    (tmp_path / "job.py").write_text("import sys\nopen('log', 'a').write(' '.join(sys.argv[3:]) + '\\n')\n")
+    assert run("sweep", config, "train.max_iter=1,2", "--run", "--command", "python3 job.py")[0] == 0
+    assert (tmp_path / "log").read_text() == "train.max_iter=1\ntrain.max_iter=2\n"
+
+
+def test_choices_of_a_sweep():
+    assert list(product_of(["a=1,'x,y'", "~b"])) == [["a=1", "~b"], ["a='x,y'", "~b"]]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("show", "nowhere.py"), "there is no config file"),
+        (("show", "cgf.py"), "there is no config file"),
+        (("get", "cfg.py", "train.itr"), "has no 'itr'"),
+        (("show", "cfg.py", "train.max_itr=3"), "did you mean 'max_iter'"),
+        (("get", "cfg.py"), "one config path"),
+        (("grep", "(", "cfg.py"), "no regular expression"),
+        (("save", "cfg.py", "x.txt"), "suffix"),
+    ],
+)
+def test_mistakes_are_told_without_a_traceback(words, message, config, run):
+    status, _, errors = run(*words)
+    assert status == 2
+    assert message in errors
+    assert "Traceback" not in errors
+
+
+def test_completion(config, run):
+    assert candidates("lazycfg sh") == ["show"]
+    assert candidates("lazycfg show cf") == ["cfg.py"]
+    assert candidates("lazycfg show cfg.py tr") == ["train."]
+    assert candidates("lazycfg show cfg.py train.m") == ["train.max_iter="]
+    assert candidates("lazycfg get cfg.py train.m") == ["train.max_iter"]
+    assert candidates("lazycfg show cfg.py model.on=") == ["model.on=true", "model.on=false"]
+    assert candidates("lazycfg show cfg.py train.max_iter=") == ["train.max_iter=10"]
+    assert "COCO-Detection/" in candidates("lazycfg show ")
+    assert main(["--complete", "lazycfg show broken.py x"]) == 0
+    assert "complete -o default" in run("completion", "bash")[1]
+
+
+def test_data_files_are_shown_without_importing_what_they_name(run, tmp_path):
+    (tmp_path / "marker_module_q.py").write_text(f"open({str(tmp_path / 'marker')!r}, 'w')\n")
+    (tmp_path / "x.yaml").write_text("m: {_target_: !name marker_module_q.f, a: 1}\n")
+    assert "m: f" in run("show", str(tmp_path / "x.yaml"))[1]
+    (tmp_path / "x.json").write_text(json.dumps({"_source_": "1/0", "a": 1}))
+    assert run("show", str(tmp_path / "x.json"))[0] == 2
+    assert not (tmp_path / "marker").exists()
