@@ -5,10 +5,12 @@
 
 The number of classes comes from the training file. What you may want to change:
 
-    model.roi_heads.mask_head=None dataloader.train.mapper.use_instance_mask=False   boxes without masks
-    image.size=800 image.max_size=1333                                               larger pictures
-    train.max_iter=1000 dataloader.train.total_batch_size=8 optimizer.lr=0.02        a longer training
+    model.roi_heads.mask_head=None                                              boxes without masks
+    image.size=800 image.max_size=1333                                          larger pictures
+    train.max_iter=1000 dataloader.train.total_batch_size=8 optimizer.lr=0.02   a longer training
 """
+
+import operator
 
 from lazycfg import LazyCall as L
 from lazycfg.solver import ClipGradNorm
@@ -27,6 +29,9 @@ model.roi_heads.box_predictor.test_score_thresh = 0.05
 # A picture of this size has fewer objects than one of 800 pixels.
 model.roi_heads.batch_size_per_image = 128
 
+# Masks are read when there is a head for them.
+dataloader.train.mapper.use_instance_mask = L(operator.is_not)("${model.roi_heads.mask_head}", None)
+
 resize = dataloader.train.mapper.augmentations[0]
 resize.update(short_edge_length="${image.size}", max_size="${image.max_size}")
 resize = dataloader.test.mapper.augmentations[0]
@@ -40,7 +45,7 @@ lr_multiplier = warmup_cosine(warmup_length=0.1)
 
 train.update(
     output_dir="./output/coco_json",
-    max_iter=200,
+    max_iter=180,
     eval_period=0,
     channels_last=True,
     clip_grad=L(ClipGradNorm)(max_norm=10.0),

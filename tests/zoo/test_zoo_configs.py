@@ -51,3 +51,20 @@ def test_own_data_counts_its_classes(tmp_path):
     LazyConfig.apply_overrides(cfg, [f"data.train_json={annotations}", f"data.test_json={annotations}"])
     built = instantiate(cfg.model)
     assert built.roi_heads.box_predictor.num_classes == 4
+
+
+@pytest.mark.parametrize("masks", [True, False])
+def test_own_data_is_read_with_masks_if_there_is_a_head_for_them(tmp_path, masks):
+    from lazycfg.data import ShapesDataset
+
+    ShapesDataset(num_images=2, image_size=64, seed=0).export_coco(tmp_path)
+    (annotations,) = tmp_path.rglob("*.json")
+    overrides = [f"data.train_json={annotations}", f"data.test_json={annotations}"]
+    if not masks:
+        overrides.append("model.roi_heads.mask_head=None")
+    cfg = model_zoo.get_config("quickstart/mask_rcnn_coco_json.py")
+    LazyConfig.apply_overrides(cfg, overrides)
+    built = instantiate(cfg)
+    batch = next(iter(built["dataloader"]["train"]))
+    assert all(x["instances"].has("gt_masks") is masks for x in batch)
+    assert built["model"].roi_heads.mask_on is masks
