@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-# Pairs of tokens up to which attention at inference takes its bias as a matrix, which is faster but larger.
+# Pairs of tokens up to which attention takes its bias as a matrix: rounded less, but quadratic in memory.
 _LARGEST_BIAS = 1 << 22
 
 
@@ -180,7 +180,7 @@ def rel_pos_attention(
         (B, heads, q_h * q_w, C).
     """
     rel_h, rel_w = (x.to(q.dtype) for x in decomposed_rel_pos(q, rel_pos_h, rel_pos_w, q_hw, k_hw))
-    if torch.is_grad_enabled() or q.shape[-2] * k.shape[-2] > _LARGEST_BIAS:
+    if q.shape[-2] * k.shape[-2] > _LARGEST_BIAS:
         return _biased_by_channels(q, k, v, rel_h, rel_w, k_hw)
     bias = (rel_h.unsqueeze(-1) + rel_w.unsqueeze(-2)).flatten(-2)
     return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
