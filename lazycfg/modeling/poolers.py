@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torchvision.ops import RoIPool
@@ -74,7 +75,7 @@ def image_index(counts: Sequence[int], like: Tensor) -> Tensor:
 class ROIPooler(nn.Module):
     """Pools each box from the level that fits its size.
 
-    Every level pools *all* boxes, those of other levels moved out of the picture where they cost the kernel
+    On a device every level pools *all* boxes, those of other levels moved out of the picture where they cost the kernel
     nearly nothing, and the results are added up: no list of unknown length, so no waiting for the device.
 
     Args:
@@ -137,12 +138,23 @@ class ROIPooler(nn.Module):
         if len(self.level_poolers) == 1:
             return self.level_poolers[0](x[0], rois)
         levels = self.levels(rois)
+        if rois.device.type == "cpu" and not torch.compiler.is_compiling():
+            return self.pool_by_level(x, rois, levels)
         nowhere = self.nowhere(rois)
         out: Tensor | None = None
         for level, (feature, pooler) in enumerate(zip(x, self.level_poolers, strict=True)):
             pooled = pooler(feature, torch.where((levels == level)[:, None], rois, nowhere))
             out = pooled if out is None else out + pooled
         return out
+
+    def pool_by_level(self, x: Sequence[Tensor], rois: Tensor, levels: Tensor) -> Tensor:
+        """As `pool`, on the host: there the number of boxes of each level may be read, and each is pooled once."""
+        on_host = levels.numpy()
+        order = torch.from_numpy(on_host.argsort(kind="stable"))
+        counts = np.bincount(on_host, minlength=len(self.level_poolers)).tolist()
+        parts = rois[order].split(counts)
+        pooled = [p(feature, part) for p, feature, part in zip(self.level_poolers, x, parts, strict=True)]
+        return torch.cat(pooled)[order.argsort()]
 
     def levels(self, rois: Tensor) -> Tensor:
         """(R,) level of each roi, counted from 0."""

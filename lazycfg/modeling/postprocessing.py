@@ -36,6 +36,7 @@ def detector_postprocess(
     return finish_masks(out, mask_threshold, paste_masks)
 
 
+@torch.compiler.disable
 def postprocess_batch(
     results: Sequence[Instances],
     output_sizes: Sequence[tuple[int, int]],

@@ -12,6 +12,7 @@ from lazycfg.structures import BitMasks, ImageList, Instances
 __all__ = ["batch_images", "instances_to_device"]
 
 
+@torch.compiler.disable
 def batch_images(
     images: Sequence[Tensor],
     pixel_mean: Tensor,
@@ -58,6 +59,7 @@ def pad_on_host(images: Sequence[Tensor], size: tuple[int, int], device: torch.d
     return batch
 
 
+@torch.compiler.disable
 def instances_to_device(instances: Sequence[Instances], device: torch.device) -> list[Instances]:
     """The ground truth of a batch on the device: one copy per field, not one per field and image."""
     if all(x.has("gt_boxes") and x.gt_boxes.tensor.device == device for x in instances):

@@ -32,6 +32,14 @@ class SyncCounter(TorchDispatchMode):
         self.ops: Counter[str] = Counter()
         self._patches: list[Any] = []
 
+    def waits(self) -> dict[str, int]:
+        """The waits by kind. A suppression is one: a kernel, or (many boxes, CPU) a mask read at its end."""
+        kinds = {"torchvision.nms": "nms", "aten.index": "nms"}
+        total: Counter[str] = Counter()
+        for name, n in self.syncs.items():
+            total[kinds.get(name, name)] += n
+        return total
+
     def __enter__(self) -> "SyncCounter":
         for name in ("cpu", "tolist"):
             self._patches.append(patch.object(Tensor, name, self._counted(name, getattr(Tensor, name))))

@@ -9,16 +9,6 @@ from tiny_rcnn import make_batch, tiny_model
 FREE = {"aten.detach", "aten.lift_fresh", "aten.unsqueeze", "aten.expand", "aten.slice", "aten.select"}
 
 
-def waits(counter: SyncCounter) -> dict[str, int]:
-    """The waits by kind. Suppression is one: a kernel, or a mask read at the end (many boxes, CPU)."""
-    kinds = {"torchvision.nms": "nms", "aten.index": "nms"}
-    total: dict[str, int] = {}
-    for name, n in counter.syncs.items():
-        kind = kinds.get(name, name)
-        total[kind] = total.get(kind, 0) + n
-    return total
-
-
 def count(ops) -> int:
     return sum(n for name, n in ops.items() if name not in FREE)
 
@@ -40,7 +30,7 @@ def test_training_step(masks: str) -> None:
         with SyncCounter() as counter:
             losses = model(batch)
             sum(losses.values())
-        assert waits(counter) == {"nms": 1, "tolist": 1}
+        assert counter.waits() == {"nms": 1, "tolist": 1}
         ops.append(count(counter.ops))
     assert max(ops) - min(ops) <= 4, ops
 
@@ -57,11 +47,11 @@ def test_inference() -> None:
             results = model.inference(batch, do_postprocess=False)
         assert sum(len(x) for x in results) > 0
         # The proposals' NMS and one copy to the host; the second NMS works on that copy.
-        assert waits(counter) == {"nms": 2, "cpu": 1}
+        assert counter.waits() == {"nms": 2, "cpu": 1}
         ops.append(count(counter.ops))
         with torch.no_grad(), SyncCounter() as counter:
             model(batch)
-        assert waits(counter) == {"nms": 2, "cpu": 1}
+        assert counter.waits() == {"nms": 2, "cpu": 1}
     assert max(ops) - min(ops) <= 4, ops
 
 

@@ -3,11 +3,11 @@
 from typing import Any
 
 import torch
-from lazycfg.model_zoo import get_config_file
 
 from lazycfg import instantiate
 from lazycfg.config.lazy import LazyConfig
 from lazycfg.layers import ShapeSpec
+from lazycfg.model_zoo import get_config_file
 from lazycfg.modeling import GeneralizedRCNN, ResNet
 from lazycfg.structures import BitMasks, Boxes, Instances, PolygonMasks
 

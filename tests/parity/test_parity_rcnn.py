@@ -4,9 +4,9 @@ from typing import Any
 
 import parity_check
 import pytest
-from lazycfg.model_zoo import get_config_file
 
 from lazycfg import LazyConfig, instantiate
+from lazycfg.model_zoo import get_config_file
 
 
 def load(config: str, freeze_at: int) -> Any:

@@ -130,6 +130,7 @@ class RPN(nn.Module):
         proposals = self.predict_proposals(anchors, counts, all_logits, all_deltas, images.image_sizes)
         return proposals, losses
 
+    @torch.compiler.disable
     @torch.no_grad()
     def label_and_sample_anchors(
         self, anchors: Tensor, gt_instances: Sequence[Instances], image_sizes: Sequence[tuple[int, int]]
@@ -194,6 +195,7 @@ class RPN(nn.Module):
         losses = {"loss_rpn_cls": objectness / normalizer, "loss_rpn_loc": localization / normalizer}
         return {name: loss * self.loss_weight.get(name, 1.0) for name, loss in losses.items()}
 
+    @torch.compiler.disable
     @torch.no_grad()
     def predict_proposals(
         self,

@@ -63,6 +63,7 @@ class ROIHeads(nn.Module):
         """
         raise NotImplementedError
 
+    @torch.compiler.disable
     @torch.no_grad()
     def label_and_sample_proposals(
         self, proposals: Sequence[Instances], targets: Sequence[Instances]

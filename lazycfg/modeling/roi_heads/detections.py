@@ -32,6 +32,7 @@ class Detections(list):
         self.host_boxes = host_boxes
 
 
+@torch.compiler.disable
 def fast_rcnn_inference(
     boxes: Sequence[Tensor],
     scores: Sequence[Tensor],
