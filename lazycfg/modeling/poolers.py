@@ -75,8 +75,9 @@ def image_index(counts: Sequence[int], like: Tensor) -> Tensor:
 class ROIPooler(nn.Module):
     """Pools each box from the level that fits its size.
 
-    On a device every level pools *all* boxes, those of other levels moved out of the picture where they cost the kernel
-    nearly nothing, and the results are added up: no list of unknown length, so no waiting for the device.
+    On a device every level pools *all* boxes, those of other levels moved out of the picture, where they cost
+    the kernel nearly nothing, and the results are added up: no list of unknown length, so no waiting. On the
+    host, where the lengths are known, each level pools its own.
 
     Args:
         output_size: (height, width) of a pooled region, or one number for both.
@@ -148,7 +149,7 @@ class ROIPooler(nn.Module):
         return out
 
     def pool_by_level(self, x: Sequence[Tensor], rois: Tensor, levels: Tensor) -> Tensor:
-        """As `pool`, on the host: there the number of boxes of each level may be read, and each is pooled once."""
+        """As `pool`, on the host, where the number of boxes of each level may be read."""
         on_host = levels.numpy()
         order = torch.from_numpy(on_host.argsort(kind="stable"))
         counts = np.bincount(on_host, minlength=len(self.level_poolers)).tolist()
