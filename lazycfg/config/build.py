@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from functools import partial
 
 from lazycfg.config.brief import target_name
-from lazycfg.config.checking import Finder, ensure_target, prefix_link
+from lazycfg.config.checking import Finder, prefix_link
 from lazycfg.config.errors import CheckError
 from lazycfg.config.history import top_of, writes_along
-from lazycfg.config.node import Node, raw_set
+from lazycfg.config.node import Node, raw_get, raw_set
 from lazycfg.config.observe import Profile, Seeder
 from lazycfg.config.origins import remember
 from lazycfg.config.paths import format_path, unlink
 from lazycfg.config.position import Position, position_of, writes_of
-from lazycfg.config.signature import arrange
+from lazycfg.config.quick import Calls, call_specially, gather
+from lazycfg.config.signature import resolve_target
 from lazycfg.config.traverse import plan, rebuild, refill, survey
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from lazycfg.config.paths import Link
-    from lazycfg.config.traverse import Survey
 
 __all__ = ["instantiate"]
 
@@ -55,97 +55,100 @@ def instantiate(
     top, start = top_of(node), prefix_link(node)
     if extra:
         node, direct = _with_extra(node, extra)
+    calls = gather(node, start) or _looked_through(node, start)
+    if calls is None:
+        return node
+    if seed is None and profile is False:
+        return _build(calls, direct, top, None, None)
+    meter = Profile() if profile is True else profile or None
+    with Seeder(seed) if seed is not None else nullcontext() as seeder:
+        result = _build(calls, direct, top, seeder, meter)
+    if profile is True:
+        print(meter)
+    return result
+
+
+def _looked_through(node: Any, start: Link) -> Calls | None:
+    """All calls of a tree in which there may be anything; None when there is nothing to build."""
     finder = Finder()
     seen = survey(node, start, finder.resolve)
     finder.look(seen, literals=False)
     if finder.problems:
         raise CheckError(finder.sorted(node))
     if not seen.visits:
-        return node
-    if seed is None and profile is False:
-        return _build(seen, direct, top, None, None)
-    meter = Profile() if profile is True else profile or None
-    with Seeder(seed) if seed is not None else nullcontext() as seeder:
-        result = _build(seen, direct, top, seeder, meter)
-    if profile is True:
-        print(meter)
-    return result
+        return None
+    calls = Calls()
+    calls.shared = seen.shared
+    for value, contents, link, above in seen.visits:
+        is_call = type(value) is Node and contents.get("_target_") is not None
+        calls.calls.append((_call_built if is_call else None, contents, above, link, value))
+    return calls
+
+
+def _call_built(**arguments: Any) -> Any:
+    """Make a call of which the target may have been built too."""
+    return call_specially(resolve_target(arguments.pop("_target_")), **arguments)
 
 
 def _build(
-    seen: Survey, direct: dict[str, Any], top: Any, seeder: Seeder | None, meter: Profile | None
+    calls: Calls, direct: dict[str, Any], top: Any, seeder: Seeder | None, meter: Profile | None
 ) -> Any:
-    """Make all calls of a survey, in its order; the last result is that of the root."""
-    shared = seen.shared
-    result = value = target = link = None
-    made: list[tuple[Any, Node, Link]] = []
+    """Make all calls, in their order; the last result is that of the root."""
+    shared = calls.shared
+    result: Any = None
+    make = value = link = None
+    made: list[Any] = []
     watched = seeder is not None or meter is not None
+    if direct and calls.root is not None:
+        calls.root.update(direct)
     try:
-        for value, contents, link, above in seen.visits:
-            if type(value) is Node:
-                if above is None:
-                    contents.update(direct)
-                target = contents.pop("_target_", None)
-                if target is None:
-                    result = contents
-                elif watched:
-                    result = _watched_call(target, contents, value, link, seeder, meter)
-                elif type(target) is type and "_args_" not in contents and "_partial_" not in contents:
-                    result = target(**contents)
-                else:
-                    result = _call(ensure_target(target), contents)
-                made.append((result, value, link))
+        for make, contents, above, link, value in calls.calls:
+            if above is None and direct:
+                contents.update(direct)
+            if make is None:
+                result = contents if type(value) is Node else refill(value, contents)
+            elif watched:
+                result = _watched_call(make, contents, value, link, seeder, meter)
             else:
-                target = None
-                result = refill(value, contents)
+                result = make(**contents)
+            made.append(result)
             if above is not None and link is not None:
                 above[link[1]] = result
-            if id(value) in shared:
+            if shared and id(value) in shared:
                 for place, key in shared[id(value)]:
                     place[key] = result
     except Exception as error:
-        if target is not None and type(value) is Node:
-            error.add_note(_note(value, target, link, top))
+        if make is not None and type(value) is Node:
+            error.add_note(_note(value, link, top))
         raise
-    remember(made)
-    return result
+    remember(made, calls.calls)
+    return result if calls.root is None else calls.root
 
 
 def _watched_call(
-    target: Any,
+    make: Callable[..., Any],
     arguments: dict[str, Any],
     node: Node,
     link: Link,
     seeder: Seeder | None,
     meter: Profile | None,
 ) -> Any:
-    target = ensure_target(target)
     if seeder is not None:
         seeder.before_call(link)
     if meter is not None:
         meter.before_call()
-    result = _call(target, arguments)
+    result = make(**arguments)
     if meter is not None:
         meter.after_call(node, link)
     return result
 
 
-def _call(target: Any, arguments: dict[str, Any]) -> Any:
-    """Call a target with arguments that are built, the special keys among them."""
-    args = arguments.pop("_args_", ())
-    if args:
-        args, arguments = arrange(target, tuple(args), arguments)
-    if arguments.pop("_partial_", False):
-        return partial(target, *args, **arguments)
-    return target(*args, **arguments)
-
-
-def _note(node: Node, target: Any, link: Link, top: Any) -> str:
+def _note(node: Node, link: Link, top: Any) -> str:
     """Which node failed, where it was written and who changed it, or put it there, since."""
     path = unlink(link)
     where = position_of(node)
     written = "" if where is None else f", written at {where}"
-    name = target_name(target, full=True)
+    name = target_name(raw_get(node, "_target_"), full=True)
     shown = repr(format_path(path)) if path else "(the root)"
     lines = [f"while building config path {shown}: {name}{written}"]
     changes = [*writes_along(top, path), *(((*path, w.key), w) for w in writes_of(node))]

@@ -7,8 +7,9 @@ from lazycfg.config.errors import CheckError, CycleError, InterpolationError, Ta
 from lazycfg.config.node import Node, raw_get, raw_keys
 from lazycfg.config.paths import format_path, unlink
 from lazycfg.config.position import argument_position, position_of
+from lazycfg.config.quick import is_sound
 from lazycfg.config.signature import _cache as _signatures
-from lazycfg.config.signature import is_deferred, node_signature, resolve_target, signature_of, why_not
+from lazycfg.config.signature import node_signature, signature_of, why_not
 from lazycfg.config.traverse import children, survey, walk
 
 TYPE_CHECKING = False
@@ -81,6 +82,8 @@ def check(cfg: Any, *, raises: bool = True) -> list[Problem]:
 
 def problems_of(cfg: Any) -> list[Problem]:
     """The problems of a tree, in its order."""
+    if is_sound(cfg):
+        return []
     finder = Finder()
     try:
         seen = survey(cfg, prefix_link(cfg), finder.resolve)
@@ -253,8 +256,3 @@ def _origin(holder: Any, key: Any, chain: list[Any]) -> Origin | None:
         if type(above) is Node:
             return position_of(above)
     return None
-
-
-def ensure_target(target: Any) -> Any:
-    """The callable of a target, imported where it was only named."""
-    return resolve_target(target) if type(target) is str or is_deferred(target) else target

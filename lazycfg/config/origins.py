@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from lazycfg.config.paths import Link
     from lazycfg.config.position import Origin as Place
+    from lazycfg.config.quick import Call
 
 __all__ = ["Origin", "explain_errors", "origin", "remember"]
 
@@ -57,22 +58,41 @@ class Origin:
         return f"<{self}>"
 
 
-# One entry for each call of instantiate: what it built, by id. An entry goes when all its objects have gone.
-_builds: list[dict[int, tuple[ref[Any], Node, Link]]] = []
+class _Built:
+    """What one call of `instantiate` built: weak references, and the node and link of each."""
+
+    __slots__ = ("index", "places", "refs")
+
+    def __init__(self, refs: list[ref[Any]], places: list[tuple[Node, Link]]):
+        self.refs = refs
+        self.places = places
+        self.index: dict[int, int] | None = None  # by id, made when first asked for
+
+    def find(self, obj: Any) -> Origin | None:
+        if self.index is None:
+            # Backwards, so that of an object that several nodes returned (an attribute of another) the maker
+            # stays.
+            self.index = {id(self.refs[at]()): at for at in reversed(range(len(self.refs)))}
+        at = self.index.get(id(obj))
+        return Origin(*self.places[at]) if at is not None and self.refs[at]() is obj else None
 
 
-def remember(made: list[tuple[Any, Node, Link]]) -> None:
-    """Remember what one call of `instantiate` built: (object, node, link), of objects that weak references
-    allow.
-    """
-    # Backwards, so that of an object that several nodes returned (an attribute of another) the maker stays.
-    entry = {
-        id(obj): (ref(obj), node, link) for obj, node, link in reversed(made) if type(obj).__weakrefoffset__
-    }
-    if entry:
+# An entry goes when all its objects have gone.
+_builds: list[_Built] = []
+
+
+def remember(made: list[Any], calls: list[Call]) -> None:
+    """Remember what one call of `instantiate` built by which entry of `calls`, as far as weak references
+    to it are possible."""
+    try:
+        refs = list(map(ref, made))
+    except TypeError:
+        pairs = [(obj, call) for obj, call in zip(made, calls, strict=True) if type(obj).__weakrefoffset__]
+        refs, calls = [ref(obj) for obj, _ in pairs], [call for _, call in pairs]
+    if refs:
         if len(_builds) >= 16:
-            _builds[:] = [old for old in _builds if any(found[0]() is not None for found in old.values())]
-        _builds.append(entry)
+            _builds[:] = [old for old in _builds if any(found() is not None for found in old.refs)]
+        _builds.append(_Built(refs, [(call[4], call[3]) for call in calls]))
 
 
 def origin(obj: Any) -> Origin | None:
@@ -83,9 +103,9 @@ def origin(obj: Any) -> Origin | None:
     class or function that `L(f)()` merely returned nothing useful can be said either.
     """
     for entry in reversed(_builds):
-        found = entry.get(id(obj))
-        if found is not None and found[0]() is obj:
-            return Origin(found[1], found[2])
+        found = entry.find(obj)
+        if found is not None:
+            return found
     return None
 
 

@@ -13,11 +13,13 @@ from lazycfg.config.node import SPECIAL, Node, raw_get, raw_items, raw_set
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
     from inspect import Parameter
     from typing import Any
 
 __all__ = [
     "Signature",
+    "accepts",
     "arrange",
     "bind_positional",
     "is_deferred",
@@ -315,6 +317,14 @@ def bind_positional(node: Node) -> None:
     dict.update(node, given)
     if partial:
         raw_set(node, "_partial_", partial)
+
+
+def accepts(signature: Signature, keys: AbstractSet[str], unnamed: int, partial: bool) -> bool:
+    """Whether a call with arguments of these names (special keys may be among them) and so many unnamed ones
+    fits; one of which the rest comes later may lack some."""
+    if not (signature.any_name or keys <= signature.known):
+        return False
+    return partial or keys >= signature.required.difference(signature.positional[:unnamed])
 
 
 def arrange(

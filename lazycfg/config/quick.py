@@ -1,0 +1,337 @@
+"""The quick way through trees of the usual kind, for `check` and `instantiate`.
+
+Most trees are nodes, lists, tuples and dicts of plain values in which nothing is wrong. For these a short
+recursion is enough, which keeps no chains and writes no messages. Whatever it has doubts about (an
+interpolation, "???", a dataclass object, a wrong argument, a circle, a tree that is very deep) it leaves to
+`survey` and `Finder`, which look at the whole tree again and know how to say what is wrong. Nothing is built
+or changed before the last doubt is ruled out.
+
+What must be looked at in a node depends on its target, the names of its arguments and their types only; this
+is its *form*. Calls written in a loop have the same form, so that all of a node is decided by one lookup.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from lazycfg.config.errors import TargetError
+from lazycfg.config.literals import fits
+from lazycfg.config.node import _HOLDERS, REQUIRED, Node, raw_get, raw_items, raw_keys, raw_values
+from lazycfg.config.signature import accepts, arrange, resolve_target, signature_of
+from lazycfg.config.traverse import ATOMS, children
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any, TypeAlias
+
+    from lazycfg.config.paths import Key, Link
+    from lazycfg.config.signature import Signature
+
+    # (what makes the object, its arguments, the container of the result, link, the container in the config).
+    # Nothing makes a tuple or another container: it is filled anew.
+    Call: TypeAlias = "tuple[Callable[..., Any] | None, Any, Any, Link, Any]"
+    Form: TypeAlias = "tuple[tuple[Key, int], ...]"
+
+__all__ = ["Calls", "Gatherer", "call_specially", "gather", "is_sound"]
+
+# What a form says of an argument that must be looked at: a text that may have `${` in it, a node, another
+# container, a literal of which the type does not yet say that it fits.
+TEXT, NODE, HOLDER, LITERAL = range(4)
+_DEEPEST = 120  # levels of recursion; Python allows 1,000 frames, and some are taken already
+_MOST_FORMS = 8192  # functions of config files are new at every load
+_SPECIAL: Form = (("_args_", -1),)  # a form that depends on more than types: how many positional arguments
+
+_checked: dict[Any, Form] = {}  # forms that `check` found right, by (target, *names, *types)
+_callable: dict[Any, Form] = {}  # forms of which `instantiate` knows that the names fit
+
+
+class Doubt(Exception):
+    """The tree is not one for the quick way."""
+
+
+def is_sound(root: Any) -> bool:
+    """Whether `check` would find nothing; False also when that takes a closer look."""
+    if type(root) not in _HOLDERS:
+        return False
+    try:
+        _Sound().child(root, 0)
+    except (Doubt, RecursionError):
+        return False
+    return True
+
+
+def gather(root: Any, link: Link) -> Calls | None:
+    """All calls that build `root`, when nothing is wrong with it; None when that takes a closer look."""
+    if type(root) not in _HOLDERS:
+        return None
+    gatherer = Gatherer()
+    try:
+        if type(root) is Node:
+            gatherer.node(root, link, None, 0)
+        else:
+            gatherer.holder(root, link, None, 0)
+    except (Doubt, RecursionError):
+        return None
+    return gatherer
+
+
+class Calls:
+    """What has to be called to build a tree.
+
+    Attributes:
+        calls: one entry for each call, children before parents, left before right.
+        shared: by id of a container, the further places where what it becomes has to be put: (container,
+            key).
+        root: the result, when it is a container that the calls fill in; else the result is that of the last
+            call.
+    """
+
+    __slots__ = ("calls", "root", "shared")
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+        self.shared: dict[int, list[tuple[Any, Key]]] = {}
+        self.root: Any = None
+
+
+class Gatherer(Calls):
+    """Copies lists, dicts and the arguments of nodes, and lists the calls that fill the copies."""
+
+    __slots__ = ("done",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        # By id of a container: False while it is entered; then its copy, or True for what a call will give.
+        self.done: dict[int, Any] = {}
+
+    def node(self, node: Node, link: Link, above: Any, depth: int) -> None:
+        """Note the calls of a node that is reached first from `above`."""
+        items = dict(raw_items(node))  # dict(node) would resolve, and ask `Node` for each item
+        target = items.pop("_target_", None)
+        if type(target) is not type:
+            target = _resolved(target)
+        form = _callable.get((target, *items, *map(type, items.values())))
+        if form is None:
+            form = _new_form(node, target, items, literals=False)
+        make = target
+        if form:
+            if depth > _DEEPEST:
+                raise Doubt
+            if form[0] is _SPECIAL[0]:
+                form = _special_form(target, items, literals=False)
+                make = partial(call_specially, target)
+            self.done[id(node)] = False
+            for key, role in form:
+                child = items[key]
+                if role == NODE:
+                    state = self.done.get(id(child))
+                    if state is None:
+                        self.node(child, (link, key), items, depth + 1)
+                    else:
+                        self.again(child, key, items, state)
+                elif role == HOLDER:
+                    self.enter(child, key, link, items, depth)
+                elif "${" in child or child == "???":
+                    raise Doubt
+        if target is None:
+            self.put(node, items, link, above)
+        else:
+            self.done[id(node)] = True
+            self.calls.append((make, items, above, link, node))
+
+    def holder(self, value: Any, link: Link, above: Any, depth: int) -> None:
+        """The same for a list, tuple or dict."""
+        if depth > _DEEPEST:
+            raise Doubt
+        kind = type(value)
+        copy: Any = dict(enumerate(value)) if kind is tuple else value.copy()
+        if not ATOMS.issuperset(map(type, value.values() if kind is dict else value)):
+            self.done[id(value)] = False
+            items: Iterable[tuple[Key, Any]] = value.items() if kind is dict else enumerate(value)
+            for key, child in items:
+                inner = type(child)
+                if inner in ATOMS:
+                    continue
+                if inner is Node and id(child) not in self.done:
+                    self.node(child, (link, key), copy, depth + 1)
+                elif inner in _HOLDERS:
+                    self.enter(child, key, link, copy, depth)
+                elif _role(child) == TEXT and ("${" in child or child == "???"):
+                    raise Doubt
+        if kind is tuple:
+            self.done[id(value)] = True
+            self.calls.append((None, copy, above, link, value))
+        else:
+            self.put(value, copy, link, above)
+
+    def enter(self, child: Any, key: Key, link: Link, above: Any, depth: int) -> None:
+        """A container at `key`; a tuple of numbers stays itself."""
+        state = self.done.get(id(child))
+        if state is not None:
+            self.again(child, key, above, state)
+        elif type(child) is Node:
+            self.node(child, (link, key), above, depth + 1)
+        elif type(child) is not tuple or not ATOMS.issuperset(map(type, child)):
+            self.holder(child, (link, key), above, depth + 1)
+
+    def again(self, child: Any, key: Key, above: Any, state: Any) -> None:
+        """A container that was reached before."""
+        if state is False:  # it is inside itself
+            raise Doubt
+        if state is True:
+            self.shared.setdefault(id(child), []).append((above, key))
+        else:
+            above[key] = state
+
+    def put(self, value: Any, copy: Any, link: Link, above: Any) -> None:
+        """Put the copy of a container in its place right away: the calls will fill it."""
+        self.done[id(value)] = copy
+        if above is None or link is None:
+            self.root = copy
+        else:
+            above[link[1]] = copy
+
+
+class _Sound:
+    """`check` without messages: returns when all is right, raises `Doubt` otherwise."""
+
+    __slots__ = ("done",)
+
+    def __init__(self) -> None:
+        self.done: dict[int, bool] = {}  # by id of a container: whether it has been left again
+
+    def node(self, node: Node, depth: int) -> None:
+        target = raw_get(node, "_target_")
+        if type(target) is not type:
+            target = _resolved(target)
+        form = _checked.get((target, *raw_keys(node), *map(type, raw_values(node))))
+        if form is None:
+            form = _new_form(node, target, node, literals=True)
+        if form:
+            if depth > _DEEPEST:
+                raise Doubt
+            if form[0] is _SPECIAL[0]:
+                form = _special_form(target, node, literals=True)
+            self.done[id(node)] = False
+            for key, role in form:
+                child: Any = raw_get(node, key)
+                if role == NODE:
+                    left = self.done.get(id(child))
+                    if left is None:
+                        self.node(child, depth + 1)
+                    elif not left:
+                        raise Doubt
+                elif role == HOLDER:
+                    self.child(child, depth)
+                elif role == TEXT:
+                    if "${" in child or child == "???":
+                        raise Doubt
+                elif not _literal_fits(target, key, child):
+                    raise Doubt
+            self.done[id(node)] = True  # one with nothing in it is sooner looked at again
+
+    def child(self, value: Any, depth: int) -> None:
+        """Any container."""
+        left = self.done.get(id(value))
+        if left is not None:
+            if not left:
+                raise Doubt
+            return
+        kind = type(value)
+        if kind is Node:
+            self.node(value, depth + 1)
+            return
+        elements = value.values() if kind is dict else value
+        if ATOMS.issuperset(map(type, elements)):
+            return
+        if depth > _DEEPEST:
+            raise Doubt
+        self.done[id(value)] = False
+        for element in elements:
+            inner = type(element)
+            if inner in _HOLDERS:
+                self.child(element, depth + 1)
+            elif inner not in ATOMS and _role(element) == TEXT and ("${" in element or element == "???"):
+                raise Doubt
+        self.done[id(value)] = True
+
+
+def call_specially(target: Any, /, **arguments: Any) -> Any:
+    """Call a target with arguments that are built, `_args_` and `_partial_` among them."""
+    args = arguments.pop("_args_", ())
+    if args:
+        args, arguments = arrange(target, tuple(args), arguments)
+    if arguments.pop("_partial_", False):
+        return partial(target, *args, **arguments)
+    return target(*args, **arguments)
+
+
+# Forms.
+
+
+def _resolved(target: Any) -> Any:
+    """A target that is not a plain class: imported where it was only named, and of a kind that can be
+    remembered."""
+    try:
+        target = resolve_target(target)
+        hash(target)
+    except (TargetError, TypeError):
+        raise Doubt from None
+    return target
+
+
+def _role(value: Any) -> int | None:
+    """How a value has to be looked at; None for what is passed on as it is."""
+    kind = type(value)
+    if kind in ATOMS:
+        return None
+    if kind is str:
+        return TEXT
+    if kind in _HOLDERS:
+        return NODE if kind is Node else HOLDER
+    if value is REQUIRED or children(value) is not None:
+        raise Doubt
+    return None
+
+
+def _new_form(node: Node, target: Any, items: dict[str, Any], *, literals: bool) -> Form:
+    """The form of a node (all its items, or all but the target), remembered; raises `Doubt` for a wrong
+    one."""
+    if "_args_" in items or "_partial_" in items:
+        form = _SPECIAL
+    else:
+        form = _special_form(target, items, literals)
+    forms = _checked if literals else _callable
+    if len(forms) >= _MOST_FORMS:
+        forms.clear()
+    forms[(target, *raw_keys(items), *map(type, raw_values(items)))] = form
+    return form
+
+
+def _special_form(target: Any, items: dict[str, Any], literals: bool) -> Form:
+    """The form of a node, found out anew."""
+    signature = _signature(target)
+    if signature is not None and (literals or not signature.wrapped):
+        given = len(raw_get(items, "_args_") or ())
+        if not accepts(signature, raw_keys(items), given, bool(raw_get(items, "_partial_"))):
+            raise Doubt
+    found: list[tuple[Key, int]] = []
+    for key, child in raw_items(items):
+        if key == "_target_":
+            continue
+        role = _role(child)
+        if role is not None:
+            found.append((key, role))
+        if literals and signature is not None and type(child) in signature.doubtful.get(key, ()):
+            found.append((key, LITERAL))
+    return tuple(found)
+
+
+def _signature(target: Any) -> Signature | None:
+    return None if target is None else signature_of(target)
+
+
+def _literal_fits(target: Any, key: Key, value: Any) -> bool:
+    signature = _signature(target)
+    return signature is None or fits(value, signature.hints[key], signature.parameters[key].default)
