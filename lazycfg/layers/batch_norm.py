@@ -126,9 +126,7 @@ class NaiveSyncBatchNorm(nn.BatchNorm2d):
         if not self.training or not dist.is_initialized() or dist.get_world_size() == 1:
             return super().forward(x)
         if self._stats_mode == "" and x.shape[0] == 0:
-            raise ValueError(
-                "NaiveSyncBatchNorm: empty batch; use stats_mode='N' (norm 'naiveSyncBN_N')"
-            )
+            raise ValueError("NaiveSyncBatchNorm: empty batch; use stats_mode='N' (norm 'naiveSyncBN_N')")
         dtype = x.dtype
         x = x.float()
         share = float(x.shape[0] * x.shape[2] * x.shape[3]) if self._stats_mode == "N" else 1.0

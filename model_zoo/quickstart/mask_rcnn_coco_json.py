@@ -24,6 +24,8 @@ from ..common.train import train
 # The shorter side of the pictures in pixels, and a bound for the longer one.
 image = dict(size=320, max_size=640)
 
+# The first layers of ImageNet weights stay as they are.
+model.backbone.bottom_up.freeze_at = 2
 model.roi_heads.num_classes = L.attr(dataloader.train.dataset, "num_classes")
 model.roi_heads.box_predictor.test_score_thresh = 0.05
 # A picture of this size has fewer objects than one of 800 pixels.

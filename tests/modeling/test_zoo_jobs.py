@@ -1,6 +1,7 @@
 """Every zoo config describes a whole job."""
 
 import pytest
+
 from lazycfg.model_zoo import get_config, list_configs
 
 

@@ -22,6 +22,7 @@ from lazycfg.utils.events import EventStorage
 GOLDEN = Path(__file__).parent / "golden"
 RELATIVE = ABSOLUTE = 1e-4
 GRADIENT = 1e-3
+SEM_SEG_CLASSES = 54
 
 
 def load_golden(name: str) -> dict[str, Any]:
@@ -55,6 +56,8 @@ def make_batch(golden: dict[str, Any]) -> list[dict[str, Any]]:
         item: dict[str, Any] = {"image": inputs.image(seed, h, w), "height": out_h, "width": out_w}
         if "instances" in kinds:
             item["instances"] = make_instances(i, (h, w), kinds, golden)
+        if "sem_seg" in kinds:
+            item["sem_seg"] = inputs.sem_seg(h, w, SEM_SEG_CLASSES, shift=5 * i)
         batch.append(item)
     return batch
 

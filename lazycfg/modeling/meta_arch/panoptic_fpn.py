@@ -1,0 +1,100 @@
+"""Panoptic FPN (arXiv:1901.02446): a Mask R-CNN and a semantic head on one pyramid."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import nn
+
+from ..postprocessing import sem_seg_postprocess
+from .panoptic_merge import combine_semantic_and_instance_outputs
+from .rcnn import GeneralizedRCNN, output_sizes
+from .semantic_segmentor import batch_labels
+
+__all__ = ["PanopticFPN"]
+
+
+class PanopticFPN(GeneralizedRCNN):
+    """`GeneralizedRCNN` with a semantic head; their results are merged to one label per pixel.
+
+    Args:
+        sem_seg_head: as `SemSegFPNHead`; its class 0 stands for all things.
+        combine_overlap_thresh, combine_stuff_area_thresh, combine_instances_score_thresh: see
+            `combine_semantic_and_instance_outputs`.
+        kwargs: those of `GeneralizedRCNN`.
+    """
+
+    def __init__(
+        self,
+        *,
+        sem_seg_head: nn.Module,
+        combine_overlap_thresh: float = 0.5,
+        combine_stuff_area_thresh: float = 4096,
+        combine_instances_score_thresh: float = 0.5,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.sem_seg_head = sem_seg_head
+        self.combine_overlap_thresh = combine_overlap_thresh
+        self.combine_stuff_area_thresh = combine_stuff_area_thresh
+        self.combine_instances_score_thresh = combine_instances_score_thresh
+
+    def forward(self, batched_inputs: Sequence[dict[str, Any]]) -> Any:
+        """
+        Args:
+            batched_inputs: as `GeneralizedRCNN` takes them; in training "sem_seg" (H, W) int64 besides.
+
+        Returns:
+            In training the losses by name; at inference as `inference`.
+        """
+        if not self.training:
+            return self.inference(batched_inputs)
+        images = self.preprocess_image(batched_inputs)
+        features = self.backbone(images.tensor)
+        targets = batch_labels(batched_inputs, self.backbone, self.sem_seg_head.ignore_value, self.device)
+        _, losses = self.sem_seg_head(features, targets)
+        gt_instances = self.ground_truth(batched_inputs)
+        proposals, proposal_losses = self.propose(batched_inputs, images, features, gt_instances)
+        _, detector_losses = self.roi_heads(images, features, proposals, gt_instances)
+        return {**losses, **proposal_losses, **detector_losses}
+
+    def inference(
+        self,
+        batched_inputs: Sequence[dict[str, Any]],
+        detected_instances: Sequence[Any] | None = None,
+        do_postprocess: bool = True,
+    ) -> list[Any]:
+        """
+        Args: as `GeneralizedRCNN.inference`.
+
+        Returns:
+            Per image {"sem_seg": logits (K, height, width), "instances": `Instances`, "panoptic_seg": (map
+            (height, width) int32, segments)}; without postprocessing the instances and the logits, two lists
+            of the size of the network's input.
+        """
+        if self.training:
+            raise RuntimeError("inference in training mode: call model.eval() first")
+        images = self.preprocess_image(batched_inputs)
+        features = self.backbone(images.tensor)
+        logits, _ = self.sem_seg_head(features)
+        if detected_instances is None:
+            proposals, _ = self.propose(batched_inputs, images, features, None)
+            results, _ = self.roi_heads(images, features, proposals, None)
+        else:
+            given = [x.to(self.device) for x in detected_instances]
+            results = self.roi_heads.forward_with_given_boxes(features, given)
+        if not do_postprocess:
+            return [results, logits]
+        # The merge needs whole masks, whatever is handed out.
+        outputs: list[Any] = self._postprocess(results, batched_inputs, images.image_sizes)
+        sizes = output_sizes(batched_inputs, images.image_sizes)
+        for output, x, own, size in zip(outputs, logits, images.image_sizes, sizes, strict=True):
+            output["sem_seg"] = sem_seg_postprocess(x, own, *size)
+            output["panoptic_seg"] = combine_semantic_and_instance_outputs(
+                output["instances"],
+                output["sem_seg"].argmax(dim=0),
+                self.combine_overlap_thresh,
+                self.combine_stuff_area_thresh,
+                self.combine_instances_score_thresh,
+                num_stuff_classes=len(x),
+            )
+        return outputs

@@ -1,0 +1,71 @@
+"""Semantic segmentation: a backbone and a head that classifies pixels."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from lazycfg.structures import ImageList
+
+from ..backbone import Backbone
+from ..postprocessing import sem_seg_postprocess
+from .rcnn import ImageModel, output_sizes
+
+__all__ = ["SemanticSegmentor", "batch_labels"]
+
+
+def batch_labels(
+    batched_inputs: Sequence[dict[str, Any]], backbone: Backbone, ignore_value: int, device: Any
+) -> Tensor | None:
+    """The "sem_seg" (H, W) of the inputs as (N, H, W), padded as the images are; None if there are none."""
+    if not all("sem_seg" in x for x in batched_inputs):
+        return None
+    labels = [x["sem_seg"].to(device, non_blocking=True) for x in batched_inputs]
+    return ImageList.from_tensors(
+        labels, backbone.size_divisibility, ignore_value, backbone.padding_constraints
+    ).tensor
+
+
+class SemanticSegmentor(ImageModel):
+    """A backbone and a semantic head.
+
+    Args:
+        backbone: a built backbone.
+        sem_seg_head: as `SemSegFPNHead`.
+        pixel_mean, pixel_std, input_format: as for `GeneralizedRCNN`.
+    """
+
+    def __init__(
+        self,
+        *,
+        backbone: Backbone,
+        sem_seg_head: nn.Module,
+        pixel_mean: Sequence[float],
+        pixel_std: Sequence[float],
+        input_format: str | None = None,
+    ) -> None:
+        super().__init__(
+            backbone=backbone, pixel_mean=pixel_mean, pixel_std=pixel_std, input_format=input_format
+        )
+        self.sem_seg_head = sem_seg_head
+
+    def forward(self, batched_inputs: Sequence[dict[str, Any]]) -> Any:
+        """
+        Args:
+            batched_inputs: per image a dict with "image" (C, H, W), in training "sem_seg" (H, W) int64, and
+                optionally "height" and "width" of the output.
+
+        Returns:
+            In training the losses by name; at inference per image {"sem_seg": logits (K, height, width)}.
+        """
+        images = self.preprocess_image(batched_inputs)
+        features = self.backbone(images.tensor)
+        targets = batch_labels(batched_inputs, self.backbone, self.sem_seg_head.ignore_value, self.device)
+        logits, losses = self.sem_seg_head(features, targets)
+        if self.training:
+            return losses
+        sizes = output_sizes(batched_inputs, images.image_sizes)
+        return [
+            {"sem_seg": sem_seg_postprocess(x, own, *size)}
+            for x, own, size in zip(logits, images.image_sizes, sizes, strict=True)
+        ]
