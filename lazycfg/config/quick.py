@@ -40,7 +40,10 @@ __all__ = ["Calls", "Gatherer", "call_specially", "gather", "is_sound"]
 TEXT, NODE, HOLDER, LITERAL = range(4)
 _DEEPEST = 120  # levels of recursion; Python allows 1,000 frames, and some are taken already
 _MOST_FORMS = 8192  # functions of config files are new at every load
-_SPECIAL: Form = (("_args_", -1),)  # a form that depends on more than types: how many positional arguments
+_UNNAMED = ("_args_", -1)
+_SPECIAL: Form = (
+    _UNNAMED,
+)  # stands for a form that depends on more: how many positional arguments there are
 
 _checked: dict[Any, Form] = {}  # forms that `check` found right, by (target, *names, *types)
 _callable: dict[Any, Form] = {}  # forms of which `instantiate` knows that the names fit
@@ -55,7 +58,10 @@ def is_sound(root: Any) -> bool:
     if type(root) not in _HOLDERS:
         return False
     try:
-        _Sound().child(root, 0)
+        if type(root) is Node:
+            _Sound().node(root, 0)
+        else:
+            _Sound().holder(root, 0)
     except (Doubt, RecursionError):
         return False
     return True
@@ -108,28 +114,27 @@ class Gatherer(Calls):
     def node(self, node: Node, link: Link, above: Any, depth: int) -> None:
         """Note the calls of a node that is reached first from `above`."""
         items = dict(raw_items(node))  # dict(node) would resolve, and ask `Node` for each item
-        target = items.pop("_target_", None)
+        make = target = items.pop("_target_", None)
         if type(target) is not type:
-            target = _resolved(target)
+            make = target = _resolved(target)
         form = _callable.get((target, *items, *map(type, items.values())))
         if form is None:
             form = _new_form(node, target, items, literals=False)
-        make = target
         if form:
             if depth > _DEEPEST:
                 raise Doubt
-            if form[0] is _SPECIAL[0]:
+            if form[0] is _UNNAMED:
                 form = _special_form(target, items, literals=False)
                 make = partial(call_specially, target)
-            self.done[id(node)] = False
+            done = self.done
+            done[id(node)] = False
             for key, role in form:
                 child = items[key]
                 if role == NODE:
-                    state = self.done.get(id(child))
-                    if state is None:
+                    if id(child) not in done:
                         self.node(child, (link, key), items, depth + 1)
                     else:
-                        self.again(child, key, items, state)
+                        self.again(child, key, items)
                 elif role == HOLDER:
                     self.enter(child, key, link, items, depth)
                 elif "${" in child or child == "???":
@@ -167,16 +172,16 @@ class Gatherer(Calls):
 
     def enter(self, child: Any, key: Key, link: Link, above: Any, depth: int) -> None:
         """A container at `key`; a tuple of numbers stays itself."""
-        state = self.done.get(id(child))
-        if state is not None:
-            self.again(child, key, above, state)
+        if id(child) in self.done:
+            self.again(child, key, above)
         elif type(child) is Node:
             self.node(child, (link, key), above, depth + 1)
         elif type(child) is not tuple or not ATOMS.issuperset(map(type, child)):
             self.holder(child, (link, key), above, depth + 1)
 
-    def again(self, child: Any, key: Key, above: Any, state: Any) -> None:
+    def again(self, child: Any, key: Key, above: Any) -> None:
         """A container that was reached before."""
+        state = self.done[id(child)]
         if state is False:  # it is inside itself
             raise Doubt
         if state is True:
@@ -202,6 +207,7 @@ class _Sound:
         self.done: dict[int, bool] = {}  # by id of a container: whether it has been left again
 
     def node(self, node: Node, depth: int) -> None:
+        """Look at a node and what is in it."""
         target = raw_get(node, "_target_")
         if type(target) is not type:
             target = _resolved(target)
@@ -209,52 +215,59 @@ class _Sound:
         if form is None:
             form = _new_form(node, target, node, literals=True)
         if form:
-            if depth > _DEEPEST:
-                raise Doubt
-            if form[0] is _SPECIAL[0]:
-                form = _special_form(target, node, literals=True)
-            self.done[id(node)] = False
-            for key, role in form:
-                child: Any = raw_get(node, key)
-                if role == NODE:
-                    left = self.done.get(id(child))
-                    if left is None:
-                        self.node(child, depth + 1)
-                    elif not left:
-                        raise Doubt
-                elif role == HOLDER:
-                    self.child(child, depth)
-                elif role == TEXT:
-                    if "${" in child or child == "???":
-                        raise Doubt
-                elif not _literal_fits(target, key, child):
-                    raise Doubt
-            self.done[id(node)] = True  # one with nothing in it is sooner looked at again
+            self.inside(node, target, form, depth)
 
-    def child(self, value: Any, depth: int) -> None:
-        """Any container."""
-        left = self.done.get(id(value))
-        if left is not None:
-            if not left:
+    def inside(self, node: Node, target: Any, form: Form, depth: int) -> None:
+        """Look at what the form of a node says."""
+        done, mark = self.done, id(node)
+        if mark in done or depth > _DEEPEST:
+            if not done.get(mark):  # inside itself, or too deep
                 raise Doubt
             return
-        kind = type(value)
-        if kind is Node:
-            self.node(value, depth + 1)
-            return
-        elements = value.values() if kind is dict else value
+        done[mark] = False
+        if form[0] is _UNNAMED:
+            form = _special_form(target, node, literals=True)
+        for key, role in form:
+            child: Any = raw_get(node, key)
+            if role == NODE:
+                # As in `node`: this saves a call for each node with plain arguments, which most are.
+                of = raw_get(child, "_target_")
+                if type(of) is not type:
+                    of = _resolved(of)
+                inner = _checked.get((of, *raw_keys(child), *map(type, raw_values(child))))
+                if inner:
+                    self.inside(child, of, inner, depth + 1)
+                elif inner is None:
+                    self.node(child, depth + 1)
+            elif role == TEXT:
+                if "${" in child or child == "???":
+                    raise Doubt
+            elif role == HOLDER:
+                self.holder(child, depth + 1)
+            elif not _literal_fits(target, key, child):
+                raise Doubt
+        done[mark] = True
+
+    def holder(self, value: Any, depth: int) -> None:
+        """Look at the elements of a list, tuple or dict."""
+        elements = raw_values(value) if type(value) is dict else value
         if ATOMS.issuperset(map(type, elements)):
             return
-        if depth > _DEEPEST:
-            raise Doubt
-        self.done[id(value)] = False
-        for element in elements:
-            inner = type(element)
-            if inner in _HOLDERS:
-                self.child(element, depth + 1)
-            elif inner not in ATOMS and _role(element) == TEXT and ("${" in element or element == "???"):
+        done, mark = self.done, id(value)
+        if mark in done or depth > _DEEPEST:
+            if not done.get(mark):  # inside itself, or too deep
                 raise Doubt
-        self.done[id(value)] = True
+            return
+        done[mark] = False
+        for element in elements:
+            kind = type(element)
+            if kind is Node:
+                self.node(element, depth + 1)
+            elif kind in _HOLDERS:
+                self.holder(element, depth + 1)
+            elif kind not in ATOMS and _role(element) == TEXT and ("${" in element or element == "???"):
+                raise Doubt
+        done[mark] = True
 
 
 def call_specially(target: Any, /, **arguments: Any) -> Any:
