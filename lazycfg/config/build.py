@@ -80,8 +80,12 @@ def _looked_through(node: Any, start: Link) -> Calls | None:
     calls = Calls()
     calls.shared = seen.shared
     for value, contents, link, above in seen.visits:
-        is_call = type(value) is Node and contents.get("_target_") is not None
-        calls.calls.append((_call_built if is_call else None, contents, above, link, value))
+        make = None
+        if type(value) is Node and (target := contents.get("_target_")) is not None:
+            make = _call_built
+            if type(target) is type and "_args_" not in contents and "_partial_" not in contents:
+                make = contents.pop("_target_")
+        calls.calls.append((make, contents, above, link, value))
     return calls
 
 

@@ -338,6 +338,7 @@ def _special_form(target: Any, items: dict[str, Any], literals: bool) -> Form:
             found.append((key, role))
         if literals and signature is not None and type(child) in signature.doubtful.get(key, ()):
             found.append((key, LITERAL))
+    found.sort(key=lambda entry: entry[1] != TEXT)  # a doubt is best found before the nodes below are entered
     return tuple(found)
 
 
