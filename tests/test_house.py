@@ -35,7 +35,8 @@ def test_every_package_is_listed():
 
 def test_the_library_imports_neither_the_zoo_nor_the_projects():
     above = ("lazycfg.model_zoo", "lazycfg.projects")
-    files = list((ROOT / "lazycfg").rglob("*.py"))
+    # The command line stands above everything, as the tools do.
+    files = [f for f in (ROOT / "lazycfg").rglob("*.py") if f.parent.name != "cli"]
     assert len(files) > 100
     offenders = {
         f"{file.relative_to(ROOT)}: {name}"

@@ -1,0 +1,5 @@
+"""One thread a test process: two of them share the two cores, and results are the same bit for bit."""
+
+import os
+
+os.environ["OMP_NUM_THREADS"] = "1"  # read by torch when it is imported, and by the processes that tests start
