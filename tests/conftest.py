@@ -2,4 +2,5 @@
 
 import os
 
-os.environ["OMP_NUM_THREADS"] = "1"  # read by torch when it is imported, and by the processes that tests start
+# Read by torch when it is imported, and by the processes that tests start
+os.environ["OMP_NUM_THREADS"] = "1"
