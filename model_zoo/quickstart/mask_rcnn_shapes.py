@@ -50,4 +50,4 @@ dataloader.train.total_batch_size = 8
 optimizer.update(lr=2e-3, weight_decay=0.05)
 lr_multiplier = warmup_cosine(warmup_length=0.1)
 
-train.update(output_dir="./output/quickstart", max_iter=600, eval_period=0)
+train.update(output_dir="./output/quickstart", max_iter=900, eval_period=0)
