@@ -47,7 +47,7 @@ lr_multiplier = warmup_cosine(warmup_length=0.1)
 
 train.update(
     output_dir="./output/coco_json",
-    max_iter=180,
+    max_iter=170,
     eval_period=0,
     channels_last=True,
     clip_grad=L(ClipGradNorm)(max_norm=10.0),
