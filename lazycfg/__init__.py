@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from lazycfg.config import method as method
     from lazycfg.config import origin as origin
     from lazycfg.config import select as select
+    from lazycfg.config import subset as subset
     from lazycfg.config import to_omegaconf as to_omegaconf
 
 __all__ = [
@@ -60,6 +61,7 @@ __all__ = [
     "method",
     "origin",
     "select",
+    "subset",
     "to_omegaconf",
 ]
 

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from lazycfg.config.paths import get_path as get_path
     from lazycfg.config.selecting import SelectError as SelectError
     from lazycfg.config.selecting import select as select
+    from lazycfg.config.subset import subset as subset
 
 _HOME = {
     "REQUIRED": "node",
@@ -71,6 +72,7 @@ _HOME = {
     "hash_of": "hashing",
     "origin": "origins",
     "select": "selecting",
+    "subset": "subset",
 }
 
 __all__ = [
@@ -103,6 +105,7 @@ __all__ = [
     "method",
     "origin",
     "select",
+    "subset",
     "to_omegaconf",
 ]
 

@@ -12,6 +12,7 @@ from lazycfg.config.build import instantiate
 from lazycfg.config.checking import check
 from lazycfg.config.node import Node, is_call, to_nodes
 from lazycfg.config.signature import node_signature
+from lazycfg.config.subset import subset
 from lazycfg.solver import get_default_optimizer_params
 from lazycfg.utils import closest
 
@@ -86,7 +87,7 @@ def build_parts(cfg: Node, *, training: bool, model: nn.Module | None = None) ->
     optimizer: Any = root["optimizer"] if over_model else None
     if over_model:
         root["optimizer"] = _with_model(optimizer, nn.Identity())
-    check(_selection(root, [_PATHS[field] for field in fields]))
+    check(subset(root, [_PATHS[field] for field in fields]))
     first = [field for field in fields if not (over_model and field == "optimizer")]
     built = _build(root, first)
     if over_model:
@@ -101,25 +102,8 @@ def build_at(cfg: Node, paths: Sequence[str]) -> dict[str, Any]:
     Returns:
         what was built, by path.
     """
-    built = instantiate(_selection(cfg, paths))
+    built = instantiate(subset(cfg, paths))
     return {path: _find(built, path) for path in paths}
-
-
-def _selection(root: Node, paths: Iterable[str]) -> Node:
-    """Some parts of a config, so that they are built together, seen from where they stand: a `${...}` in them
-    means what it means in the whole config, and messages give their paths."""
-    wanted: dict[str, Any] = {}
-    for path in paths:
-        *above, name = path.split(".")
-        holder = wanted
-        for key in above:
-            holder = holder.setdefault(key, {})
-        holder[name] = f"${{{path}}}"
-    root = copy.copy(root)
-    root["_selection"] = wanted
-    selection: Node = root["_selection"]
-    del root["_selection"]  # it still knows what it stood in
-    return selection
 
 
 def _build(root: Node, fields: Iterable[str]) -> dict[str, Any]:
