@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from lazycfg.structures import Boxes
+from lazycfg.structures import Boxes, RotatedBoxes
 
-__all__ = ["DefaultAnchorGenerator"]
+__all__ = ["DefaultAnchorGenerator", "RotatedAnchorGenerator"]
 
 CACHE_SIZE = 32
 
@@ -44,7 +44,72 @@ class CellAnchors(nn.Module):
         return iter(self._buffers.values())
 
 
-class DefaultAnchorGenerator(nn.Module):
+class AnchorGenerator(nn.Module):
+    """Anchors around every pixel of every level, remembered by the sizes of the maps.
+
+    Args:
+        cell_anchors: per level (A, box_dim), the anchors around (0, 0).
+        strides: of each level, in pixels.
+        offset: centre of the first anchor in units of the stride, in [0, 1). 0.5 centres anchors on pixels.
+    """
+
+    box_dim = 4
+    box_class: type = Boxes
+    # which of the numbers of a box are (x, y, x, y, ...) and move with it
+    moving: tuple[int, ...] = (1, 1, 1, 1)
+
+    def __init__(self, cell_anchors: Sequence[Tensor], strides: Sequence[int], offset: float) -> None:
+        super().__init__()
+        if not 0.0 <= offset < 1.0:
+            raise ValueError(f"offset must be in [0, 1), got {offset}")
+        self.strides = tuple(strides)
+        self.offset = offset
+        self.cell_anchors = CellAnchors(cell_anchors)
+        self._cache: dict[tuple, list[Tensor]] = {}
+
+    @property
+    def num_anchors(self) -> list[int]:
+        """Anchors per pixel of each level."""
+        return [len(cell) for cell in self.cell_anchors]
+
+    num_cell_anchors = num_anchors
+
+    def grid_anchors(self, grid_sizes: Sequence[Sequence[int]]) -> list[Tensor]:
+        """Per level (H * W * A, box_dim), for maps of the given (H, W); ordered by row, column, anchor."""
+        out = []
+        for (height, width), stride, cell in zip(grid_sizes, self.strides, self.cell_anchors, strict=True):
+            x, y = (
+                torch.arange(
+                    self.offset * stride, n * stride, step=stride, dtype=cell.dtype, device=cell.device
+                )
+                for n in (width, height)
+            )
+            y, x = torch.meshgrid(y, x, indexing="ij")
+            xy = [(x, y)[i % 2] * moves for i, moves in enumerate(self.moving)]
+            shifts = torch.stack(xy, dim=-1).reshape(-1, 1, self.box_dim)
+            out.append((shifts + cell).reshape(-1, cell.shape[-1]))
+        return out
+
+    def forward(self, features: Sequence[Tensor]) -> list[Boxes] | list[RotatedBoxes]:
+        """Maps (N, C, H, W), one per level -> the boxes of each level's anchors, the same for all images.
+
+        The tensors are kept for the next maps of these sizes: do not change them in place.
+        """
+        cell = self.cell_anchors[0]
+        key = (tuple((int(f.shape[-2]), int(f.shape[-1])) for f in features), cell.device, cell.dtype)
+        if key not in self._cache:
+            if len(self._cache) >= CACHE_SIZE:  # sizes vary during training: keep the last ones only
+                self._cache.pop(next(iter(self._cache)))
+            # Made under inference_mode they could not be saved for a later backward.
+            with torch.inference_mode(False):
+                self._cache[key] = self.grid_anchors(key[0])
+        return [self.box_class(level) for level in self._cache[key]]
+
+    def __getstate__(self) -> dict:
+        return {**super().__getstate__(), "_cache": {}}
+
+
+class DefaultAnchorGenerator(AnchorGenerator):
     """Anchors of several sizes and aspect ratios around every pixel of every level (arXiv:1506.01497).
 
     Args:
@@ -54,8 +119,6 @@ class DefaultAnchorGenerator(nn.Module):
         offset: centre of the first anchor in units of the stride, in [0, 1). 0.5 centres anchors on pixels.
     """
 
-    box_dim = 4
-
     def __init__(
         self,
         *,
@@ -64,25 +127,11 @@ class DefaultAnchorGenerator(nn.Module):
         strides: Sequence[int],
         offset: float = 0.5,
     ) -> None:
-        super().__init__()
-        if not 0.0 <= offset < 1.0:
-            raise ValueError(f"offset must be in [0, 1), got {offset}")
-        self.strides = tuple(strides)
-        self.offset = offset
-        levels = len(self.strides)
+        levels = len(strides)
         all_sizes = _per_level(sizes, levels, "sizes")
         all_ratios = _per_level(aspect_ratios, levels, "aspect_ratios")
-        self.cell_anchors = CellAnchors(
-            [self.generate_cell_anchors(s, r) for s, r in zip(all_sizes, all_ratios, strict=True)]
-        )
-        self._cache: dict[tuple, list[Tensor]] = {}
-
-    @property
-    def num_anchors(self) -> list[int]:
-        """Anchors per pixel of each level."""
-        return [len(cell) for cell in self.cell_anchors]
-
-    num_cell_anchors = num_anchors
+        cells = [self.generate_cell_anchors(s, r) for s, r in zip(all_sizes, all_ratios, strict=True)]
+        super().__init__(cells, strides, offset)
 
     def generate_cell_anchors(
         self,
@@ -98,35 +147,47 @@ class DefaultAnchorGenerator(nn.Module):
                 anchors.append([-w / 2.0, -h / 2.0, w / 2.0, h / 2.0])
         return torch.tensor(anchors)
 
-    def grid_anchors(self, grid_sizes: Sequence[Sequence[int]]) -> list[Tensor]:
-        """Per level (H * W * A, 4) XYXY, for maps of the given (H, W); ordered by row, column, anchor."""
-        out = []
-        for (height, width), stride, cell in zip(grid_sizes, self.strides, self.cell_anchors, strict=True):
-            x, y = (
-                torch.arange(
-                    self.offset * stride, n * stride, step=stride, dtype=cell.dtype, device=cell.device
-                )
-                for n in (width, height)
-            )
-            y, x = torch.meshgrid(y, x, indexing="ij")
-            shifts = torch.stack((x, y, x, y), dim=-1).reshape(-1, 1, 4)
-            out.append((shifts + cell).reshape(-1, cell.shape[-1]))
-        return out
 
-    def forward(self, features: Sequence[Tensor]) -> list[Boxes]:
-        """Maps (N, C, H, W), one per level -> `Boxes` of each level's anchors, the same for all images.
+class RotatedAnchorGenerator(AnchorGenerator):
+    """Anchors of several sizes, aspect ratios and angles around every pixel of every level (arXiv:1703.01086).
 
-        The tensors are kept for the next maps of these sizes: do not change them in place.
-        """
-        cell = self.cell_anchors[0]
-        key = (tuple((int(f.shape[-2]), int(f.shape[-1])) for f in features), cell.device, cell.dtype)
-        if key not in self._cache:
-            if len(self._cache) >= CACHE_SIZE:  # sizes vary during training: keep the last ones only
-                self._cache.pop(next(iter(self._cache)))
-            # Made under inference_mode they could not be saved for a later backward.
-            with torch.inference_mode(False):
-                self._cache[key] = self.grid_anchors(key[0])
-        return [Boxes(level) for level in self._cache[key]]
+    Args:
+        sizes: square roots of the areas in pixels: one list for each level, or one for all.
+        aspect_ratios: height / width, likewise.
+        strides: of each level, in pixels.
+        angles: in degrees, counter-clockwise, likewise.
+        offset: centre of the first anchor in units of the stride, in [0, 1). 0.5 centres anchors on pixels.
+    """
 
-    def __getstate__(self) -> dict:
-        return {**super().__getstate__(), "_cache": {}}
+    box_dim = 5
+    box_class = RotatedBoxes
+    moving = (1, 1, 0, 0, 0)
+
+    def __init__(
+        self,
+        *,
+        sizes: Sequence[Sequence[float]] | Sequence[float],
+        aspect_ratios: Sequence[Sequence[float]] | Sequence[float],
+        strides: Sequence[int],
+        angles: Sequence[Sequence[float]] | Sequence[float],
+        offset: float = 0.5,
+    ) -> None:
+        levels = len(strides)
+        given = {"sizes": sizes, "aspect_ratios": aspect_ratios, "angles": angles}
+        lists = [_per_level(values, levels, name) for name, values in given.items()]
+        cells = [self.generate_cell_anchors(*of_level) for of_level in zip(*lists, strict=True)]
+        super().__init__(cells, strides, offset)
+
+    def generate_cell_anchors(
+        self,
+        sizes: Sequence[float] = (32, 64, 128, 256, 512),
+        aspect_ratios: Sequence[float] = (0.5, 1, 2),
+        angles: Sequence[float] = (-90, -60, -30, 0, 30, 60, 90),
+    ) -> Tensor:
+        """(sizes * ratios * angles, 5) around (0, 0), the angles of one size and ratio together."""
+        anchors = []
+        for size in sizes:
+            for ratio in aspect_ratios:
+                w = math.sqrt(size**2.0 / ratio)
+                anchors += [[0.0, 0.0, w, ratio * w, float(angle)] for angle in angles]
+        return torch.tensor(anchors)

@@ -8,9 +8,16 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchvision.ops import complete_box_iou_loss, distance_box_iou_loss, generalized_box_iou_loss
 
+from lazycfg.structures.rotated_boxes import normalized_angle
 from lazycfg.utils.suggest import closest
 
-__all__ = ["Box2BoxTransform", "Box2BoxTransformLinear", "dense_box_regression_loss", "smooth_l1_loss"]
+__all__ = [
+    "Box2BoxTransform",
+    "Box2BoxTransformLinear",
+    "Box2BoxTransformRotated",
+    "dense_box_regression_loss",
+    "smooth_l1_loss",
+]
 
 # The largest factor a box grows by: no predicted log-size can overflow (1000 / 16 as in Faster R-CNN's code).
 DEFAULT_SCALE_CLAMP = math.log(1000.0 / 16)
@@ -93,6 +100,49 @@ class Box2BoxTransformLinear:
         return torch.cat((centers - deltas[..., :2], centers + deltas[..., 2:]), dim=-1).flatten(-2)
 
 
+class Box2BoxTransformRotated:
+    """Offsets (dx, dy, dw, dh, da) of rotated boxes: `Box2BoxTransform`'s, and the turn in radians
+    (RRPN, arXiv:1703.01086). The shifts are along the axes of the image, not along those of the box.
+
+    Args:
+        weights: the offsets are multiplied by these five, so that they have about unit variance.
+        scale_clamp: upper bound of dw and dh after division by their weights.
+    """
+
+    def __init__(self, weights: Sequence[float], scale_clamp: float = DEFAULT_SCALE_CLAMP) -> None:
+        if len(weights) != 5:
+            raise ValueError(f"Box2BoxTransformRotated: weights are five numbers, got {weights!r}")
+        self.weights = tuple(weights)
+        self.scale_clamp = scale_clamp
+
+    def get_deltas(self, src_boxes: Tensor, target_boxes: Tensor) -> Tensor:
+        """Offsets that turn one into the other, by the shorter way round: (..., 5), twice -> (..., 5).
+
+        No source may be empty. A turn is within [-pi, pi).
+        """
+        sx, sy, sw, sh, sa = src_boxes.unbind(-1)
+        tx, ty, tw, th, ta = target_boxes.unbind(-1)
+        wx, wy, ww, wh, wa = self.weights
+        turn = normalized_angle(ta - sa) * (wa * math.pi / 180.0)
+        shifts = (wx * (tx - sx) / sw, wy * (ty - sy) / sh)
+        return torch.stack((*shifts, ww * torch.log(tw / sw), wh * torch.log(th / sh), turn), dim=-1)
+
+    def apply_deltas(self, deltas: Tensor, boxes: Tensor) -> Tensor:
+        """Boxes (..., 5) moved by offsets (..., k * 5) -> (..., k * 5), in float32 or better; the angles
+        within [-180, 180)."""
+        deltas = deltas.float() if deltas.dtype != torch.float64 else deltas
+        x, y, w, h, angle = boxes.to(deltas.dtype).unsqueeze(-2).unbind(-1)
+        wx, wy, ww, wh, wa = self.weights
+        dx, dy, dw, dh, turn = deltas.unflatten(-1, (-1, 5)).unbind(-1)
+        new_w = torch.exp((dw / ww).clamp(max=self.scale_clamp)) * w
+        new_h = torch.exp((dh / wh).clamp(max=self.scale_clamp)) * h
+        angle = normalized_angle(turn / wa * (180.0 / math.pi) + angle)
+        return torch.stack((dx / wx * w + x, dy / wy * h + y, new_w, new_h, angle), dim=-1).flatten(-2)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(weights={self.weights}, scale_clamp={self.scale_clamp:.6g})"
+
+
 # losses on boxes XYXY (..., 4), twice -> (...)
 IOU_LOSSES = {
     "giou": generalized_box_iou_loss,  # arXiv:1902.09630
@@ -100,7 +150,7 @@ IOU_LOSSES = {
     "ciou": complete_box_iou_loss,
 }
 
-BoxCodec = Box2BoxTransform | Box2BoxTransformLinear
+BoxCodec = Box2BoxTransform | Box2BoxTransformLinear | Box2BoxTransformRotated
 
 
 def smooth_l1_loss(input: Tensor, target: Tensor, beta: float) -> Tensor:
@@ -123,12 +173,12 @@ def dense_box_regression_loss(
     """Sum of the box losses where `mask` is true; no row is removed, so nothing waits for a count.
 
     Args:
-        anchors: (..., 4) XYXY that the offsets refer to.
+        anchors: (..., 4) XYXY that the offsets refer to; or (..., 5) rotated, and so the others.
         codec: turns offsets into boxes and back.
         pred_deltas: (..., 4).
         gt_boxes: (..., 4) XYXY; any value where the mask is false.
         mask: (...) bool.
-        box_reg_loss_type: "smooth_l1" on the offsets; "giou", "diou" or "ciou" on the boxes.
+        box_reg_loss_type: "smooth_l1" on the offsets; "giou", "diou" or "ciou" on (upright) boxes.
         smooth_l1_beta: see `smooth_l1_loss`.
     """
     keep = mask.unsqueeze(-1)
@@ -143,8 +193,10 @@ def dense_box_regression_loss(
     return torch.where(mask, IOU_LOSSES[box_reg_loss_type](boxes, gt_boxes), 0.0).sum()
 
 
-def check_box_reg_loss_type(name: str) -> None:
-    """Raise ValueError for a name that `dense_box_regression_loss` does not know."""
+def check_box_reg_loss_type(name: str, codec: BoxCodec | None = None) -> None:
+    """Raise ValueError for a loss that `dense_box_regression_loss` does not know (with this codec)."""
+    if isinstance(codec, Box2BoxTransformRotated) and name in IOU_LOSSES:
+        raise ValueError(f"box_reg_loss_type {name!r} is of upright boxes: for rotated ones 'smooth_l1'")
     known = ["smooth_l1", *IOU_LOSSES]
     if name not in known:
         raise ValueError(f"box_reg_loss_type is one of {known}, not {name!r}{closest(name, known)}")

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lazycfg.structures.rotated_overlap import pairwise_iou_rotated, upright_reach
 
-__all__ = ["RotatedBoxes", "pairwise_iou"]
+__all__ = ["RotatedBoxes", "clip_rotated", "pairwise_iou", "scale_rotated"]
 
 
 class RotatedBoxes:
@@ -54,28 +54,17 @@ class RotatedBoxes:
 
     def normalize_angles(self) -> None:
         """Bring the angles into [-180, 180) in place."""
-        self.tensor[:, 4] = (self.tensor[:, 4] + 180.0) % 360.0 - 180.0
+        self.tensor[:, 4] = normalized_angle(self.tensor[:, 4])
 
     def clip(self, box_size: tuple[int, int], clip_angle_threshold: float = 1.0) -> None:
-        """Clip in place the boxes that are nearly upright to an image of (height, width).
-
-        Only they remain boxes when clipped; the others are left as they are. Angles are normalised first,
-        sizes never grow.
+        """Clip in place the boxes that are nearly upright to an image of (height, width): `clip_rotated`.
 
         Args:
             box_size: (height, width) in pixels.
             clip_angle_threshold: boxes of at most this absolute angle are clipped.
         """
-        self.normalize_angles()
-        t = self.tensor
-        upright = t[:, 4:].abs() <= clip_angle_threshold
         height, width = box_size
-        low, high = t[:, :2] - t[:, 2:4] / 2, t[:, :2] + t[:, 2:4] / 2
-        x0, x1 = low[:, 0].clamp(min=0, max=width), high[:, 0].clamp(min=0, max=width)
-        y0, y1 = low[:, 1].clamp(min=0, max=height), high[:, 1].clamp(min=0, max=height)
-        low, high = torch.stack((x0, y0), dim=1), torch.stack((x1, y1), dim=1)
-        clipped = torch.cat(((low + high) / 2, torch.minimum(t[:, 2:4], high - low), t[:, 4:]), dim=1)
-        self.tensor = torch.where(upright, clipped, t)
+        self.tensor = clip_rotated(self.tensor, width, height, clip_angle_threshold)
 
     def nonempty(self, threshold: float = 0.0) -> Tensor:
         """(N,) bool: whether both sides are longer than ``threshold`` pixels."""
@@ -100,13 +89,7 @@ class RotatedBoxes:
         With unequal factors a rotated box becomes a parallelogram. It is replaced by the box with the same
         centre whose sides are as long as those of the parallelogram, turned like its height.
         """
-        self.tensor[:, 0] *= scale_x
-        self.tensor[:, 1] *= scale_y
-        theta = self.tensor[:, 4] * (math.pi / 180)
-        cos, sin = torch.cos(theta), torch.sin(theta)
-        self.tensor[:, 2] *= torch.sqrt((scale_x * cos) ** 2 + (scale_y * sin) ** 2)
-        self.tensor[:, 3] *= torch.sqrt((scale_x * sin) ** 2 + (scale_y * cos) ** 2)
-        self.tensor[:, 4] = torch.atan2(scale_x * sin, scale_y * cos) * (180 / math.pi)
+        self.tensor = scale_rotated(self.tensor, scale_x, scale_y)
 
     @classmethod
     def cat(cls, boxes_list: list[RotatedBoxes] | tuple[RotatedBoxes, ...]) -> RotatedBoxes:
@@ -138,6 +121,50 @@ class RotatedBoxes:
 
     def __repr__(self) -> str:
         return f"RotatedBoxes({self.tensor})"
+
+
+def normalized_angle(degrees: Tensor) -> Tensor:
+    """Angles in [-180, 180)."""
+    return (degrees + 180.0) % 360.0 - 180.0
+
+
+def clip_rotated(
+    boxes: Tensor, width: Tensor | float, height: Tensor | float, angle_threshold: float = 1.0
+) -> Tensor:
+    """Clip the boxes that are nearly upright to images; only they remain boxes when clipped.
+
+    The others keep their place and size, whatever they reach out of the image. All angles are normalised.
+    Sizes never grow.
+
+    Args:
+        boxes: (..., 5).
+        width, height: of the image in pixels, or tensors (...) that broadcast.
+        angle_threshold: boxes of at most this absolute angle are clipped.
+    """
+    x, y, w, h, angle = boxes.unbind(-1)
+    angle = normalized_angle(angle)
+    x0, x1 = _cut(x - w / 2, width), _cut(x + w / 2, width)
+    y0, y1 = _cut(y - h / 2, height), _cut(y + h / 2, height)
+    clipped = ((x0 + x1) / 2, (y0 + y1) / 2, torch.minimum(w, x1 - x0), torch.minimum(h, y1 - y0))
+    upright = angle.abs() <= angle_threshold
+    kept = [torch.where(upright, new, old) for new, old in zip(clipped, (x, y, w, h), strict=True)]
+    return torch.stack((*kept, angle), dim=-1)
+
+
+def _cut(values: Tensor, limit: Tensor | float) -> Tensor:
+    values = values.clamp(min=0)
+    return torch.minimum(values, limit) if isinstance(limit, Tensor) else values.clamp(max=limit)
+
+
+def scale_rotated(boxes: Tensor, scale_x: Tensor | float, scale_y: Tensor | float) -> Tensor:
+    """Boxes (..., 5) scaled with their images by numbers, or tensors (...); see `RotatedBoxes.scale`."""
+    x, y, w, h, angle = boxes.unbind(-1)
+    theta = angle * (math.pi / 180)
+    cos, sin = torch.cos(theta), torch.sin(theta)
+    w = w * torch.sqrt((scale_x * cos) ** 2 + (scale_y * sin) ** 2)
+    h = h * torch.sqrt((scale_x * sin) ** 2 + (scale_y * cos) ** 2)
+    angle = torch.atan2(scale_x * sin, scale_y * cos) * (180 / math.pi)
+    return torch.stack((x * scale_x, y * scale_y, w, h, angle), dim=-1)
 
 
 def pairwise_iou(boxes1: RotatedBoxes, boxes2: RotatedBoxes) -> Tensor:

@@ -76,7 +76,7 @@ class RPN(nn.Module):
         smooth_l1_beta: float = 0.0,
     ) -> None:
         super().__init__()
-        check_box_reg_loss_type(box_reg_loss_type)
+        check_box_reg_loss_type(box_reg_loss_type, box2box_transform)
         self.in_features = list(in_features)
         self.rpn_head = head
         self.anchor_generator = anchor_generator

@@ -59,7 +59,7 @@ class FastRCNNOutputLayers(nn.Module):
         fed_loss_num_classes: int = 50,
     ) -> None:
         super().__init__()
-        check_box_reg_loss_type(box_reg_loss_type)
+        check_box_reg_loss_type(box_reg_loss_type, box2box_transform)
         self.num_classes = num_classes
         input_size = flat_size(input_shape)
         self.cls_score = nn.Linear(input_size, num_classes + 1)
