@@ -4,10 +4,12 @@ from .batching import GroupedBatchSampler, SampleKey
 from .datasets import (
     AnnotationError,
     CocoDataset,
+    CocoPanopticDataset,
     ConcatDataset,
     DatasetFromList,
     FilteredDataset,
     Metadata,
+    SemSegDataset,
     ShapesDataset,
     SubsetDataset,
     check_dataset,
@@ -17,6 +19,7 @@ from .datasets import (
     filter_images_with_only_crowd_annotations,
     get_annotations,
     get_detection_dataset_dicts,
+    load_sem_seg,
     summarize,
 )
 from .detection_utils import (
@@ -49,6 +52,7 @@ from .samplers import (
 __all__ = [
     "AnnotationError",
     "CocoDataset",
+    "CocoPanopticDataset",
     "ConcatDataset",
     "DatasetFromList",
     "DatasetMapper",
@@ -61,6 +65,7 @@ __all__ = [
     "RandomSubsetTrainingSampler",
     "RepeatFactorTrainingSampler",
     "SampleKey",
+    "SemSegDataset",
     "ShapesDataset",
     "StreamSampler",
     "SubsetDataset",
@@ -79,6 +84,7 @@ __all__ = [
     "filter_images_with_only_crowd_annotations",
     "get_annotations",
     "get_detection_dataset_dicts",
+    "load_sem_seg",
     "read_image",
     "summarize",
     "transform_annotations",

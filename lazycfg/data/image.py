@@ -42,6 +42,25 @@ def read_image(file_name: str | os.PathLike[str], format: ImageFormat = "BGR") -
     return image.flip(0) if format == "BGR" else image
 
 
+def read_image_size(file_name: str | os.PathLike[str]) -> tuple[int, int]:
+    """(height, width) that `read_image` would give, from the head of the file.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ImageError: the file is not a picture.
+    """
+    path = os.fspath(file_name)
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"no image file {path!r}")
+    try:
+        with Image.open(path) as picture:
+            width, height = picture.size
+            turned = picture.getexif().get(0x0112, 1) >= 5
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ImageError(f"the file {path!r} cannot be opened: {error}") from error
+    return (width, height) if turned else (height, width)
+
+
 def _decode_torchvision(path: str, format: str) -> Tensor | None:
     decode = getattr(torchvision.io, "decode_image", None)  # announced to leave torchvision
     if decode is None:

@@ -11,6 +11,7 @@ import torch
 from lazycfg.structures import BitMasks, BoxMode, Instances, Keypoints, PolygonMasks
 
 from .datasets.base import Record, describe
+from .datasets.label_maps import read_labels
 from .detection_utils import (
     MaskFormat,
     annotations_to_instances,
@@ -19,7 +20,7 @@ from .detection_utils import (
     transform_annotations,
     transform_proposals,
 )
-from .image import ImageFormat, image_to_tensor, read_image
+from .image import ImageError, ImageFormat, image_to_tensor, read_image
 from .transforms import AugInput, Augmentation, AugmentationList, Transform, TransformList
 
 
@@ -28,7 +29,7 @@ class DatasetMapper:
 
     The result has "image" (uint8 tensor (3, H, W) in `image_format`), "height" and "width" (before
     augmentation), whatever else the record had ("file_name", "image_id", ...) and, in training, "instances"
-    and "sem_seg".
+    and "sem_seg" (int64 (H, W), of the record's "sem_seg" or the picture "sem_seg_file_name").
 
     Args:
         is_train: give annotations; else they are left out.
@@ -94,7 +95,8 @@ class DatasetMapper:
         else:
             image = read_image(record["file_name"], self.image_format)
         check_image_size(record, image)
-        sem_seg = self._read_sem_seg(record)
+        record.pop("pan_seg", None)  # would not follow the augmentations
+        sem_seg = self._sem_seg(record)
         annotations = [a for a in record.pop("annotations", ()) if self.is_train and a.get("iscrowd", 0) == 0]
 
         aug_input = AugInput(image, boxes=_boxes(annotations), sem_seg=sem_seg)
@@ -152,11 +154,20 @@ class DatasetMapper:
             count = 0 if self.keypoint_hflip_indices is None else len(self.keypoint_hflip_indices)
             instances.gt_keypoints = Keypoints(torch.zeros(0, count, 3))
 
-    def _read_sem_seg(self, record: Record) -> torch.Tensor | None:
-        file_name = record.pop("sem_seg_file_name", None)
-        if file_name is None or not self.is_train:
+    def _sem_seg(self, record: Record) -> torch.Tensor | None:
+        """Labels (H, W) of a record, which it keeps no longer."""
+        file_name, labels = record.pop("sem_seg_file_name", None), record.pop("sem_seg", None)
+        if not self.is_train or (file_name is None and labels is None):
             return None
-        return read_image(file_name, "L")[0]
+        labels = np.asarray(read_labels(file_name) if labels is None else labels)
+        expected = (record["height"], record["width"])
+        if labels.shape != expected:
+            raise ImageError(
+                f"{describe(record)}: the label map {file_name or 'of the record'} is "
+                f"{labels.shape[1]}x{labels.shape[0]} (width x height), its picture "
+                f"{expected[1]}x{expected[0]}"
+            )
+        return torch.from_numpy(labels.astype(np.uint8 if labels.max(initial=0) < 256 else np.int32))
 
     def __repr__(self) -> str:
         return f"DatasetMapper({', '.join(f'{k}={v!r}' for k, v in vars(self).items())})"

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from lazycfg.utils.segment_ids import rgb2id
+
 __all__ = ["RecordIndex", "read_panoptic", "read_sem_seg"]
 
 
@@ -58,8 +60,7 @@ def read_panoptic(record: Mapping[str, Any]) -> tuple[np.ndarray, list[dict[str,
         from PIL import Image
 
         with Image.open(record["pan_seg_file_name"]) as file:
-            colors = np.asarray(file.convert("RGB")).astype(np.int64)
-        return colors @ np.array([1, 256, 65536]), segments
+            return rgb2id(np.asarray(file.convert("RGB"))), segments
     raise ValueError(_lacks(record, "pan_seg", "pan_seg_file_name"))
 
 

@@ -11,8 +11,10 @@ from .coco_keypoints import (
     COCO_PERSON_KEYPOINT_NAMES,
     COCO_PERSON_KEYPOINT_OKS_SIGMAS,
 )
+from .coco_panoptic import CocoPanopticDataset
 from .coco_validation import AnnotationError
 from .metadata import Metadata
+from .sem_seg import SemSegDataset, load_sem_seg
 from .shapes import ShapesDataset
 from .summary import DatasetSummary, check_dataset, summarize
 from .wrappers import (
@@ -32,6 +34,7 @@ __all__ = [
     "COCO_PERSON_KEYPOINT_OKS_SIGMAS",
     "AnnotationError",
     "CocoDataset",
+    "CocoPanopticDataset",
     "ConcatDataset",
     "DatasetFromList",
     "DatasetSummary",
@@ -39,6 +42,7 @@ __all__ = [
     "FilteredDataset",
     "Metadata",
     "Record",
+    "SemSegDataset",
     "SerializedList",
     "ShapesDataset",
     "SubsetDataset",
@@ -52,5 +56,6 @@ __all__ = [
     "get_annotations",
     "get_detection_dataset_dicts",
     "get_image_sizes",
+    "load_sem_seg",
     "summarize",
 ]

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from PIL import Image
 
 from lazycfg.structures import BoxMode
 
+from ..image import ImageError, read_image_size
 from .base import Record, SerializedList
 from .coco_files import find_image_root, missing_files, read_coco_json
-from .coco_validation import AnnotationError, annotation_problem, image_problem
+from .coco_validation import AnnotationError, annotation_problem, image_problem, kind_of_problem
 from .metadata import Metadata
 from .summary import DatasetSummary
 
@@ -113,7 +113,7 @@ class CocoDataset:
         message = f"{self.json_file}: {where}: {problem}"
         if self.on_error == "raise":
             raise AnnotationError(f'{message}. CocoDataset(on_error="skip") leaves such records out')
-        self.problems[f"{kind}: {_kind_of(problem)}"] += 1
+        self.problems[f"{kind}: {kind_of_problem(problem)}"] += 1
         logger.debug("skipped %s", message)
         return False
 
@@ -245,21 +245,11 @@ def _continuous(keypoints: list[float]) -> list[float]:
     return result
 
 
-def _kind_of(problem: str) -> str:
-    """The words of a problem without its numbers, for counting."""
-    for mark in (" [", ":", ", got", " (["):
-        problem = problem.split(mark, 1)[0]
-    return "".join("N" if c.isdigit() else c for c in problem)
-
-
 def _size_problem(path: Path, image: dict[str, Any]) -> str | None:
     try:
-        with Image.open(path) as picture:
-            size = picture.size
-            turned = picture.getexif().get(0x0112, 1) >= 5
-    except (OSError, SyntaxError, ValueError) as error:
-        return f"the file cannot be opened: {error}"
-    upright = size[::-1] if turned else size
-    if upright != (image["width"], image["height"]):
-        return f"the picture is {upright[0]}x{upright[1]}, the record says {image['width']}x{image['height']}"
+        height, width = read_image_size(path)
+    except ImageError as error:
+        return str(error)
+    if (width, height) != (image["width"], image["height"]):
+        return f"the picture is {width}x{height}, the record says {image['width']}x{image['height']}"
     return None

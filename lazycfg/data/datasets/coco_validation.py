@@ -49,6 +49,13 @@ def annotation_problem(
     return None
 
 
+def kind_of_problem(problem: str) -> str:
+    """The words of a problem without its numbers, for counting."""
+    for mark in (" [", ":", ", got", " (["):
+        problem = problem.split(mark, 1)[0]
+    return "".join("N" if c.isdigit() else c for c in problem)
+
+
 def _bbox_problem(bbox: Any, width: float, height: float) -> str | None:
     if not isinstance(bbox, list | tuple) or len(bbox) != 4:
         return f"bbox must be [x, y, width, height], got {bbox!r}"

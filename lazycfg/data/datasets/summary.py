@@ -94,7 +94,7 @@ def check_dataset(
     problems: list[str] = []
     if summary.num_images == 0:
         problems.append("it holds no images")
-    elif summary.num_instances == 0:
+    elif summary.num_instances == 0 and not _has_only_label_maps(dataset):
         problems.append(f"none of its {summary.num_images} images has an annotated instance")
     if num_classes is not None and summary.per_class:
         largest = max(summary.per_class)
@@ -133,6 +133,14 @@ def check_dataset(
     if problems:
         raise ValueError("\n".join([f"{title} does not fit:", *(f"  - {p}" for p in problems)]))
     return summary
+
+
+def _has_only_label_maps(dataset: Any) -> bool:
+    """Whether a dataset is one for semantic segmentation, which has no instances."""
+    record = get_annotations(dataset, 0)
+    return "annotations" not in record and bool(
+        {"sem_seg", "sem_seg_file_name", "pan_seg_file_name"} & set(record)
+    )
 
 
 def _missing(summary: DatasetSummary, key: str, noun: str, advice: str) -> list[str]:

@@ -1,0 +1,100 @@
+"""Maps with a label for every pixel: found beside their pictures, or made of panoptic segments."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from lazycfg.utils.segment_ids import rgb2id
+
+from ..image import ImageError
+
+IGNORE = 255
+"""The label of pixels that are neither trained nor evaluated."""
+
+
+def read_labels(file_name: str | os.PathLike[str]) -> np.ndarray:
+    """Labels (H, W) of a picture of one channel, as they are: uint8, or uint16 and wider for many classes.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ImageError: it is no picture, or one with colours.
+    """
+    path = os.fspath(file_name)
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"no label map {path!r}")
+    try:
+        with Image.open(path) as picture:
+            labels = np.asarray(picture)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ImageError(f"cannot decode label map {path!r}: {error}") from error
+    if labels.ndim != 2:
+        raise ImageError(
+            f"label map {path!r} is a picture of {labels.shape[-1]} channels, expected one of labels: "
+            "are its labels colours?"
+        )
+    return labels
+
+
+def read_segment_ids(file_name: str | os.PathLike[str]) -> np.ndarray:
+    """Segment ids (H, W) int64 of a panoptic PNG.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ImageError: it is no picture.
+    """
+    path = os.fspath(file_name)
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"no panoptic map {path!r}")
+    try:
+        with Image.open(path) as picture:
+            return rgb2id(np.asarray(picture.convert("RGB")))
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ImageError(f"cannot decode panoptic map {path!r}: {error}") from error
+
+
+def labels_of_segments(
+    segment_ids: np.ndarray, label_of_id: Mapping[int, int], ignore_label: int = IGNORE
+) -> np.ndarray:
+    """Labels (H, W) uint8 of segment ids (H, W): `ignore_label` where an id is not in `label_of_id`."""
+    if not label_of_id:
+        return np.full(segment_ids.shape, ignore_label, dtype=np.uint8)
+    ids = np.array(sorted(label_of_id))
+    labels = np.array([label_of_id[i] for i in ids.tolist()], dtype=np.uint8)
+    position = np.searchsorted(ids, segment_ids).clip(max=len(ids) - 1)
+    return np.where(ids[position] == segment_ids, labels[position], np.uint8(ignore_label))
+
+
+def find_pairs(
+    image_root: str | os.PathLike[str], gt_root: str | os.PathLike[str], image_ext: str, gt_ext: str
+) -> tuple[list[tuple[Path, Path]], list[str]]:
+    """Pictures and label maps of the same path below their folders, but for the ending.
+
+    Returns:
+        (picture, label map) in the order of their names, and what lacks its partner, in words.
+
+    Raises:
+        FileNotFoundError: no such folder, or no such files in it.
+    """
+    images = _files_below(Path(image_root), image_ext, "pictures")
+    maps = _files_below(Path(gt_root), gt_ext, "label maps")
+    lonely = [f"{images[name]} has no label map" for name in sorted(set(images) - set(maps))]
+    lonely += [f"{maps[name]} has no picture" for name in sorted(set(maps) - set(images))]
+    return [(images[name], maps[name]) for name in sorted(set(images) & set(maps))], lonely
+
+
+def _files_below(root: Path, ext: str, what: str) -> dict[str, Path]:
+    if not root.is_dir():
+        raise FileNotFoundError(f"no folder {str(root)!r} of {what}")
+    ending = "." + ext.lstrip(".")
+    files = {p.relative_to(root).as_posix()[: -len(ending)]: p for p in root.rglob(f"*{ending}")}
+    if not files:
+        endings: dict[str, Any] = {p.suffix: None for p in root.rglob("*") if p.is_file()}
+        there = f"; there are files with {', '.join(sorted(endings))}" if endings else ""
+        raise FileNotFoundError(f"no {what} with the ending {ending!r} below {str(root)!r}{there}")
+    return files
