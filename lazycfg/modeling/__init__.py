@@ -12,13 +12,16 @@ from .proposal_generator import *  # noqa: F403
 from .protocols import BoxHead, BoxPredictor, MaskHead, ProposalGenerator, RegionHeads, RegionPooler
 from .roi_heads import *  # noqa: F403
 from .sampling import subsample_labels
+from .test_time_augmentation import DatasetMapperTTA, GeneralizedRCNNWithTTA
 
 __all__ = [
     "Box2BoxTransform",
     "Box2BoxTransformLinear",
     "BoxHead",
     "BoxPredictor",
+    "DatasetMapperTTA",
     "DefaultAnchorGenerator",
+    "GeneralizedRCNNWithTTA",
     "MaskHead",
     "Matcher",
     "ProposalGenerator",
