@@ -8,7 +8,8 @@ from lazycfg.config.brief import target_name
 from lazycfg.config.errors import TargetError
 from lazycfg.config.node import Node, raw_contains, raw_get
 from lazycfg.config.paths import MISSING, find_key, format_path, get_path, parse_path
-from lazycfg.config.position import FilePosition, Position, Write, argument_source, position_of, writes_of
+from lazycfg.config.position import Assigned, FilePosition, Position, Write, position_of, writes_of
+from lazycfg.config.source_lookup import source_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from lazycfg.config.paths import Key, Path
     from lazycfg.config.position import Origin
+    from lazycfg.config.source_lookup import Source
 
 __all__ = ["Explanation", "Step", "explain", "top_of", "writes_along"]
 
@@ -83,14 +85,17 @@ def explain(cfg: Any, path: str | Sequence[Key]) -> Explanation:
     keys = parse_path(path) if isinstance(path, str) else tuple(path)
     steps: list[Step] = []
     holder = cfg
+    source: Source | None = None  # of `holder`, as far as it is known
     for depth, key in enumerate(keys):
+        source = source_of(holder) or source
+        source = None if source is None else source.below(key)
         shown = format_path(keys[: depth + 1])
         last = depth + 1 == len(keys)
         if last:
             default = _default(holder, key, shown)
             if default is not None:
                 return Explanation(shown, default[0], [*_sorted(writes_along(cfg, keys)), default[1]])
-            steps += _written(holder, key, shown)
+            steps += _written(holder, key, shown, source)
         value = find_key(holder, key)
         if value is MISSING:
             get_path(cfg, keys[: depth + 1])  # raises, with a suggestion
@@ -119,13 +124,16 @@ def _sorted(found: list[tuple[Path, Write]]) -> list[Step]:
     return steps
 
 
-def _written(holder: Any, key: Key, shown: str) -> list[Step]:
-    """The step of the call that first gave an argument."""
+def _written(holder: Any, key: Key, shown: str, source: Source | None) -> list[Step]:
+    """The steps of the text that first gave a value."""
+    places = [] if source is None else source.places()
+    if places:
+        return [
+            Step(shown, "set" if number else "written", short_text(text), place)
+            for number, (place, text) in enumerate(places)
+        ]
     if type(holder) is not Node or not isinstance(key, str):
         return []
-    source = argument_source(holder, key)
-    if source is not None:
-        return [Step(shown, "written", source[1], source[0])]
     made = position_of(holder)
     if made is None or writes_of(holder, key) or not raw_contains(holder, key):
         return []
@@ -209,11 +217,17 @@ def writes_along(top: Any, path: Sequence[Key]) -> list[tuple[Path, Write]]:
 def short(value: Any, length: int = 80) -> str:
     """A value on one line."""
     try:
-        text = " ".join(repr(value).split())
+        text = repr(value)
     except Exception as error:  # somebody else's __repr__
         text = f"<{type(value).__name__}: its repr fails with {type(error).__name__}>"
+    return short_text(text, length)
+
+
+def short_text(text: str, length: int = 80) -> str:
+    """The beginning of a text, as one line."""
+    text = " ".join(text.split())
     return text if len(text) <= length else text[: length - 3] + "..."
 
 
 def _preposition(origin: Origin) -> str:
-    return "at" if isinstance(origin, (Position, FilePosition)) else "by"
+    return "at" if isinstance(origin, (Position, FilePosition, Assigned)) else "by"

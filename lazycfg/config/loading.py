@@ -22,6 +22,7 @@ from typing import Any
 from lazycfg.config.errors import ConfigKeyError
 from lazycfg.config.node import REQUIRED, Node, raw_get, to_nodes
 from lazycfg.config.omegaconf_bridge import from_omegaconf, is_omegaconf
+from lazycfg.config.position import Assigned, set_position
 from lazycfg.config.session import ImportFunction, Session, imported_from_code, python_import
 from lazycfg.config.suggest import closest
 from lazycfg.config.traverse import has_fields
@@ -82,7 +83,9 @@ def load(
             for name, value in vars(module).items()
             if not name.startswith("_") and name not in foreign and _is_data(name, value)
         }
-        return as_tree(names)
+        tree = as_tree(names)
+        set_position(tree, Assigned(file))
+        return tree
     return _result(as_tree(_pick(vars(module), keys, file)), keys)
 
 

@@ -155,12 +155,28 @@ def find_key(value: Any, key: Key) -> Any:
             args = dict.get(value, "_args_", ())
             if found is MISSING and -len(args) <= key < len(args):
                 return args[key]
+        elif found is MISSING and "_args_" in value:
+            return _named_later(value, key)
         return found
     if isinstance(value, (list, tuple)):
         if isinstance(key, int):
             return value[key] if -len(value) <= key < len(value) else MISSING
         return getattr(value, key, MISSING) if key in getattr(value, "_fields", ()) else MISSING
     return getattr(value, key, MISSING) if isinstance(key, str) else MISSING
+
+
+def _named_later(node: dict[str, Any], key: Key) -> Any:
+    """An argument that was given by position to a target that had not been imported then."""
+    from lazycfg.config.errors import TargetError
+    from lazycfg.config.node import Node
+    from lazycfg.config.signature import bind_positional
+
+    if type(node) is Node:
+        try:
+            bind_positional(node, importing=True)
+        except (TargetError, TypeError):  # told by whoever checks or builds
+            return MISSING
+    return dict.get(node, key, MISSING)
 
 
 def get_path(root: Any, path: str | Sequence[Key], *, resolve: bool = True) -> Any:

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from typing import Any
 
 __all__ = [
+    "Assigned",
     "CommandLine",
     "FilePosition",
     "Origin",
     "Position",
     "Write",
     "argument_position",
-    "argument_source",
     "position_of",
     "record_write",
     "set_position",
@@ -126,6 +126,40 @@ class FilePosition(Origin):
     @property
     def column(self) -> int | None:
         return self._column
+
+
+class Assigned(Origin):
+    """A variable of a config file, for a dict that was written without a call that could be recorded.
+
+    Attributes:
+        path: the name of the variable; empty for the file as a whole.
+    """
+
+    __slots__ = ("_file", "path")
+
+    def __init__(self, file: str, path: tuple[str, ...] = ()):
+        self._file = file
+        self.path = path
+
+    @property
+    def file(self) -> str:
+        return self._file
+
+    def _place(self) -> Origin | None:
+        from lazycfg.config.source_lookup import places_of
+
+        places = places_of(self._file, self.path)
+        return places[-1][0] if places else None
+
+    @property
+    def line(self) -> int | None:
+        place = self._place()
+        return None if place is None else place.line
+
+    @property
+    def column(self) -> int | None:
+        place = self._place()
+        return None if place is None else place.column
 
 
 class CommandLine(Origin):
@@ -240,51 +274,9 @@ def argument_position(node: Any, key: str) -> Origin | None:
     writes = [w for w in writes_of(node, key) if w.key == key and w.value is not Write.DELETED]
     if writes:
         return writes[-1].origin
-    found = argument_source(node, key)
-    return position_of(node) if found is None else found[0]
+    from lazycfg.config.source_lookup import source_of
 
-
-def argument_source(node: Any, key: str) -> tuple[FilePosition, str] | None:
-    """Where the argument `key` stands in the call that made `node`, and its text there; None when it was not
-    given by name or there is no source."""
-    origin = position_of(node)
-    if not isinstance(origin, Position) or origin.file is None:
-        return None
-    line, end_line, column, end_column = origin.span()
-    tree = _parsed(origin.file)
-    if tree is None or line is None:
-        return None
-    import ast
-
-    for found in ast.walk(tree):
-        if not isinstance(found, ast.Call) or (found.lineno, found.col_offset) != (line, column):
-            continue
-        if (found.end_lineno, found.end_col_offset) != (end_line, end_column):
-            continue
-        for keyword in found.keywords:
-            if keyword.arg == key:
-                place = FilePosition(origin.file, keyword.lineno, keyword.col_offset + 1)
-                return place, ast.unparse(keyword.value)
-    return None
-
-
-_trees: dict[str, tuple[float, Any]] = {}
-
-
-def _parsed(file: str) -> Any:
-    """The syntax tree of a source file, kept until the file changes; None when there is no source."""
-    import ast
-    import os
-
-    try:
-        stamp = os.stat(file).st_mtime
-        kept = _trees.get(file)
-        if kept is None or kept[0] != stamp:
-            with open(file, "rb") as stream:
-                kept = (stamp, ast.parse(stream.read()))
-            if len(_trees) > 64:
-                _trees.clear()
-            _trees[file] = kept
-    except (OSError, SyntaxError, ValueError):
-        return None
-    return kept[1]
+    source = source_of(node)
+    below = None if source is None else source.below(key)
+    places = [] if below is None else below.places()
+    return places[-1][0] if places else position_of(node)

@@ -22,6 +22,7 @@ from typing import Any
 
 from lazycfg.config.config_packages import find_config_package
 from lazycfg.config.node import Node, raw_items, to_nodes
+from lazycfg.config.position import Assigned, position_of, set_position
 from lazycfg.config.suggest import closest
 
 __all__ = ["ConfigModule", "Session", "config_file_of", "imported_from_code", "modules_in", "run_source"]
@@ -117,7 +118,11 @@ class Session:
             and name not in foreign
         }
         if holders:
-            vars(module).update(raw_items(to_nodes(holders)))
+            made = to_nodes(holders)
+            for name, value in raw_items(made):
+                if holders[name] is not value and type(value) is Node and position_of(value) is None:
+                    set_position(value, Assigned(str(module.__file__), (name,)))
+            vars(module).update(raw_items(made))
 
     def _execute(self, code: CodeType, module: ModuleType) -> None:
         module.__dict__["__builtins__"] = self._builtins

@@ -275,22 +275,24 @@ def _hints_of(target: Any, parameters: dict[str, Parameter]) -> dict[str, Any]:
     return hints
 
 
-def bind_positional(node: Node) -> None:
+def _is_imported(target: Any) -> bool:
+    if type(target) is not str:
+        return not is_deferred(target)
+    import sys
+
+    return target.rpartition(".")[0] in sys.modules
+
+
+def bind_positional(node: Node, *, importing: bool = False) -> None:
     """Give the positional arguments in `_args_` the names that the target's signature has for them, in place.
 
-    Those of `*args` and of positional-only parameters stay in `_args_`; so do all of a target in text, which
-    is not imported for it, unless its module has been imported already. Raises `TypeError` for too many or
-    twice given ones.
+    Those of `*args` and of positional-only parameters stay in `_args_`; so do all of a target that has not
+    been imported yet, unless `importing`. Raises `TypeError` for too many or twice given ones.
     """
     args = raw_get(node, "_args_")
     target = raw_get(node, "_target_")
-    if not args or type(target) is Node or is_deferred(target):
+    if not args or type(target) is Node or not (importing or _is_imported(target)):
         return
-    if type(target) is str:
-        import sys
-
-        if target.rpartition(".")[0] not in sys.modules:
-            return
     signature = signature_of(target)
     if signature is None:
         return

@@ -61,11 +61,12 @@ def rows(cfg: Any, max_depth: int | None = None) -> Iterator[Row]:
             if id(value) in first:
                 row.repeated = format_path(first[id(value)])
             first.setdefault(id(value), path)
-        if path or flat:
+        shown = path or flat or is_call(value)  # the top of a whole config has nothing to say
+        if shown:
             yield row
         below = not flat and row.repeated is None and (max_depth is None or depth < max_depth)
         if below and inner is not None:
-            step = depth + 1 if path else depth
+            step = depth + 1 if shown else depth
             stack += [(step, k, (*path, k), child) for k, child in reversed(inner)]
 
 

@@ -7,8 +7,10 @@ import pytest
 
 from lazycfg.config.deferred import Deferred, DeferredCall, deferred_import, resolve_deferred
 from lazycfg.config.encode import encode
+from lazycfg.config.errors import PathError
 from lazycfg.config.loading import load
 from lazycfg.config.overrides import apply_overrides
+from lazycfg.config.paths import get_path
 from lazycfg.config.python_io import to_py
 
 
@@ -104,3 +106,19 @@ def test_the_zoo_is_read_without_torch():
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "num_classes: 7" in result.stdout
     assert result.stdout.splitlines()[-1] == "False False"
+
+
+def test_a_positional_argument_is_found_by_name_all_the_same(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "ratios_of_this_test.py").write_text("def ratio(numerator, denominator): ...\n")
+    (tmp_path / "c.py").write_text(
+        "from lazycfg import LazyCall as L\n"
+        "model = L('ratios_of_this_test.ratio')(1, 2)\nother = L('no.such.thing')(1)\n"
+    )
+    cfg = load(str(tmp_path / "c.py"))
+    assert get_path(cfg, "model._args_") == (1, 2)
+    assert get_path(cfg, "model.denominator") == 2
+    assert "_args_" not in cfg.model
+    del sys.modules["ratios_of_this_test"]
+    with pytest.raises(PathError, match="no 'denominator'"):
+        get_path(cfg, "other.denominator")

@@ -114,3 +114,41 @@ def test_a_path_that_leads_nowhere():
         explain(cfg, "modle.depth")
     with pytest.raises(PathError):
         explain(cfg, "model.nothing")
+
+
+def test_plain_values_and_dicts_of_files(tmp_path):
+    (tmp_path / "base.py").write_text(
+        "steps = 10\n"
+        "train = dict(\n    lr=0.1, sizes=[1, {'low': 2}])\n"
+        'train["lr"] = 0.2\n'
+        'train["sizes"][1]["low"] = 3\n'
+    )
+    (tmp_path / "top.py").write_text("from .base import steps as n, train\ntrain.lr = 0.3\nn += 1\n")
+    cfg = LazyConfig.load(str(tmp_path / "top.py"))
+    base, top = tmp_path / "base.py", tmp_path / "top.py"
+
+    def found(path):
+        return [(s.kind, s.value, str(s.origin)) for s in explain(cfg, path).steps]
+
+    assert found("train.lr") == [
+        ("written", "0.1", f"{base}:3:5"),
+        ("set", "0.2", f"{base}:4:15"),
+        ("set", "0.3", f"{top}:2:1"),
+    ]
+    assert found("train.sizes.1.low") == [("written", "2", f"{base}:3:24"), ("set", "3", f"{base}:5:28")]
+    assert found("n") == [("written", "10", f"{base}:1:9"), ("set", "n += 1", f"{top}:3:1")]
+
+
+def test_arguments_given_by_position(tmp_path):
+    (tmp_path / "c.py").write_text(
+        "from lazycfg import LazyCall as L\n"
+        "from collections import Counter\nfrom fractions import Fraction\n"
+        "half = L(Fraction)(1, 2)\n"
+        "several = L(Counter)([half, half])\n"
+    )
+    cfg = LazyConfig.load(str(tmp_path / "c.py"))
+    assert [(s.value, str(s.origin)) for s in explain(cfg, "half.denominator").steps] == [
+        ("2", f"{tmp_path / 'c.py'}:4:23")
+    ]
+    (step,) = explain(cfg, "several.0.1.numerator").steps
+    assert str(step.origin) == f"{tmp_path / 'c.py'}:4:20"
