@@ -11,11 +11,13 @@ from torchvision.ops import nms
 
 from lazycfg.structures.rotated_overlap import hulls_meet, matched_iou_rotated
 
-__all__ = ["batched_nms", "batched_nms_rotated", "nms_rotated"]
+__all__ = ["batched_nms", "batched_nms_host", "batched_nms_rotated", "nms_rotated"]
 
 # Pairs of boxes looked at together: upright ones (in the cache), rotated ones (some 250 MB).
 _CHUNK_PAIRS = 1 << 18
 _CHUNK_PAIRS_ROTATED = 1 << 21
+# Boxes of small groups that are compared as one block: larger ones waste pairs, smaller ones calls.
+_BLOCK = 128
 # Up to so many boxes the host is fastest with the quadratic kernel.
 _FEW = 1000
 
@@ -26,9 +28,8 @@ def batched_nms(boxes: Tensor, scores: Tensor, idxs: Tensor, iou_threshold: floa
 
     All groups (classes, levels, images) are done together, and the host asks a device once. On a device and
     for few boxes each group is moved to a place of its own, in float64 where that is exact: in float32 it
-        costs the
-    overlaps their last digits once there are many groups. For many boxes on the host, where work counts, only
-    pairs of one group are looked at.
+    costs the overlaps their last digits once there are many groups. For many boxes on the host, where work
+    counts, only pairs of one group are looked at.
 
     Args:
         boxes: (N, 4) XYXY, finite.
@@ -44,11 +45,26 @@ def batched_nms(boxes: Tensor, scores: Tensor, idxs: Tensor, iou_threshold: floa
     if boxes.shape[0] == 0:
         return torch.empty(0, dtype=torch.int64, device=boxes.device)
     if boxes.device.type == "cpu" and len(boxes) > _FEW:
-        return _suppress(boxes, scores, idxs, lambda b: _upright_overlaps(b, iou_threshold), _CHUNK_PAIRS)
+        compare = lambda b: _upright_overlaps(b.numpy(), iou_threshold)  # noqa: E731
+        return _suppress(boxes, scores, idxs, compare, _CHUNK_PAIRS, _BLOCK)
     exact = boxes.float() if boxes.device.type == "mps" else boxes.double()
     low, high = torch.aminmax(exact)
     shifted = exact + (idxs.to(exact) * (high - low + 1))[:, None]
     return nms(shifted, scores.to(exact), iou_threshold)
+
+
+def batched_nms_host(
+    boxes: np.ndarray, scores: np.ndarray, idxs: np.ndarray, iou_threshold: float
+) -> np.ndarray:
+    """`batched_nms` of what the host has already: float32 arrays in, int64 indices out, and no op between."""
+    if len(boxes) == 0:
+        return np.zeros(0, dtype=np.int64)
+    by_score = np.argsort(-scores, kind="stable")
+    order = by_score[np.argsort(idxs[by_score], kind="stable")]
+    stands = _standing(_upright_overlaps(boxes[order], iou_threshold), idxs[order], _CHUNK_PAIRS, _BLOCK)
+    kept = np.zeros(len(boxes), dtype=bool)
+    kept[order] = stands
+    return by_score[kept[by_score]]
 
 
 def nms_rotated(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
@@ -86,16 +102,17 @@ def batched_nms_rotated(boxes: Tensor, scores: Tensor, idxs: Tensor, iou_thresho
     if boxes.shape[0] == 0:
         return torch.empty(0, dtype=torch.int64, device=boxes.device)
 
-    return _suppress(boxes, scores, idxs, lambda b: _rotated_overlaps(b, iou_threshold), _CHUNK_PAIRS_ROTATED)
+    compare = lambda b: _rotated_overlaps(b, iou_threshold)  # noqa: E731
+    return _suppress(boxes, scores, idxs, compare, _CHUNK_PAIRS_ROTATED, block=int(_CHUNK_PAIRS_ROTATED**0.5))
 
 
 # For rows [start, stop) and columns [start, end) of sorted boxes: which pairs overlap too much.
 Overlaps = Callable[[int, int, int], np.ndarray]
 
 
-def _upright_overlaps(boxes: Tensor, iou_threshold: float) -> Overlaps:
+def _upright_overlaps(boxes: np.ndarray, iou_threshold: float) -> Overlaps:
     """In numpy, with few passes, over contiguous columns: reading every fourth number is ten times slower."""
-    x0, y0, x1, y1 = np.ascontiguousarray(boxes.numpy().T)
+    x0, y0, x1, y1 = np.ascontiguousarray(boxes.T)
     area = (x1 - x0) * (y1 - y0)
     # Rounded down, so that comparing in float32 is comparing with the number itself.
     threshold = np.float32(iou_threshold)
@@ -136,26 +153,37 @@ def _on_host(tensor: Tensor) -> np.ndarray:
 
 
 def _suppress(
-    boxes: Tensor, scores: Tensor, idxs: Tensor, overlaps_of: Callable[[Tensor], Overlaps], chunk: int
+    boxes: Tensor,
+    scores: Tensor,
+    idxs: Tensor,
+    overlaps_of: Callable[[Tensor], Overlaps],
+    chunk: int,
+    block: int,
 ) -> Tensor:
     """Suppression from the pairs of one group that overlap too much.
 
     Which boxes stay is found for all groups together: in rounds, each box is suppressed by the better boxes
-        that
-    stood after the last round, until nothing changes. There are as many rounds as the longest chain of boxes
-    that decide about each other. The pairs are few, and handled on the host.
+    that stood after the last round, until nothing changes. There are as many rounds as the longest chain of
+    boxes that decide about each other. The pairs are few, and handled on the host.
 
     Args:
         overlaps_of: makes the function that compares boxes, for the boxes in the order of their groups.
         chunk: pairs it is given at a time.
+        block: boxes of small groups that are compared together.
     """
     by_score = scores.argsort(descending=True, stable=True)
     order = by_score[idxs[by_score].argsort(stable=True)]
-    overlaps = overlaps_of(boxes[order].float())
-    groups = _on_host(idxs[order])
+    stands = _standing(overlaps_of(boxes[order].float()), _on_host(idxs[order]), chunk, block)
+    kept = torch.zeros_like(order, dtype=torch.bool)
+    kept[order] = torch.from_numpy(stands).to(order.device)
+    return by_score[kept[by_score]]
+
+
+def _standing(overlaps: Overlaps, groups: np.ndarray, chunk: int, block: int) -> np.ndarray:
+    """(N,) bool, what is left of boxes that are sorted by group, and by falling score within it."""
     ends = np.append(np.flatnonzero(np.diff(groups)) + 1, len(groups))
     winners, losers = [], []
-    start, block = 0, int(chunk**0.5)
+    start = 0
     while start < len(groups):
         # As many whole groups as fit, or one group in several bands of rows.
         fitting = np.searchsorted(ends, start + block, side="right") - 1
@@ -177,6 +205,4 @@ def _suppress(
         if np.array_equal(now, stands):
             break
         stands = now
-    kept = torch.zeros_like(order, dtype=torch.bool)
-    kept[order] = torch.from_numpy(stands).to(order.device)
-    return by_score[kept[by_score]]
+    return stands

@@ -14,12 +14,16 @@ from .comm import (
     synchronize,
 )
 from .events import EventStorage, HistoryBuffer, NullEventStorage, get_event_storage, has_event_storage
+from .numpy_pickle import UnsafeFileError, load_numpy_pickle
 from .suggest import closest
+from .sync_counter import SyncCounter
 
 __all__ = [
     "EventStorage",
     "HistoryBuffer",
     "NullEventStorage",
+    "SyncCounter",
+    "UnsafeFileError",
     "all_gather",
     "atomic_write",
     "broadcast_object",
@@ -31,6 +35,7 @@ __all__ = [
     "get_world_size",
     "has_event_storage",
     "is_main_process",
+    "load_numpy_pickle",
     "reduce_dict",
     "shared_random_seed",
     "synchronize",
