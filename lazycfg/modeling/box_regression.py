@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchvision.ops import complete_box_iou_loss, distance_box_iou_loss, generalized_box_iou_loss
 
+from lazycfg.layers.losses import ciou_loss, diou_loss, giou_loss
 from lazycfg.structures.rotated_boxes import normalized_angle
 from lazycfg.utils.suggest import closest
 
@@ -145,9 +145,9 @@ class Box2BoxTransformRotated:
 
 # losses on boxes XYXY (..., 4), twice -> (...)
 IOU_LOSSES = {
-    "giou": generalized_box_iou_loss,  # arXiv:1902.09630
-    "diou": distance_box_iou_loss,  # arXiv:1911.08287
-    "ciou": complete_box_iou_loss,
+    "giou": giou_loss,  # arXiv:1902.09630
+    "diou": diou_loss,  # arXiv:1911.08287
+    "ciou": ciou_loss,
 }
 
 BoxCodec = Box2BoxTransform | Box2BoxTransformLinear | Box2BoxTransformRotated
