@@ -1,9 +1,9 @@
 """Models and their parts."""
 
 from . import backbone, meta_arch, proposal_generator, roi_heads
-from .anchor_generator import DefaultAnchorGenerator
+from .anchor_generator import DefaultAnchorGenerator, RotatedAnchorGenerator
 from .backbone import *  # noqa: F403
-from .box_regression import Box2BoxTransform, Box2BoxTransformLinear
+from .box_regression import Box2BoxTransform, Box2BoxTransformLinear, Box2BoxTransformRotated
 from .matcher import Matcher
 from .meta_arch import *  # noqa: F403
 from .poolers import ROIPooler
@@ -17,6 +17,7 @@ from .test_time_augmentation import DatasetMapperTTA, GeneralizedRCNNWithTTA
 __all__ = [
     "Box2BoxTransform",
     "Box2BoxTransformLinear",
+    "Box2BoxTransformRotated",
     "BoxHead",
     "BoxPredictor",
     "DatasetMapperTTA",
@@ -28,6 +29,7 @@ __all__ = [
     "ROIPooler",
     "RegionHeads",
     "RegionPooler",
+    "RotatedAnchorGenerator",
     "detector_postprocess",
     "sem_seg_postprocess",
     "subsample_labels",

@@ -149,7 +149,7 @@ class DefaultAnchorGenerator(AnchorGenerator):
 
 
 class RotatedAnchorGenerator(AnchorGenerator):
-    """Anchors of several sizes, aspect ratios and angles around every pixel of every level (arXiv:1703.01086).
+    """Anchors of several sizes, ratios and angles around every pixel of every level (arXiv:1703.01086).
 
     Args:
         sizes: square roots of the areas in pixels: one list for each level, or one for all.

@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lazycfg.structures import Boxes, Instances, ROIMasks
+from lazycfg.structures import Instances, ROIMasks
+from lazycfg.structures.rotated_boxes import clip_rotated, scale_rotated
 
 from .padded import upload
 
@@ -31,7 +32,7 @@ def detector_postprocess(
     """
     name = box_field(results)
     boxes = scaled_boxes(results.get(name).tensor, results.image_size, (output_height, output_width))
-    keep = Boxes(boxes).nonempty()
+    keep = nonempty(boxes)
     out = rescale_fields(results, boxes, (output_height, output_width))[keep]
     return finish_masks(out, mask_threshold, paste_masks)
 
@@ -50,7 +51,7 @@ def postprocess_batch(
     Args:
         results: per image.
         output_sizes: (height, width) of each image.
-        host_boxes: (N, 4) a copy of all boxes on the CPU: with it the device is not asked which are empty.
+        host_boxes: (N, box_dim) all boxes on the CPU: with them the device is not asked which are empty.
     """
     if host_boxes is None or len(results) == 0:
         return [
@@ -59,14 +60,12 @@ def postprocess_batch(
         ]
     counts = [len(x) for x in results]
     name = box_field(results[0])
-    factors, bounds = [], []
+    rows = []
     for x, size, count in zip(results, output_sizes, counts, strict=True):
-        sx, sy = size[1] / x.image_size[1], size[0] / x.image_size[0]
-        factors += [(sx, sy, sx, sy)] * count
-        bounds += [(size[1], size[0], size[1], size[0])] * count
-    factor, bound = (torch.tensor(rows, dtype=torch.float32).reshape(-1, 4) for rows in (factors, bounds))
-    on_host = torch.minimum((host_boxes * factor).clamp(min=0), bound)
-    keep = (on_host[:, 2:] > on_host[:, :2]).all(dim=1).numpy()
+        rows += [(size[1] / x.image_size[1], size[0] / x.image_size[0], size[1], size[0])] * count
+    numbers = torch.tensor(rows, dtype=torch.float32).reshape(-1, 4)
+    on_host = scale_and_clip(host_boxes, numbers[:, :2], numbers[:, 2:])
+    keep = nonempty(on_host).numpy()
     boxes = upload(on_host, results[0].get(name).tensor.device, torch.float32)
     out, start = [], 0
     for x, part, size, count in zip(results, boxes.split(counts), output_sizes, counts, strict=True):
@@ -92,11 +91,22 @@ def box_field(results: Instances) -> str:
 
 
 def scaled_boxes(boxes: Tensor, size: tuple[int, int], new_size: tuple[int, int]) -> Tensor:
-    """XYXY boxes (N, 4) in an image of `size` (height, width), scaled and clipped to one of `new_size`."""
-    scale_y, scale_x = new_size[0] / size[0], new_size[1] / size[1]
-    new = Boxes(boxes * boxes.new_tensor((scale_x, scale_y, scale_x, scale_y)))
-    new.clip(new_size)
-    return new.tensor
+    """Boxes (N, 4) XYXY or (N, 5) in an image of `size` (height, width), scaled and clipped to `new_size`."""
+    scale = boxes.new_tensor([[new_size[1] / size[1], new_size[0] / size[0]]])
+    return scale_and_clip(boxes, scale, boxes.new_tensor([[new_size[1], new_size[0]]]))
+
+
+def scale_and_clip(boxes: Tensor, scale: Tensor, bounds: Tensor) -> Tensor:
+    """Boxes (N, 4) XYXY or (N, 5), scaled by (x, y) and clipped to images of (width, height): both (N, 2)."""
+    if boxes.shape[-1] == 5:
+        return clip_rotated(scale_rotated(boxes, *scale.unbind(-1)), *bounds.unbind(-1))
+    return torch.minimum((boxes * scale.repeat(1, 2)).clamp(min=0), bounds.repeat(1, 2))
+
+
+def nonempty(boxes: Tensor) -> Tensor:
+    """(N,) bool: whether boxes (N, 4) XYXY or (N, 5) have an area."""
+    sides = boxes[:, 2:4] if boxes.shape[-1] == 5 else boxes[:, 2:] - boxes[:, :2]
+    return (sides > 0).all(dim=1)
 
 
 def rescale_fields(results: Instances, boxes: Tensor, new_size: tuple[int, int]) -> Instances:
@@ -106,7 +116,7 @@ def rescale_fields(results: Instances, boxes: Tensor, new_size: tuple[int, int])
     name = box_field(results)
     for field, value in results.get_fields().items():
         if field == name:
-            value = Boxes(boxes)
+            value = type(value)(boxes)
         elif field == "pred_keypoints":
             value = torch.stack((value[..., 0] * scale_x, value[..., 1] * scale_y, value[..., 2]), dim=-1)
         out.set(field, value)

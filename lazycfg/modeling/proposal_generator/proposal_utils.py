@@ -7,7 +7,9 @@ import torch
 from torch import Tensor
 
 from lazycfg.layers import batched_nms
-from lazycfg.structures import Boxes, Instances
+from lazycfg.layers.nms_rotated_groups import grouped_nms_rotated
+from lazycfg.structures import Boxes, Instances, RotatedBoxes
+from lazycfg.structures.rotated_boxes import clip_rotated
 
 from ..padded import GroundTruth, PaddedProposals, upload
 
@@ -29,8 +31,15 @@ def image_bounds(image_sizes: Sequence[tuple[int, int]], device: torch.device) -
 
 
 def clip_boxes(boxes: Tensor, bounds: Tensor) -> Tensor:
-    """XYXY boxes (B, N, 4) clipped to the images; `bounds` (B, 4) as `image_bounds` gives them."""
+    """Boxes (B, N, 4) XYXY, or (B, N, 5), clipped to the images; `bounds` as `image_bounds` gives them."""
+    if boxes.shape[-1] == 5:
+        return clip_rotated(boxes, bounds[:, :1], bounds[:, 1:2])
     return torch.minimum(boxes.clamp(min=0), bounds[:, None])
+
+
+def box_sides(boxes: Tensor) -> Tensor:
+    """Widths and heights (..., 2) of boxes (..., 4) XYXY or (..., 5)."""
+    return boxes[..., 2:4] if boxes.shape[-1] == 5 else boxes[..., 2:] - boxes[..., :2]
 
 
 def find_top_rpn_proposals(
@@ -46,7 +55,7 @@ def find_top_rpn_proposals(
     """The best proposals of all levels after NMS within each level.
 
     Args:
-        proposals: per level (B, N_i, 4) decoded XYXY boxes.
+        proposals: per level (B, N_i, 4) decoded XYXY boxes, or (B, N_i, 5) rotated ones.
         pred_objectness_logits: per level (B, N_i).
         image_sizes: (height, width) of each image.
         nms_thresh: overlap above which the worse of two boxes of a level goes.
@@ -57,19 +66,18 @@ def find_top_rpn_proposals(
     Returns:
         The list of `Instances` with ``proposal_boxes`` and ``objectness_logits``, best first.
     """
-    boxes, logits, levels = [], [], []
-    for level, (level_boxes, level_logits) in enumerate(zip(proposals, pred_objectness_logits, strict=True)):
+    boxes, logits, level_sizes = [], [], []
+    for level_boxes, level_logits in zip(proposals, pred_objectness_logits, strict=True):
         k = min(level_logits.shape[1], pre_nms_topk)
         top, index = level_logits.float().topk(k, dim=1)
         logits.append(top)
         boxes.append(level_boxes.gather(1, index.unsqueeze(-1).expand(-1, -1, level_boxes.shape[-1])))
-        levels.append(torch.full((k,), level, dtype=torch.int64, device=top.device))
+        level_sizes.append(k)
     return select_by_nms(
         torch.cat(boxes, dim=1),
         torch.cat(logits, dim=1),
-        torch.cat(levels),
+        level_sizes,
         image_sizes,
-        num_levels=len(proposals),
         nms_thresh=nms_thresh,
         post_nms_topk=post_nms_topk,
         min_box_size=min_box_size,
@@ -80,10 +88,9 @@ def find_top_rpn_proposals(
 def select_by_nms(
     boxes: Tensor,
     logits: Tensor,
-    levels: Tensor,
+    level_sizes: Sequence[int],
     image_sizes: Sequence[tuple[int, int]],
     *,
-    num_levels: int,
     nms_thresh: float,
     post_nms_topk: int,
     min_box_size: float,
@@ -92,32 +99,50 @@ def select_by_nms(
     """One NMS for all images and levels.
 
     Args:
-        boxes: (B, K, 4) XYXY candidates, not clipped yet.
-        logits: (B, K).
-        levels: (K,) int64 below `num_levels`; boxes of different levels do not suppress each other.
+        boxes: (B, K, 4) XYXY candidates, not clipped yet; or (B, K, 5) rotated ones.
+        logits: (B, K), falling within each level.
+        level_sizes: how many of the K are of each level; those of others are not suppressed.
         check_finite: keep for later whether all predictions were finite.
     """
-    batch, k = logits.shape
-    device = boxes.device
+    k = logits.shape[1]
     usable = torch.isfinite(boxes).all(dim=-1) & torch.isfinite(logits)
     finite = usable.all() if check_finite else None
-    boxes = clip_boxes(boxes, image_bounds(image_sizes, device))
-    sides = boxes[..., 2:] - boxes[..., :2]
-    usable = usable & (sides > min_box_size).all(dim=-1)
+    boxes = clip_boxes(boxes, image_bounds(image_sizes, boxes.device))
+    usable = usable & (box_sides(boxes) > min_box_size).all(dim=-1)
     # What may not be chosen becomes an empty box: it overlaps nothing and comes last.
     boxes = torch.where(usable.unsqueeze(-1), boxes, 0.0)
     scores = torch.where(usable, logits, -math.inf)
-    groups = torch.arange(batch, device=device)[:, None] * num_levels + levels
-    keep = batched_nms(boxes.reshape(-1, 4), scores.reshape(-1), groups.reshape(-1), nms_thresh)
-
-    # The order in which NMS kept them, counted down; 0 for what it did not keep.
-    rank = torch.zeros(batch * k, dtype=torch.int64, device=device)
-    rank[keep] = torch.arange(keep.shape[0], 0, -1, device=device)
-    top, index = (rank.reshape(batch, k) * usable).topk(min(k, post_nms_topk), dim=1)
+    suppress = rank_after_nms_rotated if boxes.shape[-1] == 5 else rank_after_nms
+    rank = suppress(boxes, scores, level_sizes, nms_thresh)
+    top, index = (rank * usable).topk(min(k, post_nms_topk), dim=1)
     valid = top > 0
     index = torch.where(valid, index, index[:, :1])
-    chosen = boxes.gather(1, index.unsqueeze(-1).expand(-1, -1, 4))
-    return PaddedProposals(chosen, logits.gather(1, index), valid, image_sizes, finite=finite)
+    chosen = boxes.gather(1, index.unsqueeze(-1).expand(-1, -1, boxes.shape[-1]))
+    found = PaddedProposals(chosen, logits.gather(1, index), valid, image_sizes, finite=finite)
+    found.box_class = RotatedBoxes if boxes.shape[-1] == 5 else Boxes
+    return found
+
+
+def rank_after_nms(boxes: Tensor, scores: Tensor, level_sizes: Sequence[int], nms_thresh: float) -> Tensor:
+    """The order in which NMS keeps boxes (B, K, 4), counted down; 0 for what it does not keep."""
+    batch, k = scores.shape
+    sizes = enumerate(level_sizes)
+    levels = torch.cat([scores.new_full((size,), level, dtype=torch.int64) for level, size in sizes])
+    groups = torch.arange(batch, device=boxes.device)[:, None] * len(level_sizes) + levels
+    keep = batched_nms(boxes.reshape(-1, 4), scores.reshape(-1), groups.reshape(-1), nms_thresh)
+    rank = torch.zeros(batch * k, dtype=torch.int64, device=boxes.device)
+    rank[keep] = torch.arange(keep.shape[0], 0, -1, device=boxes.device)
+    return rank.reshape(batch, k)
+
+
+def rank_after_nms_rotated(
+    boxes: Tensor, scores: Tensor, level_sizes: Sequence[int], nms_thresh: float
+) -> Tensor:
+    """As `rank_after_nms`, of rotated boxes (B, K, 5)."""
+    keep = torch.cat(grouped_nms_rotated(boxes.split(list(level_sizes), dim=1), nms_thresh), dim=1)
+    order = scores.sort(dim=1, descending=True, stable=True).indices
+    falling = torch.arange(scores.shape[1], 0, -1, device=scores.device).expand_as(order)
+    return torch.zeros_like(order).scatter_(1, order, falling) * keep
 
 
 def add_ground_truth_to_proposals(

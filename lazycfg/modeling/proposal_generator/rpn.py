@@ -213,37 +213,20 @@ class RPN(nn.Module):
 
         No gradient flows through the proposals: it is as in Faster R-CNN's approximate joint training.
         """
-        scores, index, levels = [], [], []
-        start = 0
-        for level, part in enumerate(logits.float().split(list(counts), dim=1)):
-            k = min(counts[level], self.pre_nms_topk[self.training])
-            top, where = part.topk(k, dim=1)
+        scores, index, start = [], [], 0
+        for part in logits.float().split(list(counts), dim=1):
+            top, where = part.topk(min(part.shape[1], self.pre_nms_topk[self.training]), dim=1)
             scores.append(top)
             index.append(where + start)
-            levels.append(torch.full((k,), level, dtype=torch.int64, device=logits.device))
-            start += counts[level]
+            start += part.shape[1]
         index = torch.cat(index, dim=1)
         chosen = deltas.gather(1, index.unsqueeze(-1).expand(-1, -1, deltas.shape[-1]))
         boxes = self.box2box_transform.apply_deltas(chosen, anchors[index])
-        return self.select_proposals(
-            boxes, torch.cat(scores, dim=1), torch.cat(levels), len(counts), image_sizes
-        )
-
-    def select_proposals(
-        self,
-        boxes: Tensor,
-        logits: Tensor,
-        levels: Tensor,
-        num_levels: int,
-        image_sizes: Sequence[tuple[int, int]],
-    ) -> PaddedProposals:
-        """NMS of decoded candidates: boxes (B, K, box_dim), logits (B, K), levels (K,)."""
         return select_by_nms(
             boxes,
-            logits,
-            levels,
+            torch.cat(scores, dim=1),
+            [part.shape[1] for part in scores],
             image_sizes,
-            num_levels=num_levels,
             nms_thresh=self.nms_thresh,
             post_nms_topk=self.post_nms_topk[self.training],
             min_box_size=self.min_box_size,

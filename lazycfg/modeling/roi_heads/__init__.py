@@ -9,6 +9,7 @@ from .keypoint_head import BaseKeypointRCNNHead, KRCNNConvDeconvUpsampleHead
 from .keypoint_select import select_proposals_with_visible_keypoints
 from .mask_head import BaseMaskRCNNHead, MaskRCNNConvUpsampleHead, mask_rcnn_inference, mask_rcnn_loss
 from .res5 import Res5ROIHeads
+from .rotated import RotatedFastRCNNOutputLayers, RROIHeads, fast_rcnn_inference_rotated
 from .sampled import select_foreground_proposals
 from .standard import StandardROIHeads
 
@@ -21,9 +22,12 @@ __all__ = [
     "KRCNNConvDeconvUpsampleHead",
     "MaskRCNNConvUpsampleHead",
     "ROIHeads",
+    "RROIHeads",
     "Res5ROIHeads",
+    "RotatedFastRCNNOutputLayers",
     "StandardROIHeads",
     "fast_rcnn_inference",
+    "fast_rcnn_inference_rotated",
     "mask_rcnn_inference",
     "mask_rcnn_loss",
     "select_foreground_proposals",

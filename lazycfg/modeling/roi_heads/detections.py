@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lazycfg.layers import batched_nms
-from lazycfg.structures import Instances
+from lazycfg.layers.nms import batched_nms_host, batched_nms_rotated
+from lazycfg.structures import Boxes, Instances, RotatedBoxes
 
 from ..padded import ImageSizes, pad_rows, split_instances, upload
-from ..proposal_generator.proposal_utils import image_bounds
+from ..proposal_generator.proposal_utils import clip_boxes, image_bounds
 
 __all__ = ["Detections", "fast_rcnn_inference"]
 
@@ -24,7 +24,7 @@ class Detections(list):
     """Per image `Instances`. What was needed to find them is on the host already, and stays at hand.
 
     Attributes:
-        host_boxes: (N, 4) on the CPU, the ``pred_boxes`` of all images.
+        host_boxes: (N, box_dim) on the CPU, the ``pred_boxes`` of all images.
     """
 
     def __init__(self, instances: Sequence[Instances], host_boxes: Tensor) -> None:
@@ -42,6 +42,7 @@ def fast_rcnn_inference(
     topk_per_image: int,
     *,
     valid: Tensor | None = None,
+    box_dim: int = 4,
 ) -> tuple[Detections, list[Tensor]]:
     """Boxes that score above the threshold, after NMS within each class; the best of each image.
 
@@ -55,6 +56,7 @@ def fast_rcnn_inference(
         nms_thresh: overlap above which the worse of two boxes of a class goes.
         topk_per_image: detections kept of each image; negative for all.
         valid: (B, R) bool, the rows that are no padding, if all images have R of them.
+        box_dim: 5 if the boxes are rotated ones.
 
     Returns:
         Per image `Instances` with ``pred_boxes``, ``scores``, ``pred_classes``, best first; and per image the
@@ -63,11 +65,12 @@ def fast_rcnn_inference(
     counts = [len(s) for s in scores]
     if sum(counts) == 0:
         device = scores[0].device if len(scores) else torch.device("cpu")
-        return make_detections(np.zeros((0, 7), np.float32), [0] * len(counts), image_shapes, device)
+        none = np.zeros((0, box_dim + 3), np.float32)
+        return make_detections(none, [0] * len(counts), image_shapes, device)
     all_boxes, own_valid = pad_rows(torch.cat(list(boxes)), counts)
     all_scores, _ = pad_rows(torch.cat(list(scores)), counts)
     valid = own_valid if valid is None else valid
-    candidates = Candidates(all_boxes, all_scores, valid, image_shapes, score_thresh)
+    candidates = Candidates(all_boxes, all_scores, valid, image_shapes, score_thresh, box_dim)
     limit = max(CANDIDATES, CANDIDATES_PER_DETECTION * topk_per_image)
     while True:
         table, totals = candidates.fetch(limit)
@@ -85,11 +88,17 @@ class Candidates:
     """The scored boxes of a batch, best first, on the device until fetched.
 
     Args:
-        boxes: (B, R, K * 4) or (B, R, 4); scores: (B, R, K + 1); valid: (B, R) bool.
+        boxes: (B, R, K * box_dim) or (B, R, box_dim); scores: (B, R, K + 1); valid: (B, R) bool.
     """
 
     def __init__(
-        self, boxes: Tensor, scores: Tensor, valid: Tensor, image_shapes: ImageSizes, score_thresh: float
+        self,
+        boxes: Tensor,
+        scores: Tensor,
+        valid: Tensor,
+        image_shapes: ImageSizes,
+        score_thresh: float,
+        box_dim: int,
     ) -> None:
         usable = valid & torch.isfinite(boxes).all(dim=-1) & torch.isfinite(scores).all(dim=-1)
         foreground = scores[..., :-1].float()
@@ -97,45 +106,50 @@ class Candidates:
         passed = (foreground > score_thresh) & usable.unsqueeze(-1)
         self.scores = torch.where(passed, foreground, -1.0).flatten(1)
         self.total = passed.flatten(1).sum(dim=1)
-        self.boxes = boxes.float().unflatten(-1, (-1, 4))
+        self.boxes = boxes.float().unflatten(-1, (-1, box_dim))
         self.bounds = image_bounds(image_shapes, boxes.device)
 
     def fetch(self, limit: int) -> tuple[np.ndarray, list[int]]:
-        """Of each image the `limit` best ones, on the host: a table (B, C, 7) of XYXY, score (-1 for none),
-        class and row; and how many candidates each image has in all. Waits for the device."""
+        """Of each image the `limit` best ones, on the host: a table (B, C, box_dim + 3) of the box, score
+        (-1 for none), class and row; and how many candidates each image has in all. Waits for the device."""
         batch = len(self.scores)
         score, index = self.scores.topk(min(limit, self.scores.shape[1]), dim=1)
         row = torch.div(index, self.num_classes, rounding_mode="floor")
         label = index - row * self.num_classes
         flat = row if self.boxes.shape[2] == 1 else index
-        box = self.boxes.flatten(1, 2).gather(1, flat.unsqueeze(-1).expand(-1, -1, 4))
-        box = torch.minimum(box.clamp(min=0), self.bounds[:, None])
+        box_dim = self.boxes.shape[-1]
+        box = self.boxes.flatten(1, 2).gather(1, flat.unsqueeze(-1).expand(-1, -1, box_dim))
+        box = clip_boxes(box, self.bounds)
         # float32 holds coordinates, labels, rows and counts alike, up to 2^24
         columns = [box, score.unsqueeze(-1), label.float().unsqueeze(-1), row.float().unsqueeze(-1)]
         table = torch.cat(columns, dim=-1).flatten(1)
         host = torch.cat((table, self.total.float().unsqueeze(-1)), dim=1).cpu().numpy()
-        return host[:, :-1].reshape(batch, -1, 7), host[:, -1].astype(int).tolist()
+        return host[:, :-1].reshape(batch, -1, box_dim + 3), host[:, -1].astype(int).tolist()
 
 
 def suppress(table: np.ndarray, nms_thresh: float, topk: int) -> tuple[np.ndarray, list[int]]:
     """NMS on the host.
 
     Args:
-        table: (B, C, 7) as `Candidates.fetch` gives it.
+        table: (B, C, box_dim + 3) as `Candidates.fetch` gives it.
 
     Returns:
-        (N, 7) float32 of what is left, image by image and best first, and the rows of each image.
+        (N, box_dim + 3) float32 of what is left, image by image and best first, and the rows of each image.
     """
-    batch, per_image, _ = table.shape
-    rows = table.reshape(-1, 7)
+    batch, per_image, width = table.shape
+    rows = table.reshape(-1, width)
     image = np.repeat(np.arange(batch), per_image)
-    there = rows[:, 4] >= 0
+    there = rows[:, -3] >= 0
     rows, image = rows[there], image[there]
     if len(rows) == 0:
-        return np.zeros((0, 7), np.float32), [0] * batch
-    group = image * (int(rows[:, 5].max()) + 1) + rows[:, 5].astype(np.int64)
-    host = torch.from_numpy(rows)
-    keep = batched_nms(host[:, :4], host[:, 4], torch.from_numpy(group), nms_thresh).numpy()
+        return np.zeros((0, width), np.float32), [0] * batch
+    boxes, scores, labels = rows[:, :-3], rows[:, -3], rows[:, -2].astype(np.int64)
+    group = image * (int(labels.max()) + 1) + labels
+    if boxes.shape[1] == 5:
+        host = [torch.from_numpy(values) for values in (boxes, scores, group)]
+        keep = batched_nms_rotated(*host, nms_thresh).numpy()
+    else:
+        keep = batched_nms_host(boxes, scores, group, nms_thresh)
     # By image, the order of NMS within it
     keep = keep[np.argsort(image[keep], kind="stable")]
     counts = np.bincount(image[keep], minlength=batch)
@@ -149,13 +163,14 @@ def suppress(table: np.ndarray, nms_thresh: float, topk: int) -> tuple[np.ndarra
 def make_detections(
     table: np.ndarray, counts: Sequence[int], image_shapes: ImageSizes, device: torch.device
 ) -> tuple[Detections, list[Tensor]]:
-    """A host table (N, 7) as `Instances` of each image on the device, and the rows they are of."""
+    """A host table (N, box_dim + 3) as `Instances` of each image on the device, and the rows they are of."""
     host = torch.from_numpy(table)
     found = upload(host, device, torch.float32)
     fields = {
-        "pred_boxes": found[:, :4].contiguous(),
-        "scores": found[:, 4].contiguous(),
-        "pred_classes": found[:, 5].long(),
+        "pred_boxes": found[:, :-3].contiguous(),
+        "scores": found[:, -3].contiguous(),
+        "pred_classes": found[:, -2].long(),
     }
-    instances = split_instances(image_shapes, counts, fields)
-    return Detections(instances, host[:, :4]), list(found[:, 6].long().split(list(counts)))
+    box_class = RotatedBoxes if table.shape[1] == 8 else Boxes
+    instances = split_instances(image_shapes, counts, fields, box_class)
+    return Detections(instances, host[:, :-3]), list(found[:, -1].long().split(list(counts)))

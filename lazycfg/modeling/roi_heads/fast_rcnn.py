@@ -182,6 +182,7 @@ class FastRCNNOutputLayers(nn.Module):
             self.test_nms_thresh,
             self.test_topk_per_image,
             valid=getattr(proposals, "valid", None),
+            box_dim=self.box_dim,
         )
 
     def predict_boxes(self, predictions: Predictions, proposals: Sequence[Instances]) -> tuple[Tensor, ...]:

@@ -1,0 +1,60 @@
+"""The region proposal network for rotated boxes (Ma et al., arXiv:1703.01086)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+
+from lazycfg.layers import pairwise_iou_rotated
+
+from ..padded import GroundTruth, PaddedProposals
+from .proposal_utils import find_top_rpn_proposals
+from .rpn import RPN
+
+__all__ = ["RRPN", "find_top_rrpn_proposals"]
+
+
+def find_top_rrpn_proposals(
+    proposals: Sequence[Tensor],
+    pred_objectness_logits: Sequence[Tensor],
+    image_sizes: Sequence[tuple[int, int]],
+    nms_thresh: float,
+    pre_nms_topk: int,
+    post_nms_topk: int,
+    min_box_size: float,
+    training: bool,
+) -> PaddedProposals:
+    """`find_top_rpn_proposals` of rotated boxes: per level (B, N_i, 5).
+
+    Of boxes that reach out of their image only those are clipped that are nearly upright.
+    """
+    return find_top_rpn_proposals(
+        proposals,
+        pred_objectness_logits,
+        image_sizes,
+        nms_thresh,
+        pre_nms_topk,
+        post_nms_topk,
+        min_box_size,
+        training,
+    )
+
+
+class RRPN(RPN):
+    """Proposes rotated boxes. As `RPN`, with rotated parts: a `RotatedAnchorGenerator`, a
+    `Box2BoxTransformRotated`, a head with ``box_dim=5`` and `RotatedBoxes` as ground truth.
+
+    Args:
+        the same as those of `RPN`. `anchor_boundary_thresh` stays negative and `box_reg_loss_type`
+        "smooth_l1": the others mean nothing for rotated boxes.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if self.anchor_boundary_thresh >= 0:
+            raise ValueError(
+                f"RRPN: anchor_boundary_thresh={self.anchor_boundary_thresh} is for upright anchors only"
+            )
+
+    def match_anchors(self, anchors: Tensor, gt: GroundTruth) -> tuple[Tensor, Tensor]:
+        return self.anchor_matcher.match_boxes(gt.boxes, gt.valid, anchors, pairwise_iou_rotated)
