@@ -9,7 +9,7 @@ from lazycfg.layers import CNNBlockBase, ShapeSpec
 from lazycfg.utils.suggest import closest
 
 from .backbone import Backbone
-from .resnet_blocks import BasicBlock, BasicStem, BottleneckBlock
+from .resnet_blocks import BasicBlock, BasicStem, BottleneckBlock, DeformBottleneckBlock
 
 # blocks per stage of the standard depths
 BLOCKS_PER_STAGE: Mapping[int, tuple[int, int, int, int]] = {
@@ -149,40 +149,66 @@ class ResNet(Backbone):
 
     @staticmethod
     def make_default_stages(
-        depth: int, block_class: type[CNNBlockBase] | None = None, **kwargs: Any
+        depth: int,
+        block_class: type[CNNBlockBase] | None = None,
+        *,
+        width_per_group: int = 64,
+        res5_dilation: int = 1,
+        deform_on_per_stage: Sequence[bool] = (False, False, False, False),
+        **kwargs: Any,
     ) -> list[list[CNNBlockBase]]:
         """The stages res2 to res5 of a standard ResNet.
 
         Args:
             depth: 18, 34, 50, 101 or 152.
             block_class: by default `BasicBlock` below depth 50, else `BottleneckBlock`.
-            kwargs: for `make_stage`; the strides and channels are set here.
+            width_per_group: channels of each group of the 3x3 convolutions in res2, doubled from stage to
+                stage; ResNeXt-101 32x8d is ``depth=101, num_groups=32, width_per_group=8``.
+            res5_dilation: 2 to dilate the last stage instead of halving the resolution ("DC5").
+            deform_on_per_stage: which stages are of `DeformBottleneckBlock`.
+            kwargs: for `make_stage`; the strides and channels are set here. Those whose name begins with
+                ``deform_`` are for the deformable stages only.
+
+        Raises:
+            ValueError: there is no such ResNet.
         """
         if depth not in BLOCKS_PER_STAGE:
             raise ValueError(
                 f"no standard ResNet has depth {depth}, expected one of {list(BLOCKS_PER_STAGE)}"
             )
-        if block_class is None:
-            block_class = BasicBlock if depth < 50 else BottleneckBlock
-        if depth < 50:
-            in_channels, out_channels = [64, 64, 128, 256], [64, 128, 256, 512]
-        else:
-            in_channels, out_channels = [64, 256, 512, 1024], [256, 512, 1024, 2048]
+        bottleneck = depth >= 50
+        if not bottleneck and (width_per_group != 64 or res5_dilation != 1 or any(deform_on_per_stage)):
+            raise ValueError(
+                f"width_per_group, res5_dilation and deform_on_per_stage are for depths from 50, not {depth}"
+            )
+        if res5_dilation not in (1, 2):
+            raise ValueError(f"res5_dilation must be 1 or 2, got {res5_dilation}")
+        if len(deform_on_per_stage) != 4:
+            raise ValueError(f"deform_on_per_stage needs 4 values, got {list(deform_on_per_stage)}")
+        plain_class = block_class or (BottleneckBlock if bottleneck else BasicBlock)
+        plain = {name: value for name, value in kwargs.items() if not name.startswith("deform_")}
         stages = []
+        in_channels = 64
         for index, num_blocks in enumerate(BLOCKS_PER_STAGE[depth]):
-            own = dict(kwargs)
-            if depth >= 50:
-                own["bottleneck_channels"] = out_channels[index] // 4
+            deform = deform_on_per_stage[index]
+            out_channels = (256 if bottleneck else 64) * 2**index
+            own = dict(kwargs if deform else plain)
+            if bottleneck:
+                own["bottleneck_channels"] = own.get("num_groups", 1) * width_per_group * 2**index
+            dilated = index == 3 and res5_dilation > 1
+            if dilated:
+                own["dilation"] = res5_dilation
             stages.append(
                 ResNet.make_stage(
-                    block_class,
+                    DeformBottleneckBlock if deform else plain_class,
                     num_blocks,
-                    stride_per_block=[1 if index == 0 else 2] + [1] * (num_blocks - 1),
-                    in_channels=in_channels[index],
-                    out_channels=out_channels[index],
+                    stride_per_block=[1 if index == 0 or dilated else 2] + [1] * (num_blocks - 1),
+                    in_channels=in_channels,
+                    out_channels=out_channels,
                     **own,
                 )
             )
+            in_channels = out_channels
         return stages
 
 

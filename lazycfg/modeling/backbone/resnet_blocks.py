@@ -1,11 +1,47 @@
 """The stems and residual blocks of ResNet (He et al., arXiv:1512.03385)."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lazycfg.layers import CNNBlockBase, Conv2d, DeformConv, ModulatedDeformConv, c2_msra_fill, get_norm
 from lazycfg.layers.batch_norm import Norm
+
+
+def conv_norm(
+    in_channels: int,
+    out_channels: int,
+    kernel_size: int,
+    *,
+    norm: Norm,
+    stride: int = 1,
+    dilation: int = 1,
+    groups: int = 1,
+    conv_class: type[nn.Module] = Conv2d,
+    **options: Any,
+) -> nn.Module:
+    """A convolution without bias, padded so that it keeps the size but for its stride, and its norm.
+
+    Args:
+        norm: as `get_norm` takes it.
+        conv_class: takes a `norm`, as `Conv2d` does; options: for it.
+    """
+    conv = conv_class(
+        in_channels,
+        out_channels,
+        kernel_size=kernel_size,
+        stride=stride,
+        padding=dilation * (kernel_size // 2),
+        dilation=dilation,
+        groups=groups,
+        bias=False,
+        norm=get_norm(norm, out_channels),
+        **options,
+    )
+    c2_msra_fill(conv)
+    return conv
 
 
 class BasicStem(CNNBlockBase):
@@ -18,16 +54,7 @@ class BasicStem(CNNBlockBase):
 
     def __init__(self, in_channels: int = 3, out_channels: int = 64, norm: Norm = "BN") -> None:
         super().__init__(in_channels, out_channels, 4)
-        self.conv1 = Conv2d(
-            in_channels,
-            out_channels,
-            kernel_size=7,
-            stride=2,
-            padding=3,
-            bias=False,
-            norm=get_norm(norm, out_channels),
-        )
-        c2_msra_fill(self.conv1)
+        self.conv1 = conv_norm(in_channels, out_channels, 7, stride=2, norm=norm)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.max_pool2d(F.relu_(self.conv1(x)), kernel_size=3, stride=2, padding=1)
@@ -45,15 +72,7 @@ class ResidualBlock(CNNBlockBase):
         super().__init__(in_channels, out_channels, stride)
         self.shortcut: nn.Module | None = None
         if in_channels != out_channels:
-            self.shortcut = Conv2d(
-                in_channels,
-                out_channels,
-                kernel_size=1,
-                stride=stride,
-                bias=False,
-                norm=get_norm(norm, out_channels),
-            )
-            c2_msra_fill(self.shortcut)
+            self.shortcut = conv_norm(in_channels, out_channels, 1, stride=stride, norm=norm)
 
     def residual(self, x: Tensor) -> Tensor:
         """(N, Cin, H, W) -> (N, Cout, H / stride, W / stride), before the sum."""
@@ -75,25 +94,8 @@ class BasicBlock(ResidualBlock):
 
     def __init__(self, in_channels: int, out_channels: int, *, stride: int = 1, norm: Norm = "BN") -> None:
         super().__init__(in_channels, out_channels, stride=stride, norm=norm)
-        self.conv1 = Conv2d(
-            in_channels,
-            out_channels,
-            kernel_size=3,
-            stride=stride,
-            padding=1,
-            bias=False,
-            norm=get_norm(norm, out_channels),
-        )
-        self.conv2 = Conv2d(
-            out_channels,
-            out_channels,
-            kernel_size=3,
-            padding=1,
-            bias=False,
-            norm=get_norm(norm, out_channels),
-        )
-        c2_msra_fill(self.conv1)
-        c2_msra_fill(self.conv2)
+        self.conv1 = conv_norm(in_channels, out_channels, 3, stride=stride, norm=norm)
+        self.conv2 = conv_norm(out_channels, out_channels, 3, norm=norm)
 
     def residual(self, x: Tensor) -> Tensor:
         return self.conv2(F.relu_(self.conv1(x)))
@@ -124,35 +126,13 @@ class BottleneckBlock(ResidualBlock):
         dilation: int = 1,
     ) -> None:
         super().__init__(in_channels, out_channels, stride=stride, norm=norm)
+        width = bottleneck_channels
         stride_1x1, stride_3x3 = (stride, 1) if stride_in_1x1 else (1, stride)
-        self.conv1 = Conv2d(
-            in_channels,
-            bottleneck_channels,
-            kernel_size=1,
-            stride=stride_1x1,
-            bias=False,
-            norm=get_norm(norm, bottleneck_channels),
+        self.conv1 = conv_norm(in_channels, width, 1, stride=stride_1x1, norm=norm)
+        self.conv2 = conv_norm(
+            width, width, 3, stride=stride_3x3, dilation=dilation, groups=num_groups, norm=norm
         )
-        self.conv2 = Conv2d(
-            bottleneck_channels,
-            bottleneck_channels,
-            kernel_size=3,
-            stride=stride_3x3,
-            padding=dilation,
-            bias=False,
-            groups=num_groups,
-            dilation=dilation,
-            norm=get_norm(norm, bottleneck_channels),
-        )
-        self.conv3 = Conv2d(
-            bottleneck_channels,
-            out_channels,
-            kernel_size=1,
-            bias=False,
-            norm=get_norm(norm, out_channels),
-        )
-        for conv in (self.conv1, self.conv2, self.conv3):
-            c2_msra_fill(conv)
+        self.conv3 = conv_norm(width, out_channels, 1, norm=norm)
 
     def residual(self, x: Tensor) -> Tensor:
         x = F.relu_(self.conv1(x))
@@ -185,44 +165,32 @@ class DeformBottleneckBlock(ResidualBlock):
     ) -> None:
         super().__init__(in_channels, out_channels, stride=stride, norm=norm)
         self.deform_modulated = deform_modulated
+        width = bottleneck_channels
         stride_1x1, stride_3x3 = (stride, 1) if stride_in_1x1 else (1, stride)
-        self.conv1 = Conv2d(
-            in_channels,
-            bottleneck_channels,
-            kernel_size=1,
-            stride=stride_1x1,
-            bias=False,
-            norm=get_norm(norm, bottleneck_channels),
-        )
+        self.conv1 = conv_norm(in_channels, width, 1, stride=stride_1x1, norm=norm)
         # (dy, dx), and a weight if modulated, for each of the 9 points
         self.conv2_offset = Conv2d(
-            bottleneck_channels,
+            width,
             (27 if deform_modulated else 18) * deform_num_groups,
             kernel_size=3,
             stride=stride_3x3,
             padding=dilation,
             dilation=dilation,
         )
-        deform_conv = ModulatedDeformConv if deform_modulated else DeformConv
-        self.conv2 = deform_conv(
-            bottleneck_channels,
-            bottleneck_channels,
-            kernel_size=3,
-            stride=stride_3x3,
-            padding=dilation,
-            bias=False,
-            groups=num_groups,
-            dilation=dilation,
-            deformable_groups=deform_num_groups,
-            norm=get_norm(norm, bottleneck_channels),
-        )
-        self.conv3 = Conv2d(
-            bottleneck_channels, out_channels, kernel_size=1, bias=False, norm=get_norm(norm, out_channels)
-        )
-        for conv in (self.conv1, self.conv2, self.conv3):
-            c2_msra_fill(conv)
         nn.init.zeros_(self.conv2_offset.weight)
         nn.init.zeros_(self.conv2_offset.bias)
+        self.conv2 = conv_norm(
+            width,
+            width,
+            3,
+            stride=stride_3x3,
+            dilation=dilation,
+            groups=num_groups,
+            norm=norm,
+            conv_class=ModulatedDeformConv if deform_modulated else DeformConv,
+            deformable_groups=deform_num_groups,
+        )
+        self.conv3 = conv_norm(width, out_channels, 1, norm=norm)
 
     def residual(self, x: Tensor) -> Tensor:
         x = F.relu_(self.conv1(x))
