@@ -16,7 +16,7 @@ from parity_fill import checksum, fill_
 from parity_numbers import num
 from torch import nn
 
-from lazycfg.structures import BitMasks, Boxes, Instances, PolygonMasks
+from lazycfg.structures import BitMasks, Boxes, Instances, PolygonMasks, RotatedBoxes
 from lazycfg.utils.events import EventStorage
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -67,6 +67,8 @@ def make_instances(i: int, size: tuple[int, int], kinds: list[str], golden: dict
     instances = Instances(size)
     instances.gt_boxes = Boxes(torch.tensor(boxes))
     instances.gt_classes = torch.tensor(golden["train"]["targets"]["classes"][i])
+    if "rotated" in kinds:
+        instances.gt_boxes = RotatedBoxes(torch.tensor(inputs.rotated(boxes)))
     polygons = PolygonMasks(inputs.polygons(boxes))
     if "polygons" in kinds:
         instances.gt_masks = polygons

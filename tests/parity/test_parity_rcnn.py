@@ -33,6 +33,7 @@ def load(config: str, freeze_at: int) -> Any:
         ("cascade_mask_rcnn_R_50_FPN", "cascade_rcnn", 0),
         ("keypoint_rcnn_R_50_FPN", "keypoint_rcnn_fpn", 2),
         ("mask_rcnn_R_50_C4", "mask_rcnn_c4", 2),
+        ("rotated_faster_rcnn_R_50_FPN", "rotated_faster_rcnn", 2),
         ("mask_rcnn_R_50_FPN_dconv_c3-c5", "mask_rcnn_fpn_dconv", 2),
     ],
 )
