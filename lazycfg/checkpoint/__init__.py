@@ -1,9 +1,10 @@
 """Weights in and out: every file format of the field, and training states that resume exactly."""
 
+from lazycfg.utils import UnsafeFileError
+
 from .checkpointer import Checkpointer, RandomState, Stateful, save_weights
 from .files import Weights, read_weights
 from .loading import load_weights, unwrap
-from .numpy_pickle import UnsafeFileError
 from .report import LoadReport, Mismatch, WeightsMismatchError
 
 __all__ = [

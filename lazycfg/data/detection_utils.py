@@ -251,9 +251,8 @@ def transform_proposals(
     min_box_size: float = 0,
 ) -> None:
     """Replace "proposal_boxes" (N, 4) in "proposal_bbox_mode" and "proposal_objectness_logits" (N,), best
-    first, by
-    "proposals": the best `topk` `Instances` with `proposal_boxes` and `objectness_logits` that remain in the
-    picture.
+    first, by "proposals": `Instances` with `proposal_boxes` and `objectness_logits`, the best `topk` of those
+    that remain in the picture.
 
     Args:
         image_size: (height, width) after the transforms.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -15,6 +16,7 @@ from lazycfg.evaluation.evaluator import DatasetEvaluator, Results
 from lazycfg.evaluation.predictions import ImagePrediction
 from lazycfg.evaluation.proposals import ImageProposals, proposal_recall
 from lazycfg.evaluation.tables import metrics_table, per_class_table
+from lazycfg.structures import BoxMode
 from lazycfg.utils import atomic_write, closest, gather, is_main_process
 
 __all__ = ["COCOEvaluator"]
@@ -36,7 +38,7 @@ class COCOEvaluator(DatasetEvaluator):
         tasks: any of "bbox", "segm", "keypoints", "box_proposals"; None does what the predictions allow.
         output_dir: if given, ``coco_instances_results.json`` (COCO's format for results) and
             ``coco_per_class_<task>.json`` (AP, AP50, AR and precision-recall curve of every class) are
-            written there.
+            written there; and the proposals, if there are any, as ``box_proposals.pkl``.
         max_dets_per_image: how many detections of an image count, the best first; None is COCO's 100, and 20
             for keypoints.
         kpt_oks_sigmas: tolerance of each keypoint; default: the dataset's, else those of COCO's 17.
@@ -122,6 +124,7 @@ class COCOEvaluator(DatasetEvaluator):
         results: Results = {}
         for task in self._choose_tasks(predictions, proposals, truth):
             if task == "box_proposals":
+                self._write_proposals(proposals)
                 results[task] = proposal_recall(truth, proposals)
                 logger.info("Recall of proposals:\n%s", metrics_table(results[task]))
             else:
@@ -176,6 +179,20 @@ class COCOEvaluator(DatasetEvaluator):
             row["precision50"] = [round(float(p), 4) for p in scores.precision_recall(index)[1]]
         self._write(f"coco_per_class_{task}.json", per_class)
         return metrics
+
+    def _write_proposals(self, proposals: Sequence[ImageProposals]) -> None:
+        """As a file that `load_proposals_into_dataset` reads."""
+        if self.output_dir is None or any(p.objectness_logits is None for p in proposals):
+            return
+        content = {
+            "boxes": [p.boxes for p in proposals],
+            "objectness_logits": [p.objectness_logits for p in proposals],
+            "ids": [p.image_id for p in proposals],
+            "bbox_mode": int(BoxMode.XYXY_ABS),
+        }
+        self.output_dir.mkdir(parents=True, exist_ok=True)
+        with atomic_write(self.output_dir / "box_proposals.pkl") as partial:
+            partial.write_bytes(pickle.dumps(content, protocol=4))
 
     def _write(self, name: str, content: Any) -> None:
         if self.output_dir is not None:

@@ -20,16 +20,18 @@ _AREAS = {"": (0.0, 1e10), "s": (0.0, 32.0**2), "m": (32.0**2, 96.0**2), "l": (9
 
 @dataclass
 class ImageProposals:
-    """The proposals of one image, the best first: (N, 4) XYXY in pixels."""
+    """The proposals of one image, the best first: (N, 4) XYXY in pixels, and their scores (N,)."""
 
     image_id: Any
     boxes: np.ndarray
+    objectness_logits: np.ndarray | None = None
 
     @staticmethod
     def from_instances(image_id: Any, proposals: Instances) -> ImageProposals:
         """Take over ``proposal_boxes``, in the order of ``objectness_logits``."""
         order = proposals.objectness_logits.argsort(descending=True, stable=True)
-        return ImageProposals(image_id, proposals.proposal_boxes.tensor[order].float().cpu().numpy())
+        boxes = proposals.proposal_boxes.tensor[order].float().cpu().numpy()
+        return ImageProposals(image_id, boxes, proposals.objectness_logits[order].float().cpu().numpy())
 
 
 def proposal_recall(

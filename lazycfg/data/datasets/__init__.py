@@ -14,6 +14,7 @@ from .coco_keypoints import (
 from .coco_panoptic import CocoPanopticDataset
 from .coco_validation import AnnotationError
 from .metadata import Metadata
+from .proposals import ProposalsDataset, load_proposals_into_dataset, read_proposals
 from .sem_seg import SemSegDataset, load_sem_seg
 from .shapes import ShapesDataset
 from .summary import DatasetSummary, check_dataset, summarize
@@ -41,6 +42,7 @@ __all__ = [
     "DetectionDataset",
     "FilteredDataset",
     "Metadata",
+    "ProposalsDataset",
     "Record",
     "SemSegDataset",
     "SerializedList",
@@ -56,6 +58,8 @@ __all__ = [
     "get_annotations",
     "get_detection_dataset_dicts",
     "get_image_sizes",
+    "load_proposals_into_dataset",
     "load_sem_seg",
+    "read_proposals",
     "summarize",
 ]

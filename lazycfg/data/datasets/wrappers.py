@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 
 from .base import Record, get_annotations, get_image_sizes
 from .metadata import Metadata
+from .proposals import load_proposals_into_dataset
 
 logger = logging.getLogger(__name__)
 
@@ -151,7 +153,25 @@ def filter_images_with_few_keypoints(dataset: Any, min_keypoints_per_image: int)
     return FilteredDataset(dataset=dataset, filter_empty=False, min_keypoints=min_keypoints_per_image)
 
 
-def get_detection_dataset_dicts(datasets: Any, *, filter_empty: bool = True, min_keypoints: int = 0) -> Any:
-    """One dataset out of a dataset or a sequence of them, without pictures that are of no use in training."""
+def get_detection_dataset_dicts(
+    datasets: Any,
+    *,
+    filter_empty: bool = True,
+    min_keypoints: int = 0,
+    proposal_files: Sequence[str | os.PathLike[str]] | None = None,
+) -> Any:
+    """One dataset out of a dataset or a sequence of them, without pictures that are of no use in training.
+
+    Args:
+        filter_empty, min_keypoints: see `FilteredDataset`.
+        proposal_files: one for each dataset, see `ProposalsDataset`.
+    """
+    if proposal_files is not None:
+        parts = datasets if isinstance(datasets, list | tuple) else [datasets]
+        if len(parts) != len(proposal_files):
+            raise ValueError(f"{len(proposal_files)} proposal_files for {len(parts)} datasets")
+        datasets = [
+            load_proposals_into_dataset(part, file) for part, file in zip(parts, proposal_files, strict=True)
+        ]
     dataset = ConcatDataset(datasets=datasets) if isinstance(datasets, list | tuple) else datasets
     return FilteredDataset(dataset=dataset, filter_empty=filter_empty, min_keypoints=min_keypoints)

@@ -130,8 +130,11 @@ class GeneralizedRCNN(ImageModel):
         if self.proposal_generator is not None:
             return self.proposal_generator(images, features, gt_instances)
         if not all("proposals" in x for x in batched_inputs):
-            raise ValueError("without a proposal generator every input needs 'proposals'")
-        return [x["proposals"].to(self.device) for x in batched_inputs], {}
+            raise ValueError(
+                "without a proposal generator every input needs 'proposals': give the data a proposal file "
+                "(ProposalsDataset) and its mapper precomputed_proposal_topk"
+            )
+        return instances_to_device([x["proposals"] for x in batched_inputs], self.device), {}
 
     def inference(
         self,

@@ -9,28 +9,35 @@ from __future__ import annotations
 
 import pickle
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import IO, Any
 
 import numpy as np
 
 __all__ = ["UnsafeFileError", "load_numpy_pickle"]
 
-_MAX_DEPTH = 16  # weights are dicts of dicts of arrays; a file nested deeper is broken or hostile
+_MAX_DEPTH = 16  # such files are dicts of dicts of arrays; one nested deeper is broken or hostile
 
 
 class UnsafeFileError(pickle.UnpicklingError):
     """A file asks for something other than numbers, texts and containers; nothing of it was run."""
 
 
-def load_numpy_pickle(file: IO[bytes]) -> Any:
+def load_numpy_pickle(file: IO[bytes], *, enums: Collection[str] = ()) -> Any:
     """Load dicts, lists, tuples, texts, numbers and numeric numpy arrays from a pickle.
 
-    Python 2 pickles (as those of Caffe2's model zoo) are read too. Raises `UnsafeFileError` when the file
-    names any other class or function, and `pickle.UnpicklingError` when it is damaged.
+    Python 2 pickles (as those of Caffe2's model zoo) are read too.
+
+    Args:
+        file: opened for reading bytes.
+        enums: classes ("module.Name") whose members may be in the file; they are read as plain numbers.
+
+    Raises:
+        UnsafeFileError: the file names any other class or function.
+        pickle.UnpicklingError: it is damaged.
     """
     try:
-        loaded = _NumpyUnpickler(file, encoding="latin1").load()
+        loaded = _NumpyUnpickler(file, encoding="latin1", enums=enums).load()
     except pickle.UnpicklingError:
         raise
     except Exception as error:  # a damaged stream fails in many ways (EOFError, IndexError, TypeError, ...)
@@ -39,9 +46,9 @@ def load_numpy_pickle(file: IO[bytes]) -> Any:
 
 
 class _NumpyUnpickler(pickle.Unpickler):
-    def __init__(self, file: IO[bytes], *, encoding: str) -> None:
+    def __init__(self, file: IO[bytes], *, encoding: str, enums: Collection[str]) -> None:
         super().__init__(file, encoding=encoding)
-        self._vocabulary = _vocabulary()
+        self._vocabulary = _vocabulary(enums)
 
     def find_class(self, module: str, name: str) -> Any:
         # numpy 2 moved `numpy.core` to `numpy._core`; files of both spellings exist.
@@ -63,7 +70,7 @@ class _Pending:
         raise pickle.UnpicklingError("the pickle is damaged: it holds a dtype or an array without its data")
 
 
-def _vocabulary() -> dict[tuple[str, str], Callable[..., Any]]:
+def _vocabulary(enums: Collection[str]) -> dict[tuple[str, str], Callable[..., Any]]:
     # The classes are made afresh for every file, so that a hostile file has no lasting object to tamper with.
     # Each has a __setstate__ of its own: without it, a pickle could write any attribute.
 
@@ -124,7 +131,21 @@ def _vocabulary() -> dict[tuple[str, str], Callable[..., Any]]:
 
         def __setstate__(self, state: Any) -> None: ...
 
-    return {
+    class Member(_Pending):
+        """A member of an enumeration: its number."""
+
+        def __init__(self, value: Any = None, *_: Any) -> None:
+            if type(value) is not int:
+                raise UnsafeFileError("it holds a member of an enumeration that is no number")
+            self.value = value
+
+        def __setstate__(self, state: Any) -> None: ...
+
+        def finished(self) -> Any:
+            return self.value
+
+    named = {tuple(name.rsplit(".", 1)): Member for name in enums}
+    return named | {
         ("numpy", "dtype"): Dtype,
         ("numpy", "ndarray"): Name,
         ("numpy.core.multiarray", "_reconstruct"): Array,
