@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torchvision.ops import RoIPool
 
 from lazycfg.layers import ROIAlign, ROIAlignRotated
+from lazycfg.layers.roi_align_rotated import roi_align_rotated_levels
 
 __all__ = ["ROIPooler", "assign_boxes_to_levels", "convert_boxes_to_pooler_format"]
 
@@ -77,7 +78,8 @@ class ROIPooler(nn.Module):
 
     On a device every level pools *all* boxes, those of other levels moved out of the picture, where they cost
     the kernel nearly nothing, and the results are added up: no list of unknown length, so no waiting. On the
-    host, where the lengths are known, each level pools its own.
+    host, where the lengths are known, each level pools its own. Rotated regions are pooled from all levels in
+    one go.
 
     Args:
         output_size: (height, width) of a pooled region, or one number for both.
@@ -139,6 +141,10 @@ class ROIPooler(nn.Module):
         if len(self.level_poolers) == 1:
             return self.level_poolers[0](x[0], rois)
         levels = self.levels(rois)
+        if rois.shape[1] == 6:  # all levels at once
+            first = self.level_poolers[0]
+            scales = [pooler.spatial_scale for pooler in self.level_poolers]
+            return roi_align_rotated_levels(x, rois, levels, self.output_size, scales, first.sampling_ratio)
         if rois.device.type == "cpu" and not torch.compiler.is_compiling():
             return self.pool_by_level(x, rois, levels)
         nowhere = self.nowhere(rois)
@@ -169,11 +175,9 @@ class ROIPooler(nn.Module):
 
     @staticmethod
     def nowhere(rois: Tensor) -> Tensor:
-        """One roi (1, 5) or (1, 6) that pools to zeros."""
+        """One roi (1, 5) that pools to zeros."""
         nowhere = torch.zeros_like(rois[:1])
-        nowhere[:, 1:3] = NOWHERE
-        if rois.shape[1] == 5:
-            nowhere[:, 3:5] = NOWHERE
+        nowhere[:, 1:5] = NOWHERE
         return nowhere
 
 

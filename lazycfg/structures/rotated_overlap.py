@@ -48,7 +48,7 @@ def pairwise_iou_rotated(boxes1: Tensor, boxes2: Tensor) -> Tensor:
     for start in range(0, rows, step):
         part = a[..., start : start + step, None, :]
         against = b[..., None, :, :]
-        if a.device.type == "cpu":
+        if _reading_is_free(a):
             where = hulls_meet(part, against).nonzero(as_tuple=True)
             shape = (*lead, part.shape[-3], columns, 5)
             iou = matched_iou_rotated(part.expand(shape)[where], against.expand(shape)[where])
@@ -81,6 +81,10 @@ def upright_reach(boxes: Tensor) -> Tensor:
     cos, sin = torch.cos(theta).abs(), torch.sin(theta).abs()
     half_w, half_h = boxes[..., 2] / 2, boxes[..., 3] / 2
     return torch.stack((cos * half_w + sin * half_h, cos * half_h + sin * half_w), dim=-1)
+
+
+def _reading_is_free(boxes: Tensor) -> bool:
+    return boxes.device.type == "cpu"
 
 
 def _precise(boxes: Tensor) -> Tensor:
