@@ -26,6 +26,7 @@ from .datasets import (
 )
 from .detection_utils import (
     annotations_to_instances,
+    annotations_to_instances_rotated,
     check_image_size,
     create_keypoint_hflip_indices,
     filter_empty_instances,
@@ -75,6 +76,7 @@ __all__ = [
     "TrainLoader",
     "TrainingSampler",
     "annotations_to_instances",
+    "annotations_to_instances_rotated",
     "build_detection_test_loader",
     "build_detection_train_loader",
     "check_dataset",

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lazycfg.structures import BitMasks, Boxes, BoxMode, Instances, Keypoints, PolygonMasks
+from lazycfg.structures import BitMasks, Boxes, BoxMode, Instances, Keypoints, PolygonMasks, RotatedBoxes
 from lazycfg.structures.rle import decode_rle
+from lazycfg.structures.rotated_overlap import upright_reach
 
 from .datasets.contours import mask_to_polygons
 from .datasets.metadata import Metadata
@@ -80,6 +81,7 @@ def transform_annotations(
     *,
     keypoint_hflip_indices: np.ndarray | None = None,
     mask_format: MaskFormat = "polygon",
+    rotated: bool = False,
 ) -> list[Annotation]:
     """Apply the transforms of a picture to the boxes, masks and keypoints of its annotations.
 
@@ -87,23 +89,28 @@ def transform_annotations(
         image_size: (height, width) after the transforms.
         keypoint_hflip_indices: see `create_keypoint_hflip_indices`; needed when keypoints are mirrored.
         mask_format: run-length encoded masks stay masks for "bitmask" and become polygons for "polygon".
+        rotated: give rotated boxes; upright ones have the angle 0.
 
     Returns:
-        new dicts with "bbox" XYXY (clipped to the picture), "segmentation" as list of polygons (K, 2) or mask
-        (H, W),
-        "keypoints" (K, 3). What has left the picture is empty or, for keypoints, has visibility 0.
+        new dicts with "bbox" XYXY (clipped to the picture; XYWHA are not), "segmentation" as list of polygons
+        (K, 2) or mask (H, W), "keypoints" (K, 3). What has left the picture is empty or, for keypoints, has
+        visibility 0.
     """
     if not isinstance(transforms, Transform):
         transforms = TransformList(transforms)
     result = [dict(a) for a in annotations]
     if not result:
         return result
-    boxes = np.array([BoxMode.convert(list(a["bbox"]), a["bbox_mode"], BoxMode.XYXY_ABS) for a in result])
+    mode = BoxMode.XYWHA_ABS if rotated else BoxMode.XYXY_ABS
+    boxes = np.array([BoxMode.convert(list(a["bbox"]), a["bbox_mode"], mode) for a in result])
     height, width = image_size
-    boxes = np.clip(transforms.apply_box(boxes), 0, [width, height, width, height])
+    if rotated:
+        boxes = transforms.apply_rotated_box(boxes)
+    else:
+        boxes = np.clip(transforms.apply_box(boxes), 0, [width, height, width, height])
     for annotation, box in zip(result, boxes, strict=True):
         annotation["bbox"] = box
-        annotation["bbox_mode"] = BoxMode.XYXY_ABS
+        annotation["bbox_mode"] = mode
         if "keypoints" in annotation:
             annotation["keypoints"] = transform_keypoint_annotations(
                 annotation["keypoints"], transforms, image_size, keypoint_hflip_indices
@@ -185,9 +192,40 @@ def annotations_to_instances(
     Raises:
         ValueError: some annotations have a segmentation (or keypoints) and others have none.
     """
+    boxes = _boxes(annotations, BoxMode.XYXY_ABS)
+    return _instances(annotations, Boxes(boxes), image_size, mask_format)
+
+
+def annotations_to_instances_rotated(
+    annotations: Sequence[Annotation], image_size: tuple[int, int], mask_format: MaskFormat = "polygon"
+) -> Instances:
+    """As `annotations_to_instances`, with `gt_boxes` as `RotatedBoxes`.
+
+    Of the boxes that reach out of the picture those are clipped that are nearly upright; those that have left
+    it become empty.
+    """
+    boxes = RotatedBoxes(_boxes(annotations, BoxMode.XYWHA_ABS))
+    boxes.clip(image_size)
+    gone = (boxes.tensor[:, :2] - boxes.tensor.new_tensor(image_size[::-1]) / 2).abs()
+    gone = (gone >= upright_reach(boxes.tensor) + boxes.tensor.new_tensor(image_size[::-1]) / 2).any(dim=1)
+    boxes.tensor[:, 2:4] = boxes.tensor[:, 2:4].masked_fill(gone[:, None], 0.0)
+    return _instances(annotations, boxes, image_size, mask_format)
+
+
+def _boxes(annotations: Sequence[Annotation], mode: BoxMode) -> Tensor:
+    boxes = [BoxMode.convert(np.asarray(a["bbox"], np.float64), a["bbox_mode"], mode) for a in annotations]
+    size = 5 if mode == BoxMode.XYWHA_ABS else 4
+    return torch.from_numpy(np.array(boxes, dtype=np.float32).reshape(-1, size))
+
+
+def _instances(
+    annotations: Sequence[Annotation],
+    boxes: Boxes | RotatedBoxes,
+    image_size: tuple[int, int],
+    mask_format: MaskFormat,
+) -> Instances:
     instances = Instances(image_size)
-    boxes = [BoxMode.convert(np.asarray(a["bbox"]), a["bbox_mode"], BoxMode.XYXY_ABS) for a in annotations]
-    instances.gt_boxes = Boxes(torch.from_numpy(np.array(boxes, dtype=np.float32).reshape(-1, 4)))
+    instances.gt_boxes = boxes
     instances.gt_classes = torch.tensor([int(a["category_id"]) for a in annotations], dtype=torch.int64)
     if _all_have(annotations, "segmentation"):
         instances.gt_masks = _masks([a["segmentation"] for a in annotations], image_size, mask_format)

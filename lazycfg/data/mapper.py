@@ -15,6 +15,7 @@ from .datasets.label_maps import read_labels
 from .detection_utils import (
     MaskFormat,
     annotations_to_instances,
+    annotations_to_instances_rotated,
     check_image_size,
     filter_empty_instances,
     transform_annotations,
@@ -38,6 +39,7 @@ class DatasetMapper:
         use_instance_mask: give `gt_masks`.
         instance_mask_format: "polygon" (cut out later, sharp at any size) or "bitmask" (made here, in the
             worker).
+        use_rotated_box: give `gt_boxes` as `RotatedBoxes`; upright boxes have the angle 0.
         use_keypoint: give `gt_keypoints`.
         keypoint_hflip_indices: see `create_keypoint_hflip_indices`; needed if augmentations mirror.
         precomputed_proposal_topk: give the best so many of the record's proposals.
@@ -53,6 +55,7 @@ class DatasetMapper:
         image_format: ImageFormat = "BGR",
         use_instance_mask: bool = False,
         instance_mask_format: MaskFormat = "polygon",
+        use_rotated_box: bool = False,
         use_keypoint: bool = False,
         keypoint_hflip_indices: np.ndarray | Sequence[int] | None = None,
         precomputed_proposal_topk: int | None = None,
@@ -60,6 +63,8 @@ class DatasetMapper:
     ) -> None:
         if recompute_boxes and not use_instance_mask:
             raise ValueError("DatasetMapper: recompute_boxes=True needs use_instance_mask=True")
+        if recompute_boxes and use_rotated_box:
+            raise ValueError("DatasetMapper: recompute_boxes=True gives upright boxes, not use_rotated_box")
         if instance_mask_format not in ("polygon", "bitmask"):
             raise ValueError(
                 'DatasetMapper: instance_mask_format must be "polygon" or "bitmask", '
@@ -70,6 +75,7 @@ class DatasetMapper:
         self.image_format: ImageFormat = image_format
         self.use_instance_mask = use_instance_mask
         self.instance_mask_format: MaskFormat = instance_mask_format
+        self.use_rotated_box = use_rotated_box
         self.use_keypoint = use_keypoint
         self.keypoint_hflip_indices = (
             None if keypoint_hflip_indices is None else np.asarray(keypoint_hflip_indices, dtype=np.int64)
@@ -135,8 +141,10 @@ class DatasetMapper:
             size,
             keypoint_hflip_indices=self.keypoint_hflip_indices,
             mask_format=self.instance_mask_format,
+            rotated=self.use_rotated_box,
         )
-        instances = annotations_to_instances(moved, size, self.instance_mask_format)
+        make = annotations_to_instances_rotated if self.use_rotated_box else annotations_to_instances
+        instances = make(moved, size, self.instance_mask_format)
         if not moved:
             self._add_empty_fields(instances)
         if self.recompute_boxes and instances.has("gt_masks"):

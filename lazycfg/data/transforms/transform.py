@@ -77,6 +77,24 @@ class Transform(ABC):
         corners = self.apply_coords(corners).reshape(-1, 4, 2)
         return np.concatenate((corners.min(axis=1), corners.max(axis=1)), axis=1)
 
+    def apply_rotated_box(self, box: np.ndarray) -> np.ndarray:
+        """Rotated boxes (N, 5) (xc, yc, width, height, degrees counter-clockwise) to such boxes. Not clipped.
+
+        The sides become as long as those of the moved box. Where these do not stay at a right angle, the new
+        box is turned like the moved height.
+        """
+        box = np.asarray(box, dtype=np.float64).reshape(-1, 5)
+        center, theta = box[:, :2], np.radians(box[:, 4])
+        along_width = np.stack((np.cos(theta), -np.sin(theta)), axis=1) * box[:, 2:3]
+        down = np.stack((np.sin(theta), np.cos(theta)), axis=1)  # the y axis points down
+        points = np.concatenate((center, center + along_width, center + down))
+        center, width_end, down_end = np.split(self.apply_coords(points), 3)
+        down = down_end - center
+        width = np.linalg.norm(width_end - center, axis=1)
+        height = np.linalg.norm(down, axis=1) * box[:, 3]
+        angle = np.degrees(np.arctan2(down[:, 0], down[:, 1]))
+        return np.column_stack((center, width, height, angle))
+
     def apply_polygons(self, polygons: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Polygons, each (K, 2) in pixels, to as many polygons; of one that leaves a crop (0, 2) remains."""
         if len(polygons) == 0:
@@ -130,6 +148,12 @@ class TransformList(Transform):
         for t in self.transforms:
             box = t.apply_box(box)
         return np.asarray(box, dtype=np.float64).reshape(-1, 4)
+
+    def apply_rotated_box(self, box: np.ndarray) -> np.ndarray:
+        box = np.asarray(box, dtype=np.float64).reshape(-1, 5)
+        for t in self.transforms:
+            box = t.apply_rotated_box(box)
+        return box
 
     def apply_polygons(self, polygons: Sequence[np.ndarray]) -> list[np.ndarray]:
         for t in self.transforms:
