@@ -6,6 +6,7 @@ from .coco_scores import CocoScores, coco_scores
 from .evaluator import DatasetEvaluator, DatasetEvaluators, inference_context, inference_on_dataset
 from .json_files import evaluate_json
 from .panoptic import COCOPanopticEvaluator
+from .rotated_coco import RotatedCOCOEvaluator
 from .sem_seg import SemSegEvaluator
 from .tables import print_csv_format
 
@@ -15,6 +16,7 @@ __all__ = [
     "CocoScores",
     "DatasetEvaluator",
     "DatasetEvaluators",
+    "RotatedCOCOEvaluator",
     "SemSegEvaluator",
     "coco_ground_truth",
     "coco_scores",

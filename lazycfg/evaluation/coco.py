@@ -45,6 +45,9 @@ class COCOEvaluator(DatasetEvaluator):
         distributed: gather the predictions of all processes. False: each process evaluates what it saw.
     """
 
+    rotated = False
+    """Whether the boxes compared are rotated ones."""
+
     def __init__(
         self,
         *,
@@ -85,9 +88,10 @@ class COCOEvaluator(DatasetEvaluator):
         """
         for item, output in zip(inputs, outputs, strict=True):
             if "instances" in output:
-                self._predictions.append(
-                    ImagePrediction.from_instances(item["image_id"], output["instances"])
-                )
+                found = ImagePrediction.from_instances(item["image_id"], output["instances"])
+                if found.boxes.shape[1] == 5 and not self.rotated:
+                    raise ValueError("the boxes predicted are rotated: RotatedCOCOEvaluator evaluates them")
+                self._predictions.append(found)
             if "proposals" in output:
                 self._proposals.append(ImageProposals.from_instances(item["image_id"], output["proposals"]))
 
@@ -104,7 +108,7 @@ class COCOEvaluator(DatasetEvaluator):
             if not is_main_process():
                 return None
         if self._ground_truth is None:
-            self._ground_truth = coco_ground_truth(self.dataset)
+            self._ground_truth = coco_ground_truth(self.dataset, rotated=self.rotated)
         truth = self._ground_truth
         if not predictions and not proposals:
             logger.warning("COCOEvaluator was given no predictions: were there any images?")

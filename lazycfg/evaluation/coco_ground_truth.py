@@ -21,12 +21,13 @@ def category_ids(metadata: Any, num_classes: int) -> list[int]:
     return [int(to_file.get(index, index + 1)) for index in range(num_classes)]
 
 
-def coco_ground_truth(dataset: Any) -> dict[str, Any]:
+def coco_ground_truth(dataset: Any, *, rotated: bool = False) -> dict[str, Any]:
     """Collect the records of a dataset.
 
     Args:
         dataset: has ``__len__``, ``metadata``, and ``get_annotations(i)`` or ``__getitem__(i)``, giving
             records with "height", "width", "image_id" and "annotations".
+        rotated: give boxes XYWHA.
 
     Returns:
         ``{"images", "annotations", "categories"}`` with boxes XYWH in pixels, category ids of the file, and
@@ -36,6 +37,7 @@ def coco_ground_truth(dataset: Any) -> dict[str, Any]:
         ValueError: naming the record that is not complete.
     """
     get = getattr(dataset, "get_annotations", None) or dataset.__getitem__
+    mode = BoxMode.XYWHA_ABS if rotated else BoxMode.XYWH_ABS
     names = _class_names(dataset)
     ids = category_ids(dataset.metadata, len(names))
     images: list[dict[str, Any]] = []
@@ -49,7 +51,7 @@ def coco_ground_truth(dataset: Any) -> dict[str, Any]:
         images.append({"id": image_id, "height": int(record["height"]), "width": int(record["width"])})
         for annotation in record.get("annotations", ()):
             try:
-                converted = _annotation(annotation, ids)
+                converted = _annotation(annotation, ids, mode)
             except (KeyError, IndexError, TypeError, ValueError) as error:
                 raise ValueError(f"an annotation of {where} cannot be evaluated: {error!r}") from error
             annotations.append({"id": len(annotations) + 1, "image_id": image_id, **converted})
@@ -63,8 +65,8 @@ def _class_names(dataset: Any) -> list[str]:
     return names or [f"class {index}" for index in range(count)]
 
 
-def _annotation(annotation: Mapping[str, Any], ids: list[int]) -> dict[str, Any]:
-    box = BoxMode.convert(list(annotation["bbox"]), annotation["bbox_mode"], BoxMode.XYWH_ABS)
+def _annotation(annotation: Mapping[str, Any], ids: list[int], mode: BoxMode) -> dict[str, Any]:
+    box = BoxMode.convert(list(annotation["bbox"]), annotation["bbox_mode"], mode)
     result: dict[str, Any] = {
         "category_id": ids[annotation["category_id"]],
         "bbox": [float(value) for value in box],

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from lazycfg.evaluation.rotated_overlaps import has_rotated_boxes, rotated_overlaps
 from lazycfg.structures.rle import rle_area
 
 __all__ = ["CocoScores", "coco_scores"]
@@ -156,7 +157,8 @@ def coco_scores(
     Args:
         ground_truth: as a COCO annotation file.
         detections: as a COCO results file: "image_id", "category_id", "score" and "bbox" (XYWH),
-            "segmentation" (RLE) or "keypoints", whichever ``iou_type`` asks for.
+            "segmentation" (RLE) or "keypoints", whichever ``iou_type`` asks for. Where any box, here or in
+            the truth, has five numbers (xc, yc, width, height, angle), boxes are compared as rotated ones.
         iou_type: what to compare.
         max_dets: how many detections per image to look at; the last counts for AP. Default 1, 10, 100; for
             keypoints 20.
@@ -212,6 +214,10 @@ def coco_scores(
     evaluation.params.catIds = [category["id"] for category in ground_truth["categories"]]
     if img_ids is not None:
         evaluation.params.imgIds = [numbers[image_id] for image_id in img_ids]
+    if iou_type == "bbox" and (
+        has_rotated_boxes(ground_truth["annotations"]) or has_rotated_boxes(detections)
+    ):
+        evaluation.computeIoU = rotated_overlaps(evaluation)
     evaluation.evaluate()
     evaluation.accumulate()
 

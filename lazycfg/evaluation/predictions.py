@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from lazycfg.layers.mask_ops import paste_masks_in_boxes
-from lazycfg.structures import BitMasks, Instances, ROIMasks
+from lazycfg.structures import BitMasks, BoxMode, Instances, ROIMasks
 from lazycfg.structures.rle import encode_crop, encode_mask
 
 __all__ = ["ImagePrediction", "encode_masks"]
@@ -23,7 +23,7 @@ class ImagePrediction:
 
     image_id: Any
     boxes: np.ndarray
-    """(N, 4) XYXY in pixels."""
+    """(N, 4) XYXY in pixels, or (N, 5) rotated."""
     scores: np.ndarray
     classes: np.ndarray
     rles: list[dict[str, Any]] | None = None
@@ -49,9 +49,10 @@ class ImagePrediction:
         )
 
     def to_coco(self, category_ids: Sequence[int]) -> list[dict[str, Any]]:
-        """One dict per detection, as in a COCO results file."""
-        sizes = self.boxes[:, 2:] - self.boxes[:, :2]
-        boxes = np.concatenate((self.boxes[:, :2], sizes), axis=1).astype(np.float64).tolist()
+        """One dict per detection, as in a COCO results file; rotated boxes as (xc, yc, w, h, angle)."""
+        mode = BoxMode.XYWHA_ABS if self.boxes.shape[1] == 5 else BoxMode.XYWH_ABS
+        own_mode = mode if mode == BoxMode.XYWHA_ABS else BoxMode.XYXY_ABS
+        boxes = BoxMode.convert(self.boxes, own_mode, mode).astype(np.float64).tolist()
         results: list[dict[str, Any]] = [
             {"image_id": self.image_id, "category_id": category_ids[label], "bbox": box, "score": score}
             for label, box, score in zip(
