@@ -67,19 +67,10 @@ def load_config(
 def _load_names_only(file: str, trusted: bool) -> Any:
     """A data file with its names as stand-ins: looking at it imports nothing and runs nothing."""
     from lazycfg.config.data_files import read_data_file
-    from lazycfg.config.trust import Policy
+    from lazycfg.config.names_only import NamesOnlyDecoder
+    from lazycfg.config.trust import TRUST_ALL
 
-    class NamesOnly(Policy):
-        """Resolves no name; nothing of the config is ever built."""
-
-        __slots__ = ()
-
-        def resolve(self, written: str) -> Any:
-            from lazycfg.config.deferred import Deferred
-
-            return Deferred(*_split_name(written))
-
-    return read_data_file(file, policy=NamesOnly((), everything=True), trusted=trusted)
+    return read_data_file(file, policy=TRUST_ALL, trusted=trusted, decoder=NamesOnlyDecoder)
 
 
 def _split_name(text: str) -> tuple[str, str]:

@@ -31,20 +31,35 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `lazycfg show x | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except KeyboardInterrupt:
+        return 130
     except Exception as error:
-        if arguments.traceback or not _is_plain(error):
+        if arguments.traceback:
             raise
-        print(f"lazycfg: {error}", file=sys.stderr)
+        print(f"lazycfg: {_message(error)}", file=sys.stderr)
         for note in getattr(error, "__notes__", ()):
-            print(note, file=sys.stderr)
+            print(f"  {note}", file=sys.stderr)
         return 2
 
 
-def _is_plain(error: Exception) -> bool:
-    """Whether an error explains itself: ours do, and so do files that are not there."""
+def _message(error: Exception) -> str:
+    """An error on one line: ours, and files that are not there, explain themselves; of others the kind and
+    the place are told too."""
     from lazycfg.config.errors import ConfigError
 
-    return isinstance(error, ConfigError | CommandError | OSError | ImportError)
+    if isinstance(error, ConfigError | CommandError):
+        return str(error)
+    if isinstance(error, OSError):
+        named = [str(name) for name in (error.filename, error.filename2) if name is not None]
+        return f"{': '.join([*named, error.strerror])}" if error.strerror else str(error)
+    if isinstance(error, SyntaxError):
+        return f"{error.filename}:{error.lineno}: {error.msg}: {(error.text or '').strip()}"
+    traceback, place = error.__traceback__, ""
+    while traceback is not None:
+        place = f"{traceback.tb_frame.f_code.co_filename}:{traceback.tb_lineno}"
+        traceback = traceback.tb_next
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text} ({place}; --traceback shows the way there)"
 
 
 def _parse(words: list[str]) -> argparse.Namespace:
@@ -91,10 +106,10 @@ def _parser() -> argparse.ArgumentParser:
     grep = command("grep", "reading.grep", "find paths and values", "more configs, and overrides")
     grep.add_argument("-i", "--ignore-case", action="store_true")
     check = command(
-        "check", "working.check", "find every problem, and report the size of the model", "overrides"
+        "check", "checking.check", "find every problem, and report the size of the model", "overrides"
     )
     check.add_argument(
-        "--input-size", default="800x1333", help="height x width of the image, for shapes and FLOP"
+        "--input-size", help="height x width of the image; 800x1333 where the model does not say"
     )
     check.add_argument("--no-build", action="store_true", help="do not build the model")
     command("doc", "working.doc", "print what a parameter means")

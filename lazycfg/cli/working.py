@@ -1,4 +1,4 @@
-"""The commands that import for real or write: check, doc, save, sweep."""
+"""The commands that import for real or write: doc, save, sweep."""
 
 from __future__ import annotations
 
@@ -8,72 +8,10 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from lazycfg.cli.configs import CommandError, find_config, load_config, split_words
 
-__all__ = ["check", "doc", "save", "sweep"]
-
-
-def check(arguments: argparse.Namespace) -> int:
-    """Find every problem of a config, then build its model without memory and report its size."""
-    from lazycfg.config.build import instantiate
-    from lazycfg.config.checking import problems_of
-
-    paths, overrides = split_words(arguments.words)
-    if paths:
-        raise CommandError(f"not an override: {' '.join(paths)}")
-    cfg = load_config(arguments.config, overrides, real=True, trusted=arguments.trusted)
-    problems = list(problems_of(cfg))
-    for problem in problems:
-        print(problem)
-    if problems:
-        print(f"{len(problems)} problem{'s' if len(problems) != 1 else ''}")
-        return 1
-    print("no problems found")
-    model = dict.get(cfg, "model") if isinstance(cfg, dict) else None
-    if model is not None and not arguments.no_build:
-        import torch
-
-        with torch.device("meta"):
-            built = instantiate(cfg).get("model") if _refers_up(model) else instantiate(model)
-        if isinstance(built, torch.nn.Module):
-            _report_model(built, arguments.input_size)
-    return 0
-
-
-def _refers_up(node: Any) -> bool:
-    """Whether a node needs what is above it: an absolute interpolation."""
-    from lazycfg.config.traverse import walk
-
-    return any(isinstance(value, str) and "${" in value and "${." not in value for _, value in walk(node))
-
-
-def _report_model(model: Any, input_size: str) -> None:
-    import torch
-    from torch.utils.flop_counter import FlopCounterMode
-
-    total = sum(p.numel() for p in model.parameters())
-    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    print(f"{type(model).__name__}: {total:,} parameters, {trained:,} of them trained")
-    for name, child in model.named_children():
-        print(f"  {name}: {type(child).__name__}, {sum(p.numel() for p in child.parameters()):,} parameters")
-    backbone = getattr(model, "backbone", None)
-    if backbone is None:
-        return
-    height, _, width = input_size.lower().partition("x")
-    try:
-        size = int(height), int(width or height)
-    except ValueError:
-        raise CommandError(f"--input-size {input_size!r} is not of the form 800x1333") from None
-    divisor = int(getattr(backbone, "size_divisibility", 0) or 32)
-    padded = [(side + divisor - 1) // divisor * divisor for side in size]
-    counter = FlopCounterMode(display=False)
-    with torch.no_grad(), counter:
-        features = backbone(torch.empty(1, 3, *padded, device="meta"))
-    print(f"  backbone on 1x3x{padded[0]}x{padded[1]}: {1e-9 * counter.get_total_flops():.1f} GFLOP")
-    for name, feature in features.items() if isinstance(features, dict) else ():
-        print(f"    {name}: {'x'.join(map(str, feature.shape))}")
+__all__ = ["doc", "save", "sweep"]
 
 
 def doc(arguments: argparse.Namespace) -> int:

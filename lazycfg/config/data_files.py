@@ -31,6 +31,7 @@ __all__ = [
     "SHARED_KEY",
     "SOURCE_KEY",
     "DataFileError",
+    "Decoder",
     "Tagged",
     "decode",
     "read_data_file",
@@ -64,7 +65,11 @@ class Tagged:
 
 
 def read_data_file(
-    file: str | os.PathLike[str], *, policy: Policy | None = None, trusted: bool = False
+    file: str | os.PathLike[str],
+    *,
+    policy: Policy | None = None,
+    trusted: bool = False,
+    decoder: type[Decoder] | None = None,
 ) -> Any:
     """Read a ``.yaml`` or ``.json`` file.
 
@@ -74,6 +79,7 @@ def read_data_file(
         process wrote
             the file itself.
         trusted: allow everything, source code of functions and classes included.
+        decoder: what makes objects of special values; by default they are made as they were saved.
 
     Raises:
         DataFileError: the file is not well-formed.
@@ -92,10 +98,12 @@ def read_data_file(
         from lazycfg.config.yaml_io import parse_yaml
 
         parsed = parse_yaml(data, path)
-    return decode(parsed, path, allowed, may_run=trusted)
+    return decode(parsed, path, allowed, may_run=trusted, decoder=decoder)
 
 
-def decode(parsed: Any, file: str, policy: Policy, *, may_run: bool) -> Any:
+def decode(
+    parsed: Any, file: str, policy: Policy, *, may_run: bool, decoder: type[Decoder] | None = None
+) -> Any:
     """Make the config of what a parser returned."""
     source = links = shared = None
     if isinstance(parsed, Node):
@@ -112,8 +120,7 @@ def decode(parsed: Any, file: str, policy: Policy, *, may_run: bool) -> Any:
     if source is not None and not isinstance(source, str):
         raise DataFileError(f"{file}: {SOURCE_KEY!r} is not text")
     module = None if source is None else run_source(source, file)
-    decoder = _Decoder(file, policy, module)
-    config, _, linked = decoder.run([parsed, shared, links])
+    config, _, linked = (decoder or Decoder)(file, policy, module).run([parsed, shared, links])
     if not isinstance(config, Node | list):
         raise DataFileError(f"{file}: a config is a mapping or a list, not a {type(config).__name__}")
     if module is not None and isinstance(linked, Node):
@@ -121,7 +128,7 @@ def decode(parsed: Any, file: str, policy: Policy, *, may_run: bool) -> Any:
     return config
 
 
-class _Decoder:
+class Decoder:
     """Turns `Tagged` values into objects, children before parents, the same value into the same object."""
 
     def __init__(self, file: str, policy: Policy, source: ModuleType | None) -> None:

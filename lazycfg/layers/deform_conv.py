@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -74,7 +75,8 @@ class DeformConv(nn.Module):
     def _convolve(self, x: Tensor, offset: Tensor, mask: Tensor | None) -> Tensor:
         # The operator wants one dtype, and positions in half precision would be off by pixels.
         dtype = self.weight.dtype
-        with torch.autocast(x.device.type, enabled=False):
+        # the meta device, on which shapes are tried out, knows no autocast
+        with nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False):
             out = deform_conv2d(
                 x.to(dtype),
                 offset.to(dtype),

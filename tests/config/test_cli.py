@@ -112,7 +112,8 @@ def test_check_reports_a_model(run, tmp_path):
     status, text, _ = run("check", str(tmp_path / "net.py"), "--input-size", "64x32")
     assert status == 0
     assert "Net: 32 parameters, 32 of them trained" in text
-    assert "backbone on 1x3x64x32" in text
+    assert "output for one image of 64x32" in text
+    assert "1x8x64x32" in text
 
 
 def test_doc(run, tmp_path):

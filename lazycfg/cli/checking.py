@@ -1,0 +1,159 @@
+"""The command `check`: every problem of a config, then its model tried out without memory."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from lazycfg.cli.configs import CommandError, load_config, split_words
+
+if TYPE_CHECKING:
+    from lazycfg.cli.trial import Part, Trial
+
+__all__ = ["check", "trial_text"]
+
+_NAME_WIDTH = 34
+_WIDTH = 118
+
+
+def check(arguments: argparse.Namespace) -> int:
+    """Find every problem of a config, then build its model without memory and report its size."""
+    from lazycfg.config.checking import problems_of
+
+    paths, overrides = split_words(arguments.words)
+    if paths:
+        raise CommandError(f"not an override: {' '.join(paths)}")
+    size = _size(arguments.input_size)
+    cfg = load_config(arguments.config, overrides, real=True, trusted=arguments.trusted)
+    problems = list(problems_of(cfg))
+    for problem in problems:
+        print(problem)
+    if problems:
+        print(f"{len(problems)} problem{'s' if len(problems) != 1 else ''}")
+        return 1
+    print("no problems found")
+    model = dict.get(cfg, "model") if isinstance(cfg, dict) else None
+    return 0 if model is None or arguments.no_build else _try(cfg, size, arguments.traceback)
+
+
+def _size(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    height, _, width = text.lower().partition("x")
+    try:
+        size = int(height), int(width or height)
+    except ValueError:
+        size = (0, 0)
+    if min(size) <= 0:
+        raise CommandError(f"--input-size {text!r} is not of the form 800x1333 (height x width)")
+    return size
+
+
+def _try(cfg: Any, size: tuple[int, int] | None, traceback: bool) -> int:
+    """Build the model and run it; the exit status."""
+    import torch
+
+    from lazycfg.cli.trial import try_model
+    from lazycfg.config.build import instantiate
+    from lazycfg.config.subset import subset
+
+    try:
+        with torch.device("meta"):
+            model = instantiate(subset(cfg, ["model"]))["model"]
+    except Exception as error:
+        if traceback:
+            raise
+        print(f"the model cannot be built: {_error_text(error)}")
+        return 1
+    if not isinstance(model, torch.nn.Module):
+        return 0
+    trial = try_model(model, size)
+    if trial.error is not None and traceback:
+        raise trial.error
+    print(trial_text(trial))
+    for line in _writes(cfg, trial.error):
+        print(f"  {line}")
+    return 0 if trial.error is None else 1
+
+
+def _writes(cfg: Any, error: Exception | None) -> Iterator[str]:
+    """Who changed the node that an error names since it was written, or something above it."""
+    from lazycfg.config.history import writes_along
+    from lazycfg.config.paths import format_path, get_path, parse_path
+    from lazycfg.config.position import writes_of
+
+    found = re.search(r"config path '([^']+)'", "\n".join(getattr(error, "__notes__", ())))
+    if found is None:
+        return
+    path = parse_path(found[1])
+    writes = [
+        *writes_along(cfg, path),
+        *(((*path, *parse_path(str(w.key))), w) for w in writes_of(get_path(cfg, path))),
+    ]
+    for place, write in writes:
+        yield f"{format_path(place)} set by {write.origin}"
+
+
+def _error_text(error: Exception) -> str:
+    return "\n".join(
+        [f"{type(error).__name__}: {error}", *(f"  {n}" for n in getattr(error, "__notes__", ()))]
+    )
+
+
+def trial_text(trial: Trial) -> str:
+    """The report of a trial."""
+    whole = trial.parts[0]
+    height, width = trial.size
+    lines = [f"{whole.kind}: {whole.parameters:,} parameters, {whole.trained:,} of them trained", ""]
+    title = f"output for one image of {height}x{width}"
+    lines.append(f"{'part':{_NAME_WIDTH}}{'parameters':>13}{'GFLOP':>10}  {title}")
+    above: list[str] = []
+    for part in trial.parts[1:]:
+        while above and not f"{part.path}.".startswith(f"{above[-1]}."):
+            above.pop()
+        lines += _rows(part, "  " * len(above) + part.path.removeprefix(f"{above[-1]}." if above else ""))
+        above.append(part.path)
+    ran = sum(part.flops or 0 for part in trial.parts if _is_outermost(part, trial))
+    lines += ["", f"{1e-9 * ran:,.1f} GFLOP in all (two for a multiplication and an addition)"]
+    if any(part.given_boxes for part in trial.parts):
+        lines.append("*: run on as many boxes as the model may detect")
+    if trial.stopped:
+        lines.append(f"shapes are known up to {trial.stopped}: what comes next depends on values")
+    if trial.refused:
+        lines.append(f"it takes something else than an image (1, 3, height, width): {trial.refused}")
+    idle = [part.path for part in trial.parts[1:] if not part.entered and part.parameters]
+    if idle and trial.error is None:
+        lines.append(f"did not run: {', '.join(idle)}")
+    if trial.error is not None:
+        lines += ["", f"the parts do not fit: {_error_text(trial.error)}"]
+    return "\n".join(lines)
+
+
+def _is_outermost(part: Part, trial: Trial) -> bool:
+    """Whether a part ran and none that it is in did: so the operations of each are counted once."""
+    names = {other.name for other in trial.parts if other.flops is not None}
+    above = part.name
+    while above:
+        above = above.rpartition(".")[0]
+        if above in names:
+            return False
+    return part.name in names
+
+
+def _rows(part: Part, label: str) -> list[str]:
+    name = f"{label}{'*' if part.given_boxes else ''}"
+    count = f"{part.parameters:,}" if part.parameters else ""
+    flops = f"{1e-9 * part.flops:,.1f}" if part.flops else ""
+    head = f"{name:{_NAME_WIDTH}}{count:>13}{flops:>10}  "
+    unfinished = ["... (last layer)"] if part.outputs and not part.returned else []
+    shapes = [f"{key} {'x'.join(map(str, shape)) or 'scalar'}".strip() for key, shape in part.outputs]
+    rows, line = [], head
+    for text in [*shapes, *unfinished] or [part.kind]:
+        gap = "" if line.endswith("  ") else ", "
+        if len(line) + len(gap) + len(text) > _WIDTH and line.strip():
+            rows.append(line.rstrip())
+            line, gap = " " * len(head), ""
+        line += gap + text
+    return [*rows, line.rstrip()]
