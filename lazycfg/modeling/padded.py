@@ -6,6 +6,7 @@ The lists of `Instances` that users see are kept up: `PaddedProposals` *is* such
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -39,11 +40,11 @@ def pad_index(counts: Sequence[int], length: int) -> tuple[Tensor, Tensor]:
     Returns:
         On the host: index (B, length) int64 into the concatenation, 0 for padding; valid (B, length) bool.
     """
-    count = torch.tensor(counts, dtype=torch.int64)
-    column = torch.arange(length)
+    count = np.asarray(counts, dtype=np.int64)
+    column = np.arange(length)
     valid = column < count[:, None]
-    start = count.cumsum(0) - count
-    return (start[:, None] + column) * valid, valid
+    start = count.cumsum() - count
+    return torch.from_numpy((start[:, None] + column) * valid), torch.from_numpy(valid)
 
 
 def pad_rows(rows: Tensor, counts: Sequence[int], length: int | None = None) -> tuple[Tensor, Tensor]:
@@ -57,16 +58,26 @@ def pad_rows(rows: Tensor, counts: Sequence[int], length: int | None = None) -> 
     Returns:
         (B, length, ...) with zeros for padding, and valid (B, length) bool.
     """
+    (padded,), valid = pad_all([rows], counts, length)
+    return padded, valid
+
+
+def pad_all(
+    fields: Sequence[Tensor], counts: Sequence[int], length: int | None = None
+) -> tuple[list[Tensor], Tensor]:
+    """`pad_rows` of several fields of the same lists."""
     length = max(counts, default=0) if length is None else length
+    device = fields[0].device
     if all(count == length for count in counts):
-        valid = torch.ones((len(counts), length), dtype=torch.bool, device=rows.device)
-        return rows.reshape(len(counts), length, *rows.shape[1:]), valid
+        valid = torch.ones((len(counts), length), dtype=torch.bool, device=device)
+        return [rows.reshape(len(counts), length, *rows.shape[1:]) for rows in fields], valid
     index, valid = pad_index(counts, length)
-    valid = upload(valid, rows.device, torch.bool)
-    if rows.shape[0] == 0:
-        return rows.new_zeros((len(counts), length, *rows.shape[1:])), valid
-    padded = rows[upload(index, rows.device, torch.int64)]
-    return padded.masked_fill(~valid.reshape(*valid.shape, *[1] * (rows.dim() - 1)), 0), valid
+    valid = upload(valid, device, torch.bool)
+    if sum(counts) == 0:
+        return [rows.new_zeros((len(counts), length, *rows.shape[1:])) for rows in fields], valid
+    index, missing = upload(index, device, torch.int64), ~valid
+    padded = [rows[index] for rows in fields]
+    return [x.masked_fill_(missing.view(*missing.shape, *[1] * (x.dim() - 2)), 0) for x in padded], valid
 
 
 def unpad_rows(padded: Tensor, counts: Sequence[int]) -> Tensor:
@@ -238,10 +249,12 @@ class GroundTruth:
                     f"image {i} has no gt_boxes in its 'instances', which detectors are trained on "
                     f"(fields: {list(x.get_fields())})"
                 )
-        boxes = cat_field(instances, "gt_boxes").to(device, non_blocking=True)
-        self.boxes, self.valid = pad_rows(boxes, self.counts)
+        fields = [cat_field(instances, "gt_boxes").to(device, non_blocking=True)]
         if all(x.has("gt_classes") for x in instances):
-            classes = cat_field(instances, "gt_classes").to(device, non_blocking=True)
-            self.classes, _ = pad_rows(classes, self.counts)
+            fields.append(cat_field(instances, "gt_classes").to(device, non_blocking=True))
+        padded, self.valid = pad_all(fields, self.counts)
+        self.boxes = padded[0]
+        if len(fields) > 1:
+            self.classes = padded[1]
         else:
             self.classes = torch.zeros(self.valid.shape, dtype=torch.int64, device=device)

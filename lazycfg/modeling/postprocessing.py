@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from lazycfg.structures import Instances, ROIMasks
+from lazycfg.structures.pasting import paste_masks_in_images
 from lazycfg.structures.rotated_boxes import clip_rotated, scale_rotated
 
-from .padded import upload
+from .padded import cat_field, upload
 
 __all__ = ["detector_postprocess", "postprocess_batch", "sem_seg_postprocess"]
 
@@ -30,11 +32,8 @@ def detector_postprocess(
         mask_threshold: what a pixel of a mask must reach.
         paste_masks: whether ``pred_masks`` becomes (N, height, width) bool; else it becomes `ROIMasks`.
     """
-    name = box_field(results)
-    boxes = scaled_boxes(results.get(name).tensor, results.image_size, (output_height, output_width))
-    keep = nonempty(boxes)
-    out = rescale_fields(results, boxes, (output_height, output_width))[keep]
-    return finish_masks(out, mask_threshold, paste_masks)
+    size = (output_height, output_width)
+    return postprocess_batch([results], [size], mask_threshold, paste_masks)[0]
 
 
 @torch.compiler.disable
@@ -51,30 +50,32 @@ def postprocess_batch(
     Args:
         results: per image.
         output_sizes: (height, width) of each image.
-        host_boxes: (N, box_dim) all boxes on the CPU: with them the device is not asked which are empty.
+        host_boxes: (N, box_dim) all boxes on the CPU: without them the device is waited for once.
     """
-    if host_boxes is None or len(results) == 0:
-        return [
-            detector_postprocess(x, h, w, mask_threshold, paste_masks)
-            for x, (h, w) in zip(results, output_sizes, strict=True)
-        ]
+    if len(results) == 0:
+        return []
     counts = [len(x) for x in results]
     name = box_field(results[0])
+    device = results[0].get(name).tensor.device
+    if host_boxes is None:
+        host_boxes = cat_field(results, name).detach().cpu()
     rows = []
     for x, size, count in zip(results, output_sizes, counts, strict=True):
         rows += [(size[1] / x.image_size[1], size[0] / x.image_size[0], size[1], size[0])] * count
     numbers = torch.tensor(rows, dtype=torch.float32).reshape(-1, 4)
     on_host = scale_and_clip(host_boxes, numbers[:, :2], numbers[:, 2:])
+    boxes = upload(on_host, device, torch.float32).split(counts)
+    keypoints: Sequence[Tensor | None] = [None] * len(results)
+    if all(x.has("pred_keypoints") for x in results):
+        factor = upload(F.pad(numbers[:, None, :2], (0, 1), value=1.0), device, torch.float32)
+        keypoints = (cat_field(results, "pred_keypoints") * factor).split(counts)
+    out = [rescale_fields(*one) for one in zip(results, boxes, output_sizes, keypoints, strict=True)]
     keep = nonempty(on_host).numpy()
-    boxes = upload(on_host, results[0].get(name).tensor.device, torch.float32)
-    out, start = [], 0
-    for x, part, size, count in zip(results, boxes.split(counts), output_sizes, counts, strict=True):
-        new = rescale_fields(x, part, size)
-        own = keep[start : start + count]
-        start += count
-        if not own.all():
-            new = new[upload(own.nonzero()[0], part.device, torch.int64)]
-        out.append(finish_masks(new, mask_threshold, paste_masks))
+    if not keep.all():
+        for i, own in enumerate(np.split(keep, np.cumsum(counts)[:-1])):
+            if not own.all():
+                out[i] = out[i][upload(own.nonzero()[0], device, torch.int64)]
+    finish_masks(out, mask_threshold, paste_masks)
     return out
 
 
@@ -90,12 +91,6 @@ def box_field(results: Instances) -> str:
     raise ValueError(f"predictions must have pred_boxes or proposal_boxes, got {list(results.get_fields())}")
 
 
-def scaled_boxes(boxes: Tensor, size: tuple[int, int], new_size: tuple[int, int]) -> Tensor:
-    """Boxes (N, 4) XYXY or (N, 5) in an image of `size` (height, width), scaled and clipped to `new_size`."""
-    scale = boxes.new_tensor([[new_size[1] / size[1], new_size[0] / size[0]]])
-    return scale_and_clip(boxes, scale, boxes.new_tensor([[new_size[1], new_size[0]]]))
-
-
 def scale_and_clip(boxes: Tensor, scale: Tensor, bounds: Tensor) -> Tensor:
     """Boxes (N, 4) XYXY or (N, 5), scaled by (x, y) and clipped to images of (width, height): both (N, 2)."""
     if boxes.shape[-1] == 5:
@@ -109,33 +104,42 @@ def nonempty(boxes: Tensor) -> Tensor:
     return (sides > 0).all(dim=1)
 
 
-def rescale_fields(results: Instances, boxes: Tensor, new_size: tuple[int, int]) -> Instances:
-    """A copy with these boxes, and keypoints scaled to the new size (height, width)."""
-    scale_y, scale_x = new_size[0] / results.image_size[0], new_size[1] / results.image_size[1]
+def rescale_fields(
+    results: Instances, boxes: Tensor, new_size: tuple[int, int], keypoints: Tensor | None
+) -> Instances:
+    """A copy of the new size (height, width), with these boxes and keypoints."""
     out = Instances(new_size)
     name = box_field(results)
     for field, value in results.get_fields().items():
         if field == name:
             value = type(value)(boxes)
         elif field == "pred_keypoints":
-            value = torch.stack((value[..., 0] * scale_x, value[..., 1] * scale_y, value[..., 2]), dim=-1)
+            value = keypoints
         out.set(field, value)
     return out
 
 
-def finish_masks(results: Instances, threshold: float, paste: bool) -> Instances:
-    """``pred_masks`` of `results` as `ROIMasks`, or pasted into the image as bool (N, height, width)."""
-    if not results.has("pred_masks"):
-        return results
-    masks = results.pred_masks
-    if not isinstance(masks, ROIMasks):
-        masks = ROIMasks(masks[:, 0])
-    if paste:
-        height, width = results.image_size
-        results.pred_masks = masks.to_bitmasks(results.pred_boxes, height, width, threshold).tensor
-    else:
-        results.pred_masks = masks
-    return results
+def finish_masks(results: Sequence[Instances], threshold: float, paste: bool) -> None:
+    """Make ``pred_masks`` of each image `ROIMasks`, or paste them: bool (N, height, width)."""
+    results = [x for x in results if x.has("pred_masks")]
+    if not results:
+        return
+    roi_masks = [
+        x.pred_masks if isinstance(x.pred_masks, ROIMasks) else ROIMasks(x.pred_masks[:, 0]) for x in results
+    ]
+    if not paste:
+        for x, masks in zip(results, roi_masks, strict=True):
+            x.pred_masks = masks
+        return
+    pasted = paste_masks_in_images(
+        ROIMasks.cat(roi_masks).tensor,
+        cat_field(results, "pred_boxes"),
+        [len(x) for x in results],
+        [x.image_size for x in results],
+        threshold,
+    )
+    for x, masks in zip(results, pasted, strict=True):
+        x.pred_masks = masks
 
 
 def sem_seg_postprocess(
