@@ -13,10 +13,9 @@ from .metadata import Metadata
 
 Record = dict[str, Any]
 """One picture: "file_name" or "image" (RGB uint8 (H, W, 3) array), "height", "width", "image_id" and
-"annotations", a list of dicts with "bbox" (4 numbers), "bbox_mode" (`BoxMode`), "category_id" (contiguous,
-from 0), "iscrowd" (0 or 1) and, where the dataset has them, "segmentation" (list of flat polygons [x0, y0,
-x1, y1, ...], or RLE dict),
-"keypoints" (flat [x, y, visibility, ...]), "area"."""
+"annotations", a list of dicts with "bbox" (4 or 5 numbers), "bbox_mode" (`BoxMode`), "category_id"
+(contiguous, from 0), "iscrowd" (0 or 1) and, where the dataset has them, "segmentation" (list of flat
+polygons [x0, y0, x1, y1, ...], or RLE dict), "keypoints" (flat [x, y, visibility, ...]), "area"."""
 
 
 @runtime_checkable

@@ -96,7 +96,8 @@ class CocoDataset:
         return len(self._records)
 
     def __getitem__(self, index: int) -> Record:
-        """The record (see `Record`), a fresh object at every call; boxes are XYWH."""
+        """The record (see `Record`), a fresh object at every call; boxes are XYWH, or XYWHA where
+        the file has five numbers."""
         return self._records[index]
 
     def __repr__(self) -> str:
@@ -197,7 +198,7 @@ class CocoDataset:
             for a in by_image.pop(im["id"], ()):
                 annotation: dict[str, Any] = {
                     "bbox": [float(v) for v in a["bbox"]],
-                    "bbox_mode": BoxMode.XYWH_ABS,
+                    "bbox_mode": BoxMode.XYWHA_ABS if len(a["bbox"]) == 5 else BoxMode.XYWH_ABS,
                     "category_id": contiguous[a["category_id"]],
                     "iscrowd": int(a.get("iscrowd", 0)),
                 }

@@ -18,7 +18,7 @@ from .metadata import Metadata
 
 
 def coco_dict(dataset: Any) -> dict[str, Any]:
-    """A dataset's annotations as what a COCO file holds (boxes XYWH, keypoints as pixel indices)."""
+    """A dataset's annotations as what a COCO file holds (boxes XYWH or XYWHA, keypoints as pixel indices)."""
     metadata: Metadata = dataset.metadata
     to_file = {v: k for k, v in metadata.thing_dataset_id_to_contiguous_id.items()}
     categories = []
@@ -82,7 +82,9 @@ def export_coco(dataset: Any, folder: str | Path) -> tuple[Path, Path]:
 def _coco_annotation(
     annotation: dict[str, Any], number: int, image_id: Any, to_file: dict[int, int]
 ) -> dict[str, Any]:
-    bbox = BoxMode.convert(list(annotation["bbox"]), annotation["bbox_mode"], BoxMode.XYWH_ABS)
+    rotated = annotation["bbox_mode"] == BoxMode.XYWHA_ABS  # written as five numbers
+    mode = BoxMode.XYWHA_ABS if rotated else BoxMode.XYWH_ABS
+    bbox = BoxMode.convert(list(annotation["bbox"]), annotation["bbox_mode"], mode)
     bbox = [float(v) for v in bbox]
     category = annotation["category_id"]
     result: dict[str, Any] = {

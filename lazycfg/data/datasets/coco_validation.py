@@ -6,6 +6,8 @@ import math
 from collections.abc import Container
 from typing import Any
 
+from lazycfg.structures import BoxMode
+
 
 class AnnotationError(ValueError):
     """A record of an annotation file that cannot be used; the message names file, picture and annotation."""
@@ -57,15 +59,18 @@ def kind_of_problem(problem: str) -> str:
 
 
 def _bbox_problem(bbox: Any, width: float, height: float) -> str | None:
-    if not isinstance(bbox, list | tuple) or len(bbox) != 4:
-        return f"bbox must be [x, y, width, height], got {bbox!r}"
+    if not isinstance(bbox, list | tuple) or len(bbox) not in (4, 5):
+        return f"bbox must be [x, y, width, height] (or [xc, yc, width, height, angle]), got {bbox!r}"
     if not all(isinstance(v, int | float) and math.isfinite(v) for v in bbox):
         return f"bbox has values that are not finite numbers: {bbox}"
-    x, y, w, h = bbox
-    if w <= 0 or h <= 0:
-        return f"bbox {bbox} ([x, y, width, height]) has no area"
+    form = "[x, y, width, height]" if len(bbox) == 4 else "[xc, yc, width, height, angle]"
+    if bbox[2] <= 0 or bbox[3] <= 0:
+        return f"bbox {bbox} ({form}) has no area"
+    x, y, w, h = bbox[:4]
+    if len(bbox) == 5:  # of its upright hull
+        x, y, w, h = BoxMode.convert(list(bbox), BoxMode.XYWHA_ABS, BoxMode.XYWH_ABS)
     if x >= width or y >= height or x + w <= 0 or y + h <= 0:
-        return f"bbox {bbox} ([x, y, width, height]) lies outside the picture of {width}x{height}"
+        return f"bbox {bbox} ({form}) lies outside the picture of {width}x{height}"
     return None
 
 

@@ -18,7 +18,16 @@ from .base import Record
 from .coco_export import export_coco
 from .contours import mask_to_polygons
 from .metadata import Metadata
-from .shapes_drawing import OUTLINES, SUPERSAMPLE, clouds, distant_color, rasterize, texture
+from .shapes_drawing import (
+    OUTLINES,
+    SUPERSAMPLE,
+    SYMMETRY,
+    clouds,
+    distant_color,
+    rasterize,
+    rotated_box,
+    texture,
+)
 from .summary import DatasetSummary
 
 KEYPOINTS = ("center", "top", "bottom", "left", "right")
@@ -26,11 +35,13 @@ KEYPOINTS = ("center", "top", "bottom", "left", "right")
 
 @dataclass
 class _Scene:
-    """Who owns which supersampled pixel (0: ground, k: shape k); outlines and classes of the shapes."""
+    """Who owns which supersampled pixel (0: ground, k: shape k); what the shapes are."""
 
     owner: np.ndarray
     polygons: list[np.ndarray]
     classes: list[int]
+    angles: list[float]
+    """In degrees, counter-clockwise."""
 
 
 class ShapesDataset:
@@ -43,11 +54,14 @@ class ShapesDataset:
         num_images: length of the dataset.
         image_size: pixels, (height, width) or one number for both.
         seed: another seed, other pictures; take different ones for training and testing.
-        classes: names out of circle, triangle, square, pentagon, hexagon, star, cross; the class ids follow.
+        classes: names out of circle, triangle, square, pentagon, hexagon, star, cross, bar; the class ids
+            follow.
         num_objects: (fewest, most) shapes in a picture; fewer only where there is no room.
         radius: (smallest, largest), relative to the shorter side.
         min_visible: part of each shape that must stay visible, in (0, 1].
         keypoints: annotate the centre and the outermost points of each shape.
+        rotated: annotate boxes that are turned as the shapes are (XYWHA), of the angles that look so by the
+            smallest.
         name: for logs and reports.
     """
 
@@ -62,6 +76,7 @@ class ShapesDataset:
         radius: tuple[float, float] = (0.1, 0.24),
         min_visible: float = 0.4,
         keypoints: bool = False,
+        rotated: bool = False,
         name: str = "shapes",
     ) -> None:
         for c in classes:
@@ -86,6 +101,7 @@ class ShapesDataset:
         self.radius = radius
         self.min_visible = min_visible
         self.keypoints = keypoints
+        self.rotated = rotated
         self.metadata = Metadata(
             name=name,
             thing_classes=self.classes,
@@ -145,7 +161,7 @@ class ShapesDataset:
     def _scene(self, index: int) -> _Scene:
         rng = np.random.default_rng([self.seed, index, 0])
         owner = np.zeros((self.height * SUPERSAMPLE, self.width * SUPERSAMPLE), dtype=np.uint8)
-        scene = _Scene(owner, [], [])
+        scene = _Scene(owner, [], [], [])
         drawn: list[int] = []  # area of each shape, and how much of it is still visible: supersampled pixels
         visible = np.zeros(0, dtype=np.int64)
         wanted = int(rng.integers(self.num_objects[0], self.num_objects[1] + 1))
@@ -153,7 +169,7 @@ class ShapesDataset:
             if len(drawn) == wanted:
                 break
             category = int(rng.integers(len(self.classes)))
-            polygon = self._draw_polygon(category, rng)
+            polygon, angle = self._draw_polygon(category, rng)
             mask, top, left = rasterize(polygon, self.height, self.width)
             window = owner[top : top + mask.shape[0], left : left + mask.shape[1]]
             remaining = visible - np.bincount(window[mask], minlength=len(drawn) + 1)[1:]
@@ -163,10 +179,12 @@ class ShapesDataset:
             visible = np.append(remaining, drawn[-1])
             scene.polygons.append(polygon)
             scene.classes.append(category)
+            scene.angles.append(angle)
             window[mask] = len(drawn)
         return scene
 
-    def _draw_polygon(self, category: int, rng: np.random.Generator) -> np.ndarray:
+    def _draw_polygon(self, category: int, rng: np.random.Generator) -> tuple[np.ndarray, float]:
+        """The outline (K, 2) in pixels, and the angle it is turned by."""
         shorter = min(self.height, self.width)
         r = rng.uniform(*self.radius) * shorter
         angle = rng.uniform(0, 2 * math.pi)
@@ -175,7 +193,7 @@ class ShapesDataset:
         outline = (_outline(self.classes[category]) * [stretch, 1 / stretch]) @ rotation.T * r
         margin = 0.7 * r
         middle = [rng.uniform(margin, self.width - margin), rng.uniform(margin, self.height - margin)]
-        return outline + middle
+        return outline + middle, -math.degrees(angle)  # the y axis points down
 
     def _record(self, index: int, scene: _Scene) -> Record:
         return {
@@ -206,6 +224,11 @@ class ShapesDataset:
             "area": area / SUPERSAMPLE**2,
             "segmentation": [[float(v) for v in r.ravel()] for r in rings],
         }
+        if self.rotated:
+            symmetry = SYMMETRY[self.classes[scene.classes[k - 1]]]
+            box = rotated_box(points, scene.angles[k - 1], symmetry)
+            annotation["bbox"] = [round(v, 2) for v in box]
+            annotation["bbox_mode"] = BoxMode.XYWHA_ABS
         if self.keypoints:
             annotation["keypoints"] = self._keypoints(scene, k)
         return annotation

@@ -30,6 +30,11 @@ def _cross() -> np.ndarray:
     return np.stack((xs, ys), axis=1)
 
 
+def _bar() -> np.ndarray:
+    a, b = 1.15, 0.46
+    return np.array([[-a, -b], [a, -b], [a, b], [-a, b]])
+
+
 # Scaled so that equal radii look about equally large.
 OUTLINES: dict[str, Callable[[], np.ndarray]] = {
     "circle": lambda: _regular(36, 0.9),
@@ -39,8 +44,41 @@ OUTLINES: dict[str, Callable[[], np.ndarray]] = {
     "hexagon": lambda: _regular(6, 0.95),
     "star": _star,
     "cross": _cross,
+    "bar": _bar,
 }
 """Name -> points (K, 2) around (0, 0) with radius about 1, clockwise on the screen."""
+
+
+# Turned by one of so many equal parts of a full turn a shape looks as before; 0 for any angle.
+SYMMETRY = {
+    "circle": 0,
+    "triangle": 3,
+    "square": 4,
+    "pentagon": 5,
+    "hexagon": 6,
+    "star": 5,
+    "cross": 4,
+    "bar": 2,
+}
+
+
+def rotated_box(points: np.ndarray, angle: float, symmetry: int) -> list[float]:
+    """The box around points (K, 2) that is turned as a shape is.
+
+    Args:
+        angle: degrees counter-clockwise.
+        symmetry: as in `SYMMETRY`; of the angles that look alike the one nearest to 0 is taken.
+
+    Returns:
+        (xc, yc, width, height, angle), pixels and degrees.
+    """
+    part = 360.0 / symmetry if symmetry else 0.0
+    angle = (angle + part / 2) % part - part / 2 if symmetry else 0.0
+    cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
+    axes = np.array([[cos, -sin], [sin, cos]])  # along the width and down the height; the y axis points down
+    along = points @ axes.T
+    low, high = along.min(axis=0), along.max(axis=0)
+    return [*((low + high) / 2 @ axes).tolist(), *(high - low).tolist(), angle]
 
 
 def rasterize(polygon: np.ndarray, height: int, width: int) -> tuple[np.ndarray, int, int]:

@@ -57,4 +57,9 @@ class RRPN(RPN):
             )
 
     def match_anchors(self, anchors: Tensor, gt: GroundTruth) -> tuple[Tensor, Tensor]:
+        if gt.boxes.shape[-1] != 5:
+            raise ValueError(
+                "RRPN is trained on RotatedBoxes, and these gt_boxes are upright: "
+                "DatasetMapper(use_rotated_box=True) makes rotated ones"
+            )
         return self.anchor_matcher.match_boxes(gt.boxes, gt.valid, anchors, pairwise_iou_rotated)
