@@ -219,8 +219,8 @@ def build_detection_train_loader(
         sampler: order of the pictures; a shuffling `TrainingSampler` with `seed` when None.
         aspect_ratio_grouping: batches of portraits or of landscapes only, which need less padding.
         num_workers: processes that load; 0: this one.
-        seed: of order and augmentation; None: another in every run. Same seed, same pictures, whatever the
-            number of workers and processes.
+        seed: of order and augmentation; None (or -1): another in every run. Same seed, same pictures,
+            whatever the number of workers and processes.
         on_error: see `MapDataset`.
         check: compare the annotations with what the mapper is asked to give, before anything is trained.
         collate_fn: list of samples -> batch; the list itself when None.
@@ -232,7 +232,7 @@ def build_detection_train_loader(
         ValueError: annotations do not fit; see `check_dataset`.
     """
     dataset = _as_dataset(dataset)
-    seed = comm.shared_random_seed() if seed is None else seed
+    seed = comm.shared_random_seed() if seed is None or seed < 0 else seed
     if check and getattr(mapper, "is_train", False):
         check_dataset(
             dataset,

@@ -1,4 +1,4 @@
-"""RetinaNet, ResNet-50-FPN, 1x schedule (12 COCO epochs): box AP 37.4 published for the reference."""
+"""RetinaNet, ResNet-50-FPN, 1x schedule (the reference published box AP 37.4)."""
 
 from ..common.data.coco import dataloader
 from ..common.models.retinanet import model

@@ -10,6 +10,7 @@ from ..common.train import train
 model.backbone.bottom_up = regnety_4gf
 model.backbone.bottom_up.freeze_at = 2
 model.pixel_std = [57.375, 57.120, 58.395]
+del regnety_4gf
 
 dataloader.train.mapper.use_instance_mask = True
 optimizer.weight_decay = 5e-5

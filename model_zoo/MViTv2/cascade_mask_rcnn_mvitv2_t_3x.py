@@ -9,4 +9,4 @@ for head in model.roi_heads.box_heads:
     head.update(conv_dims=[256, 256, 256, 256], fc_dims=[1024], conv_norm="naiveSyncBN_N")
 model.roi_heads.mask_head.conv_norm = "naiveSyncBN_N"
 model.proposal_generator.head.conv_dims = [-1, -1]
-del head
+del cascade, head

@@ -1,4 +1,7 @@
-"""Cascade Mask R-CNN, Swin-B pretrained on ImageNet-21k, 50 COCO epochs (a baseline of ViTDet)."""
+"""Cascade Mask R-CNN, Swin-B pretrained on ImageNet-21k, 50 COCO epochs, a baseline of ViTDet (arXiv:2203.16527).
+
+The reference published box AP 53.9, mask AP 46.2.
+"""
 
 from lazycfg import LazyCall as L
 from lazycfg.solver import MultiStepParamScheduler, WarmupParamScheduler
@@ -20,7 +23,7 @@ model.proposal_generator.head.conv_dims = [-1, -1]
 for head in model.roi_heads.box_heads:
     head.update(conv_dims=[256, 256, 256, 256], fc_dims=[1024], conv_norm="LN")
 model.roi_heads.mask_head.conv_norm = "LN"
-del head
+del constants, head, swin_b
 
 train.amp.enabled = True
 train.init_checkpoint = (

@@ -1,4 +1,7 @@
-"""Mask R-CNN, ViT-B pretrained by MAE, 100 COCO epochs: box AP 51.6, mask AP 45.9 published."""
+"""Mask R-CNN, ViT-B pretrained by MAE, 100 COCO epochs (the reference: box AP 51.6, mask AP 45.9).
+
+Optimizer and schedule follow appendix A of the paper, arXiv:2203.16527.
+"""
 
 from functools import partial
 

@@ -15,7 +15,8 @@ train = dict(
     max_iter=90000,
     # "auto": the GPU of this process, or MPS, or the CPU.
     device="auto",
-    # Of initial weights and everything random in training; None for another one in every run.
+    # Of initial weights, of the order of the data and everything random in training; None (or -1) for another
+    # one in every run.
     seed=42,
     # Mixed precision: dtype "bfloat16" (no loss scaling, nothing to tune) or "float16".
     amp=dict(enabled=False, dtype="bfloat16"),

@@ -41,12 +41,12 @@ def write_panoptic(folder: Path, split: str = "train", count: int = 2) -> Simple
     """Files of `count` equal pictures; the paths, and the contents of the two annotation files."""
     paths = SimpleNamespace(
         image_root=folder / f"{split}2017",
-        panoptic_root=folder / "annotations" / f"panoptic_{split}2017",
+        panoptic_root=folder / f"panoptic_{split}2017",
         panoptic_json=folder / "annotations" / f"panoptic_{split}2017.json",
         instances_json=folder / "annotations" / f"instances_{split}2017.json",
     )
-    for root in (paths.image_root, paths.panoptic_root):
-        root.mkdir(parents=True)
+    for root in (paths.image_root, paths.panoptic_root, paths.panoptic_json.parent):
+        root.mkdir(parents=True, exist_ok=True)
     images = [{"id": i, "file_name": f"{i:03}.jpg", "width": 30, "height": 20} for i in range(1, count + 1)]
     for image in images:
         Image.fromarray(np.full((20, 30, 3), 99, np.uint8)).save(paths.image_root / image["file_name"])

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import panoptic_files
 import pytest
 from PIL import Image
 
@@ -68,6 +69,39 @@ def test_coco_keypoints_are_a_config_of_their_own(coco_layout):
     assert "person_keypoints" in cfg.dataloader.train.dataset.dataset.json_file
     assert cfg.dataloader.evaluator.dataset is cfg.dataloader.test.dataset
     assert "person_keypoints" not in LazyConfig.load(CONFIGS / "coco.py").dataloader.test.dataset.json_file
+
+
+@pytest.fixture
+def panoptic_layout(tmp_path, monkeypatch):
+    """Small panoptic files where the COCO configs look for COCO."""
+    for split in ("train", "val"):
+        panoptic_files.write_panoptic(tmp_path / "datasets" / "coco", split)
+    monkeypatch.setenv("DETECTRON2_DATASETS", str(tmp_path / "datasets"))
+
+
+def built_from(name):
+    cfg = LazyConfig.load(CONFIGS / name)
+    for part in (cfg.dataloader.train, cfg.dataloader.test):
+        part.num_workers = 0
+    return instantiate(cfg)["dataloader"]
+
+
+@pytest.mark.usefixtures("panoptic_layout")
+def test_coco_panoptic():
+    built = built_from("coco_panoptic_separated.py")
+    batch = next(iter(built["train"]))
+    assert all(s["instances"].has("gt_masks") and s["sem_seg"].shape == s["image"].shape[1:] for s in batch)
+    (test,) = {id(evaluator._records.dataset) for evaluator in built["evaluator"][1:]}
+    assert test == id(built["test"].dataset.dataset) == id(built["evaluator"][0].dataset)
+    assert built["test"].dataset.dataset.metadata.name == "coco_2017_val_panoptic_separated"
+
+
+@pytest.mark.usefixtures("panoptic_layout")
+def test_coco_stuff_only():
+    built = built_from("coco_panoptic_stuffonly.py")
+    batch = next(iter(built["train"]))
+    assert all("instances" not in s and set(s["sem_seg"].unique().tolist()) <= {0, 1, 2, 255} for s in batch)
+    assert built["evaluator"].class_names == ["things", "grass", "sky"]
 
 
 def test_own_data(tmp_path):

@@ -6,6 +6,8 @@ import torch
 from lazycfg import LazyConfig, check, instantiate, model_zoo
 from lazycfg.config import ConfigError
 
+JOB = {"model", "optimizer", "lr_multiplier", "dataloader", "train"}
+OPTIONS = {"quickstart/mask_rcnn_coco_json.py": {"data", "image"}}
 NEEDS_DATA = {"quickstart/mask_rcnn_coco_json.py"}
 COMPLETE = [name for name in model_zoo.list_configs() if name not in NEEDS_DATA]
 
@@ -20,10 +22,15 @@ def test_a_wrong_name_proposes_the_right_one():
         model_zoo.get_config("COCO-InstanceSegmentation/mask_rcnn_R50_FPN_1x.py")
 
 
+@pytest.mark.parametrize("name", model_zoo.list_configs())
+def test_config_is_a_whole_job_and_nothing_else(name):
+    # they come by imports that a linter may take for unused
+    assert set(model_zoo.get_config(name)) == JOB | OPTIONS.get(name, set())
+
+
 @pytest.mark.parametrize("name", COMPLETE)
 def test_config_is_sound(name):
     cfg = model_zoo.get_config(name)
-    assert {"model", "optimizer", "lr_multiplier", "dataloader", "train"} <= set(cfg)
     check(cfg)
     with torch.device("meta"):
         model = instantiate(cfg.model)
@@ -34,6 +41,60 @@ def test_every_load_is_fresh():
     name = "COCO-InstanceSegmentation/mask_rcnn_R_50_FPN_1x.py"
     model_zoo.get_config(name).model.roi_heads.num_classes = 3
     assert model_zoo.get_config(name).model.roi_heads.num_classes == 80
+
+
+@pytest.mark.parametrize("name", COMPLETE)
+def test_model_and_mapper_agree_on_the_order_of_channels(name):
+    cfg = model_zoo.get_config(name)
+    formats = {loader.mapper.image_format for loader in (cfg.dataloader.train, cfg.dataloader.test)}
+    assert formats == {cfg.model.input_format}
+
+
+@pytest.mark.parametrize("name", model_zoo.list_configs())
+def test_the_seed_of_a_run_is_that_of_its_data(name):
+    cfg = model_zoo.get_config(name)
+    assert cfg.dataloader.train.seed == 42
+    for seed in (7, None, -1):
+        cfg.train.seed = seed
+        assert cfg.dataloader.train.seed == seed
+
+
+@pytest.mark.parametrize("seed", [None, -1])
+def test_without_a_seed_every_run_has_other_data(seed):
+    cfg = model_zoo.get_config("quickstart/mask_rcnn_shapes.py")
+    cfg.train.seed = seed
+    first, second = (instantiate(cfg)["dataloader"]["train"].dataset.seed for _ in range(2))
+    assert first != second
+    cfg.train.seed = 7
+    assert instantiate(cfg)["dataloader"]["train"].dataset.seed == 7
+
+
+def test_epochs_of_the_long_trainings():
+    name = "new_baselines/mask_rcnn_R_50_FPN_{}ep_LSJ.py"
+    one, four = (model_zoo.get_config(name.format(epochs)) for epochs in (100, 400))
+    assert four.train.max_iter == 4 * one.train.max_iter
+    # the learning rate falls after the same share of training
+    schedule = instantiate(four.lr_multiplier)
+    assert schedule(163888 / 184375) == 1.0
+    assert schedule(163890 / 184375) == 0.1
+
+
+def test_statistics_over_all_processes_everywhere():
+    cfg = model_zoo.get_config("Misc/scratch_mask_rcnn_R_50_FPN_9x_syncbn.py")
+    resnet, heads = cfg.model.backbone.bottom_up, cfg.model.roi_heads
+    assert {cfg.model.backbone.norm, resnet.stem.norm, resnet.stages.norm} == {"SyncBN"}
+    assert {heads.box_head.conv_norm, heads.mask_head.conv_norm} == {"naiveSyncBN_N"}
+    assert (resnet.freeze_at, resnet.stages.stride_in_1x1, cfg.train.init_checkpoint) == (0, False, "")
+
+
+def test_resnext_and_dilation():
+    with torch.device("meta"):
+        resnext = instantiate(model_zoo.get_config("COCO-Detection/faster_rcnn_X_101_32x8d_FPN_3x.py").model)
+        dilated = instantiate(model_zoo.get_config("COCO-Detection/faster_rcnn_R_50_DC5_1x.py").model)
+    conv = resnext.backbone.bottom_up.res3[1].conv2
+    assert (conv.weight.shape, conv.groups) == ((512, 16, 3, 3), 32)
+    assert dilated.backbone.output_shape()["res5"].stride == 16
+    assert dilated.backbone.res5[0].conv2.dilation == (2, 2)
 
 
 def test_own_data_needs_two_files():

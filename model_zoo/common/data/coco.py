@@ -45,6 +45,7 @@ dataloader = dict(
         ),
         total_batch_size=16,
         num_workers=4,
+        seed="${oc.select:train.seed,0}",  # the data may be loaded without a `train`
     ),
     test=L(build_detection_test_loader)(
         dataset=_test_set,

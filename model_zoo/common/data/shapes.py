@@ -24,6 +24,7 @@ dataloader = dict(
         ),
         total_batch_size=8,
         num_workers=0,
+        seed="${oc.select:train.seed,0}",  # the data may be loaded without a `train`
     ),
     test=L(build_detection_test_loader)(
         dataset=_test_set,

@@ -10,10 +10,14 @@ from lazycfg.modeling import (
     Matcher,
 )
 
-from .mask_rcnn_fpn import model
+from .mask_rcnn_fpn import model as mask_rcnn
+
+# A copy, so that a file may take parts of both.
+model = mask_rcnn.copy()
 
 for name in ("box_head", "box_predictor", "proposal_matcher"):
     del model.roi_heads[name]
+del name, mask_rcnn
 
 model.roi_heads.update(
     _target_=CascadeROIHeads,

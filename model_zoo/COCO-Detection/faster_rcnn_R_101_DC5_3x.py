@@ -1,0 +1,6 @@
+"""Faster R-CNN, ResNet-101-DC5, 3x schedule (the reference published box AP 40.6)."""
+
+from .faster_rcnn_R_50_DC5_3x import dataloader, lr_multiplier, model, optimizer, train
+
+model.backbone.stages.depth = 101
+train.init_checkpoint = "${oc.env:LAZYCFG_WEIGHTS,weights}/ImageNetPretrained/MSRA/R-101.pkl"

@@ -1,0 +1,11 @@
+"""Faster R-CNN, ResNet-50-DC5, 1x schedule (the reference published box AP 37.3)."""
+
+from ..common.data.coco import dataloader
+from ..common.models.faster_rcnn_dc5 import model
+from ..common.optim import SGD as optimizer
+from ..common.schedules import lr_multiplier_1x as lr_multiplier
+from ..common.train import train
+
+dataloader.train.mapper.use_instance_mask = False
+model.backbone.freeze_at = 2
+train.init_checkpoint = "${oc.env:LAZYCFG_WEIGHTS,weights}/ImageNetPretrained/MSRA/R-50.pkl"

@@ -1,0 +1,6 @@
+"""Faster R-CNN, ResNet-50-FPN, 3x schedule (the reference published box AP 40.2)."""
+
+from ..common.schedules import lr_multiplier_3x as lr_multiplier
+from .faster_rcnn_R_50_FPN_1x import dataloader, model, optimizer, train
+
+train.max_iter = 270000

@@ -1,0 +1,6 @@
+"""Mask R-CNN, ResNet-101-FPN, 3x schedule (the reference published box AP 42.9, mask AP 38.6)."""
+
+from .mask_rcnn_R_50_FPN_3x import dataloader, lr_multiplier, model, optimizer, train
+
+model.backbone.bottom_up.stages.depth = 101
+train.init_checkpoint = "${oc.env:LAZYCFG_WEIGHTS,weights}/ImageNetPretrained/MSRA/R-101.pkl"

@@ -1,0 +1,6 @@
+"""Mask R-CNN, ResNet-50-DC5, 3x schedule (the reference published box AP 40.0, mask AP 35.9)."""
+
+from ..common.schedules import lr_multiplier_3x as lr_multiplier
+from .mask_rcnn_R_50_DC5_1x import dataloader, model, optimizer, train
+
+train.max_iter = 270000

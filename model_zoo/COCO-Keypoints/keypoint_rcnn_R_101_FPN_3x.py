@@ -1,0 +1,6 @@
+"""Keypoint R-CNN, ResNet-101-FPN, 3x schedule (the reference published box AP 56.4, keypoint AP 66.1)."""
+
+from .keypoint_rcnn_R_50_FPN_3x import dataloader, lr_multiplier, model, optimizer, train
+
+model.backbone.bottom_up.stages.depth = 101
+train.init_checkpoint = "${oc.env:LAZYCFG_WEIGHTS,weights}/ImageNetPretrained/MSRA/R-101.pkl"

@@ -1,0 +1,12 @@
+"""Mask R-CNN with deformable convolutions, 3x schedule (the reference: box AP 42.7, mask AP 38.5)."""
+
+from ..common.data.coco import dataloader
+from ..common.models.mask_rcnn_fpn_dconv import model
+from ..common.optim import SGD as optimizer
+from ..common.schedules import lr_multiplier_3x as lr_multiplier
+from ..common.train import train
+
+dataloader.train.mapper.use_instance_mask = True
+model.backbone.bottom_up.freeze_at = 2
+train.max_iter = 270000
+train.init_checkpoint = "${oc.env:LAZYCFG_WEIGHTS,weights}/ImageNetPretrained/MSRA/R-50.pkl"
