@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from lazycfg.checkpoint import load_weights
 from lazycfg.config.lazy import LazyConfig
 from lazycfg.data import DatasetMapper
+from lazycfg.layers import fuse as fold
 from lazycfg.structures import Instances
 
 from .build import as_config, build_at
@@ -46,6 +47,8 @@ class Predictor:
             OpenCV reads "BGR".
         device: "auto" takes a GPU where there is one; None leaves the model where it is.
         autocast: run the model under autocast with this type, e.g. ``torch.bfloat16``.
+        fuse: fold batch normalisations into convolutions (`lazycfg.layers.fuse`), which is faster; the
+            predictor then has a copy of the model.
         num_threads: that read and resize.
     """
 
@@ -59,6 +62,7 @@ class Predictor:
         input_format: Literal["RGB", "BGR"] = "RGB",
         device: str | None = "auto",
         autocast: torch.dtype | None = None,
+        fuse: bool = False,
         num_threads: int = 4,
     ) -> None:
         if batch_size < 1:
@@ -67,6 +71,8 @@ class Predictor:
             raise ValueError(f"input_format {input_format!r}: expected 'RGB' or 'BGR'")
         if weights is not None:
             load_weights(model, weights)
+        if fuse:
+            model = fold(model)
         self.model = model.eval() if device is None else model.to(resolve_device(device)).eval()
         if mapper is None:
             wanted = getattr(model, "input_format", None) or "BGR"
@@ -92,7 +98,8 @@ class Predictor:
             config: a file, or a loaded config; it is not changed.
             weights: a file of weights, instead of ``train.init_checkpoint``.
             overrides: changes such as ``["model.roi_heads.box_predictor.test_score_thresh=0.5"]``.
-            **options: as for `Predictor`.
+            **options: as for `Predictor`. ``fuse`` is true if left out: the model is built here, and nobody
+                else has a use for it as it was.
 
         Raises:
             SettingsError: the config has no model, or there are no weights.
@@ -117,7 +124,11 @@ class Predictor:
         built = build_at(cfg, paths)
         if "dataloader.test.mapper" in built:
             options["mapper"] = built["dataloader.test.mapper"]
-        return cls(built["model"], weights=weights, **options)
+        model = built["model"]
+        load_weights(model, weights)
+        if options.pop("fuse", True):
+            fold(model, inplace=True)
+        return cls(model, **options)
 
     def __call__(self, pictures: Picture | Iterable[Picture]) -> Any:
         """Predict.

@@ -10,8 +10,9 @@ from .batch_norm import (
 )
 from .blocks import CNNBlockBase, DepthwiseSeparableConv2d
 from .deform_conv import DeformConv, ModulatedDeformConv
-from .losses import ciou_loss, diou_loss
-from .mask_ops import pad_masks, paste_masks_in_image, scale_boxes
+from .fusion import fuse
+from .losses import ciou_loss, diou_loss, giou_loss, sigmoid_focal_loss, smooth_l1_loss
+from .mask_ops import MaskCrop, pad_masks, paste_masks_in_boxes, paste_masks_in_image, scale_boxes
 from .nms import batched_nms, batched_nms_rotated, nms_rotated
 from .roi_align import ROIAlign
 from .roi_align_rotated import ROIAlignRotated
@@ -44,6 +45,7 @@ __all__ = [
     "FrozenBatchNorm2d",
     "LayerNorm",
     "Linear",
+    "MaskCrop",
     "ModulatedDeformConv",
     "NaiveSyncBatchNorm",
     "ROIAlign",
@@ -58,14 +60,19 @@ __all__ = [
     "cross_entropy",
     "diou_loss",
     "empty_input_loss_func_wrapper",
+    "fuse",
     "get_norm",
+    "giou_loss",
     "interpolate",
     "move_device_like",
     "nms_rotated",
     "nonzero_tuple",
     "pad_masks",
     "pairwise_iou_rotated",
+    "paste_masks_in_boxes",
     "paste_masks_in_image",
     "scale_boxes",
     "shapes_to_tensor",
+    "sigmoid_focal_loss",
+    "smooth_l1_loss",
 ]

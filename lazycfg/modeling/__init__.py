@@ -1,5 +1,7 @@
 """Models and their parts."""
 
+from lazycfg.layers import fuse
+
 from . import backbone, meta_arch, proposal_generator, roi_heads
 from .anchor_generator import DefaultAnchorGenerator, RotatedAnchorGenerator
 from .backbone import *  # noqa: F403
@@ -31,6 +33,7 @@ __all__ = [
     "RegionPooler",
     "RotatedAnchorGenerator",
     "detector_postprocess",
+    "fuse",
     "sem_seg_postprocess",
     "subsample_labels",
 ]

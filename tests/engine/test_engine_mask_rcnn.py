@@ -9,8 +9,8 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from lazycfg import LazyCall as L
-from lazycfg import LazyConfig
-from lazycfg.engine import CallbackHook, Predictor, SettingsError, train
+from lazycfg import LazyConfig, instantiate
+from lazycfg.engine import CallbackHook, Predictor, SettingsError, evaluate, train
 from lazycfg.engine.build import build_at
 
 CONFIG = Path(__file__).parent / "tiny_mask_rcnn.py"
@@ -158,6 +158,34 @@ def test_what_is_no_picture_is_refused(weights, picture, error, message):
     predictor = Predictor.from_config(CONFIG, weights=weights, device="cpu")
     with pytest.raises(error, match=message):
         predictor(picture)
+
+
+def test_fused_or_not_the_answers_are_the_same(shapes, weights):
+    plain = Predictor.from_config(CONFIG, weights=weights, device="cpu", fuse=False)
+    fused = Predictor.from_config(CONFIG, weights=weights, device="cpu")
+    copied = Predictor(plain.model, mapper=plain.mapper, device=None, fuse=True)
+    assert any("norm" in name for name in plain.model.state_dict())
+    for predictor in (fused, copied):
+        assert not any("norm" in name for name in predictor.model.state_dict())
+        for image in shapes:
+            a, b = predictor(image), plain(image)
+            assert len(a) == len(b)
+            torch.testing.assert_close(a.pred_boxes.tensor, b.pred_boxes.tensor, rtol=1e-4, atol=1e-2)
+            torch.testing.assert_close(a.scores, b.scores, rtol=1e-4, atol=1e-5)
+
+
+def test_evaluating_a_fused_model(weights, tmp_path):
+    cfg = LazyConfig.load(CONFIG)
+    cfg.train.update(output_dir=str(tmp_path), pictures=0)
+    model = instantiate(cfg.model)
+    names = set(model.state_dict())
+    plain = evaluate(cfg, weights=weights)
+    fused = evaluate(cfg, weights=weights, fuse=True)
+    given = evaluate(cfg, model, weights=weights, fuse=True)
+    assert set(model.state_dict()) == names
+    for result in (fused, given):
+        for metric, value in plain["bbox"].items():
+            assert result["bbox"][metric] == pytest.approx(value, abs=0.5, nan_ok=True)
 
 
 def test_a_predictor_needs_weights():

@@ -48,6 +48,8 @@ def conv2d(
 class ResStem(CNNBlockBase):
     """7x7 convolution of stride 2 and 3x3 max pooling of stride 2, as in ResNet."""
 
+    conv_norm_pairs = (("conv", "bn"),)
+
     def __init__(self, w_in: int, w_out: int, norm: Norm, activation_class: Activation) -> None:
         super().__init__(w_in, w_out, 4)
         self.conv = conv2d(w_in, w_out, 7, stride=2)
@@ -61,6 +63,8 @@ class ResStem(CNNBlockBase):
 
 class SimpleStem(CNNBlockBase):
     """3x3 convolution of stride 2."""
+
+    conv_norm_pairs = (("conv", "bn"),)
 
     def __init__(self, w_in: int, w_out: int, norm: Norm, activation_class: Activation) -> None:
         super().__init__(w_in, w_out, 2)
@@ -92,6 +96,8 @@ class SE(nn.Module):
 class VanillaBlock(CNNBlockBase):
     """Two 3x3 convolutions, no residual connection."""
 
+    conv_norm_pairs = (("a", "a_bn"), ("b", "b_bn"))
+
     def __init__(
         self,
         w_in: int,
@@ -117,6 +123,8 @@ class VanillaBlock(CNNBlockBase):
 class BasicTransform(nn.Module):
     """Two 3x3 convolutions: the residual branch of `ResBasicBlock`."""
 
+    conv_norm_pairs = (("a", "a_bn"), ("b", "b_bn"))
+
     def __init__(
         self,
         w_in: int,
@@ -140,6 +148,8 @@ class BasicTransform(nn.Module):
 
 class BottleneckTransform(nn.Module):
     """1x1, grouped 3x3, optional SE, 1x1: the residual branch of `ResBottleneckBlock`."""
+
+    conv_norm_pairs = (("a", "a_bn"), ("b", "b_bn"), ("c", "c_bn"))
 
     def __init__(
         self,
@@ -174,6 +184,7 @@ class BottleneckTransform(nn.Module):
 class _ResBlock(CNNBlockBase):
     """A residual branch `f` beside the identity, or beside a projection where size or width change."""
 
+    conv_norm_pairs = (("proj", "bn"),)
     transform: type[BasicTransform] | type[BottleneckTransform]
 
     def __init__(
