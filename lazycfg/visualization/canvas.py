@@ -5,6 +5,7 @@ Pillow does the drawing; torchvision brings it along.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -42,6 +43,15 @@ def as_rgb(image: Any) -> np.ndarray:
         array = array * 255 if array.dtype.kind == "f" and array.size and array.max() <= 1 else array
         array = np.clip(np.rint(array), 0, 255).astype(np.uint8)
     return np.ascontiguousarray(array)
+
+
+def rotated_corners(box: Sequence[float]) -> list[tuple[float, float]]:
+    """The corners (x, y) of a box (xc, yc, width, height, degrees counter-clockwise): its upper left one, then
+    clockwise."""
+    x, y, w, h, angle = (float(value) for value in box)
+    cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
+    corners = [(-w / 2, -h / 2), (w / 2, -h / 2), (w / 2, h / 2), (-w / 2, h / 2)]
+    return [(x + u * cos + v * sin, y - u * sin + v * cos) for u, v in corners]
 
 
 class Canvas:
@@ -137,6 +147,15 @@ class Canvas:
         """Draw the outline of a polygon of points (x, y)."""
         scaled = [(float(x) * self.scale, float(y) * self.scale) for x, y in points]
         self._draw().line([*scaled, scaled[0]], fill=color, width=self.line_width)
+
+    def rotated_box(self, box: Sequence[float], color: Color, *, dashed: bool = False) -> None:
+        """Draw the outline of a box (xc, yc, width, height, degrees counter-clockwise); its top is dashed."""
+        scaled = [(x * self.scale, y * self.scale) for x, y in rotated_corners(box)]
+        for k, (start, end) in enumerate(zip(scaled, scaled[1:] + scaled[:1], strict=True)):
+            if dashed or k == 0:
+                self._dashes(start, end, color)
+            else:
+                self._draw().line([start, end], fill=color, width=self.line_width)
 
     def dot(self, point: Sequence[float], color: Color) -> None:
         """Draw a point (x, y), with a dark rim."""

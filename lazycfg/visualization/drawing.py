@@ -13,6 +13,7 @@ from lazycfg.layers.mask_ops import paste_masks_in_boxes
 from lazycfg.structures import BoxMode, Instances, ROIMasks
 from lazycfg.structures.rasterize import polygons_to_bitmask
 from lazycfg.structures.rle import decode_rle
+from lazycfg.structures.rotated_boxes import scale_rotated
 from lazycfg.visualization.canvas import Canvas
 from lazycfg.visualization.colors import Color, colormap, shade
 
@@ -36,9 +37,9 @@ def draw_instances(
 
     Args:
         image: RGB, (H, W, 3) array, (3, H, W) tensor or Pillow image; or a `Canvas` to draw more on.
-        instances: in pixels of the image. Boxes, classes, scores, masks (whole, polygons or inside boxes) and
-            keypoints are drawn as far as there are any. If its ``image_size`` is not that of the image,
-            everything is scaled.
+        instances: in pixels of the image. Boxes (upright or rotated), classes, scores, masks (whole, polygons
+            or inside boxes) and keypoints are drawn as far as there are any. If its ``image_size`` is not that
+            of the image, everything is scaled.
         metadata: class names, colours and keypoint connections, if known.
         score_threshold: leave out objects below it.
         keypoint_threshold: leave out keypoints below it.
@@ -65,13 +66,12 @@ def draw_instances(
     masks = _windows(instances, boxes)
     if masks is not None and (ratio_x, ratio_y) != (1, 1):
         masks = [_resized(mask, instances.image_size, canvas.size) for mask in masks]
-    factors = torch.tensor([ratio_x, ratio_y, ratio_x, ratio_y])
     labels = [None] * len(instances) if classes is None else classes.tolist()
     return _draw_objects(
         canvas,
         metadata,
         labels=labels,
-        boxes=None if boxes is None else (boxes.float() * factors).tolist(),
+        boxes=None if boxes is None else _scaled(boxes.float(), ratio_x, ratio_y).tolist(),
         scores=None if scores is None else scores.tolist(),
         masks=masks,
         keypoints=None
@@ -104,10 +104,7 @@ def draw_ground_truth(
             image = ImageOps.exif_transpose(file).convert("RGB")
     canvas = Canvas.on(image, scale=scale)
     annotations = record.get("annotations", ())
-    boxes = [
-        list(map(float, BoxMode.convert(list(a["bbox"]), a["bbox_mode"], BoxMode.XYXY_ABS)))
-        for a in annotations
-    ]
+    boxes = [_box_of_annotation(a) for a in annotations]
     masks = [_window_of_annotation(a.get("segmentation"), canvas.size) for a in annotations]
     points = [
         np.asarray(a["keypoints"], dtype=np.float64).reshape(-1, 3) for a in annotations if "keypoints" in a
@@ -206,9 +203,9 @@ def _draw_objects(
         if masks is not None and (window := masks[index]) is not None:
             mask, y0, x0 = window
             canvas.mask(mask, colors[index], y0=y0, x0=x0)
-    for index in order:
-        if boxes is not None:
-            canvas.box(boxes[index], colors[index], dashed=bool(crowds and crowds[index]))
+    for index in order if boxes is not None else ():
+        draw = canvas.rotated_box if len(boxes[index]) == 5 else canvas.box
+        draw(boxes[index], colors[index], dashed=bool(crowds and crowds[index]))
     for index in order if keypoints is not None and len(keypoints) == len(labels) else ():
         _draw_keypoints(canvas, keypoints[index], metadata, colors[index], visible)
     for index in reversed(order):  # the small ones have fewer places for their labels
@@ -217,7 +214,7 @@ def _draw_objects(
         text += _percent(None if scores is None else scores[index])
         text += " (crowd)" if crowds and crowds[index] else ""
         if boxes is not None:
-            canvas.label(text.strip(), boxes[index], colors[index])
+            canvas.label(text.strip(), _hull(boxes[index]), colors[index])
         elif masks is not None and (window := masks[index]) is not None:
             canvas.label(text.strip(), _bounds(window), colors[index])
     return canvas.image
@@ -303,6 +300,25 @@ def _resized(window: Window | None, size: tuple[int, int], wanted: tuple[int, in
     return (enlarged[0, 0] > 0.5).numpy(), 0, 0
 
 
+def _scaled(boxes: Tensor, ratio_x: float, ratio_y: float) -> Tensor:
+    """Boxes (N, 4) XYXY or (N, 5), scaled with their picture."""
+    if boxes.shape[1] == 5:
+        return scale_rotated(boxes, ratio_x, ratio_y)
+    return boxes * torch.tensor([ratio_x, ratio_y, ratio_x, ratio_y])
+
+
+def _box_of_annotation(annotation: Mapping[str, Any]) -> list[float]:
+    """XYXY, or XYWHA if it is so in the record."""
+    box, mode = list(annotation["bbox"]), annotation["bbox_mode"]
+    wanted = BoxMode.XYWHA_ABS if mode == BoxMode.XYWHA_ABS else BoxMode.XYXY_ABS
+    return [float(value) for value in BoxMode.convert(box, mode, wanted)]
+
+
+def _hull(box: Sequence[float]) -> Sequence[float]:
+    """The upright box, XYXY, around a box of either kind."""
+    return BoxMode.convert(list(box), BoxMode.XYWHA_ABS, BoxMode.XYXY_ABS) if len(box) == 5 else box
+
+
 def _bounds(window: Window) -> tuple[float, float, float, float]:
     mask, y0, x0 = window
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
@@ -313,6 +329,8 @@ def _bounds(window: Window) -> tuple[float, float, float, float]:
 
 def _size(boxes: Any, masks: Any, index: int) -> float:
     if boxes is not None:
+        if len(boxes[index]) == 5:
+            return boxes[index][2] * boxes[index][3]
         x0, y0, x1, y1 = boxes[index]
         return (x1 - x0) * (y1 - y0)
     window = None if masks is None else masks[index]
