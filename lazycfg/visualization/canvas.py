@@ -46,8 +46,8 @@ def as_rgb(image: Any) -> np.ndarray:
 
 
 def rotated_corners(box: Sequence[float]) -> list[tuple[float, float]]:
-    """The corners (x, y) of a box (xc, yc, width, height, degrees counter-clockwise): its upper left one, then
-    clockwise."""
+    """The corners (x, y) of a box (xc, yc, width, height, degrees counter-clockwise): its upper left one, and
+    on clockwise."""
     x, y, w, h, angle = (float(value) for value in box)
     cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
     corners = [(-w / 2, -h / 2), (w / 2, -h / 2), (w / 2, h / 2), (-w / 2, h / 2)]

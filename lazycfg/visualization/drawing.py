@@ -38,8 +38,8 @@ def draw_instances(
     Args:
         image: RGB, (H, W, 3) array, (3, H, W) tensor or Pillow image; or a `Canvas` to draw more on.
         instances: in pixels of the image. Boxes (upright or rotated), classes, scores, masks (whole, polygons
-            or inside boxes) and keypoints are drawn as far as there are any. If its ``image_size`` is not that
-            of the image, everything is scaled.
+            or inside boxes) and keypoints are drawn as far as there are any. If its ``image_size`` is not
+            that of the image, everything is scaled.
         metadata: class names, colours and keypoint connections, if known.
         score_threshold: leave out objects below it.
         keypoint_threshold: leave out keypoints below it.
