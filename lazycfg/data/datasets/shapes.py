@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
@@ -28,6 +29,7 @@ from .shapes_drawing import (
     rotated_box,
     texture,
 )
+from .shapes_labels import LabelMaps, label_fields, stuff_classes
 from .summary import DatasetSummary
 
 KEYPOINTS = ("center", "top", "bottom", "left", "right")
@@ -62,6 +64,8 @@ class ShapesDataset:
         keypoints: annotate the centre and the outermost points of each shape.
         rotated: annotate boxes that are turned as the shapes are (XYWHA), of the angles that look so by the
             smallest.
+        label_maps: give "sem_seg" with a label for ground and each class ("semantic"), or "sem_seg" with one
+            label for all shapes, "pan_seg" and "segments_info" ("panoptic"); see `label_fields`.
         name: for logs and reports.
     """
 
@@ -77,6 +81,7 @@ class ShapesDataset:
         min_visible: float = 0.4,
         keypoints: bool = False,
         rotated: bool = False,
+        label_maps: LabelMaps = "none",
         name: str = "shapes",
     ) -> None:
         for c in classes:
@@ -102,6 +107,11 @@ class ShapesDataset:
         self.min_visible = min_visible
         self.keypoints = keypoints
         self.rotated = rotated
+        if label_maps not in get_args(LabelMaps):
+            raise ValueError(
+                f"ShapesDataset: label_maps must be one of {get_args(LabelMaps)}, got {label_maps!r}"
+            )
+        self.label_maps: LabelMaps = label_maps
         self.metadata = Metadata(
             name=name,
             thing_classes=self.classes,
@@ -109,6 +119,7 @@ class ShapesDataset:
             keypoint_names=KEYPOINTS if keypoints else (),
             keypoint_flip_map=(("left", "right"),) if keypoints else (),
             keypoint_oks_sigmas=(0.05,) * len(KEYPOINTS) if keypoints else (),
+            stuff_classes=stuff_classes(label_maps, self.classes),
         )
 
     @property
@@ -138,10 +149,12 @@ class ShapesDataset:
         """The record with its "image", an RGB uint8 array (height, width, 3)."""
         index = self._position(index)
         scene = self._scene(index)
-        return {**self._record(index, scene), "image": self._paint(index, scene)}
+        owner = scene.owner[SUPERSAMPLE // 2 :: SUPERSAMPLE, SUPERSAMPLE // 2 :: SUPERSAMPLE]
+        labels = label_fields(self.label_maps, owner, scene.classes)
+        return {**self._record(index, scene), **labels, "image": self._paint(index, scene)}
 
     def get_annotations(self, index: int) -> Record:
-        """The record without its image."""
+        """The record without its image and label maps."""
         index = self._position(index)
         return self._record(index, self._scene(index))
 
