@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 __all__ = ["Keypoints", "heatmaps_to_keypoints"]
 
-# Values of resized heatmaps held at a time, on the host (in the cache) and on a device.
-_CHUNK_HOST = 1 << 20
-_CHUNK_DEVICE = 1 << 26
+# Values of resized heatmaps held at a time on a device.
+_CHUNK_PIXELS = 1 << 26
 
 
 class Keypoints:
@@ -88,38 +88,53 @@ class Keypoints:
 
 
 @torch.no_grad()
-def heatmaps_to_keypoints(maps: Tensor, rois: Tensor) -> Tensor:
+def heatmaps_to_keypoints(maps: Tensor, rois: Tensor, host_rois: Tensor | None = None) -> Tensor:
     """The likeliest place of each keypoint, to the pixel.
 
-    Each heatmap is resized to its box (bicubic), and the highest pixel taken. Resizing is separable, so a
-    chunk of boxes is two batched products with matrices of interpolation weights, padded to the largest box
-    of the chunk.
+    Each heatmap is resized to its box (bicubic), and the highest pixel taken. Resizing is separable: two
+    products with matrices of interpolation weights, on a device for a chunk of boxes, padded to the largest.
 
     Args:
         maps: (R, K, P, P) logits over each box.
         rois: (R, 4) XYXY in pixels.
+        host_rois: the same on the host, where they are known there: then the device is not waited for.
 
     Returns:
         (R, K, 4): x, y in pixels of the image; the logit there; and its probability, normalised over the P x
         P cells so that boxes of different size compare.
     """
-    num_rois, num_keypoints, cells_y, cells_x = maps.shape
     # Positions need more digits than autocast's products have.
     maps, rois = maps.float(), rois.float()
-    out = maps.new_zeros((num_rois, num_keypoints, 4))
+    out = maps.new_zeros((*maps.shape[:2], 4))
     if out.numel() == 0:
         return out
     sizes = (rois[:, 2:] - rois[:, :2]).clamp(min=1)
-    pixels = sizes.ceil()
-    on_host = pixels.long().tolist()
-    order = sorted(range(num_rois), key=lambda i: (on_host[i][1], on_host[i][0]))
-    budget = (_CHUNK_HOST if maps.device.type == "cpu" else _CHUNK_DEVICE) // num_keypoints
+    pixels = _pixels_of(rois)
+    on_host = _pixels_of(rois.cpu() if host_rois is None else host_rois.float()).long().numpy()
+    if maps.device.type == "cpu":
+        x, y, logit = _peaks_on_host(maps, on_host)
+    else:
+        x, y, logit = _peaks(maps, pixels, on_host)
+    cell = (sizes / pixels)[:, None]
+    out[:, :, 0] = (x + 0.5) * cell[..., 0] + rois[:, 0:1]
+    out[:, :, 1] = (y + 0.5) * cell[..., 1] + rois[:, 1:2]
+    out[:, :, 2] = logit
+    out[:, :, 3] = 1 / (maps - logit[:, :, None, None]).exp().sum(dim=(2, 3))
+    return out
+
+
+def _peaks(maps: Tensor, pixels: Tensor, sizes: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
+    """Column, row and value of the highest pixel of each map (R, K, P, P) resized to `pixels` (R, 2), each
+    (R, K); boxes of like size together."""
+    num_rois, num_keypoints, cells_y, cells_x = maps.shape
+    order = np.lexsort(sizes.T).tolist()
+    out = maps.new_zeros((3, num_rois, num_keypoints))
     with torch.autocast(maps.device.type, enabled=False):
-        for chunk, width, height in _chunks(order, on_host, budget):
+        for chunk, width, height in _chunks(order, sizes.tolist(), _CHUNK_PIXELS // num_keypoints):
             index = torch.tensor(chunk).to(maps.device, non_blocking=True)
             size = pixels[index].long()
-            rows = _bicubic_weights(cells_y, size[:, 1], height)
-            columns = _bicubic_weights(cells_x, size[:, 0], width)
+            rows = _bicubic_weights(cells_y, *_padded_axis(size[:, 1], height))
+            columns = _bicubic_weights(cells_x, *_padded_axis(size[:, 0], width))
             # All keypoints of a box side by side: two large products instead of many small ones.
             wide = maps[index].transpose(1, 2).flatten(1, 2) @ columns.transpose(1, 2)
             resized = rows @ wide.view(len(chunk), cells_y, num_keypoints * width)
@@ -128,13 +143,29 @@ def heatmaps_to_keypoints(maps: Tensor, rois: Tensor) -> Tensor:
             y = y.gather(2, x[:, :, None]).squeeze(2)
             # Rows and columns beyond the box repeat its last one.
             y, x = torch.minimum(y, size[:, 1:] - 1), torch.minimum(x, size[:, :1] - 1)
-            cell = sizes[index] / pixels[index]
-            out[index, :, 0] = (x.float() + 0.5) * cell[:, :1] + rois[index, 0:1]
-            out[index, :, 1] = (y.float() + 0.5) * cell[:, 1:] + rois[index, 1:2]
-            out[index, :, 2] = logit
-    peak = out[:, :, 2, None, None]
-    out[:, :, 3] = 1 / (maps - peak).exp().sum(dim=(2, 3))
-    return out
+            out[:, index] = torch.stack((x.float(), y.float(), logit))
+    return out[0], out[1], out[2]
+
+
+def _peaks_on_host(maps: Tensor, sizes: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
+    """`_peaks` on the host, box by box: each at its own size, and small enough for the cache."""
+    _, num_keypoints, cells_y, cells_x = maps.shape
+    widths, heights = sizes.T
+    rows = np.split(_bicubic_weights(cells_y, *_flat_axis(heights)).numpy(), heights.cumsum())
+    columns = np.split(_bicubic_weights(cells_x, *_flat_axis(widths)).numpy(), widths.cumsum())
+    peak, value = np.empty(maps.shape[:2], np.int64), np.empty(maps.shape[:2], np.float32)
+    for i, of_box in enumerate(maps.numpy()):
+        wide = (of_box.reshape(-1, cells_x) @ columns[i].T).reshape(num_keypoints, cells_y, -1)
+        resized = np.matmul(rows[i], wide).reshape(num_keypoints, -1)
+        peak[i] = resized.argmax(axis=1)
+        value[i] = np.take_along_axis(resized, peak[i, :, None], axis=1)[:, 0]
+    y, x = np.divmod(peak, widths[:, None])
+    return torch.from_numpy(x), torch.from_numpy(y), torch.from_numpy(value)
+
+
+def _pixels_of(rois: Tensor) -> Tensor:
+    """(R, 2) width and height in whole pixels, at least 1."""
+    return (rois[:, 2:] - rois[:, :2]).clamp(min=1).ceil()
 
 
 def _chunks(order: list[int], sizes: list[list[int]], budget: int) -> Iterator[tuple[list[int], int, int]]:
@@ -151,20 +182,29 @@ def _chunks(order: list[int], sizes: list[list[int]], budget: int) -> Iterator[t
     yield chunk, width, height
 
 
-def _bicubic_weights(cells: int, size: Tensor, longest: int) -> Tensor:
-    """Interpolation matrices (R, longest, cells) that resize `cells` to `size` (R,).
+def _padded_axis(size: Tensor, longest: int) -> tuple[Tensor, Tensor]:
+    """Pixels along an axis (R, longest), and the size (R, 1); beyond the size its last pixel is repeated."""
+    return torch.minimum(torch.arange(longest, device=size.device), size[:, None] - 1), size[:, None]
 
-    Rows beyond the size repeat its last one. Keys' cubic convolution with a = -0.75, half-pixel centres and
-    clamped borders, as in ``interpolate``.
+
+def _flat_axis(sizes: np.ndarray) -> tuple[Tensor, Tensor]:
+    """Pixels along an axis of one box after the other, and the size of the box that each belongs to."""
+    pixel = np.arange(sizes.sum()) - np.repeat(sizes.cumsum() - sizes, sizes)
+    return torch.from_numpy(pixel), torch.from_numpy(np.repeat(sizes, sizes))
+
+
+def _bicubic_weights(cells: int, pixel: Tensor, size: Tensor) -> Tensor:
+    """Weights (..., cells) of the cells in a pixel (...) of an axis that is resized from `cells` to `size`.
+
+    Keys' cubic convolution with a = -0.75, half-pixel centres and clamped borders, as in ``interpolate``.
     """
     a = -0.75
-    pixel = torch.minimum(torch.arange(longest, device=size.device), size[:, None] - 1)
-    source = (cells / size[:, None].float()) * (pixel.float() + 0.5) - 0.5
+    source = (cells / size.float()) * (pixel.float() + 0.5) - 0.5
     first = source.floor()
     t = source - first
     near, far = torch.stack((t, 1 - t)), torch.stack((t + 1, 2 - t))
     inner = ((a + 2) * near - (a + 3)) * near * near + 1
     outer = ((a * far - 5 * a) * far + 8 * a) * far - 4 * a
-    taps = torch.stack((outer[0], inner[0], inner[1], outer[1]), dim=2)
-    at = (first.long()[:, :, None] + torch.arange(-1, 3, device=size.device)).clamp(0, cells - 1)
-    return taps.new_zeros((len(size), longest, cells)).scatter_add_(2, at, taps)
+    taps = torch.stack((outer[0], inner[0], inner[1], outer[1]), dim=-1)
+    at = (first.long().unsqueeze(-1) + torch.arange(-1, 3, device=size.device)).clamp(0, cells - 1)
+    return taps.new_zeros((*pixel.shape, cells)).scatter_add_(-1, at, taps)

@@ -76,11 +76,15 @@ class TestHeatmaps:
         rois[1, 2:] = rois[1, :2] + 14  # nothing to resize
         torch.testing.assert_close(heatmaps_to_keypoints(maps, rois), one_box_at_a_time(maps, rois))
 
-    def test_chunks_change_nothing(self, monkeypatch):
+    @pytest.mark.parametrize("pixels", [1 << 26, 5 * 3000])
+    def test_the_way_of_a_device(self, monkeypatch, pixels):
+        """Boxes in padded chunks, however large, show the same peaks as boxes one by one on the host."""
         maps, rois = random_case(25, 7)
-        whole = heatmaps_to_keypoints(maps, rois)
-        monkeypatch.setattr(keypoints, "_CHUNK_HOST", 5 * 3000)
-        torch.testing.assert_close(heatmaps_to_keypoints(maps, rois), whole)
+        monkeypatch.setattr(keypoints, "_CHUNK_PIXELS", pixels)
+        size = keypoints._pixels_of(rois)
+        on_host = keypoints._peaks_on_host(maps, size.long().numpy())
+        for one, other in zip(keypoints._peaks(maps, size, size.long().numpy()), on_host, strict=True):
+            torch.testing.assert_close(one, other.float())
 
     def test_autocast_does_not_move_the_points(self):
         maps, rois = random_case(8, 3)

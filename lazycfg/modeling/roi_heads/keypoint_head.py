@@ -136,12 +136,13 @@ def keypoint_rcnn_inference(pred_keypoint_logits: Tensor, pred_instances: Sequen
 
     Args:
         pred_keypoint_logits: (R, K, S, S).
-        pred_instances: per image, with ``pred_boxes``.
+        pred_instances: per image, with ``pred_boxes``. For `Detections` the device is not waited for.
     """
     boxes = cat_field(pred_instances, "pred_boxes")
     counts = [len(x) for x in pred_instances]
-    x, y, _, score = heatmaps_to_keypoints(pred_keypoint_logits.float(), boxes).unbind(dim=-1)
-    keypoints = torch.stack((x, y, score), dim=-1).split(counts)
+    host = getattr(pred_instances, "host_boxes", None)
+    places = heatmaps_to_keypoints(pred_keypoint_logits.float(), boxes, host)
+    keypoints = torch.cat((places[..., :2], places[..., 3:]), dim=-1).split(counts)
     heatmaps = pred_keypoint_logits.split(counts)
     for instances, points, maps in zip(pred_instances, keypoints, heatmaps, strict=True):
         instances.set("pred_keypoints", points)
