@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from lazycfg.config import attr as attr
     from lazycfg.config import check as check
     from lazycfg.config import diff as diff
+    from lazycfg.config import drift as drift
     from lazycfg.config import dump_dataclass as dump_dataclass
     from lazycfg.config import explain as explain
     from lazycfg.config import explain_errors as explain_errors
@@ -51,6 +52,7 @@ __all__ = [
     "attr",
     "check",
     "diff",
+    "drift",
     "dump_dataclass",
     "explain",
     "explain_errors",

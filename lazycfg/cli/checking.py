@@ -1,4 +1,4 @@
-"""The command `check`: every problem of a config, then its model tried out without memory."""
+"""The commands `check` (every problem of a config, then its model tried out without memory) and `drift`."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from lazycfg.cli.configs import CommandError, load_config, split_words
+from lazycfg.cli.configs import CommandError, find_config, load_config, split_words
 
 if TYPE_CHECKING:
     from lazycfg.cli.trial import Part, Trial
 
-__all__ = ["check", "trial_text"]
+__all__ = ["check", "drift", "trial_text"]
 
 _NAME_WIDTH = 34
 _WIDTH = 118
@@ -36,6 +36,17 @@ def check(arguments: argparse.Namespace) -> int:
     print("no problems found")
     model = dict.get(cfg, "model") if isinstance(cfg, dict) else None
     return 0 if model is None or arguments.no_build else _try(cfg, size, arguments.traceback)
+
+
+def drift(arguments: argparse.Namespace) -> int:
+    """Tell what of a saved config no longer fits the code; the exit status is 1 when something does not."""
+    from lazycfg.config.drift import drift as compare
+
+    if arguments.words:
+        raise CommandError(f"drift takes one file, not {' '.join(arguments.words)!r} too")
+    found = compare(find_config(arguments.config), trusted=arguments.trusted)
+    print(found)
+    return 1 if found else 0
 
 
 def _size(text: str | None) -> tuple[int, int] | None:

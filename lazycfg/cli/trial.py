@@ -79,7 +79,7 @@ class Trial:
     error: Exception | None = None
 
 
-class _KeepAll(TorchDispatchMode):
+class _KeepAll(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Suppression keeps every box: the most that there can be."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -153,9 +153,10 @@ def _run(
     """Run something of the model and note what its parts return; (where it stopped, what was wrong)."""
     counter = FlopCounterMode(display=False, custom_mapping=_more_operators())
     watcher = _Watcher(model, trial, counter, given_boxes)
+    keep_all: Any = _KeepAll()  # type: ignore[no-untyped-call]
     stopped = error = None
     try:
-        with torch.no_grad(), torch.device("meta"), counter, _KeepAll(), explain_errors(model):
+        with torch.no_grad(), torch.device("meta"), counter, keep_all, explain_errors(model):
             function(*inputs)
     except Exception as caught:
         if _NEEDS_VALUES.search(str(caught)):
@@ -230,7 +231,7 @@ def _more_operators() -> dict[Any, Any]:
 
     def deform_conv_flops(x: Any, weight: Any, *args: Any, out_shape: Any = None, **kwargs: Any) -> int:
         batch, _, height, width = out_shape
-        return 2 * int(batch * height * width) * prod(weight)
+        return int(2 * batch * height * width * prod(weight))
 
     return {deform_conv: deform_conv_flops}
 

@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from lazycfg.cli.configs import CommandError, find_config, load_config, split_words
 
@@ -26,8 +27,8 @@ def doc(arguments: argparse.Namespace) -> int:
         raise CommandError("doc takes one config path")
     cfg = load_config(arguments.config, overrides, real=True, trusted=arguments.trusted)
     keys = parse_path(paths[0])
-    holder = get_path(cfg, keys[:-1])
-    value = dict.get(holder, keys[-1]) if isinstance(holder, dict) else get_path(cfg, keys)
+    holder: Any = get_path(cfg, keys[:-1])
+    value: Any = dict.get(holder, keys[-1]) if isinstance(holder, dict) else get_path(cfg, keys)
     if is_call(holder):
         print(parameter_doc(holder, str(keys[-1])))
     if is_call(value):

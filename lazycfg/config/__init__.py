@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from lazycfg.config.checking import Problem as Problem
     from lazycfg.config.checking import check as check
     from lazycfg.config.differences import diff as diff
+    from lazycfg.config.drift import Drift as Drift
+    from lazycfg.config.drift import drift as drift
     from lazycfg.config.dump import dump_dataclass as dump_dataclass
     from lazycfg.config.errors import CheckError as CheckError
     from lazycfg.config.errors import ConfigAttributeError as ConfigAttributeError
@@ -66,7 +68,9 @@ _HOME = {
     "to_omegaconf": "omegaconf_bridge",
     "Profile": "observe",
     "SelectError": "selecting",
+    "Drift": "drift",
     "diff": "differences",
+    "drift": "drift",
     "explain": "history",
     "explain_errors": "origins",
     "hash_of": "hashing",
@@ -82,6 +86,7 @@ __all__ = [
     "ConfigError",
     "ConfigKeyError",
     "CycleError",
+    "Drift",
     "InterpolationError",
     "LazyCall",
     "LazyConfig",
@@ -95,6 +100,7 @@ __all__ = [
     "attr",
     "check",
     "diff",
+    "drift",
     "dump_dataclass",
     "explain",
     "explain_errors",

@@ -12,8 +12,9 @@ from typing import Any
 from lazycfg.config.data_files import SHARED_KEY, DataFileError, Tagged
 from lazycfg.config.data_writer import DataDocument, Mapping, document
 from lazycfg.config.encode import Item
+from lazycfg.config.file_places import JsonMapping, JsonPlaces
 from lazycfg.config.node import Node, raw_set
-from lazycfg.config.position import FilePosition, set_position
+from lazycfg.config.position import set_position
 
 __all__ = ["parse_json", "to_json"]
 
@@ -78,7 +79,7 @@ def parse_json(data: bytes, file: str) -> Any:
         raise DataFileError(f"{file}: not valid JSON: {error}") from None
     if not isinstance(root, dict):
         root = {"_config_": root}
-    return _Reader(file).read(root)
+    return _Reader(file, JsonPlaces(data.decode("utf-8", "replace"))).read(root)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -90,8 +91,8 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 class _Reader:
-    def __init__(self, file: str) -> None:
-        self.origin = FilePosition(file)
+    def __init__(self, file: str, places: JsonPlaces) -> None:
+        self.places = places
         self.file = file
         self.shared: dict[str, Any] = {}
 
@@ -100,12 +101,12 @@ class _Reader:
         if not isinstance(shared, dict):
             raise DataFileError(f"{self.file}: {SHARED_KEY!r} is not an object")
         for name, value in shared.items():  # each refers to earlier ones only
-            self.shared[name] = self.value(value)
-        return self.value(root)
+            self.shared[name] = self.value(value, (SHARED_KEY, name))
+        return self.value(root, ())
 
-    def value(self, value: Any) -> Any:
+    def value(self, value: Any, path: tuple[Any, ...]) -> Any:
         if isinstance(value, list):
-            return [self.value(element) for element in value]
+            return [self.value(element, (*path, index)) for index, element in enumerate(value)]
         if not isinstance(value, dict):
             return value
         if len(value) == 1:
@@ -113,11 +114,11 @@ class _Reader:
             if key == _REF:
                 return self._reference(payload)
             if key.startswith("!"):
-                return Tagged(key[1:], self.value(payload))
+                return Tagged(key[1:], self.value(payload, (*path, key)))
         node = Node()
-        set_position(node, self.origin)
+        set_position(node, JsonMapping(self.file, self.places, path))
         for key, element in value.items():
-            raw_set(node, key, self.value(element))
+            raw_set(node, key, self.value(element, (*path, key)))
         return node
 
     def _reference(self, name: Any) -> Any:

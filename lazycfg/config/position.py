@@ -279,4 +279,8 @@ def argument_position(node: Any, key: str) -> Origin | None:
     source = source_of(node)
     below = None if source is None else source.below(key)
     places = [] if below is None else below.places()
-    return places[-1][0] if places else position_of(node)
+    if places:
+        return places[-1][0]
+    made = position_of(node)
+    of_key = getattr(made, "of_key", None)  # a mapping of a data file knows where its keys stand
+    return made if of_key is None else of_key(key)

@@ -11,8 +11,9 @@ from typing import Any
 from lazycfg.config.data_files import DataFileError, Tagged
 from lazycfg.config.data_writer import DataDocument, Mapping, document
 from lazycfg.config.encode import Item, SaveError
+from lazycfg.config.file_places import MappingPosition
 from lazycfg.config.node import Node, raw_contains, raw_items, raw_set
-from lazycfg.config.position import FilePosition, set_position
+from lazycfg.config.position import position_of, set_position
 
 __all__ = ["parse_yaml", "to_yaml"]
 
@@ -289,7 +290,7 @@ class _Composer:
         if mapping:
             value: Any = Node()
             mark = event.start_mark
-            set_position(value, FilePosition(self.file, mark.line + 1, mark.column + 1))
+            set_position(value, MappingPosition(self.file, mark.line + 1, mark.column + 1))
         else:
             value = []
         result = value if tag is None else self._tagged(event, tag, value)
@@ -322,6 +323,10 @@ class _Composer:
             if value is not _MERGE and raw_contains(frame.value, value):
                 raise self._error(event, f"the key {value!r} stands here twice")
             frame.key = value
+            place = position_of(frame.value)
+            if isinstance(place, MappingPosition):
+                mark = event.start_mark
+                place.keys[value] = (mark.line + 1, mark.column + 1)
         else:
             if frame.key is _MERGE:
                 self._merge(frame, value, event)
