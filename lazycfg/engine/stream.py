@@ -113,10 +113,11 @@ class BatchStream:
 
 
 class RankBuffers:
-    """Running statistics that every process has its own of (BatchNorm under DDP without broadcasting).
+    """Numbers that a model keeps up in training, that each process has its own of, and that are not (or only
+    the main process's are) in the checkpoint with the weights. Without them a run would not go on as it was.
 
-    The main process's are in the checkpoint with the weights; these are those of the others, without which
-    they would not go on as they were.
+    These are the statistics of BatchNorm, under DDP without broadcasting; and the buffers that a module names
+    in ``training_buffers``, such as a moving average by which it divides its loss.
     """
 
     per_rank = True
@@ -125,17 +126,20 @@ class RankBuffers:
         self._model = model
 
     def state_dict(self) -> dict[str, Tensor]:
-        """The buffers, empty on the main process."""
-        return {} if is_main_process() else dict(self._buffers())
+        """The buffers of this process that are not with the weights."""
+        return {name: buffer for name, buffer, saved in self._buffers() if not (saved and is_main_process())}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Copy back the buffers that there are."""
-        for name, buffer in self._buffers():
+        for name, buffer, _ in self._buffers():
             if name in state:
                 buffer.copy_(state[name])
 
-    def _buffers(self) -> Iterator[tuple[str, Tensor]]:
+    def _buffers(self) -> Iterator[tuple[str, Tensor, bool]]:
+        """Names, buffers, and whether those of the main process are saved with the weights."""
         for name, module in self._model.named_modules():
-            if isinstance(module, nn.modules.batchnorm._NormBase):
-                for leaf, buffer in module.named_buffers(recurse=False):
-                    yield f"{name}.{leaf}", buffer
+            own = dict(module.named_buffers(recurse=False))
+            statistics = own if isinstance(module, nn.modules.batchnorm._NormBase) else {}
+            for leaf in {**statistics, **dict.fromkeys(getattr(module, "training_buffers", ()))}:
+                saved = leaf not in module._non_persistent_buffers_set
+                yield f"{name}.{leaf}".removeprefix("."), own[leaf], saved

@@ -42,6 +42,9 @@ class DenseDetector(ImageModel):
             divided, starts from.
     """
 
+    # The trainer saves it with its own state
+    training_buffers = ("loss_normalizer",)
+
     def __init__(
         self,
         *,
