@@ -13,9 +13,9 @@ from .deform_conv import DeformConv, ModulatedDeformConv
 from .fusion import fuse
 from .losses import ciou_loss, diou_loss, giou_loss, sigmoid_focal_loss, smooth_l1_loss
 from .mask_ops import MaskCrop, pad_masks, paste_masks_in_boxes, paste_masks_in_image, scale_boxes
-from .nms import batched_nms, batched_nms_rotated, nms_rotated
-from .roi_align import ROIAlign
-from .roi_align_rotated import ROIAlignRotated
+from .nms import batched_nms, batched_nms_rotated, nms, nms_rotated
+from .roi_align import ROIAlign, roi_align
+from .roi_align_rotated import ROIAlignRotated, roi_align_rotated
 from .rotated_boxes import pairwise_iou_rotated
 from .shape_spec import ShapeSpec
 from .weight_init import c2_msra_fill, c2_xavier_fill
@@ -65,12 +65,15 @@ __all__ = [
     "giou_loss",
     "interpolate",
     "move_device_like",
+    "nms",
     "nms_rotated",
     "nonzero_tuple",
     "pad_masks",
     "pairwise_iou_rotated",
     "paste_masks_in_boxes",
     "paste_masks_in_image",
+    "roi_align",
+    "roi_align_rotated",
     "scale_boxes",
     "shapes_to_tensor",
     "sigmoid_focal_loss",

@@ -11,7 +11,7 @@ from torchvision.ops import nms
 
 from lazycfg.structures.rotated_overlap import hulls_meet, matched_iou_rotated
 
-__all__ = ["batched_nms", "batched_nms_host", "batched_nms_rotated", "nms_rotated"]
+__all__ = ["batched_nms", "batched_nms_host", "batched_nms_rotated", "nms", "nms_rotated"]
 
 # Pairs of boxes looked at together: upright ones (in the cache), rotated ones (some 250 MB).
 _CHUNK_PAIRS = 1 << 18

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.ops import roi_align
 
-__all__ = ["ROIAlign"]
+__all__ = ["ROIAlign", "roi_align"]
 
 
 class ROIAlign(nn.Module):

@@ -8,7 +8,7 @@ from .backbone import *  # noqa: F403
 from .box_regression import Box2BoxTransform, Box2BoxTransformLinear, Box2BoxTransformRotated
 from .matcher import Matcher
 from .meta_arch import *  # noqa: F403
-from .poolers import ROIPooler
+from .poolers import ROIPooler, assign_boxes_to_levels
 from .postprocessing import detector_postprocess, sem_seg_postprocess
 from .proposal_generator import *  # noqa: F403
 from .protocols import BoxHead, BoxPredictor, MaskHead, ProposalGenerator, RegionHeads, RegionPooler
@@ -32,6 +32,7 @@ __all__ = [
     "RegionHeads",
     "RegionPooler",
     "RotatedAnchorGenerator",
+    "assign_boxes_to_levels",
     "detector_postprocess",
     "fuse",
     "sem_seg_postprocess",

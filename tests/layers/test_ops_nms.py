@@ -1,8 +1,9 @@
+from importlib import import_module
+
 import pytest
 import torch
 from torchvision.ops import nms
 
-from lazycfg.layers import nms as nms_module
 from lazycfg.layers.nms import batched_nms
 
 
@@ -31,7 +32,7 @@ def test_chunks_change_nothing(monkeypatch):
     boxes, scores, idxs = case(1500, 5, 0)
     expected = one_group_at_a_time(boxes, scores, idxs, 0.4)
     for pairs in (1, 1000, 100_000):
-        monkeypatch.setattr(nms_module, "_CHUNK_PAIRS", pairs)
+        monkeypatch.setattr(import_module("lazycfg.layers.nms"), "_CHUNK_PAIRS", pairs)
         assert torch.equal(batched_nms(boxes, scores, idxs, 0.4), expected)
 
 
@@ -41,7 +42,7 @@ def test_chunks_change_nothing(monkeypatch):
 )
 def test_more_than_the_threshold(monkeypatch, few, threshold, kept):
     """Overlaps with the first: a half, a quarter. Equal scores keep their order."""
-    monkeypatch.setattr(nms_module, "_FEW", few)
+    monkeypatch.setattr(import_module("lazycfg.layers.nms"), "_FEW", few)
     boxes = torch.tensor([[0.0, 0, 8, 8], [0, 0, 4, 8], [4, 4, 8, 8]])
     assert batched_nms(boxes, torch.ones(3), torch.zeros(3), threshold).tolist() == kept
 

@@ -1,10 +1,9 @@
 import math
+from importlib import import_module
 
 import pytest
 import torch
 
-from lazycfg.layers import nms as nms_module
-from lazycfg.layers import roi_align_rotated as pooling_module
 from lazycfg.layers.nms import batched_nms, batched_nms_rotated, nms_rotated
 from lazycfg.layers.roi_align import ROIAlign
 from lazycfg.layers.roi_align_rotated import ROIAlignRotated, roi_align_rotated
@@ -42,7 +41,7 @@ class TestNMS:
     def test_chunks_change_nothing(self, monkeypatch):
         boxes, scores = random_boxes(200, 0), torch.rand(200)
         whole = nms_rotated(boxes, scores, 0.3)
-        monkeypatch.setattr(nms_module, "_CHUNK_PAIRS", 1000)
+        monkeypatch.setattr(import_module("lazycfg.layers.nms"), "_CHUNK_PAIRS", 1000)
         assert torch.equal(nms_rotated(boxes, scores, 0.3), whole)
 
     def test_a_chain(self):
@@ -142,7 +141,7 @@ class TestROIAlignRotated:
         x, rois = torch.rand(2, 2, 30, 30), random_rois(30, 4).float()
         for ratio in (0, 2):
             whole = roi_align_rotated(x, rois, (3, 3), 1.0, ratio)
-            monkeypatch.setattr(pooling_module, "_CHUNK_LOOKUPS", 1000)
+            monkeypatch.setattr(import_module("lazycfg.layers.roi_align_rotated"), "_CHUNK_LOOKUPS", 1000)
             torch.testing.assert_close(roi_align_rotated(x, rois, (3, 3), 1.0, ratio), whole)
             monkeypatch.undo()
 

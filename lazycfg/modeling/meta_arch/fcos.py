@@ -16,8 +16,9 @@ from ..padded import GroundTruth
 from ..roi_heads.detections import Detections
 from .dense_detector import DenseCandidates, DenseDetector, all_anchors, dense_predictions
 from .focal_loss import dense_focal_loss
+from .retinanet_head import FCOSHead
 
-__all__ = ["FCOS"]
+__all__ = ["FCOS", "FCOSHead"]
 
 # Places times objects looked at together when matching: 256 MiB for their four distances in float32.
 CHUNK_ENTRIES = 1 << 24

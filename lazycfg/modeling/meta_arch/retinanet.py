@@ -16,8 +16,9 @@ from ..padded import GroundTruth
 from ..roi_heads.detections import Detections
 from .dense_detector import DenseCandidates, DenseDetector, all_anchors, dense_predictions
 from .focal_loss import dense_focal_loss
+from .retinanet_head import RetinaNetHead
 
-__all__ = ["RetinaNet"]
+__all__ = ["RetinaNet", "RetinaNetHead"]
 
 
 class RetinaNet(DenseDetector):
