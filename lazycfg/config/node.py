@@ -270,6 +270,11 @@ class Node(_DictBase):
 
         return short_repr(self)
 
+    def _repr_html_(self) -> str:
+        from lazycfg.config.html_view import html_tree
+
+        return html_tree(self)
+
     def __dir__(self) -> list[str]:
         return sorted({*map(str, raw_keys(self)), *object.__dir__(self)})
 
