@@ -16,8 +16,10 @@ __all__ = [
     "GroundTruth",
     "PaddedProposals",
     "cat_field",
+    "pad_all",
     "pad_index",
     "pad_rows",
+    "rows_of_images",
     "split_instances",
     "unpad_rows",
     "upload",
@@ -86,8 +88,16 @@ def unpad_rows(padded: Tensor, counts: Sequence[int]) -> Tensor:
     rows = padded.flatten(0, 1)
     if all(count == length for count in counts):
         return rows
-    index = [b * length + i for b, count in enumerate(counts) for i in range(count)]
-    return rows[upload(index, padded.device, torch.int64)]
+    _, valid = pad_index(counts, length)
+    return rows[upload(valid.numpy().ravel().nonzero()[0], padded.device, torch.int64)]
+
+
+def rows_of_images(values: Tensor, counts: Sequence[int]) -> Tensor:
+    """Values (B, ...) of images, for each of their rows: (sum of counts, ...)."""
+    if len(set(counts)) == 1:
+        return values[:, None].expand(-1, counts[0], *values.shape[1:]).flatten(0, 1)
+    index = np.repeat(np.arange(len(counts)), counts)
+    return values[upload(index, values.device, torch.int64)]
 
 
 def cat_field(instances: Sequence[Instances], name: str) -> Tensor:

@@ -10,10 +10,11 @@ from lazycfg.structures import Boxes, ImageList, Instances
 from lazycfg.utils.events import get_event_storage
 
 from ..matcher import Matcher
-from ..padded import GroundTruth, cat_field, pad_rows, split_instances, unpad_rows, upload
+from ..padded import GroundTruth, cat_field, pad_all, rows_of_images, split_instances, unpad_rows
 from ..proposal_generator.proposal_utils import image_bounds
 from ..protocols import BoxHead, BoxPredictor, RegionPooler
 from .detections import fast_rcnn_inference
+from .fast_rcnn import IGNORED
 from .standard import StandardROIHeads, lists_for_inference
 
 __all__ = ["CascadeROIHeads"]
@@ -98,17 +99,20 @@ class CascadeROIHeads(StandardROIHeads):
         if not self.training:
             proposals = lists_for_inference(proposals)
         valid = getattr(proposals, "valid", None)
-        gt = None if targets is None else GroundTruth(targets, proposals[0].proposal_boxes.device)
         maps = [features[name] for name in self.box_in_features]
         sizes = [x.image_size for x in proposals]
+        gt = lost = None
+        if targets is not None:
+            gt = GroundTruth(targets, maps[0].device)
         outputs = []
         for stage, predictor in enumerate(self.box_predictor):
             if stage > 0:
                 predictor_before, predictions, proposals = outputs[-1]
                 boxes = predictor_before.predict_boxes(predictions, proposals)
-                proposals = self.next_proposals(boxes, sizes)
+                proposals, empty = self.next_proposals(boxes, sizes)
                 if gt is not None:
-                    self.label_for_stage(proposals, gt, stage)
+                    lost = empty if lost is None else lost | empty
+                    self.label_for_stage(proposals, gt, stage, lost)
             outputs.append((predictor, self._run_stage(maps, proposals, stage), proposals))
         if self.training:
             return self.stage_losses(outputs)
@@ -138,31 +142,34 @@ class CascadeROIHeads(StandardROIHeads):
 
     def next_proposals(
         self, boxes: Sequence[Tensor], image_sizes: Sequence[tuple[int, int]]
-    ) -> list[Instances]:
+    ) -> tuple[list[Instances], Tensor]:
         """The boxes of a stage as proposals of the next, without gradient, clipped to the images.
 
-        In training, boxes that have become empty are left out: to know them, the device is waited for.
+        Returns:
+            The proposals of each image, and which of all (R,) are empty. None is left out, so that nothing
+            waits for their number; in training an empty one is replaced by a box of one pixel.
         """
         counts = [len(b) for b in boxes]
-        padded, _ = pad_rows(torch.cat(list(boxes)).detach(), counts)
-        if sum(counts):
-            bounds = image_bounds(image_sizes, padded.device)
-            padded = torch.minimum(padded.clamp(min=0), bounds[:, None])
-        rows = unpad_rows(padded, counts)
+        rows = torch.cat(list(boxes)).detach()
+        bounds = image_bounds(image_sizes, rows.device)
+        rows = torch.minimum(rows.clamp(min=0), rows_of_images(bounds, counts))
+        empty = (rows[:, 2:] <= rows[:, :2]).any(dim=1)
         if self.training:
-            keep = (rows[:, 2:] > rows[:, :2]).all(dim=1).tolist()
-            if not all(keep):
-                kept = [i for i, kept in enumerate(keep) if kept]
-                rows = rows[upload(kept, rows.device, torch.int64)]
-                starts = [sum(counts[:b]) for b in range(len(counts))]
-                counts = [sum(keep[s : s + n]) for s, n in zip(starts, counts, strict=True)]
-        return split_instances(image_sizes, counts, {"proposal_boxes": rows})
+            pixel = (torch.arange(4, device=rows.device) >= 2).to(rows.dtype)
+            rows = torch.where(empty[:, None], pixel, rows)
+        return split_instances(image_sizes, counts, {"proposal_boxes": rows}), empty
 
     @torch.no_grad()
-    def label_for_stage(self, proposals: Sequence[Instances], gt: GroundTruth, stage: int) -> None:
-        """Give the proposals ``gt_classes`` and ``gt_boxes`` by the matcher of the stage."""
+    def label_for_stage(
+        self, proposals: Sequence[Instances], gt: GroundTruth, stage: int, lost: Tensor
+    ) -> None:
+        """Give the proposals ``gt_classes`` and ``gt_boxes`` by the matcher of the stage.
+
+        Args:
+            lost: (R,) bool; these become `IGNORED`, they have been empty at this stage or before.
+        """
         counts = [len(x) for x in proposals]
-        boxes, valid = pad_rows(cat_field(proposals, "proposal_boxes"), counts)
+        (boxes, lost), valid = pad_all([cat_field(proposals, "proposal_boxes"), lost], counts)
         matches, labels = self.proposal_matchers[stage].match_boxes(gt.boxes, gt.valid, boxes)
         if gt.boxes.shape[1] == 0:
             classes = torch.full_like(matches, self.num_classes)
@@ -171,15 +178,17 @@ class CascadeROIHeads(StandardROIHeads):
             classes = gt.classes.gather(1, matches).masked_fill(labels == 0, self.num_classes)
             classes = classes.masked_fill(~gt.valid.any(dim=1, keepdim=True), self.num_classes)
             gt_boxes = gt.boxes.gather(1, matches.unsqueeze(-1).expand_as(boxes)).to(boxes.dtype)
+        classes = classes.masked_fill(lost, IGNORED)
         classes_of = unpad_rows(classes, counts).split(counts)
         boxes_of = unpad_rows(gt_boxes, counts).split(counts)
         for x, of_classes, of_boxes in zip(proposals, classes_of, boxes_of, strict=True):
             x.gt_classes = of_classes
             x.gt_boxes = Boxes(of_boxes)
         storage = get_event_storage()
-        foreground = ((classes != self.num_classes) & valid).sum() / len(proposals)
-        storage.put_scalar(f"stage{stage}/roi_head/num_fg_samples", foreground)
-        storage.put_scalar(f"stage{stage}/roi_head/num_bg_samples", sum(counts) / len(counts) - foreground)
+        background = ((classes == self.num_classes) & valid).sum() / len(proposals)
+        counted = ((classes != IGNORED) & valid).sum() / len(proposals)
+        storage.put_scalar(f"stage{stage}/roi_head/num_fg_samples", counted - background)
+        storage.put_scalar(f"stage{stage}/roi_head/num_bg_samples", background)
 
     @staticmethod
     def stage_losses(outputs: Sequence[tuple[BoxPredictor, Any, Sequence[Instances]]]) -> dict[str, Tensor]:

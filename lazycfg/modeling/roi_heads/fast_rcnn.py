@@ -20,6 +20,9 @@ __all__ = ["FastRCNNOutputLayers", "fast_rcnn_inference"]
 
 Predictions = tuple[Tensor, Tensor]
 
+# The class of regions that have no part in the losses: what `F.cross_entropy` leaves out by itself.
+IGNORED = -100
+
 
 class FastRCNNOutputLayers(nn.Module):
     """Two linear layers on each region's features: class scores and box offsets.
@@ -121,7 +124,10 @@ class FastRCNNOutputLayers(nn.Module):
         return {name: loss * self.loss_weight.get(name, 1.0) for name, loss in losses.items()}
 
     def classification_loss(self, scores: Tensor, gt_classes: Tensor) -> Tensor:
-        """The loss on the classes alone, the place to put another one: (R, K + 1), (R,) -> scalar."""
+        """The loss on the classes alone, the place to put another one: (R, K + 1), (R,) -> scalar.
+
+        Regions of the class `IGNORED` (-100) do not count; there are some in cascades only.
+        """
         if self.use_sigmoid_ce:
             return self.sigmoid_cross_entropy_loss(scores, gt_classes)
         return softmax_cross_entropy_loss(scores, gt_classes)
@@ -130,14 +136,17 @@ class FastRCNNOutputLayers(nn.Module):
         """Sum over classes of the binary cross-entropies, mean over regions: (R, K + 1), (R,) -> scalar."""
         if gt_classes.numel() == 0:
             return pred_class_logits.sum() * 0.0
-        target = F.one_hot(gt_classes, self.num_classes + 1)[:, :-1].to(pred_class_logits.dtype)
+        counted = gt_classes != IGNORED
+        classes = torch.arange(self.num_classes, device=gt_classes.device)
+        target = (gt_classes[:, None] == classes).to(pred_class_logits.dtype)
         loss = F.binary_cross_entropy_with_logits(pred_class_logits[:, :-1], target, reduction="none")
         if self.use_fed_loss:
+            occurring = torch.where(counted, gt_classes, self.num_classes)
             drawn = get_fed_loss_classes(
-                gt_classes, self.fed_loss_num_classes, self.num_classes, self.fed_loss_cls_weights
+                occurring, self.fed_loss_num_classes, self.num_classes, self.fed_loss_cls_weights
             )
             loss = loss * drawn[:-1]
-        return loss.sum() / len(gt_classes)
+        return torch.where(counted[:, None], loss, 0.0).sum() / counted.sum().clamp(min=1)
 
     def box_reg_loss(
         self, proposal_boxes: Tensor, gt_boxes: Tensor, pred_deltas: Tensor, gt_classes: Tensor
@@ -161,7 +170,7 @@ class FastRCNNOutputLayers(nn.Module):
             box_reg_loss_type=self.box_reg_loss_type,
             smooth_l1_beta=self.smooth_l1_beta,
         )
-        return loss / max(gt_classes.numel(), 1)
+        return loss / (gt_classes != IGNORED).sum().clamp(min=1)
 
     def inference(
         self, predictions: Predictions, proposals: Sequence[Instances]
@@ -213,10 +222,11 @@ class FastRCNNOutputLayers(nn.Module):
 
 
 def softmax_cross_entropy_loss(scores: Tensor, gt_classes: Tensor) -> Tensor:
-    """Mean cross-entropy; 0 of no regions."""
+    """Mean cross-entropy of the regions that count; 0 of none."""
     if gt_classes.numel() == 0:
         return scores.sum() * 0.0
-    return F.cross_entropy(scores, gt_classes, reduction="mean")
+    loss = F.cross_entropy(scores, gt_classes, ignore_index=IGNORED, reduction="sum")
+    return loss / (gt_classes != IGNORED).sum().clamp(min=1)
 
 
 @torch.no_grad()
@@ -229,8 +239,9 @@ def log_classification_stats(pred_logits: Tensor, gt_classes: Tensor, prefix: st
     foreground = (gt_classes >= 0) & (gt_classes < background)
     right = predicted == gt_classes
     num_foreground = foreground.sum().clamp(min=1)
+    num_counted = (gt_classes != IGNORED).sum().clamp(min=1)
     storage = get_event_storage()
-    storage.put_scalar(f"{prefix}/cls_accuracy", right.sum() / gt_classes.numel())
+    storage.put_scalar(f"{prefix}/cls_accuracy", right.sum() / num_counted)
     storage.put_scalar(f"{prefix}/fg_cls_accuracy", (right & foreground).sum() / num_foreground)
     missed = (foreground & (predicted == background)).sum()
     storage.put_scalar(f"{prefix}/false_negative", missed / num_foreground)
