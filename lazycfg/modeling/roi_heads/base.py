@@ -96,6 +96,9 @@ class ROIHeads(nn.Module):
         most = min(int(self.batch_size_per_image * self.positive_fraction), boxes.shape[1])
         finite = logits.new_ones(()) if padded.finite is None else padded.finite
         table = [positive.sum(1, keepdim=True), negative.sum(1, keepdim=True), matches[:, :most]]
+        visible = self.visible_keypoints(gt, boxes, index[:, :most], matches[:, :most])
+        if visible is not None:
+            table.append(visible)
         flags = finite.to(torch.int64).expand(len(padded), 1)
         host = torch.cat([flags, *table], dim=1).tolist()
         if not all(row[0] for row in host):
@@ -143,7 +146,20 @@ class ROIHeads(nn.Module):
             foreground_counts=foreground,
             gt=gt,
             matches=[row[3 : 3 + f] for row, f in zip(host, foreground, strict=True)],
+            visible=None
+            if visible is None
+            else [row[3 + most : 3 + most + f] for row, f in zip(host, foreground, strict=True)],
         )
+
+    def visible_keypoints(
+        self, gt: GroundTruth, boxes: Tensor, index: Tensor, matches: Tensor
+    ) -> Tensor | None:
+        """(B, S) whether a sample has a visible keypoint, to be read with its size; None where nobody asks.
+
+        Args:
+            boxes: (B, N, 4); index, matches: (B, S) into them and into the objects.
+        """
+        return None
 
     def label(self, boxes: Tensor, valid: Tensor, gt: GroundTruth) -> tuple[Tensor, Tensor]:
         """Matched ground truth and class of each proposal.

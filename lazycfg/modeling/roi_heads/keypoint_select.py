@@ -19,11 +19,12 @@ def select_proposals_with_visible_keypoints(proposals: Sequence[Instances]) -> l
         proposals: per image the foreground, with ``proposal_boxes`` and ``gt_keypoints``.
 
     Returns:
-        The same without the others. The device is waited for once.
+        The same without the others. Sampled proposals know it; for others the device is waited for once.
     """
-    keep = has_visible_keypoint(
-        cat_field(proposals, "gt_keypoints"), cat_field(proposals, "proposal_boxes")
-    ).tolist()
+    keep = getattr(proposals, "visible", None)
+    if keep is None:
+        keypoints, boxes = cat_field(proposals, "gt_keypoints"), cat_field(proposals, "proposal_boxes")
+        keep = has_visible_keypoint(keypoints, boxes).tolist()
     get_event_storage().put_scalar("keypoint_head/num_fg_samples", sum(keep) / len(proposals))
     if not isinstance(proposals, Foreground):
         proposals = Foreground(proposals, index=range(len(keep)))

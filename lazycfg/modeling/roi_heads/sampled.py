@@ -64,6 +64,7 @@ class SampledProposals(list):
         counts: rows of each image; foreground_counts: how many of them are foreground.
         gt: what they were matched to.
         matches: for each image the object that each *foreground* row is matched to.
+        visible: for each image whether a foreground row has a visible keypoint; None if not known.
     """
 
     def __init__(
@@ -73,8 +74,10 @@ class SampledProposals(list):
         foreground_counts: Sequence[int],
         gt: GroundTruth,
         matches: Sequence[Sequence[int]],
+        visible: Sequence[Sequence[int]] | None = None,
     ) -> None:
         super().__init__(instances)
+        self.visible = visible
         self.counts = [len(x) for x in instances]
         self.foreground_counts = list(foreground_counts)
         self.gt = gt
@@ -96,7 +99,8 @@ class SampledProposals(list):
             for name, value in truth.get_fields().items():
                 if name.startswith("gt_") and not x.has(name):
                     x.set(name, MatchedField(value, match))
-        return Foreground(instances, index=index)
+        visible = None if self.visible is None else [bool(v) for image in self.visible for v in image]
+        return Foreground(instances, index=index, visible=visible)
 
 
 class Foreground(list):
@@ -104,11 +108,15 @@ class Foreground(list):
 
     Attributes:
         index: row of each in the concatenation of the proposals it was selected from.
+        visible: whether each, of all images, has a visible keypoint; None if not known.
     """
 
-    def __init__(self, instances: Sequence[Instances], *, index: Sequence[int]) -> None:
+    def __init__(
+        self, instances: Sequence[Instances], *, index: Sequence[int], visible: Sequence[bool] | None = None
+    ) -> None:
         super().__init__(instances)
         self.index = list(index)
+        self.visible = visible
 
     def select(self, keep: Sequence[bool]) -> Foreground:
         """Those of all images for which `keep` is true."""

@@ -9,10 +9,10 @@ from torch import Tensor
 from lazycfg.structures import Boxes, ImageList, Instances
 
 from ..matcher import Matcher
-from ..padded import PaddedProposals
+from ..padded import GroundTruth, PaddedProposals, cat_field, pad_rows
 from ..protocols import BoxHead, BoxPredictor, MaskHead, RegionPooler
 from .base import ROIHeads
-from .keypoint_select import select_proposals_with_visible_keypoints
+from .keypoint_select import has_visible_keypoint, select_proposals_with_visible_keypoints
 from .sampled import select_foreground_proposals
 
 __all__ = ["PaddedList", "StandardROIHeads"]
@@ -117,6 +117,17 @@ class StandardROIHeads(ROIHeads):
         losses.update(self._forward_keypoint(features, proposals))
         return proposals, losses
 
+    def visible_keypoints(
+        self, gt: GroundTruth, boxes: Tensor, index: Tensor, matches: Tensor
+    ) -> Tensor | None:
+        if not self.keypoint_on or not all(x.has("gt_keypoints") for x in gt.instances) or not sum(gt.counts):
+            return None
+        keypoints = cat_field(gt.instances, "gt_keypoints").to(boxes.device, non_blocking=True)
+        padded, _ = pad_rows(keypoints, gt.counts)
+        image = torch.arange(len(index), device=index.device)[:, None]
+        samples = padded[image, matches].flatten(0, 1), boxes[image, index].flatten(0, 1)
+        return has_visible_keypoint(*samples).view(index.shape)
+
     def forward_with_given_boxes(
         self, features: Mapping[str, Tensor], instances: Sequence[Instances]
     ) -> Sequence[Instances]:
@@ -139,6 +150,7 @@ class StandardROIHeads(ROIHeads):
         if self.train_on_pred_boxes:
             with torch.no_grad():
                 boxes = self.box_predictor.predict_boxes_for_gt_classes(predictions, proposals)
+                proposals.visible = None  # known of the boxes before
                 for x, of_image in zip(proposals, boxes, strict=True):
                     x.proposal_boxes = Boxes(of_image)
         return losses
