@@ -13,7 +13,7 @@ from lazycfg.structures.rotated_boxes import clip_rotated, scale_rotated
 
 from .padded import cat_field, upload
 
-__all__ = ["detector_postprocess", "postprocess_batch", "sem_seg_postprocess"]
+__all__ = ["detector_postprocess", "postprocess_batch", "sem_seg_postprocess", "sem_seg_postprocess_batch"]
 
 
 def detector_postprocess(
@@ -152,3 +152,22 @@ def sem_seg_postprocess(
     """
     result = result[:, : img_size[0], : img_size[1]].unsqueeze(0)
     return F.interpolate(result, size=(output_height, output_width), mode="bilinear", align_corners=False)[0]
+
+
+def sem_seg_postprocess_batch(
+    logits: Tensor, image_sizes: Sequence[tuple[int, int]], output_sizes: Sequence[tuple[int, int]]
+) -> list[tuple[list[int], Tensor]]:
+    """`sem_seg_postprocess` of a batch (B, C, H, W), all images of equal sizes together.
+
+    Returns:
+        For each kind of size the images that have it, and their scores (n, C, output_height, output_width).
+    """
+    groups: dict[tuple[tuple[int, int], tuple[int, int]], list[int]] = {}
+    for i, sizes in enumerate(zip(image_sizes, output_sizes, strict=True)):
+        groups.setdefault(sizes, []).append(i)
+    out = []
+    for ((height, width), size), index in groups.items():
+        x = logits if len(groups) == 1 else torch.stack([logits[i] for i in index])
+        x = x[..., :height, :width]
+        out.append((index, F.interpolate(x, size=size, mode="bilinear", align_corners=False)))
+    return out

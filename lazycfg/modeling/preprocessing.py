@@ -30,32 +30,47 @@ def batch_images(
     Returns:
         float (N, C, H, W) on the device of `pixel_mean`.
     """
-    device = pixel_mean.device
-    sizes = [(int(x.shape[-2]), int(x.shape[-1])) for x in images]
-    if all(x.device.type == "cpu" for x in images) and len({(x.dtype, x.shape[0]) for x in images}) == 1:
-        padded = pad_on_host(
-            images, ImageList.padded_size(sizes, size_divisibility, padding_constraints), device
-        )
-        batch = ImageList(padded.to(device, non_blocking=True), sizes)
-    else:
-        moved = [x.to(device, non_blocking=True) for x in images]
-        batch = ImageList.from_tensors(moved, size_divisibility, padding_constraints=padding_constraints)
+    batch = batch_maps(images, pixel_mean.device, 0, size_divisibility, padding_constraints)
+    sizes = batch.image_sizes
     tensor = (batch.tensor - pixel_mean) / pixel_std
     if any(size != tuple(tensor.shape[-2:]) for size in sizes):
         tensor = tensor.masked_fill(~batch.valid_mask()[:, None], 0.0)
     return ImageList(tensor, sizes)
 
 
-def pad_on_host(images: Sequence[Tensor], size: tuple[int, int], device: torch.device) -> Tensor:
+def batch_maps(
+    maps: Sequence[Tensor],
+    device: torch.device,
+    pad_value: float = 0,
+    size_divisibility: int = 0,
+    padding_constraints: Mapping[str, int] | None = None,
+) -> ImageList:
+    """Images or label maps (..., H_i, W_i) padded to one size, on the device: one copy for all of them.
+
+    Args: see `ImageList.from_tensors`.
+    """
+    sizes = [(int(x.shape[-2]), int(x.shape[-1])) for x in maps]
+    alike = len({(x.device.type, x.dtype, x.shape[:-2]) for x in maps}) == 1
+    if alike and maps[0].device.type == "cpu":
+        size = ImageList.padded_size(sizes, size_divisibility, padding_constraints)
+        padded = pad_on_host(maps, size, device, pad_value)
+        return ImageList(padded.to(device, non_blocking=True), sizes)
+    moved = [x.to(device, non_blocking=True) for x in maps]
+    return ImageList.from_tensors(moved, size_divisibility, pad_value, padding_constraints)
+
+
+def pad_on_host(
+    images: Sequence[Tensor], size: tuple[int, int], device: torch.device, pad_value: float = 0
+) -> Tensor:
     """Images in one array, in page-locked memory if they are to go to a GPU."""
     first = images[0]
     if len(images) == 1 and tuple(first.shape[-2:]) == size:
         return first[None]
-    shape = (len(images), first.shape[0], *size)
-    batch = torch.zeros(shape, dtype=first.dtype, pin_memory=device.type == "cuda")
+    shape = (len(images), *first.shape[:-2], *size)
+    batch = torch.full(shape, pad_value, dtype=first.dtype, pin_memory=device.type == "cuda")
     target = batch.numpy()
     for row, image in zip(target, images, strict=True):
-        np.copyto(row[:, : image.shape[-2], : image.shape[-1]], np.from_dlpack(image))
+        np.copyto(row[..., : image.shape[-2], : image.shape[-1]], np.from_dlpack(image))
     return batch
 
 

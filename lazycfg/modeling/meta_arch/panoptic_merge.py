@@ -1,13 +1,19 @@
-"""One panoptic map from instances and a semantic map, decided on the device."""
+"""One panoptic map from instances and a semantic map, decided on the device, for a batch at once."""
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from lazycfg.structures import Instances
+from lazycfg.structures import ImageList, Instances
 
-__all__ = ["combine_semantic_and_instance_outputs"]
+from ..padded import cat_field, pad_all
+
+__all__ = ["combine_semantic_and_instance_batch", "combine_semantic_and_instance_outputs"]
+
+Segments = list[dict[str, Any]]
 
 
 def combine_semantic_and_instance_outputs(
@@ -17,7 +23,7 @@ def combine_semantic_and_instance_outputs(
     stuff_area_thresh: float,
     instances_score_thresh: float,
     num_stuff_classes: int | None = None,
-) -> tuple[Tensor, list[dict[str, Any]]]:
+) -> tuple[Tensor, Segments]:
     """Paint instances by falling score, each into what is still free, then stuff into the rest.
 
     Args:
@@ -35,59 +41,113 @@ def combine_semantic_and_instance_outputs(
 
     The host waits for the device once, at the end (Panoptic FPN, arXiv:1901.02446, section 3.2).
     """
-    device = semantic_results.device
-    scores = instance_results.scores
-    order = torch.argsort(-scores)
-    masks = instance_results.pred_masks.to(device=device, dtype=torch.bool)[order]
-    areas = masks.flatten(1).sum(1)
-    wanted = (scores[order] >= instances_score_thresh) & (areas > 0)
+    return combine_semantic_and_instance_batch(
+        [instance_results],
+        [semantic_results],
+        overlap_threshold,
+        stuff_area_thresh,
+        instances_score_thresh,
+        num_stuff_classes or int(semantic_results.max()) + 1,
+    )[0]
+
+
+def combine_semantic_and_instance_batch(
+    instances: Sequence[Instances],
+    semantic_results: Sequence[Tensor],
+    overlap_threshold: float,
+    stuff_area_thresh: float,
+    instances_score_thresh: float,
+    num_stuff_classes: int,
+    counts: Sequence[int] | None = None,
+) -> list[tuple[Tensor, Segments]]:
+    """`combine_semantic_and_instance_outputs` of several images, which may differ in size.
+
+    The host waits once for all of them. There are as many steps as the image with most instances has.
+
+    Args:
+        semantic_results: per image (H_i, W_i).
+        counts: only so many instances of each image are looked at, the first ones; all by default.
+    """
+    sizes = [(int(x.shape[0]), int(x.shape[1])) for x in semantic_results]
+    semantic = ImageList.from_tensors(list(semantic_results)).tensor  # padded with things, which are no stuff
+    device = semantic.device
+    counts = [len(x) for x in instances] if counts is None else list(counts)
+    first = [x[:n] for x, n in zip(instances, counts, strict=True)]
+    fields = [cat_field(first, "scores"), cat_field(first, "pred_classes"), cat_padded(first, semantic)]
+    (scores, classes, masks), valid = pad_all([x.to(device) for x in fields], counts)
+    order = scores.masked_fill(~valid, -torch.inf).argsort(dim=1, descending=True, stable=True)
+    image = torch.arange(len(instances), device=device)[:, None]
+    masks = masks[image, order]
+    areas = masks.flatten(2).sum(2)
+    scores = scores.gather(1, order)
+    wanted = (scores >= instances_score_thresh) & (areas > 0) & valid.gather(1, order)
 
     # Rank + 1 of the instance that owns a pixel.  Whether an instance may paint depends on those before it.
-    owner = torch.zeros_like(semantic_results, dtype=torch.int32)
-    kept = torch.zeros(len(order), dtype=torch.bool, device=device)
-    for rank in range(len(order)):
-        mask = masks[rank]
-        free = owner == 0
-        overlap = (mask & ~free).sum().double() / areas[rank].clamp(min=1)
-        kept[rank] = wanted[rank] & (overlap <= overlap_threshold)
-        owner = torch.where(mask & free & kept[rank], rank + 1, owner)
+    owner = torch.zeros_like(semantic, dtype=torch.int32)
+    kept = torch.zeros_like(wanted)
+    for rank in range(masks.shape[1]):
+        mask = masks[:, rank]
+        free = mask & (owner == 0)
+        overlap = (areas[:, rank] - free.flatten(1).sum(1)).double() / areas[:, rank].clamp(min=1)
+        kept[:, rank] = wanted[:, rank] & (overlap <= overlap_threshold)
+        owner = torch.where(free & kept[:, rank, None, None], rank + 1, owner)
 
-    classes = num_stuff_classes or int(semantic_results.max()) + 1
-    unpainted = (owner == 0).flatten().long()
-    stuff_area = unpainted.new_zeros(classes).scatter_add_(0, semantic_results.flatten(), unpainted)
+    unpainted = (owner == 0).flatten(1).long()
+    stuff_area = unpainted.new_zeros((len(semantic), num_stuff_classes))
+    stuff_area.scatter_add_(1, semantic.flatten(1), unpainted)
     stuff = stuff_area >= max(stuff_area_thresh, 1)
-    stuff[0] = False
+    stuff[:, 0] = False
 
-    thing_id = torch.where(kept, kept.cumsum(0), 0)
-    stuff_id = torch.where(stuff, thing_id.new_zeros(1) + kept.sum() + stuff.cumsum(0), 0)
-    thing_lut = torch.cat([thing_id.new_zeros(1), thing_id])
-    panoptic = torch.where(owner > 0, thing_lut[owner.long()], stuff_id[semantic_results]).to(torch.int32)
+    thing_id = torch.where(kept, kept.cumsum(1), 0)
+    stuff_id = torch.where(stuff, kept.sum(1, keepdim=True) + stuff.cumsum(1), 0)
+    of_owner = torch.cat([thing_id.new_zeros((len(thing_id), 1)), thing_id], dim=1)
+    things = of_owner.gather(1, owner.flatten(1).long())
+    rest = stuff_id.gather(1, semantic.flatten(1))
+    maps = torch.where(things > 0, things, rest).view(semantic.shape).to(torch.int32)
+    rows = [thing_id, order, classes.gather(1, order), scores]
+    stuff_rows = [stuff_id, stuff_area]
+    things, stuff = _read(*(torch.stack([x.double() for x in table]) for table in (rows, stuff_rows)))
+    out = []
+    for (height, width), of_image, of_things, of_stuff in zip(sizes, maps, things, stuff, strict=True):
+        out.append((of_image[:height, :width], _segments(of_things, of_stuff)))
+    return out
 
-    table = torch.cat(
-        [
-            thing_id.double(),
-            order.double(),
-            instance_results.pred_classes[order].double(),
-            scores[order].double(),
-        ]
-    )
-    things, (stuff_ids, stuff_areas) = _read(table, torch.stack([stuff_id, stuff_area]))
-    segments: list[dict[str, Any]] = [
+
+def cat_padded(instances: Sequence[Instances], like: Tensor) -> Tensor:
+    """The masks of all images, padded to the size of the maps `like` (B, H, W)."""
+    masks = [x.pred_masks.to(device=like.device, dtype=torch.bool) for x in instances]
+    size = like.shape[1:]
+    if all(x.shape[1:] == size for x in masks):
+        return torch.cat(masks)
+    out = torch.zeros((sum(len(x) for x in masks), *size), dtype=torch.bool, device=like.device)
+    for part, x in zip(out.split([len(x) for x in masks]), masks, strict=True):
+        part[:, : x.shape[1], : x.shape[2]] = x
+    return out
+
+
+def _read(*tables: Tensor) -> list[list[Any]]:
+    """Tables (rows, B, columns) as a list of the rows of each image, in one transfer."""
+    numbers = torch.cat([table.flatten() for table in tables]).cpu().numpy()
+    parts = np.split(numbers, np.cumsum([table.numel() for table in tables])[:-1])
+    return [
+        part.reshape(table.shape).swapaxes(0, 1).tolist() for part, table in zip(parts, tables, strict=True)
+    ]
+
+
+def _segments(things: list[list[float]], stuff: list[list[float]]) -> Segments:
+    """Segments of one image.
+
+    Args:
+        things: by rank the id (0 for an instance left out), the index in the image, the class, the score.
+        stuff: by class the id (0 for a class left out) and the area.
+    """
+    segments: Segments = [
         {"id": int(i), "isthing": True, "score": score, "category_id": int(label), "instance_id": int(index)}
         for i, index, label, score in zip(*things, strict=True)
         if i > 0
     ]
-    segments += [
+    return segments + [
         {"id": int(i), "isthing": False, "category_id": label, "area": int(area)}
-        for label, (i, area) in enumerate(zip(stuff_ids, stuff_areas, strict=True))
+        for label, (i, area) in enumerate(zip(*stuff, strict=True))
         if i > 0
     ]
-    return panoptic, segments
-
-
-def _read(things: Tensor, stuff: Tensor) -> tuple[list[list[float]], list[list[float]]]:
-    """Both tables in one transfer, as rows of numbers."""
-    numbers = torch.cat([things, stuff.double().flatten()]).tolist()
-    n, classes = things.numel() // 4, stuff.shape[1]
-    rest = numbers[4 * n :]
-    return [numbers[k * n : (k + 1) * n] for k in range(4)], [rest[:classes], rest[classes:]]

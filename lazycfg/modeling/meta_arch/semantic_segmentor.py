@@ -5,10 +5,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from lazycfg.structures import ImageList
-
 from ..backbone import Backbone
-from ..postprocessing import sem_seg_postprocess
+from ..postprocessing import sem_seg_postprocess_batch
+from ..preprocessing import batch_maps
 from .rcnn import ImageModel, output_sizes
 
 __all__ = ["SemanticSegmentor", "batch_labels"]
@@ -20,9 +19,9 @@ def batch_labels(
     """The "sem_seg" (H, W) of the inputs as (N, H, W), padded as the images are; None if there are none."""
     if not all("sem_seg" in x for x in batched_inputs):
         return None
-    labels = [x["sem_seg"].to(device, non_blocking=True) for x in batched_inputs]
-    return ImageList.from_tensors(
-        labels, backbone.size_divisibility, ignore_value, backbone.padding_constraints
+    labels = [x["sem_seg"] for x in batched_inputs]
+    return batch_maps(
+        labels, device, ignore_value, backbone.size_divisibility, backbone.padding_constraints
     ).tensor
 
 
@@ -65,7 +64,8 @@ class SemanticSegmentor(ImageModel):
         if self.training:
             return losses
         sizes = output_sizes(batched_inputs, images.image_sizes)
-        return [
-            {"sem_seg": sem_seg_postprocess(x, own, *size)}
-            for x, own, size in zip(logits, images.image_sizes, sizes, strict=True)
-        ]
+        outputs: list[dict[str, Tensor]] = [{} for _ in sizes]
+        for index, maps in sem_seg_postprocess_batch(logits, images.image_sizes, sizes):
+            for i, x in zip(index, maps, strict=True):
+                outputs[i]["sem_seg"] = x
+        return outputs

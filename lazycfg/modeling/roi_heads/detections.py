@@ -25,11 +25,15 @@ class Detections(list):
 
     Attributes:
         host_boxes: (N, box_dim) on the CPU, the ``pred_boxes`` of all images.
+        host_scores: (N,) on the CPU, their ``scores``.
     """
 
-    def __init__(self, instances: Sequence[Instances], host_boxes: Tensor) -> None:
+    def __init__(
+        self, instances: Sequence[Instances], host_boxes: Tensor, host_scores: Tensor | None = None
+    ) -> None:
         super().__init__(instances)
         self.host_boxes = host_boxes
+        self.host_scores = host_scores
 
 
 @torch.compiler.disable
@@ -173,4 +177,4 @@ def make_detections(
     }
     box_class = RotatedBoxes if table.shape[1] == 8 else Boxes
     instances = split_instances(image_shapes, counts, fields, box_class)
-    return Detections(instances, host[:, :-3]), list(found[:, -1].long().split(list(counts)))
+    return Detections(instances, host[:, :-3], host[:, -3]), list(found[:, -1].long().split(list(counts)))
