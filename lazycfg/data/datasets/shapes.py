@@ -61,6 +61,7 @@ class ShapesDataset:
         num_objects: (fewest, most) shapes in a picture; fewer only where there is no room.
         radius: (smallest, largest), relative to the shorter side.
         min_visible: part of each shape that must stay visible, in (0, 1].
+        max_turn: shapes are turned by at most so many degrees either way.
         keypoints: annotate the centre and the outermost points of each shape.
         rotated: annotate boxes that are turned as the shapes are (XYWHA), of the angles that look so by the
             smallest.
@@ -79,6 +80,7 @@ class ShapesDataset:
         num_objects: tuple[int, int] = (1, 5),
         radius: tuple[float, float] = (0.1, 0.24),
         min_visible: float = 0.4,
+        max_turn: float = 180.0,
         keypoints: bool = False,
         rotated: bool = False,
         label_maps: LabelMaps = "none",
@@ -105,6 +107,7 @@ class ShapesDataset:
         self.num_objects = num_objects
         self.radius = radius
         self.min_visible = min_visible
+        self.max_turn = max_turn
         self.keypoints = keypoints
         self.rotated = rotated
         if label_maps not in get_args(LabelMaps):
@@ -201,6 +204,8 @@ class ShapesDataset:
         shorter = min(self.height, self.width)
         r = rng.uniform(*self.radius) * shorter
         angle = rng.uniform(0, 2 * math.pi)
+        if self.max_turn < 180:
+            angle = (angle / math.pi - 1) * math.radians(self.max_turn)
         stretch = math.sqrt(rng.uniform(0.8, 1.25))
         rotation = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
         outline = (_outline(self.classes[category]) * [stretch, 1 / stretch]) @ rotation.T * r
