@@ -103,12 +103,10 @@ def _build(
     make = value = link = None
     made: list[Any] = []
     watched = seeder is not None or meter is not None
-    if direct and calls.root is not None:
-        calls.root.update(direct)
+    if direct:
+        (calls.calls[-1][1] if calls.root is None else calls.root).update(direct)
     try:
         for make, contents, above, link, value in calls.calls:
-            if above is None and direct:
-                contents.update(direct)
             if make is None:
                 result = contents if type(value) is Node else refill(value, contents)
             elif watched:
@@ -116,8 +114,8 @@ def _build(
             else:
                 result = make(**contents)
             made.append(result)
-            if above is not None and link is not None:
-                above[link[1]] = result
+            if above is not None:
+                above[link[1]] = result  # type: ignore[index]
             if shared and id(value) in shared:
                 for place, key in shared[id(value)]:
                     place[key] = result

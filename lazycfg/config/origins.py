@@ -6,6 +6,7 @@ but the nodes, and these only as long as one of the objects they built is.
 
 from __future__ import annotations
 
+from operator import itemgetter
 from weakref import ref
 
 from lazycfg.config.brief import target_name
@@ -79,6 +80,7 @@ class _Built:
 
 # An entry goes when all its objects have gone.
 _builds: list[_Built] = []
+_node_and_link = itemgetter(4, 3)
 
 
 def remember(made: list[Any], calls: list[Call]) -> None:
@@ -92,7 +94,7 @@ def remember(made: list[Any], calls: list[Call]) -> None:
     if refs:
         if len(_builds) >= 16:
             _builds[:] = [old for old in _builds if any(found() is not None for found in old.refs)]
-        _builds.append(_Built(refs, [(call[4], call[3]) for call in calls]))
+        _builds.append(_Built(refs, list(map(_node_and_link, calls))))
 
 
 def origin(obj: Any) -> Origin | None:

@@ -2,12 +2,12 @@
 
 Most trees are nodes, lists, tuples and dicts of plain values in which nothing is wrong. For these a short
 recursion is enough, which keeps no chains and writes no messages. Whatever it has doubts about (an
-interpolation, "???", a dataclass object, a wrong argument, a circle, a tree that is very deep) it leaves to
-`survey` and `Finder`, which look at the whole tree again and know how to say what is wrong. Nothing is built
-or changed before the last doubt is ruled out.
+interpolation, "???", a dataclass object with nodes in it, a wrong argument, a circle, a tree that is very
+deep) it leaves to `survey` and `Finder`, which look at the whole tree again and know how to say what is
+wrong. Nothing is built or changed before the last doubt is ruled out.
 
-What must be looked at in a node depends on its target, the names of its arguments and their types only; this
-is its *form*. Calls written in a loop have the same form, so that all of a node is decided by one lookup.
+Whether the arguments of a node fit is decided once for its target and their names, for `check` and their
+types; this is the *form* of the node. Calls written in a loop have the same form, so that one lookup is left.
 """
 
 from __future__ import annotations
@@ -15,8 +15,16 @@ from __future__ import annotations
 from functools import partial
 
 from lazycfg.config.errors import TargetError
-from lazycfg.config.literals import fits
-from lazycfg.config.node import _HOLDERS, REQUIRED, Node, raw_get, raw_items, raw_keys, raw_values
+from lazycfg.config.node import (
+    _HOLDERS,
+    REQUIRED,
+    Node,
+    raw_contains,
+    raw_get,
+    raw_items,
+    raw_keys,
+    raw_values,
+)
 from lazycfg.config.signature import accepts, arrange, resolve_target, signature_of
 from lazycfg.config.traverse import ATOMS, children
 
@@ -36,8 +44,9 @@ if TYPE_CHECKING:
 __all__ = ["Calls", "Gatherer", "call_specially", "gather", "is_sound"]
 
 # What a form says of an argument that must be looked at: a text that may have `${` in it, a node, another
-# container, a literal of which the type does not yet say that it fits.
-TEXT, NODE, HOLDER, LITERAL = range(4)
+# container, another object, a literal of which the type does not yet say that it fits.
+TEXT, NODE, HOLDER, OBJECT, LITERAL = range(5)
+_ROLES: dict[type, int] = {str: TEXT, Node: NODE, list: HOLDER, tuple: HOLDER, dict: HOLDER}
 _DEEPEST = 120  # levels of recursion; Python allows 1,000 frames, and some are taken already
 _MOST_FORMS = 8192  # functions of config files are new at every load
 _UNNAMED = ("_args_", -1)
@@ -46,7 +55,7 @@ _SPECIAL: Form = (
 )  # stands for a form that depends on more: how many positional arguments there are
 
 _checked: dict[Any, Form] = {}  # forms that `check` found right, by (target, *names, *types)
-_callable: dict[Any, Form] = {}  # forms of which `instantiate` knows that the names fit
+_callable: set[Any] = set()  # (target, *names) that fit, for `instantiate`
 
 
 class Doubt(Exception):
@@ -108,82 +117,77 @@ class Gatherer(Calls):
 
     def __init__(self) -> None:
         super().__init__()
-        # By id of a container: False while it is entered; then its copy, or True for what a call will give.
+        # By id of a container that was left again: its copy, or True for what a call will give.
         self.done: dict[int, Any] = {}
 
     def node(self, node: Node, link: Link, above: Any, depth: int) -> None:
         """Note the calls of a node that is reached first from `above`."""
-        items = dict(raw_items(node))  # dict(node) would resolve, and ask `Node` for each item
-        make = target = items.pop("_target_", None)
+        if depth > _DEEPEST:  # so deep, or inside itself
+            raise Doubt
+        arguments = dict(raw_items(node))  # dict(node) would resolve, and ask `Node` for each item
+        make = target = arguments.pop("_target_", None)
         if type(target) is not type:
             make = target = _resolved(target)
-        form = _callable.get((target, *items, *map(type, items.values())))
-        if form is None:
-            form = _new_form(node, target, items, literals=False)
-        if form:
-            if depth > _DEEPEST:
-                raise Doubt
-            if form[0] is _UNNAMED:
-                form = _special_form(target, items, literals=False)
-                make = partial(call_specially, target)
-            done = self.done
-            done[id(node)] = False
-            for key, role in form:
-                child = items[key]
-                if role == NODE:
-                    if id(child) not in done:
-                        self.node(child, (link, key), items, depth + 1)
-                    else:
-                        self.again(child, key, items)
-                elif role == HOLDER:
-                    self.enter(child, key, link, items, depth)
-                elif "${" in child or child == "???":
+        if (target, *arguments) not in _callable and not _remember_names(target, arguments):
+            make = partial(call_specially, target)
+        done = self.done
+        for key, child in arguments.items():
+            kind = type(child)
+            if kind in ATOMS:
+                continue
+            if kind is str:
+                if "${" in child or child == "???":
                     raise Doubt
+            elif id(child) in done:
+                self.again(child, key, arguments)
+            elif kind is Node:
+                self.node(child, (link, key), arguments, depth + 1)
+            else:
+                self.other(child, (link, key), arguments, depth + 1)
         if target is None:
-            self.put(node, items, link, above)
+            self.put(node, arguments, link, above)
         else:
-            self.done[id(node)] = True
-            self.calls.append((make, items, above, link, node))
+            done[id(node)] = True
+            self.calls.append((make, arguments, above, link, node))
+
+    def other(self, value: Any, link: Link, above: Any, depth: int) -> None:
+        """What is neither a node nor a plain value; a tuple of numbers stays itself."""
+        kind = type(value)
+        if kind not in _HOLDERS:
+            _look_into(value)
+        elif kind is not tuple or not ATOMS.issuperset(map(type, value)):
+            self.holder(value, link, above, depth)
 
     def holder(self, value: Any, link: Link, above: Any, depth: int) -> None:
-        """The same for a list, tuple or dict."""
+        """The same as `node` for a list, tuple or dict."""
         if depth > _DEEPEST:
             raise Doubt
-        kind = type(value)
-        copy: Any = dict(enumerate(value)) if kind is tuple else value.copy()
-        if not ATOMS.issuperset(map(type, value.values() if kind is dict else value)):
-            self.done[id(value)] = False
-            items: Iterable[tuple[Key, Any]] = value.items() if kind is dict else enumerate(value)
-            for key, child in items:
-                inner = type(child)
-                if inner in ATOMS:
-                    continue
-                if inner is Node and id(child) not in self.done:
-                    self.node(child, (link, key), copy, depth + 1)
-                elif inner in _HOLDERS:
-                    self.enter(child, key, link, copy, depth)
-                elif _role(child) == TEXT and ("${" in child or child == "???"):
+        holds = type(value)
+        copy: Any = dict(enumerate(value)) if holds is tuple else value.copy()
+        done = self.done
+        items: Iterable[tuple[Key, Any]] = value.items() if holds is dict else enumerate(value)
+        for key, child in items:
+            kind = type(child)
+            if kind in ATOMS:
+                continue
+            if kind is str:
+                if "${" in child or child == "???":
                     raise Doubt
-        if kind is tuple:
-            self.done[id(value)] = True
+            elif id(child) in done:
+                self.again(child, key, copy)
+            elif kind is Node:
+                self.node(child, (link, key), copy, depth + 1)
+            else:
+                self.other(child, (link, key), copy, depth + 1)
+        if holds is tuple:
+            done[id(value)] = True
             self.calls.append((None, copy, above, link, value))
         else:
             self.put(value, copy, link, above)
 
-    def enter(self, child: Any, key: Key, link: Link, above: Any, depth: int) -> None:
-        """A container at `key`; a tuple of numbers stays itself."""
-        if id(child) in self.done:
-            self.again(child, key, above)
-        elif type(child) is Node:
-            self.node(child, (link, key), above, depth + 1)
-        elif type(child) is not tuple or not ATOMS.issuperset(map(type, child)):
-            self.holder(child, (link, key), above, depth + 1)
-
     def again(self, child: Any, key: Key, above: Any) -> None:
         """A container that was reached before."""
         state = self.done[id(child)]
-        if state is False:  # it is inside itself
-            raise Doubt
         if state is True:
             self.shared.setdefault(id(child), []).append((above, key))
         else:
@@ -213,7 +217,7 @@ class _Sound:
             target = _resolved(target)
         form = _checked.get((target, *raw_keys(node), *map(type, raw_values(node))))
         if form is None:
-            form = _new_form(node, target, node, literals=True)
+            form = _new_form(node, target)
         if form:
             self.inside(node, target, form, depth)
 
@@ -226,7 +230,7 @@ class _Sound:
             return
         done[mark] = False
         if form[0] is _UNNAMED:
-            form = _special_form(target, node, literals=True)
+            form = _special_form(node, target)
         for key, role in form:
             child: Any = raw_get(node, key)
             if role == NODE:
@@ -244,6 +248,8 @@ class _Sound:
                     raise Doubt
             elif role == HOLDER:
                 self.holder(child, depth + 1)
+            elif role == OBJECT:
+                _look_into(child)
             elif not _literal_fits(target, key, child):
                 raise Doubt
         done[mark] = True
@@ -265,8 +271,11 @@ class _Sound:
                 self.node(element, depth + 1)
             elif kind in _HOLDERS:
                 self.holder(element, depth + 1)
-            elif kind not in ATOMS and _role(element) == TEXT and ("${" in element or element == "???"):
-                raise Doubt
+            elif kind is str:
+                if "${" in element or element == "???":
+                    raise Doubt
+            elif kind not in ATOMS:
+                _look_into(element)
         done[mark] = True
 
 
@@ -294,49 +303,66 @@ def _resolved(target: Any) -> Any:
     return target
 
 
-def _role(value: Any) -> int | None:
-    """How a value has to be looked at; None for what is passed on as it is."""
-    kind = type(value)
-    if kind in ATOMS:
-        return None
-    if kind is str:
-        return TEXT
-    if kind in _HOLDERS:
-        return NODE if kind is Node else HOLDER
-    if value is REQUIRED or children(value) is not None:
+def _look_into(value: Any) -> None:
+    """An object is passed on as it is; one with fields only when there is nothing in them to build."""
+    if value is REQUIRED or isinstance(value, dict):
         raise Doubt
-    return None
+    for _, child in children(value) or ():
+        kind = type(child)
+        if kind is str:
+            if "${" in child or child == "???":
+                raise Doubt
+        elif kind not in ATOMS and not (kind is tuple and ATOMS.issuperset(map(type, child))):
+            raise Doubt
 
 
-def _new_form(node: Node, target: Any, items: dict[str, Any], *, literals: bool) -> Form:
-    """The form of a node (all its items, or all but the target), remembered; raises `Doubt` for a wrong
-    one."""
-    if "_args_" in items or "_partial_" in items:
-        form = _SPECIAL
-    else:
-        form = _special_form(target, items, literals)
-    forms = _checked if literals else _callable
-    if len(forms) >= _MOST_FORMS:
-        forms.clear()
-    forms[(target, *raw_keys(items), *map(type, raw_values(items)))] = form
+def _remember_names(target: Any, arguments: dict[str, Any]) -> bool:
+    """Remember that these arguments fit, raise `Doubt` when they do not. False for positional arguments and
+    partial calls, where the names do not decide it."""
+    signature = _signature(target)
+    if signature is not None and not signature.wrapped:
+        _ask(signature, arguments)
+    if target is not None and ("_args_" in arguments or "_partial_" in arguments):
+        return False
+    if len(_callable) >= _MOST_FORMS:
+        _callable.clear()
+    _callable.add((target, *arguments))
+    return True
+
+
+def _ask(signature: Signature, items: dict[str, Any]) -> None:
+    given = len(raw_get(items, "_args_") or ())
+    if not accepts(signature, raw_keys(items), given, bool(raw_get(items, "_partial_"))):
+        raise Doubt
+
+
+def _new_form(node: Node, target: Any) -> Form:
+    """The form of a node, remembered; raises `Doubt` for a wrong one."""
+    form = _SPECIAL if raw_contains(node, "_args_") or raw_contains(node, "_partial_") else None
+    form = form or _special_form(node, target)
+    if len(_checked) >= _MOST_FORMS:
+        _checked.clear()
+    _checked[(target, *raw_keys(node), *map(type, raw_values(node)))] = form
     return form
 
 
-def _special_form(target: Any, items: dict[str, Any], literals: bool) -> Form:
+def _special_form(node: Node, target: Any) -> Form:
     """The form of a node, found out anew."""
     signature = _signature(target)
-    if signature is not None and (literals or not signature.wrapped):
-        given = len(raw_get(items, "_args_") or ())
-        if not accepts(signature, raw_keys(items), given, bool(raw_get(items, "_partial_"))):
-            raise Doubt
+    doubtful: dict[str, frozenset[type]] = {}
+    if signature is not None:
+        _ask(signature, node)
+        doubtful = signature.doubtful
     found: list[tuple[Key, int]] = []
-    for key, child in raw_items(items):
+    for key, child in raw_items(node):
         if key == "_target_":
             continue
-        role = _role(child)
-        if role is not None:
-            found.append((key, role))
-        if literals and signature is not None and type(child) in signature.doubtful.get(key, ()):
+        kind = type(child)
+        if kind in _ROLES:
+            found.append((key, _ROLES[kind]))
+        elif kind not in ATOMS:
+            found.append((key, OBJECT))
+        if kind in doubtful.get(key, ()):
             found.append((key, LITERAL))
     found.sort(key=lambda entry: entry[1] != TEXT)  # a doubt is best found before the nodes below are entered
     return tuple(found)
@@ -347,5 +373,7 @@ def _signature(target: Any) -> Signature | None:
 
 
 def _literal_fits(target: Any, key: Key, value: Any) -> bool:
+    from lazycfg.config.literals import fits
+
     signature = _signature(target)
     return signature is None or fits(value, signature.hints[key], signature.parameters[key].default)
