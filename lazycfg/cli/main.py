@@ -105,6 +105,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     grep = command("grep", "reading.grep", "find paths and values", "more configs, and overrides")
     grep.add_argument("-i", "--ignore-case", action="store_true")
+    graph = command("graph", "reading.graph", "draw a config, or a part of it, as a picture or a page")
+    graph.add_argument("-o", "--output", required=True, metavar="FILE", help="what to write: .svg or .html")
+    graph.add_argument("--depth", type=int, help="how many levels to draw; of a page, how many are open")
     check = command(
         "check", "checking.check", "find every problem, and report the size of the model", "overrides"
     )

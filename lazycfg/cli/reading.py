@@ -1,14 +1,15 @@
-"""The commands that only read: show, get, explain, diff, grep."""
+"""The commands that only read: show, get, explain, diff, grep, graph."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import re
 from typing import Any
 
 from lazycfg.cli.configs import CommandError, load_config, split_words, wants_colour
 
-__all__ = ["diff", "explain", "get", "grep", "show"]
+__all__ = ["diff", "explain", "get", "graph", "grep", "show"]
 
 
 def _one_path(words: list[str], *, required: bool) -> tuple[str, list[str]]:
@@ -123,3 +124,26 @@ def grep(arguments: argparse.Namespace) -> int:
                     else f"{prefix}{format_path(path)}: {text}"
                 )
     return 0 if found else 1
+
+
+def graph(arguments: argparse.Namespace) -> int:
+    """Draw a config, or what stands at a path of it."""
+    from lazycfg.config.graph_drawing import to_html, to_svg
+    from lazycfg.config.paths import get_path
+
+    path, overrides = _one_path(arguments.words, required=False)
+    output = arguments.output
+    writers = {".svg": to_svg, ".html": to_html}
+    suffix = os.path.splitext(output)[1]
+    if suffix not in writers:
+        raise CommandError(f"the suffix of {output!r} says no format; known are {', '.join(writers)}")
+    if arguments.depth is not None and arguments.depth < 0:
+        raise CommandError(f"--depth is 0 or more, not {arguments.depth}")
+    cfg = load_config(arguments.config, overrides, trusted=arguments.trusted)
+    value = get_path(cfg, path) if path else cfg
+    title = f"{os.path.basename(arguments.config)}{f': {path}' if path else ''}"
+    text = writers[suffix](value, title=title, max_depth=arguments.depth)
+    with open(output, "w", encoding="utf-8") as stream:
+        stream.write(text)
+    print(output)
+    return 0

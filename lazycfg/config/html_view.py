@@ -98,10 +98,8 @@ class _View:
     def _row(self, row: Row) -> str:
         label = self._key(row)
         if row.repeated is not None:
-            link = f'<a class="lz-mark" href="#{self.prefix}-{row.mark}" title="the same node as">*{row.mark}</a>'
-            return (
-                f'<div class="lz-row">{label} {link} <span class="lz-dim">{escape(row.repeated)}</span></div>'
-            )
+            link = f'<a class="lz-mark" href="#{self.prefix}-{row.mark}">*{row.mark}</a>'
+            return f'<div class="lz-row">{label} {link} {_dim(row.repeated)}</div>'
         mark = ""
         if row.mark:
             mark = f' <span class="lz-mark" title="it stands at several places">&amp;{row.mark}</span>'
