@@ -32,6 +32,7 @@ COCO_BOXES, COCO_MASKS = "COCO-Detection", "COCO-InstanceSegmentation"
 CONFIGS: dict[str, tuple[str, list[str]]] = {
     "rpn_R_50_FPN": (f"{COCO_BOXES}/rpn_R_50_FPN_1x.py", RPN),
     "faster_rcnn_R_50_FPN": (f"{COCO_BOXES}/faster_rcnn_R_50_FPN_1x.py", ONE + THAWED),
+    "rotated_faster_rcnn_R_50_FPN": (f"{COCO_BOXES}/rotated_faster_rcnn_R_50_FPN_1x.py", ONE),
     "mask_rcnn_R_50_FPN": (f"{COCO_MASKS}/mask_rcnn_R_50_FPN_1x.py", ONE),
     "mask_rcnn_R_50_C4": (f"{COCO_MASKS}/mask_rcnn_R_50_C4_1x.py", ONE),
     "mask_rcnn_R_50_FPN_dconv_c3-c5": ("Misc/mask_rcnn_R_50_FPN_1x_dconv_c3-c5.py", ONE),

@@ -11,6 +11,7 @@ from golden_configs import golden_model
         "mask_rcnn_R_50_FPN",
         "faster_rcnn_R_50_FPN",
         "rpn_R_50_FPN",
+        "rotated_faster_rcnn_R_50_FPN",
         "cascade_mask_rcnn_R_50_FPN",
         "keypoint_rcnn_R_50_FPN",
         "mask_rcnn_R_50_C4",
