@@ -104,7 +104,7 @@ def heatmaps_to_keypoints(maps: Tensor, rois: Tensor, host_rois: Tensor | None =
         P cells so that boxes of different size compare.
     """
     # Positions need more digits than autocast's products have.
-    maps, rois = maps.float(), rois.float()
+    maps, rois = maps.detach().float(), rois.detach().float()
     out = maps.new_zeros((*maps.shape[:2], 4))
     if out.numel() == 0:
         return out

@@ -105,10 +105,12 @@ class SemSegFPNHead(nn.Module):
         return self.predictor(x)
 
     def losses(self, logits: Tensor, targets: Tensor) -> dict[str, Tensor]:
-        """Mean cross-entropy over the pixels that count, at the resolution of the labels."""
+        """Mean cross-entropy over the pixels that count, at the resolution of the labels; 0 if none does."""
         # Interpolation loses precision in half; the reference upsamples in single, too.
-        loss = F.cross_entropy(self._to_image_size(logits.float()), targets, ignore_index=self.ignore_value)
-        return {"loss_sem_seg": loss * self.loss_weight}
+        logits = self._to_image_size(logits.float())
+        loss = F.cross_entropy(logits, targets, ignore_index=self.ignore_value, reduction="sum")
+        counted = (targets != self.ignore_value).sum().clamp(min=1)
+        return {"loss_sem_seg": loss / counted * self.loss_weight}
 
     def _to_image_size(self, logits: Tensor) -> Tensor:
         return F.interpolate(logits, scale_factor=self.common_stride, mode="bilinear", align_corners=False)

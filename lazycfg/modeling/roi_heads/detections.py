@@ -127,7 +127,7 @@ class Candidates:
         # float32 holds coordinates, labels, rows and counts alike, up to 2^24
         columns = [box, score.unsqueeze(-1), label.float().unsqueeze(-1), row.float().unsqueeze(-1)]
         table = torch.cat(columns, dim=-1).flatten(1)
-        host = torch.cat((table, self.total.float().unsqueeze(-1)), dim=1).cpu().numpy()
+        host = torch.cat((table, self.total.float().unsqueeze(-1)), dim=1).detach().cpu().numpy()
         return host[:, :-1].reshape(batch, -1, box_dim + 3), host[:, -1].astype(int).tolist()
 
 
