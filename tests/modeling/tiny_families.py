@@ -58,7 +58,8 @@ def make_small(config: Any) -> None:
         if backbone is not bottom_up:
             rpn.head.in_channels = 16
             rpn.anchor_generator.sizes = [[8], [16], [32], [64], [128]]
-        rpn.pre_nms_topk, rpn.post_nms_topk = (100, 100), (50, 30)
+        few = backbone is bottom_up  # regions of a ResNet-50's last stage cost most
+        rpn.pre_nms_topk, rpn.post_nms_topk = (100, 100), (50, 4 if few else 30)
     if "head" in config:
         config.head.input_shape = [shape(16)] * 5
         config.head.conv_dims = [16, 16]
@@ -75,7 +76,7 @@ def make_small(config: Any) -> None:
 
 
 def small_heads(heads: Any, c4: bool) -> None:
-    heads.batch_size_per_image = 16 if c4 else 64
+    heads.batch_size_per_image = 4 if c4 else 64
     for predictor in heads.get("box_predictors") or [heads.box_predictor]:
         predictor.test_score_thresh = 0.02
         if not c4:
