@@ -8,7 +8,6 @@ from tiny_rotated import make_batch, tiny_config, tiny_model
 from torch import nn
 
 from lazycfg import instantiate
-from lazycfg.modeling import RRPN, Box2BoxTransform, RotatedFastRCNNOutputLayers
 from lazycfg.structures import Boxes, Instances, RotatedBoxes, rotated_overlap
 from lazycfg.utils.sync_counter import SyncCounter
 
@@ -134,9 +133,10 @@ def test_mistakes_are_told() -> None:
     config.proposal_generator.box_reg_loss_type = "giou"
     with pytest.raises(ValueError, match="smooth_l1"):
         instantiate(config)
-    with pytest.raises(ValueError, match="Box2BoxTransformRotated"):
-        RotatedFastRCNNOutputLayers(8, box2box_transform=Box2BoxTransform(), num_classes=2)
-    assert issubclass(RRPN, nn.Module)
+    config = tiny_config()
+    config.roi_heads.mask_head = None
+    with pytest.raises(TypeError, match="mask_head"):
+        instantiate(config)
 
 
 @pytest.fixture

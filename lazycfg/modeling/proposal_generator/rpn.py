@@ -10,7 +10,12 @@ from torch import Tensor, nn
 from lazycfg.structures import ImageList, Instances
 from lazycfg.utils.events import get_event_storage
 
-from ..box_regression import BoxCodec, check_box_reg_loss_type, dense_box_regression_loss
+from ..box_regression import (
+    Box2BoxTransformRotated,
+    BoxCodec,
+    check_box_reg_loss_type,
+    dense_box_regression_loss,
+)
 from ..matcher import Matcher
 from ..padded import GroundTruth, PaddedProposals
 from ..sampling import sample_labels
@@ -77,6 +82,8 @@ class RPN(nn.Module):
     ) -> None:
         super().__init__()
         check_box_reg_loss_type(box_reg_loss_type, box2box_transform)
+        if anchor_boundary_thresh >= 0 and isinstance(box2box_transform, Box2BoxTransformRotated):
+            raise ValueError(f"anchor_boundary_thresh={anchor_boundary_thresh} is for upright anchors only")
         self.in_features = list(in_features)
         self.rpn_head = head
         self.anchor_generator = anchor_generator

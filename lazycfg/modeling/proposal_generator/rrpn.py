@@ -1,7 +1,6 @@
 """The region proposal network for rotated boxes (Ma et al., arXiv:1703.01086)."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from torch import Tensor
 
@@ -45,16 +44,9 @@ class RRPN(RPN):
     `Box2BoxTransformRotated`, a head with ``box_dim=5`` and `RotatedBoxes` as ground truth.
 
     Args:
-        the same as those of `RPN`. `anchor_boundary_thresh` stays negative and `box_reg_loss_type`
-        "smooth_l1": the others mean nothing for rotated boxes.
+        those of `RPN`. `anchor_boundary_thresh` stays negative and `box_reg_loss_type` "smooth_l1": the
+        others mean nothing for rotated boxes.
     """
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        if self.anchor_boundary_thresh >= 0:
-            raise ValueError(
-                f"RRPN: anchor_boundary_thresh={self.anchor_boundary_thresh} is for upright anchors only"
-            )
 
     def match_anchors(self, anchors: Tensor, gt: GroundTruth) -> tuple[Tensor, Tensor]:
         if gt.boxes.shape[-1] != 5:

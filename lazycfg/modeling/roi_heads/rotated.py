@@ -1,13 +1,14 @@
 """The heads of a detector of rotated boxes."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from torch import Tensor
 
 from lazycfg.layers import pairwise_iou_rotated
 
+from ..matcher import Matcher
 from ..padded import GroundTruth, ImageSizes
+from ..protocols import BoxHead, BoxPredictor, RegionPooler
 from .detections import Detections, fast_rcnn_inference
 from .fast_rcnn import FastRCNNOutputLayers
 from .standard import StandardROIHeads
@@ -32,30 +33,47 @@ def fast_rcnn_inference_rotated(
 
 
 class RotatedFastRCNNOutputLayers(FastRCNNOutputLayers):
-    """`FastRCNNOutputLayers` of rotated boxes: five offsets of each class, by a `Box2BoxTransformRotated`.
-
-    Only ``box_reg_loss_type="smooth_l1"`` means something here.
+    """`FastRCNNOutputLayers` of rotated boxes: with a `Box2BoxTransformRotated` there are five offsets for
+    each class. Only ``box_reg_loss_type="smooth_l1"`` means something here.
     """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if self.box_dim != 5:
-            codec = type(self.box2box_transform).__name__
-            raise ValueError(f"{type(self).__name__} needs a Box2BoxTransformRotated, got {codec}")
 
 
 class RROIHeads(StandardROIHeads):
     """`StandardROIHeads` of rotated boxes: proposals are matched by their rotated overlap.
 
-    There is a box branch only; its pooler is of the type "ROIAlignRotated".
+    There is a box branch only.
+
+    Args:
+        box_in_features: names of the maps the boxes are pooled from.
+        box_pooler: as `ROIPooler` of the type "ROIAlignRotated"; box_head: as `FastRCNNConvFCHead`.
+        box_predictor: as `RotatedFastRCNNOutputLayers`.
+        The others are those of `ROIHeads`.
     """
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        if self.mask_on or self.keypoint_on:
-            raise ValueError("RROIHeads have no mask and keypoint branches")
-        if self.train_on_pred_boxes:
-            raise ValueError("RROIHeads: train_on_pred_boxes is for masks and keypoints, which they have not")
+    def __init__(
+        self,
+        *,
+        num_classes: int,
+        batch_size_per_image: int,
+        positive_fraction: float,
+        proposal_matcher: Matcher,
+        box_in_features: Sequence[str],
+        box_pooler: RegionPooler,
+        box_head: BoxHead,
+        box_predictor: BoxPredictor,
+        proposal_append_gt: bool = True,
+    ) -> None:
+        super().__init__(
+            num_classes=num_classes,
+            batch_size_per_image=batch_size_per_image,
+            positive_fraction=positive_fraction,
+            proposal_matcher=proposal_matcher,
+            box_in_features=box_in_features,
+            box_pooler=box_pooler,
+            box_head=box_head,
+            box_predictor=box_predictor,
+            proposal_append_gt=proposal_append_gt,
+        )
 
     def match(self, boxes: Tensor, gt: GroundTruth) -> tuple[Tensor, Tensor]:
         return self.proposal_matcher.match_boxes(gt.boxes, gt.valid, boxes, pairwise_iou_rotated)
