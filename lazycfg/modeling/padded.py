@@ -17,6 +17,7 @@ __all__ = [
     "PaddedProposals",
     "cat_field",
     "pad_all",
+    "pad_bitmasks",
     "pad_index",
     "pad_rows",
     "rows_of_images",
@@ -104,6 +105,47 @@ def cat_field(instances: Sequence[Instances], name: str) -> Tensor:
     """One field of all images as one tensor; of boxes, keypoints and the like their `tensor`."""
     values = [x.get(name) for x in instances]
     return torch.cat([value if isinstance(value, Tensor) else value.tensor for value in values])
+
+
+def pad_bitmasks(masks: Sequence[Tensor]) -> Tensor:
+    """Masks (N_i, H_i, W_i) of images -> (sum N_i, H, W). The last row and column are repeated once, so that
+    sampling between a mask's last pixels and its edge sees what it would see without padding.
+
+    On the host it is copying without ops, and what `pad_bitmasks` has padded before is only found again.
+    """
+    height, width = (max(m.shape[d] for m in masks) for d in (1, 2))
+    if all(m.shape[1:] == (height, width) for m in masks):
+        return torch.cat(list(masks))
+    base = padded_before(masks, height, width)
+    if base is not None:
+        return base
+    on_host = all(m.device.type == "cpu" for m in masks)
+    out: Any = masks[0].new_zeros((sum(len(m) for m in masks), height, width))
+    target, sources = (out.numpy(), [m.numpy() for m in masks]) if on_host else (out, masks)
+    start = 0
+    for m in sources:
+        n, h, w = m.shape
+        part = target[start : start + n]
+        part[:, :h, :w] = m
+        if h < height:
+            part[:, h, :w] = m[:, -1]
+        if w < width:
+            part[:, : h + 1, w] = part[:, : h + 1, w - 1]
+        start += n
+    return out
+
+
+def padded_before(masks: Sequence[Tensor], height: int, width: int) -> Tensor | None:
+    """The padded tensor (N, height, width) that the masks are views of, one after the other; None if none."""
+    base = masks[0]._base
+    if base is None or base.shape != (sum(len(m) for m in masks), height, width):
+        return None
+    start = base.storage_offset()
+    for m in masks:
+        if m._base is not base or m.stride() != base.stride() or m.storage_offset() != start:
+            return None
+        start += len(m) * height * width
+    return base
 
 
 def split_instances(

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from lazycfg.structures import BitMasks, ImageList, Instances
 
+from .padded import pad_bitmasks
+
 __all__ = ["batch_images", "instances_to_device"]
 
 
@@ -96,9 +98,10 @@ def field_to_device(values: Sequence[Any], counts: Sequence[int], device: torch.
     """One field of all images on the device."""
     first = values[0]
     if isinstance(first, BitMasks):
-        flat = torch.cat([value.tensor.flatten() for value in values])
-        parts = copy_over(flat, device).split([value.tensor.numel() for value in values])
-        return [BitMasks(p.view(v.tensor.shape)) for p, v in zip(parts, values, strict=True)]
+        # Views of one padded tensor, as the mask loss wants them all together
+        masks = copy_over(pad_bitmasks([value.tensor for value in values]), device)
+        sizes = [value.image_size for value in values]
+        return [BitMasks(p[:, :h, :w]) for p, (h, w) in zip(masks.split(list(counts)), sizes, strict=True)]
     tensors = [value if isinstance(value, Tensor) else getattr(value, "tensor", None) for value in values]
     if all(isinstance(t, Tensor) and t.shape[1:] == tensors[0].shape[1:] for t in tensors):
         parts = copy_over(torch.cat(tensors), device).split(list(counts))

@@ -12,7 +12,7 @@ from lazycfg.layers.batch_norm import Norm
 from lazycfg.structures import BitMasks, Instances, PolygonMasks
 from lazycfg.utils.events import get_event_storage
 
-from ..padded import cat_field, upload
+from ..padded import cat_field, pad_bitmasks, upload
 from .sampled import MatchedField
 
 __all__ = [
@@ -169,26 +169,6 @@ def mask_targets(instances: Sequence[Instances], side: int) -> Tensor:
         if len(x)
     ]
     return torch.cat(parts)
-
-
-def pad_bitmasks(masks: Sequence[Tensor]) -> Tensor:
-    """Masks (N_i, H_i, W_i) of images -> (sum N_i, H, W). The last row and column are repeated once, so that
-    sampling between a mask's last pixels and its edge sees what it would see without padding."""
-    height, width = (max(m.shape[d] for m in masks) for d in (1, 2))
-    if all(m.shape[1:] == (height, width) for m in masks):
-        return torch.cat(list(masks))
-    out = masks[0].new_zeros((sum(len(m) for m in masks), height, width))
-    start = 0
-    for m in masks:
-        n, h, w = m.shape
-        part = out[start : start + n]
-        part[:, :h, :w] = m
-        if h < height:
-            part[:, h, :w] = m[:, -1]
-        if w < width:
-            part[:, : h + 1, w] = part[:, : h + 1, w - 1]
-        start += n
-    return out
 
 
 def missing_masks(x: Instances) -> str:
