@@ -3,7 +3,8 @@
     from ..common.tta import with_tta
     model = with_tta(model, dataloader)
 
-Weights of the model itself are loaded as before. For evaluation and prediction only: train without it.
+Weights of the model itself are loaded as before. For evaluation and prediction only: train without it. The
+model's parts now stand one level deeper: `model.model.roi_heads`.
 """
 
 from lazycfg import LazyCall as L

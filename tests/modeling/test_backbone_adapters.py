@@ -5,8 +5,8 @@ import torch
 import torchvision
 from torch import nn
 
-from lazycfg.layers import FrozenBatchNorm2d
-from lazycfg.modeling.backbone import FPN, TimmBackbone, TorchvisionBackbone
+from lazycfg.layers import FrozenBatchNorm2d, ShapeSpec
+from lazycfg.modeling.backbone import FPN, MMDetBackbone, TimmBackbone, TorchvisionBackbone
 
 STAGES = {"layer1": "res2", "layer2": "res3", "layer3": "res4", "layer4": "res5"}
 
@@ -94,3 +94,49 @@ def test_a_real_timm_model():
     specs = body.output_shape()
     for name, y in body(torch.rand(1, 3, 64, 64)).items():
         assert y.shape == (1, specs[name].channels, 64 // specs[name].stride, 64 // specs[name].stride)
+
+
+class Tuples(nn.Module):
+    """Maps as mmdetection's networks give them."""
+
+    def __init__(self, *strides, channels=3):
+        super().__init__()
+        self.convs = nn.ModuleList(nn.Conv2d(3, channels, stride, stride) for stride in strides)
+
+    def forward(self, x):
+        return tuple(conv(x) for conv in self.convs)
+
+
+class Neck(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 1)
+
+    def forward(self, maps):
+        assert isinstance(maps, tuple)
+        return tuple(self.conv(x) for x in maps)
+
+
+def test_mmdetection_maps_get_names():
+    shapes = [ShapeSpec(channels=8, stride=4), ShapeSpec(channels=8, stride=8)]
+    body = MMDetBackbone(backbone=Tuples(4, 8), neck=Neck(), output_shapes=shapes, size_divisibility=8)
+    assert body.output_shape() == {"out0": shapes[0], "out1": shapes[1]}
+    assert body.size_divisibility == 8
+    maps = body(torch.rand(1, 3, 32, 16))
+    assert {name: tuple(x.shape) for name, x in maps.items()} == {"out0": (1, 8, 8, 4), "out1": (1, 8, 4, 2)}
+    assert {key.split(".")[0] for key in body.state_dict()} == {"backbone", "neck"}
+    named = MMDetBackbone(
+        backbone=Tuples(4), output_shapes=[ShapeSpec(channels=3, stride=4)], output_names=["res2"]
+    )
+    pyramid = FPN(bottom_up=named, in_features=["res2"], out_channels=4)
+    assert pyramid(torch.rand(1, 3, 16, 16))["p2"].shape == (1, 4, 4, 4)
+
+
+def test_mmdetection_networks_that_cannot_serve():
+    shape = ShapeSpec(channels=3, stride=4)
+    with pytest.raises(ValueError, match="as many output_names"):
+        MMDetBackbone(backbone=Tuples(4), output_shapes=[shape], output_names=["a", "b"])
+    with pytest.raises(ValueError, match="'out0' needs channels and a stride"):
+        MMDetBackbone(backbone=Tuples(4), output_shapes=[ShapeSpec(channels=3)])
+    with pytest.raises(ValueError, match="2 maps came out"):
+        MMDetBackbone(backbone=Tuples(4, 8), output_shapes=[shape])(torch.rand(1, 3, 8, 8))

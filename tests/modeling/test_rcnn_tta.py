@@ -1,6 +1,7 @@
 """Test-time augmentation: the plain model where nothing is augmented, and fair to mirror images."""
 
 import pytest
+import tiny_rotated
 import torch
 from test_rcnn_heads import cascade, keypoints
 from tiny_rcnn import make_batch, tiny_config
@@ -303,6 +304,9 @@ def test_what_does_not_fit_is_said():
     parts["_target_"] = ProposalNetwork
     with pytest.raises(TypeError, match="not for ProposalNetwork"):
         GeneralizedRCNNWithTTA(model=instantiate(parts))
+    rotated = GeneralizedRCNNWithTTA(model=tiny_rotated.tiny_model()).eval()
+    with pytest.raises(TypeError, match="the heads predict RotatedBoxes"):
+        rotated(batch_of(0))
     model = build("keypoints")
     with pytest.raises(ValueError, match="keypoint_hflip_indices"):
         GeneralizedRCNNWithTTA(model=model)

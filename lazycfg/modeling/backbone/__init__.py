@@ -1,6 +1,6 @@
 """Networks that turn images into feature maps."""
 
-from .adapters import TimmBackbone, TorchvisionBackbone
+from .adapters import MMDetBackbone, TimmBackbone, TorchvisionBackbone
 from .backbone import Backbone
 from .fpn import FPN, LastLevelMaxPool, LastLevelP6P7
 from .mvit import MViT
@@ -20,6 +20,7 @@ __all__ = [
     "DeformBottleneckBlock",
     "LastLevelMaxPool",
     "LastLevelP6P7",
+    "MMDetBackbone",
     "MViT",
     "RegNet",
     "ResNet",

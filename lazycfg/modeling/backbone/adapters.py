@@ -1,4 +1,4 @@
-"""Classification networks of torchvision and timm with the face of a `Backbone`."""
+"""Networks of torchvision, timm and mmdetection with the face of a `Backbone`."""
 
 import copy
 import math
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 
+from lazycfg.layers import ShapeSpec
 from lazycfg.utils.suggest import closest
 
 from .backbone import Backbone
@@ -121,6 +122,59 @@ class TimmBackbone(Backbone):
         maps = self.model(x)
         if self._nhwc:
             maps = [m.permute(0, 3, 1, 2) for m in maps]
+        return dict(zip(self._out_features, maps, strict=True))
+
+
+class MMDetBackbone(Backbone):
+    """A backbone of mmdetection, with or without a neck, as a backbone.
+
+    Takes anything whose forward returns maps as a tuple (or as a dict).
+
+    Args:
+        backbone: the built network, images (N, C, H, W) -> maps.
+        neck: a built network on the tuple of these maps.
+        output_shapes: of the maps that come out, in order; their strides must be given.
+        output_names: names of the maps; "out0", "out1", ... by default.
+        size_divisibility: what the sides of images are padded to multiples of.
+    """
+
+    def __init__(
+        self,
+        *,
+        backbone: nn.Module,
+        neck: nn.Module | None = None,
+        output_shapes: Sequence[ShapeSpec],
+        output_names: Sequence[str] | None = None,
+        size_divisibility: int = 0,
+    ) -> None:
+        super().__init__()
+        names = [f"out{i}" for i in range(len(output_shapes))] if output_names is None else list(output_names)
+        if len(names) != len(output_shapes) or len(set(names)) != len(names):
+            raise ValueError(
+                f"{len(output_shapes)} output_shapes need as many output_names, each different; got {names}"
+            )
+        for name, spec in zip(names, output_shapes, strict=True):
+            if spec.channels is None or spec.stride is None:
+                raise ValueError(f"the output shape of {name!r} needs channels and a stride, got {spec}")
+        self.backbone = backbone
+        self.neck = neck
+        self._out_features = names
+        self._out_feature_channels = {n: s.channels for n, s in zip(names, output_shapes, strict=True)}
+        self._out_feature_strides = {n: s.stride for n, s in zip(names, output_shapes, strict=True)}
+        self._size_divisibility = size_divisibility
+
+    @property
+    def size_divisibility(self) -> int:
+        return self._size_divisibility
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        """Images (N, C, H, W) -> maps by name."""
+        maps = self.backbone(x)
+        if self.neck is not None:
+            maps = self.neck(maps)
+        maps = list(maps.values()) if isinstance(maps, Mapping) else list(maps)
+        if len(maps) != len(self._out_features):
+            raise ValueError(f"{len(maps)} maps came out where {self._out_features} were expected")
         return dict(zip(self._out_features, maps, strict=True))
 
 
