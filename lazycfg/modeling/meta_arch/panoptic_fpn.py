@@ -55,9 +55,7 @@ class PanopticFPN(GeneralizedRCNN):
         targets = batch_labels(batched_inputs, self.backbone, self.sem_seg_head.ignore_value, self.device)
         _, losses = self.sem_seg_head(features, targets)
         gt_instances = self.ground_truth(batched_inputs)
-        proposals, proposal_losses = self.propose(batched_inputs, images, features, gt_instances)
-        _, detector_losses = self.roi_heads(images, features, proposals, gt_instances)
-        return {**losses, **proposal_losses, **detector_losses}
+        return {**losses, **self.detection_losses(batched_inputs, images, features, gt_instances)}
 
     def inference(
         self,
@@ -78,12 +76,7 @@ class PanopticFPN(GeneralizedRCNN):
         images = self.preprocess_image(batched_inputs)
         features = self.backbone(images.tensor)
         logits, _ = self.sem_seg_head(features)
-        if detected_instances is None:
-            proposals, _ = self.propose(batched_inputs, images, features, None)
-            results, _ = self.roi_heads(images, features, proposals, None)
-        else:
-            given = [x.to(self.device) for x in detected_instances]
-            results = self.roi_heads.forward_with_given_boxes(features, given)
+        results = self.detect(batched_inputs, images, features, detected_instances)
         if not do_postprocess:
             return [results, logits]
         # The merge needs whole masks, whatever is handed out.

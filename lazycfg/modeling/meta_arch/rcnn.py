@@ -114,10 +114,33 @@ class GeneralizedRCNN(ImageModel):
         gt_instances = self.ground_truth(batched_inputs)
         if gt_instances is None:
             raise ValueError("training needs 'instances' in every input; for predictions call model.eval()")
-        features = self.backbone(images.tensor)
+        return self.detection_losses(batched_inputs, images, self.backbone(images.tensor), gt_instances)
+
+    def detection_losses(
+        self,
+        batched_inputs: Sequence[dict[str, Any]],
+        images: ImageList,
+        features: dict[str, Tensor],
+        gt_instances: Sequence[Instances] | None,
+    ) -> dict[str, Tensor]:
+        """The losses of proposals and heads by name."""
         proposals, proposal_losses = self.propose(batched_inputs, images, features, gt_instances)
         _, detector_losses = self.roi_heads(images, features, proposals, gt_instances)
         return {**detector_losses, **proposal_losses}
+
+    def detect(
+        self,
+        batched_inputs: Sequence[dict[str, Any]],
+        images: ImageList,
+        features: dict[str, Tensor],
+        detected_instances: Sequence[Instances] | None = None,
+    ) -> Sequence[Instances]:
+        """Per image the detections in the network's input, or what the heads say of given ones."""
+        if detected_instances is not None:
+            given = [x.to(self.device) for x in detected_instances]
+            return self.roi_heads.forward_with_given_boxes(features, given)
+        proposals, _ = self.propose(batched_inputs, images, features, None)
+        return self.roi_heads(images, features, proposals, None)[0]
 
     def propose(
         self,
@@ -155,13 +178,7 @@ class GeneralizedRCNN(ImageModel):
         if self.training:
             raise RuntimeError("inference in training mode: call model.eval() first")
         images = self.preprocess_image(batched_inputs)
-        features = self.backbone(images.tensor)
-        if detected_instances is None:
-            proposals, _ = self.propose(batched_inputs, images, features, None)
-            results, _ = self.roi_heads(images, features, proposals, None)
-        else:
-            given = [x.to(self.device) for x in detected_instances]
-            results = self.roi_heads.forward_with_given_boxes(features, given)
+        results = self.detect(batched_inputs, images, self.backbone(images.tensor), detected_instances)
         if not do_postprocess:
             return results
         return self._postprocess(results, batched_inputs, images.image_sizes, self.paste_masks)
