@@ -116,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     check.add_argument("--no-build", action="store_true", help="do not build the model")
     command("drift", "checking.drift", "tell what of a saved config no longer fits the code", "(nothing)")
-    command("doc", "working.doc", "print what a parameter means")
+    command("doc", "reading.doc", "print what a parameter means")
     command("save", "working.save", "write a config in the format of the suffix", "the file, and overrides")
     sweep = command("sweep", "working.sweep", "print or run the command lines of a sweep", "key=a,b,c")
     sweep.add_argument("--file", help="a Python file whose generator sweep() yields lists of overrides")

@@ -1,4 +1,4 @@
-"""The commands that only read: show, get, explain, diff, grep, graph."""
+"""The commands that only read: show, get, explain, diff, doc, grep, graph."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from lazycfg.cli.configs import CommandError, load_config, split_words, wants_colour
 
-__all__ = ["diff", "explain", "get", "graph", "grep", "show"]
+__all__ = ["diff", "doc", "explain", "get", "graph", "grep", "show"]
 
 
 def _one_path(words: list[str], *, required: bool) -> tuple[str, list[str]]:
@@ -76,6 +76,30 @@ def explain(arguments: argparse.Namespace) -> int:
 
     path, overrides = _one_path(arguments.words, required=True)
     print(explain_value(load_config(arguments.config, overrides, trusted=arguments.trusted), path))
+    return 0
+
+
+def doc(arguments: argparse.Namespace) -> int:
+    """Print what a parameter means: its type, default and documentation."""
+    from lazycfg.config.brief import target_name
+    from lazycfg.config.docs import parameter_doc, target_doc
+    from lazycfg.config.node import is_call, raw_get
+    from lazycfg.config.paths import get_path, parse_path
+
+    paths, overrides = split_words(arguments.words)
+    if len(paths) != 1:
+        raise CommandError("doc takes one config path")
+    cfg = load_config(arguments.config, overrides, trusted=arguments.trusted)
+    keys = parse_path(paths[0])
+    holder: Any = get_path(cfg, keys[:-1])
+    value: Any = dict.get(holder, keys[-1]) if isinstance(holder, dict) else get_path(cfg, keys)
+    if is_call(holder):
+        print(parameter_doc(holder, str(keys[-1])))
+    if is_call(value):
+        print(f"{paths[0]} is a call of {target_name(raw_get(value, '_target_'), full=True)}:\n")
+        print(target_doc(value))
+    elif not is_call(holder):
+        print(f"{paths[0]} = {value!r}")
     return 0
 
 

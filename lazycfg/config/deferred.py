@@ -76,6 +76,9 @@ class _StandIn:
             _write(self, "_lz_value", value)
         return value
 
+    def __lazycfg_signature__(self) -> Any:
+        return None
+
     def _lz_make(self) -> Any:
         raise AssertionError("a stand-in knows how to make its object")
 
@@ -120,6 +123,14 @@ class Deferred(_StandIn):
     def __lazycfg_name__(self) -> tuple[str, str]:
         """Module and name in it, as they were written."""
         return _read(self, "_lz_module"), _read(self, "_lz_qualname")
+
+    def __lazycfg_signature__(self) -> Any:
+        """What the source says that it takes; None when that is not sure, or when it is imported already."""
+        if _read(self, "_lz_value") is not _MISSING or not _read(self, "_lz_qualname"):
+            return None
+        from lazycfg.config.source_signature import source_signature
+
+        return source_signature(str(self))
 
     def _lz_make(self) -> Any:
         return resolve_name(str(self))

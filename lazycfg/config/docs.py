@@ -9,7 +9,7 @@ from typing import Any
 
 from lazycfg.config.brief import short_repr, target_name
 from lazycfg.config.node import Node, raw_contains, raw_get
-from lazycfg.config.signature import node_signature, resolve_target
+from lazycfg.config.signature import Signature, node_signature, resolve_target
 from lazycfg.config.suggest import closest
 
 __all__ = ["documented_parameters", "parameter_doc", "target_doc"]
@@ -37,7 +37,7 @@ def parameter_doc(node: Node, name: str) -> str:
     lines.append(f"  default  {'none, it is required' if required else short_repr(parameter.default)}")
     if raw_contains(node, name):
         lines.append(f"  value    {short_repr(raw_get(node, name))}")
-    text = documented_parameters(resolve_target(raw_get(node, "_target_"))).get(name)
+    text = _documented(node, signature).get(name)
     if text:
         lines += ["", textwrap.indent(textwrap.fill(text, 90), "  ")]
     return "\n".join(lines)
@@ -47,8 +47,22 @@ def target_doc(node: Node) -> str:
     """Signature and docstring of what a node calls."""
     signature = node_signature(node)
     head = signature.text if signature is not None else target_name(raw_get(node, "_target_"))
-    body = inspect.getdoc(resolve_target(raw_get(node, "_target_"))) or ""
+    definition = getattr(signature, "definition", None)
+    if definition is not None:
+        import ast
+
+        body = ast.get_docstring(definition.node) or ""
+    else:
+        body = inspect.getdoc(resolve_target(raw_get(node, "_target_"))) or ""
     return f"{head}\n\n{textwrap.indent(body, '  ')}" if body else head
+
+
+def _documented(node: Node, signature: Signature) -> dict[str, str]:
+    """The texts of the parameters of a node, from the source where the target is not imported."""
+    definition = getattr(signature, "definition", None)
+    if definition is None:
+        return documented_parameters(resolve_target(raw_get(node, "_target_")))
+    return {name: entry for text in reversed(definition.docs) for name, entry in _entries(text)}
 
 
 def documented_parameters(target: Any) -> dict[str, str]:

@@ -144,6 +144,9 @@ class _Loose(Deferred):
         module, qualname = self.__lazycfg_name__()
         return _Loose(module, f"{qualname}.{name}" if qualname else name)
 
+    def __lazycfg_signature__(self) -> Any:
+        return None  # what counts is what can be imported
+
     def _lz_make(self) -> Any:
         module, qualname = self.__lazycfg_name__()
         if qualname:

@@ -162,6 +162,9 @@ def _default(holder: Any, key: Key, shown: str) -> tuple[Any, Step] | None:
     code = getattr(getattr(signature.target, "__init__", None), "__code__", None)
     code = getattr(signature.target, "__code__", code)
     origin = None if code is None else FilePosition(code.co_filename, code.co_firstlineno)
+    definition = getattr(signature, "definition", None)  # of a signature that was read from source
+    if definition is not None:
+        origin = FilePosition(definition.file, definition.line)
     text = f"{short(value)} in {target_name(signature.target)}"
     return value, Step(shown, "default", text, origin)
 

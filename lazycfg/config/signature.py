@@ -139,7 +139,8 @@ class Signature:
 def is_deferred(target: Any) -> bool:
     """Whether `target` stands for an import that has not happened; it is left alone until it is needed.
 
-    The class of such a stand-in has a method `__lazycfg_resolve__`, which imports.
+    The class of such a stand-in has a method `__lazycfg_resolve__`, which imports, and a method
+    `__lazycfg_signature__`, which gives the signature that its source tells, or None.
     """
     return hasattr(type(target), "__lazycfg_resolve__")
 
@@ -216,6 +217,10 @@ def signature_of(target: Any) -> Signature | None:
         return _inspect(target)
     if known is not _UNKNOWN:
         return known
+    if is_deferred(target):
+        read: Signature | None = type(target).__lazycfg_signature__(target)
+        if read is not None:
+            return read  # from the source: whoever only looks at a config imports nothing
     if type(target) is str or is_deferred(target):
         return signature_of(resolve_target(target))
     known = None if type(target) is Node else _inspect(target)
