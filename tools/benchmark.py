@@ -2,6 +2,7 @@
 """Benchmarks; each prints ratios measured in one run.
 
 tools/benchmark.py config [--nodes 1000 10000 100000]
+tools/benchmark.py model [--models mask_rcnn retinanet] [--device cuda] [--batch 1 8] [--quick]
 """
 
 from __future__ import annotations
@@ -18,11 +19,31 @@ def main() -> None:
     config.add_argument(
         "--nodes", type=int, nargs="+", default=[1000, 10_000, 100_000], help="sizes of the tree"
     )
+    model = commands.add_parser("model", help="detectors against torchvision's with the same weights")
+    model.add_argument("--models", nargs="+", default=["mask_rcnn", "retinanet"], help="which of the two")
+    model.add_argument("--device", default="cuda" if _has_cuda() else "cpu", help="where to run")
+    model.add_argument(
+        "--batch", type=int, nargs="+", help="images at a time; by default what suits the device"
+    )
+    model.add_argument("--jobs", nargs="+", default=["inference", "training"], help="which of the two")
+    model.add_argument("--variants", nargs="+", help="of our models; by default all")
+    model.add_argument("--repeats", type=int, default=5, help="turns of each model")
+    model.add_argument("--quick", action="store_true", help="batch 1, two turns, nothing compiled")
     args = parser.parse_args()
     if args.command == "config":
         from benchmarks.config import main as run
 
         run(args.nodes)
+    elif args.command == "model":
+        from benchmarks.model import main as run_model
+
+        run_model(args.models, args.device, args.batch, args.variants, args.jobs, args.repeats, args.quick)
+
+
+def _has_cuda() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
 
 
 if __name__ == "__main__":
