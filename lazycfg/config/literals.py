@@ -13,11 +13,14 @@ import typing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Callable
+    from typing import Any, TypeAlias
 
-__all__ = ["doubtful_types", "fits", "misfit", "type_text"]
+    _Test: TypeAlias = "Callable[[Any, type], bool]"
 
-_LITERALS = (type(None), bool, int, float, complex, str, bytes, list, tuple, dict)
+__all__ = ["doubtful_types", "fits", "fitter", "misfit", "type_text"]
+
+_LITERALS = frozenset((type(None), bool, int, float, complex, str, bytes, list, tuple, dict))
 
 
 def doubtful_types(hint: Any, default: Any) -> frozenset[type]:
@@ -55,64 +58,106 @@ def type_text(hint: Any) -> str:
 
 def fits(value: Any, hint: Any, default: Any = None) -> bool:
     """Whether a parameter with this annotation and default takes `value`."""
-    kind = type(value)
-    if kind not in _LITERALS:
-        return True
-    if kind is str and (value == "???" or "${" in value):
-        return True
-    if default is None and value is None:
-        return True
-    if kind is type(default) and kind is not type(None) and kind is not dict:
-        return True  # the signature itself breaks its annotation, so it is not to be trusted
+    return fitter(hint, default)(value)
+
+
+def fitter(hint: Any, default: Any = None) -> Callable[[Any], bool]:
+    """`fits` for one annotation and default, to be asked often: the annotation is looked at once."""
+    test = _test_of(hint)
+    # A default that breaks the annotation shows that it is not to be trusted.
+    trusted = () if type(default) in (type(None), dict) else (type(default),)
+
+    def fits_parameter(value: Any) -> bool:
+        kind = type(value)
+        if kind not in _LITERALS or kind in trusted or (default is None and value is None):
+            return True
+        try:
+            return test(value, kind) or _is_open(value, kind)
+        except TypeError:  # a hint that isinstance refuses: a protocol, a subscripted class
+            return True
+
+    return fits_parameter
+
+
+_tests: dict[Any, _Test] = {}
+
+
+def _is_open(value: Any, kind: type) -> bool:
+    """Whether a value is no literal, or stands for something else."""
+    return kind not in _LITERALS or (kind is str and (value == "???" or "${" in value))
+
+
+def _test_of(hint: Any) -> _Test:
+    """Whether a literal, given with its type, is what the annotation says; open ones are asked elsewhere."""
     try:
-        return _fits(value, kind, hint)
-    except TypeError:  # a hint that isinstance refuses: a protocol, a subscripted class
-        return True
+        found = _tests.get(hint)
+    except TypeError:  # not hashable
+        return _new_test(hint)
+    if found is None:
+        if len(_tests) >= 1024:
+            _tests.clear()
+        found = _tests[hint] = _new_test(hint)
+    return found
 
 
-def _fits(value: Any, kind: type, hint: Any) -> bool:
-    if kind not in _LITERALS or (kind is str and (value == "???" or "${" in value)):
-        return True
+def _new_test(hint: Any) -> _Test:
     if hint is None or hint is type(None):
-        return value is None
+        return lambda value, kind: value is None
     if hint is typing.Any or hint is object or isinstance(hint, (str, typing.TypeVar, typing.ForwardRef)):
-        return True
+        return _anything
     origin = typing.get_origin(hint)
     if origin is None:
         supertype = getattr(hint, "__supertype__", None)  # NewType
         if supertype is not None:
-            return _fits(value, kind, supertype)
-        return _is_instance(value, kind, hint) if isinstance(hint, type) else True
+            return _test_of(supertype)
+        if not isinstance(hint, type):
+            return _anything
+        return lambda value, kind: kind is hint or _is_instance(value, kind, hint)
     args = typing.get_args(hint)
     if origin is typing.Union or origin is types.UnionType:
-        return any(_fits(value, kind, arg) for arg in args)
+        tests = [_test_of(arg) for arg in args]
+        return lambda value, kind: any(test(value, kind) for test in tests)
     if origin is typing.Literal:
-        return any(value == arg and kind is type(arg) for arg in args)
+        return lambda value, kind: any(value == arg and kind is type(arg) for arg in args)
     if origin in (typing.Annotated, typing.Final, typing.ClassVar):
-        return _fits(value, kind, args[0])
+        return _test_of(args[0])
     if origin is type:
-        return False  # no literal is a class
+        return lambda value, kind: False  # no literal is a class
     if not isinstance(origin, type):
-        return True
-    if not _is_instance(value, kind, origin):
-        return False
-    return _elements_fit(value, kind, origin, args)
+        return _anything
+    inside = _test_of_elements(origin, args)
+    return lambda value, kind: (kind is origin or _is_instance(value, kind, origin)) and inside(value, kind)
 
 
-def _elements_fit(value: Any, kind: type, origin: type, args: tuple[Any, ...]) -> bool:
+def _anything(value: Any, kind: type) -> bool:
+    return True
+
+
+def _test_of_elements(origin: type, args: tuple[Any, ...]) -> _Test:
+    """The test of what is in a list, tuple or dict that is annotated as `origin[args]`."""
     if not args:
-        return True
-    if kind is dict:
-        if len(args) != 2:
+        return _anything
+    one, of_one = args[0], _test_of(args[0]) if args[0] != () else _anything
+    each = [_test_of(arg) for arg in args] if args != ((),) else []
+    fixed = issubclass(origin, tuple) and not (len(args) == 2 and args[1] is ...)
+
+    def test(value: Any, kind: type) -> bool:
+        if kind is dict:
+            if len(args) != 2:
+                return True
+            return all(_element_fits(k, each[0]) and _element_fits(v, each[1]) for k, v in value.items())
+        if kind is not list and kind is not tuple:
             return True
-        return all(_fits(k, type(k), args[0]) and _fits(v, type(v), args[1]) for k, v in value.items())
-    if kind not in (list, tuple):
-        return True
-    if issubclass(origin, tuple) and not (len(args) == 2 and args[1] is ...):
-        if args == ((),):
-            return not value
-        return len(value) == len(args) and all(_fits(v, type(v), a) for v, a in zip(value, args, strict=True))
-    return all(_fits(element, type(element), args[0]) for element in value)
+        if fixed:
+            return len(value) == len(each) and all(map(_element_fits, value, each))
+        return all(type(element) is one or _element_fits(element, of_one) for element in value)
+
+    return test
+
+
+def _element_fits(value: Any, test: _Test) -> bool:
+    kind = type(value)
+    return kind not in _LITERALS or test(value, kind) or _is_open(value, kind)
 
 
 def _is_instance(value: Any, kind: type, hint: type) -> bool:

@@ -39,13 +39,14 @@ if TYPE_CHECKING:
     # (what makes the object, its arguments, the container of the result, link, the container in the config).
     # Nothing makes a tuple or another container: it is filled anew.
     Call: TypeAlias = "tuple[Callable[..., Any] | None, Any, Any, Link, Any]"
-    Form: TypeAlias = "tuple[tuple[Key, int], ...]"
+    Form: TypeAlias = "tuple[tuple[Key, Any], ...]"
 
 __all__ = ["Calls", "Gatherer", "call_specially", "gather", "is_sound"]
 
 # What a form says of an argument that must be looked at: a text that may have `${` in it, a node, another
-# container, another object, a literal of which the type does not yet say that it fits.
-TEXT, NODE, HOLDER, OBJECT, LITERAL = range(5)
+# container, another object. For a literal of which the type does not yet say that it fits: a function that
+# tells whether it does.
+TEXT, NODE, HOLDER, OBJECT = range(4)
 _ROLES: dict[type, int] = {str: TEXT, Node: NODE, list: HOLDER, tuple: HOLDER, dict: HOLDER}
 _DEEPEST = 120  # levels of recursion; Python allows 1,000 frames, and some are taken already
 _MOST_FORMS = 8192  # functions of config files are new at every load
@@ -250,7 +251,7 @@ class _Sound:
                 self.holder(child, depth + 1)
             elif role == OBJECT:
                 _look_into(child)
-            elif not _literal_fits(target, key, child):
+            elif not role(child):
                 raise Doubt
         done[mark] = True
 
@@ -353,7 +354,7 @@ def _special_form(node: Node, target: Any) -> Form:
     if signature is not None:
         _ask(signature, node)
         doubtful = signature.doubtful
-    found: list[tuple[Key, int]] = []
+    found: list[tuple[Key, Any]] = []
     for key, child in raw_items(node):
         if key == "_target_":
             continue
@@ -362,18 +363,13 @@ def _special_form(node: Node, target: Any) -> Form:
             found.append((key, _ROLES[kind]))
         elif kind not in ATOMS:
             found.append((key, OBJECT))
-        if kind in doubtful.get(key, ()):
-            found.append((key, LITERAL))
+        if signature is not None and kind in doubtful.get(key, ()):
+            from lazycfg.config.literals import fitter
+
+            found.append((key, fitter(signature.hints[key], signature.parameters[key].default)))
     found.sort(key=lambda entry: entry[1] != TEXT)  # a doubt is best found before the nodes below are entered
     return tuple(found)
 
 
 def _signature(target: Any) -> Signature | None:
     return None if target is None else signature_of(target)
-
-
-def _literal_fits(target: Any, key: Key, value: Any) -> bool:
-    from lazycfg.config.literals import fits
-
-    signature = _signature(target)
-    return signature is None or fits(value, signature.hints[key], signature.parameters[key].default)
