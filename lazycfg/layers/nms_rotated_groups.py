@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lazycfg.structures.rotated_overlap import hulls_meet, matched_iou_rotated
+from lazycfg.structures.rotated_overlap import matched_iou_rotated, may_exceed
 
 __all__ = ["grouped_nms_rotated"]
 
@@ -20,8 +20,8 @@ _CHUNK_PAIRS = 1 << 21
 def grouped_nms_rotated(groups: Sequence[Tensor], iou_threshold: float) -> list[Tensor]:
     """Suppress in each list the boxes that overlap a better one of it.
 
-    A device is waited for twice, however many lists there are: for the number of pairs whose upright hulls
-    meet, and for those that overlap. Which of them stand is found on the host.
+    A device is waited for twice, however many lists there are: for the number of pairs that are near each
+    other, and for those that overlap. Which of them stand is found on the host.
 
     Args:
         groups: tensors (G_i, K_i, 5), each of G_i lists of K_i boxes, the best first. Boxes without area
@@ -32,7 +32,7 @@ def grouped_nms_rotated(groups: Sequence[Tensor], iou_threshold: float) -> list[
         for each tensor (G_i, K_i) bool, the boxes that are left.
     """
     boxes = torch.cat([group.reshape(-1, 5) for group in groups]).float()
-    first, second = _meeting_pairs([group.float() for group in groups])
+    first, second = _near_pairs([group.float() for group in groups], iou_threshold)
     over = torch.empty_like(first, dtype=torch.bool)
     for start in range(0, len(first), _CHUNK_PAIRS):
         part = slice(start, start + _CHUNK_PAIRS)
@@ -46,20 +46,20 @@ def grouped_nms_rotated(groups: Sequence[Tensor], iou_threshold: float) -> list[
     return [part.view(group.shape[:2]) for part, group in zip(parts, groups, strict=True)]
 
 
-def _meeting_pairs(groups: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """The pairs of one list whose hulls meet, the better box first: two tensors (P,) of positions among the
-    boxes of all groups."""
+def _near_pairs(groups: Sequence[Tensor], iou_threshold: float) -> tuple[Tensor, Tensor]:
+    """The pairs of one list that may overlap by more than this, the better box first: two tensors (P,) of
+    positions among the boxes of all groups."""
     shapes = [(group.shape[0], group.shape[1]) for group in groups]
-    meet = torch.zeros(sum(g * k * k for g, k in shapes), dtype=torch.bool, device=groups[0].device)
+    near = torch.zeros(sum(g * k * k for g, k in shapes), dtype=torch.bool, device=groups[0].device)
     for group, (lists, k), part in zip(
-        groups, shapes, meet.split([g * k * k for g, k in shapes]), strict=True
+        groups, shapes, near.split([g * k * k for g, k in shapes]), strict=True
     ):
         of_group = part.view(lists, k, k)
         band = max(1, _CHUNK_PAIRS // max(lists * k, 1))
         for row in range(0, k, band):
             a, b = group[:, row : row + band, None], group[:, None, row:]
-            of_group[:, row : row + band, row:] = hulls_meet(a, b).triu_(diagonal=1)
-    found = meet.nonzero()[:, 0]
+            of_group[:, row : row + band, row:] = may_exceed(a, b, iou_threshold).triu_(diagonal=1)
+    found = near.nonzero()[:, 0]
     first, second = torch.zeros_like(found), torch.zeros_like(found)
     pairs_before = boxes_before = 0
     for lists, k in shapes:

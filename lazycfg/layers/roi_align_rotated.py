@@ -13,6 +13,8 @@ __all__ = ["ROIAlignRotated", "roi_align_rotated", "roi_align_rotated_levels"]
 
 # Looked-up pixels held at a time: bounds the index and weight at 12 bytes each.
 _CHUNK_LOOKUPS = 1 << 25
+# From so many samples for each cell on it is worth a wait to know which of them are in the picture.
+_MANY_SAMPLES = 64
 
 
 class ROIAlignRotated(nn.Module):
@@ -185,6 +187,14 @@ def _lookups(
     width, height, first = plane[roi].unbind(dim=1)
     outside = (y < -1) | (y > height) | (x < -1) | (x > width)
     share = torch.where(outside, 0.0, 1.0 / (steps_x * steps_y))
+    if total > _MANY_SAMPLES * len(per_bag):
+        # Regions far larger than the map: the points outside, which count 0, are not carried on.
+        inside = (~outside).nonzero()[:, 0]
+        x, y, share, width, height, first, bag = (
+            values[inside] for values in (x, y, share, width, height, first, bag)
+        )
+        per_bag = torch.zeros_like(per_bag).index_add_(0, bag, torch.ones_like(bag))
+        start = per_bag.cumsum(0) - per_bag
     x, y = torch.minimum(x.clamp(min=0), width - 1), torch.minimum(y.clamp(min=0), height - 1)
     left, top = x.floor(), y.floor()
     to_right, to_bottom = x - left, y - top

@@ -75,6 +75,25 @@ def hulls_meet(boxes1: Tensor, boxes2: Tensor) -> Tensor:
     return ((boxes1[..., :2] - boxes2[..., :2]).abs() <= reach).all(dim=-1)
 
 
+def may_exceed(boxes1: Tensor, boxes2: Tensor, iou_threshold: float) -> Tensor:
+    """Whether the overlap of boxes (..., 5) that broadcast against each other may be above a threshold.
+
+    Judged by areas and upright hulls, with little work: (...) bool, true where it is, and somewhere else.
+    """
+    area1, area2 = boxes1[..., 2] * boxes1[..., 3], boxes2[..., 2] * boxes2[..., 3]
+    reach1, reach2 = upright_reach(boxes1), upright_reach(boxes2)
+    shared = torch.minimum(area1, area2)
+    hulls: Tensor | float = 1.0
+    for axis in (0, 1):
+        a, b = reach1[..., axis], reach2[..., axis]
+        common = a + b - (boxes1[..., axis] - boxes2[..., axis]).abs()
+        hulls = hulls * torch.minimum(common, 2 * torch.minimum(a, b)).clamp(min=0)
+    shared = torch.minimum(shared, torch.as_tensor(hulls))
+    # IoU > t is the same as intersection > t / (1 + t) * (sum of areas); a little less for rounding.
+    least = 0.999 * iou_threshold / (1 + iou_threshold)
+    return (shared > 0) & (shared >= least * (area1 + area2))
+
+
 def upright_reach(boxes: Tensor) -> Tensor:
     """Half the width and height (..., 2) of the smallest upright box around a rotated one."""
     theta = boxes[..., 4] * (math.pi / 180)

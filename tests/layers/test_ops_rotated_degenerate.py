@@ -1,5 +1,6 @@
 """Rotated boxes in degenerate positions, against the clipping of polygons in float64."""
 
+import importlib
 import itertools
 import math
 
@@ -7,6 +8,10 @@ import pytest
 import torch
 
 from lazycfg.layers import ROIAlignRotated, batched_nms_rotated, nms_rotated, pairwise_iou_rotated
+from lazycfg.structures.rotated_overlap import may_exceed
+
+# The package has a function of the same name.
+pooling_module = importlib.import_module("lazycfg.layers.roi_align_rotated")
 
 
 def corners(box):
@@ -99,6 +104,15 @@ def test_overlap(a, b):
         assert pairwise_iou_rotated(one, other).item() == pytest.approx(expected, rel=1e-5, abs=1e-9)
 
 
+@pytest.mark.parametrize("threshold", [0.01, 0.1, 0.5, 0.9, 1.0])
+def test_what_overlaps_enough_is_never_left_out(threshold):
+    boxes = [moved(base, **change) for base in BASE for changes in RELATIONS.values() for change in changes]
+    boxes = torch.tensor(boxes)
+    near = may_exceed(boxes[:, None], boxes, threshold)
+    assert not (~near & (pairwise_iou_rotated(boxes, boxes) > threshold)).any()
+    assert near.float().mean() < 0.5
+
+
 @pytest.mark.parametrize("offset", [1e4, 1e6])
 @pytest.mark.parametrize("size", [1e-2, 1.0, 1e4])
 def test_overlap_far_from_the_origin(offset, size):
@@ -171,3 +185,22 @@ def test_a_region_around_the_whole_picture(angle):
     turned = ROIAlignRotated(4, 1.0, 0)(x, torch.tensor([[0.0, 10, 10, 16, 16, angle]]))
     if angle % 90 == 0:
         torch.testing.assert_close(turned, torch.full_like(turned, 3.0))
+
+
+def test_points_outside_of_huge_regions_are_left_out(monkeypatch):
+    x = torch.rand(2, 3, 9, 12, requires_grad=True)
+    rois = torch.tensor(
+        [[0, 5, 5, 4e3, 3e3, 20], [1, 10, 8, 300, 2, -50], [1, 900, 900, 80, 80, 9], [0, 6, 4, 5, 5, 10]]
+    )
+    weight = torch.rand(4, 3, 2, 3)
+
+    def pooled():
+        out = ROIAlignRotated((2, 3), 0.5, 0)(x, rois)
+        return out, torch.autograd.grad((out * weight).sum(), x)[0]
+
+    few = pooled()
+    monkeypatch.setattr(pooling_module, "_MANY_SAMPLES", 1 << 40)
+    for a, b in zip(few, pooled(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-7)
+    assert not few[0][2].any()
+    assert few[0][[0, 1, 3]].abs().sum(dim=(1, 2, 3)).all()
