@@ -7,8 +7,9 @@ from .mvit import MViT
 from .regnet import AnyNet, RegNet
 from .resnet import ResNet
 from .resnet_blocks import BasicBlock, BasicStem, BottleneckBlock, DeformBottleneckBlock
+from .simple_feature_pyramid import SimpleFeaturePyramid
 from .swin import SwinTransformer
-from .vit import SimpleFeaturePyramid, ViT, get_vit_lr_decay_rate
+from .vit import ViT, get_vit_lr_decay_rate
 
 __all__ = [
     "FPN",

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -11,12 +10,13 @@ from .vit_utils import (
     DropPath,
     Mlp,
     PatchEmbed,
+    abs_pos_table,
     drop_path_rates,
     get_abs_pos,
     init_transformer_weights,
     rel_pos_attention,
+    rel_pos_table,
     run_block,
-    square_positions,
     window_partition,
     window_unpartition,
 )
@@ -88,11 +88,8 @@ class MultiScaleAttention(nn.Module):
             if input_size is None or input_size[0] != input_size[1]:
                 raise ValueError(f"use_rel_pos needs a square input_size, not {input_size}")
             length = 2 * max(input_size[0] // stride_q, input_size[0] // stride_kv) - 1
-            self.rel_pos_h = nn.Parameter(torch.zeros(length, head_dim))
-            self.rel_pos_w = nn.Parameter(torch.zeros(length, head_dim))
-            if not rel_pos_zero_init:
-                nn.init.trunc_normal_(self.rel_pos_h, std=0.02)
-                nn.init.trunc_normal_(self.rel_pos_w, std=0.02)
+            self.rel_pos_h = rel_pos_table(length, head_dim, zero_init=rel_pos_zero_init)
+            self.rel_pos_w = rel_pos_table(length, head_dim, zero_init=rel_pos_zero_init)
 
     def forward(self, x: Tensor) -> Tensor:
         B, H, W, _ = x.shape
@@ -245,12 +242,9 @@ class MViT(Backbone):
         self.patch_embed = PatchEmbed(
             patch_kernel, patch_stride, patch_padding, in_chans=in_chans, embed_dim=embed_dim
         )
+        self.pos_embed: nn.Parameter | None = None
         if use_abs_pos:
-            positions = square_positions(pretrain_img_size, patch_stride, pretrain_use_cls_token)
-            self.pos_embed = nn.Parameter(torch.zeros(1, positions, embed_dim))
-            nn.init.trunc_normal_(self.pos_embed, std=0.02)
-        else:
-            self.pos_embed = None
+            self.pos_embed = abs_pos_table(pretrain_img_size, patch_stride, pretrain_use_cls_token, embed_dim)
 
         rates = drop_path_rates(drop_path_rate, depth)
         input_size = (img_size // patch_stride[0], img_size // patch_stride[1])

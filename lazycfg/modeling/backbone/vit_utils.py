@@ -224,9 +224,25 @@ def get_abs_pos(abs_pos: Tensor, has_cls_token: bool, hw: tuple[int, int]) -> Te
     return grid.permute(0, 2, 3, 1)
 
 
-def square_positions(pretrain_img_size: int, patch: Sequence[int], use_cls_token: bool) -> int:
-    """Number of position embeddings of the pretraining grid, the class token's included."""
-    return (pretrain_img_size // patch[0]) * (pretrain_img_size // patch[1]) + int(use_cls_token)
+def abs_pos_table(
+    pretrain_img_size: int, patch: Sequence[int], use_cls_token: bool, channels: int
+) -> nn.Parameter:
+    """Position embeddings (1, positions, channels) of the pretraining grid, the class token's included.
+
+    Args:
+        pretrain_img_size: side of its images in pixels; patch: (vertical, horizontal) stride of the tokens.
+    """
+    grid = (pretrain_img_size // patch[0]) * (pretrain_img_size // patch[1])
+    return _table(1, grid + int(use_cls_token), channels)
+
+
+def rel_pos_table(length: int, channels: int, *, zero_init: bool) -> nn.Parameter:
+    """Embeddings (length, channels) of relative positions along one side."""
+    return nn.Parameter(torch.zeros(length, channels)) if zero_init else _table(length, channels)
+
+
+def _table(*shape: int) -> nn.Parameter:
+    return nn.Parameter(nn.init.trunc_normal_(torch.empty(shape), std=0.02))
 
 
 def init_transformer_weights(module: nn.Module) -> None:
