@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, fx, nn
 
 from .batch_norm import FrozenBatchNorm2d
-from .deform_conv import DeformConv
+from .deform_conv import DeformConv, ModulatedDeformConv
+from .wrappers import Conv2d
 
 __all__ = ["fuse"]
 
@@ -18,7 +19,8 @@ Model = TypeVar("Model", bound=nn.Module)
 
 # With fixed statistics all of these, SyncBatchNorm too, are a scale and a shift of each channel.
 _NORMS = (FrozenBatchNorm2d, nn.modules.batchnorm._BatchNorm)
-_CONVS = (nn.Conv2d, DeformConv)
+# A subclass with a forward of its own may use its norm in another way
+_WITH_NORM = (Conv2d.forward, DeformConv.forward, ModulatedDeformConv.forward)
 
 
 def fuse(model: Model, *, inplace: bool = False) -> Model:
@@ -42,7 +44,7 @@ def fuse(model: Model, *, inplace: bool = False) -> Model:
     places = Counter(id(child) for module in model.modules() for child in module.children())
     for module in list(model.modules()):
         norm = getattr(module, "norm", None)
-        if isinstance(module, _CONVS) and _is_fixed(norm):
+        if _is_conv(module) and type(module).forward in _WITH_NORM and _is_fixed(norm):
             _fold(module, norm)
             module.norm = None
         for conv, holder, name in _pairs(module):
@@ -72,10 +74,16 @@ def _pairs(module: nn.Module) -> Iterator[tuple[Any, nn.Module, str]]:
                 yield module.get_submodule(str(source.target)), module.get_submodule(holder), name
 
 
+def _is_conv(module: Any) -> bool:
+    """Whether its output is that of its weight and bias, which are plain parameters."""
+    known = type(module).forward in (*_WITH_NORM, nn.Conv2d.forward)
+    return known and not hasattr(module, "parametrizations")
+
+
 def _is_plain(conv: Any) -> bool:
     """Whether it is a convolution and nothing else."""
     extras = (getattr(conv, "norm", None), getattr(conv, "activation", None))
-    return isinstance(conv, _CONVS) and extras == (None, None)
+    return isinstance(conv, nn.Module) and _is_conv(conv) and extras == (None, None)
 
 
 def _is_fixed(norm: Any) -> bool:

@@ -10,7 +10,14 @@ from tiny_rcnn import make_batch, tiny_config
 from torch import nn
 
 from lazycfg import LazyConfig, instantiate
-from lazycfg.layers import ASPP, CycleBatchNormList, DepthwiseSeparableConv2d, FrozenBatchNorm2d, ShapeSpec
+from lazycfg.layers import (
+    ASPP,
+    Conv2d,
+    CycleBatchNormList,
+    DepthwiseSeparableConv2d,
+    FrozenBatchNorm2d,
+    ShapeSpec,
+)
 from lazycfg.model_zoo import get_config_file
 from lazycfg.modeling import FPN, MaskRCNNConvUpsampleHead, RetinaNetHead, TorchvisionBackbone, fuse
 
@@ -164,3 +171,15 @@ def test_in_place_keeps_the_module_and_its_memory_format():
     assert conv.weight.is_contiguous(memory_format=torch.channels_last)
     with torch.device("meta"):
         assert norms_of(fuse(nn.Sequential(nn.Conv2d(4, 8, 3), nn.BatchNorm2d(8)))) == []
+
+
+class NormFirst(Conv2d):
+    def forward(self, x):
+        return nn.functional.conv2d(self.norm(x), self.weight, self.bias)
+
+
+def test_what_is_used_in_another_way_stays():
+    first = NormFirst(4, 4, 1, norm=nn.BatchNorm2d(4))
+    assert len(norms_of(assert_same_outputs(settle(first), torch.randn(1, 4, 3, 3)))) == 1
+    scaled = nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Conv2d(4, 4, 1)), nn.BatchNorm2d(4))
+    assert len(norms_of(assert_same_outputs(settle(scaled), torch.randn(1, 4, 3, 3)))) == 1
