@@ -168,7 +168,7 @@ class Finder:
         self, node: Node, contents: dict[str, Any], signature: Signature, link: Link, literals: bool
     ) -> bool:
         keys = contents.keys()
-        if keys <= signature.known and signature.required <= keys:
+        if keys <= signature.known and signature.required <= keys and not signature.unnamed:
             return True
         if literals or not signature.wrapped:
             self._arguments(node, signature, link)
@@ -212,13 +212,19 @@ class Finder:
                 )
         if raw_get(node, "_partial_"):
             return
-        unnamed = set(signature.positional[: len(raw_get(node, "_args_") or ())])
-        for name in signature.candidates():
-            if name in signature.required and name not in keys and name not in unnamed:
-                message = f"{target_name(signature.target)} needs the argument '{signature.parameters[name]}'"
-                self.problems.append(
-                    Problem("missing argument", (*path, name), message, position_of(node), signature.text)
-                )
+        count = len(raw_get(node, "_args_") or ())
+        unnamed = signature.positional[:count]
+        missing = [
+            *signature.positional[count : signature.unnamed],
+            *(n for n in signature.candidates() if n in signature.required.difference(keys, unnamed)),
+        ]
+        for name in missing:
+            message = f"{target_name(signature.target)} needs the argument '{signature.parameters[name]}'"
+            if name not in signature.names:
+                message += ", which is given by position"
+            self.problems.append(
+                Problem("missing argument", (*path, name), message, position_of(node), signature.text)
+            )
 
     def _literal(self, node: Node, key: str, child: Any, signature: Signature, link: Link) -> None:
         from lazycfg.config.literals import misfit

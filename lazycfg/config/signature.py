@@ -43,6 +43,8 @@ class Signature:
         required: the names that must be given.
         positional: names of the parameters that can be given by position, in order, positional-only ones
         included. positional_only: how many of these cannot be given by name.
+        unnamed: how many must be given without a name: up to the last positional-only one that has no
+            default.
         any_name, any_position: whether there is a `**kwargs`, a `*args`.
         good: for `check`: names, or names and types, of arguments that were found to fit.
         wrapped: whether this is the signature of what a decorator wraps; what is called may take more or
@@ -62,6 +64,7 @@ class Signature:
         "positional_only",
         "required",
         "target",
+        "unnamed",
         "wrapped",
     )
 
@@ -75,7 +78,7 @@ class Signature:
         self.good: set[tuple[Any, ...]] = set()
         self._doubtful: dict[str, frozenset[type]] | None = None
         names, required, positional = [], [], []
-        self.positional_only = 0
+        self.positional_only = self.unnamed = 0
         self.any_name = self.any_position = False
         for name, parameter in parameters.items():
             kind = int(parameter.kind)  # 0 positional-only, 1 either, 2 *args, 3 keyword-only, 4 **kwargs
@@ -88,6 +91,8 @@ class Signature:
                     positional.append(name)
                 if kind == 0:
                     self.positional_only += 1
+                    if parameter.default is parameter.empty:
+                        self.unnamed = self.positional_only
                 else:
                     names.append(name)
                     if parameter.default is parameter.empty:
@@ -331,7 +336,11 @@ def accepts(signature: Signature, keys: AbstractSet[str], unnamed: int, partial:
     fits; one of which the rest comes later may lack some."""
     if not (signature.any_name or keys <= signature.known):
         return False
-    return partial or keys >= signature.required.difference(signature.positional[:unnamed])
+    if partial:
+        return True
+    return unnamed >= signature.unnamed and keys >= signature.required.difference(
+        signature.positional[:unnamed]
+    )
 
 
 def arrange(

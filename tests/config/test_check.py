@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lazycfg import REQUIRED, CheckError, ConfigError, LazyPartial, Node, check
+from lazycfg import REQUIRED, CheckError, ConfigError, LazyPartial, Node, check, instantiate
 from lazycfg import LazyCall as L
 from lazycfg.config.literals import fits
 from lazycfg.config.node import to_nodes
@@ -158,6 +158,21 @@ def test_star_args_count_as_given():
     assert check(L(f)(1, 2, 3)) == []
     assert check(L(g)(1, 2)) == []
     assert [p.path for p in check(L(g)(1), raises=False)] == [("b",)]
+
+
+def test_arguments_that_only_a_position_can_give():
+    def f(a, b=2, /, *, c):
+        raise AssertionError("must not be called")
+
+    for _ in range(2):  # what is remembered of the first must not hide the second
+        assert check(L(f)(1, c=3)) == []
+        assert check(LazyPartial(f)()) == []
+        problem = check(L(f)(c=3), raises=False)[0]
+        assert (problem.kind, problem.path) == ("missing argument", ("a",))
+        assert "f needs the argument 'a', which is given by position" in str(problem)
+        assert [p.path for p in check(L(f)(), raises=False)] == [("a",), ("c",)]
+    with pytest.raises(CheckError, match="'a'"):
+        instantiate([L(f)(c=3)])
 
 
 class Color(enum.Enum):

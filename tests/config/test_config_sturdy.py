@@ -1,0 +1,105 @@
+"""Damaged config files, and other processes."""
+
+import builtins
+import json
+import multiprocessing
+import os
+import sys
+import traceback
+import warnings
+from fractions import Fraction
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lazycfg import ConfigError, LazyConfig, Node, check, instantiate
+from lazycfg import LazyCall as L
+
+PYTHON = """\
+from lazycfg import LazyCall as L
+from fractions import Fraction
+
+size = 3
+model = L(Fraction)(numerator=size, denominator="${train.steps}")
+train = dict(steps=[1, (2, 3)], name="a\\tb", model=model)
+"""
+YAML = """\
+model: &m
+  _target_: fractions.Fraction
+  numerator: 1
+  denominator: ${train.steps.0}
+train:
+  steps: [1, [2, 3]]
+  name: "a b"
+  model: *m
+"""
+JSON = json.dumps(
+    {
+        "model": {"_target_": "fractions.Fraction", "numerator": 1, "denominator": "${train.steps.0}"},
+        "train": {"steps": [1, [2, 3]], "name": "a b", "more": None},
+    }
+)
+
+
+@st.composite
+def damaged(draw, text):
+    """`text` with some characters taken out, put in, or repeated."""
+    for _ in range(draw(st.integers(1, 4))):
+        start = draw(st.integers(0, len(text)))
+        end = start + draw(st.integers(0, 8))
+        new = st.text("[]{}():,.'\"$&*_ \n\t=1ax", max_size=3)
+        piece = draw(st.sampled_from(["", text[start:end] * 2]) | new)
+        text = text[:start] + piece + text[end:]
+    return text
+
+
+def world():
+    """What loading a file must leave as it is; modules of Python and our own may be imported on first use."""
+    filters = [str(entry) for entry in warnings.filters]
+    known = {*sys.stdlib_module_names, "lazycfg"}
+    modules = {name for name in sys.modules if name.partition(".")[0] not in known}
+    return dict(vars(builtins)), modules, os.getcwd(), list(sys.path), filters
+
+
+@pytest.mark.parametrize(("suffix", "text"), [("py", PYTHON), ("yaml", YAML), ("json", JSON)])
+def test_a_damaged_file_loads_or_ends_in_an_error_that_names_it(suffix, text, tmp_path_factory):
+    path = tmp_path_factory.mktemp("damaged") / f"damaged_config.{suffix}"
+    path.write_text(text)
+    assert len(LazyConfig.load(path, allow=[Fraction])) >= 2
+
+    @settings(max_examples=50, deadline=None)
+    @given(damaged(text))
+    def load(content):
+        path.write_text(content)
+        before = world()
+        found = wrong = None
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # Python warns of odd code
+                found = LazyConfig.load(path, allow=[Fraction])
+        except Exception as error:
+            wrong = error
+        assert world() == before
+        if wrong is not None:
+            assert suffix == "py" or isinstance(wrong, ConfigError), repr(wrong)
+            assert path.name in "".join(traceback.format_exception(wrong))
+        else:
+            assert all(str(problem) for problem in check(found, raises=False))
+
+    load()
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_other_processes_build_the_same(method):
+    if method not in multiprocessing.get_all_start_methods():
+        pytest.skip(f"this system has no {method}")
+    shared = L(Fraction)(3, 7)
+    tree = Node(a=[shared, L(Fraction)(numerator="${size}")], b=(shared,), size=5)
+    with multiprocessing.get_context(method).Pool(1) as pool:
+        built = pool.apply(instantiate, (tree,))
+        assert pool.apply(check, (tree,)) == []
+    assert (
+        built == instantiate(tree) == {"a": [Fraction(3, 7), Fraction(5)], "b": (Fraction(3, 7),), "size": 5}
+    )
+    assert built["a"][0] is built["b"][0]
