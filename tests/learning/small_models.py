@@ -48,7 +48,7 @@ def shrink(model: Node, num_classes: int, num_labels: int | None) -> None:
             num_classes=num_labels,
         )
     if "combine_stuff_area_thresh" in model:
-        model.combine_stuff_area_thresh = 64
+        model.update(combine_stuff_area_thresh=64, combine_instances_score_thresh=0.2)
 
 
 def resnet(out_features: list[str]) -> Node:
