@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torchvision.ops import nms
 
-from lazycfg.structures.rotated_overlap import hulls_meet, matched_iou_rotated
+from lazycfg.structures.rotated_overlap import matched_iou_rotated, may_exceed
 
 __all__ = ["batched_nms", "batched_nms_host", "batched_nms_rotated", "nms", "nms_rotated"]
 
@@ -86,7 +86,7 @@ def nms_rotated(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
 
 @torch.no_grad()
 def batched_nms_rotated(boxes: Tensor, scores: Tensor, idxs: Tensor, iou_threshold: float) -> Tensor:
-    """`nms_rotated` within each group. Overlaps are computed only for pairs whose upright hulls meet.
+    """`nms_rotated` within each group. Overlaps are computed only for pairs that may overlap enough.
 
     Args:
         boxes: (N, 5).
@@ -140,7 +140,7 @@ def _upright_overlaps(boxes: np.ndarray, iou_threshold: float) -> Overlaps:
 def _rotated_overlaps(boxes: Tensor, iou_threshold: float) -> Overlaps:
     def overlaps(start: int, stop: int, end: int) -> np.ndarray:
         a, b = boxes[start:stop], boxes[start:end]
-        over = hulls_meet(a[:, None], b).triu_(diagonal=1)
+        over = may_exceed(a[:, None], b, iou_threshold).triu_(diagonal=1)
         i, j = over.nonzero(as_tuple=True)
         over[i, j] = matched_iou_rotated(a[i], b[j]) > iou_threshold
         return _on_host(over)
