@@ -5,15 +5,33 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-from collections.abc import Iterable
+import re
 from pathlib import Path
 from typing import Any
 
 from lazycfg.cli.configs import load_config, zoo_folder
 
-__all__ = ["candidates", "complete", "completion"]
+__all__ = ["candidates", "complete", "completion", "options_of"]
 
-COMMANDS = ("check", "completion", "diff", "doc", "explain", "get", "grep", "save", "show", "sweep")
+COMMANDS = (
+    *(
+        "check",
+        "completion",
+        "diff",
+        "doc",
+        "drift",
+        "explain",
+        "get",
+        "graph",
+        "grep",
+        "save",
+        "show",
+        "sweep",
+    ),
+)
+_LITERAL = re.compile(r"\bLiteral\[([^\]]*)\]")
+_BOOL = re.compile(r"\bbool\b")
+_UNSAFE = re.compile(r"[^\w@%+=:,./\[\]-]")
 
 _BASH = r"""_lazycfg_complete() {
     local IFS=$'\n' line="${COMP_LINE:0:COMP_POINT}" word
@@ -46,20 +64,65 @@ def complete(line: str) -> int:
 
 
 def candidates(line: str) -> list[str]:
-    """The candidates for the last word of ``lazycfg ...``."""
+    """The candidates for the last word of ``lazycfg ...``, as they are typed in a shell."""
     words = line.split(" ")
     words = [word for word in words[1:-1] if word] + [words[-1]]
     current, before = words[-1], words[:-1]
     if not before:
         return [name for name in COMMANDS if name.startswith(current)]
-    plain = [word for word in before[1:] if not word.startswith("-")]
+    if current.startswith("-"):
+        return [name for name in options_of(before[0]) if name.startswith(current)]
+    last = _option(before[0], before[-1])
+    if last is not None and last.nargs != 0:  # the value of an option; bash completes files by itself
+        return [str(choice) for choice in last.choices or () if str(choice).startswith(current)]
+    plain = _positional(before[0], before[1:])
     if before[0] == "completion":
         return [name for name in ("bash", "zsh") if name.startswith(current)]
     if before[0] == "grep":
+        if not plain:
+            return []  # the pattern
         plain = plain[1:]
     if not plain:
         return _config_files(current)
-    return _keys_and_values(load_config(plain[0]), current, keys_only=before[0] in ("get", "explain", "doc"))
+    if before[0] == "drift":
+        return []
+    keys_only = before[0] in ("get", "explain", "doc") and len(plain) == 1
+    found = [] if before[0] not in ("diff", "grep") or "=" in current else _config_files(current)
+    found += _keys_and_values(load_config(plain[0]), current, keys_only=keys_only)
+    return found
+
+
+def _parser_of(command: str) -> argparse.ArgumentParser | None:
+    from lazycfg.cli.main import make_parser
+
+    for action in make_parser()._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            found: argparse.ArgumentParser | None = action.choices.get(command)
+            return found
+    return None
+
+
+def options_of(command: str) -> list[str]:
+    """The long options of a command."""
+    parser = _parser_of(command)
+    return [] if parser is None else [name for name in parser._option_string_actions if name.startswith("--")]
+
+
+def _option(command: str, word: str) -> argparse.Action | None:
+    """The option of a command that a word is."""
+    parser = _parser_of(command) if word.startswith("-") else None
+    return None if parser is None else parser._option_string_actions.get(word)
+
+
+def _positional(command: str, words: list[str]) -> list[str]:
+    """The words that are neither options nor their values."""
+    found, skip = [], False
+    for word in words:
+        option = _option(command, word)
+        if not skip and not word.startswith("-"):
+            found.append(word)
+        skip = option is not None and option.nargs != 0
+    return found
 
 
 def _config_files(current: str) -> list[str]:
@@ -79,33 +142,80 @@ def _config_files(current: str) -> list[str]:
 
 
 def _keys_and_values(cfg: Any, current: str, *, keys_only: bool) -> list[str]:
-    from lazycfg.config.paths import get_path, parse_path
-    from lazycfg.config.traverse import children
+    from lazycfg.config.paths import find_key, get_path, parse_path
 
     prefix = current[: len(current) - len(current.lstrip("+~"))]
     body = current[len(prefix) :]
     if "=" in body:
         key, _, typed = body.partition("=")
-        return [f"{prefix}{key}={value}" for value in _values(get_path(cfg, key)) if value.startswith(typed)]
+        keys = parse_path(key)
+        values = _values(get_path(cfg, keys[:-1]), keys[-1])
+        return [f"{prefix}{key}={value}" for value in values if value.startswith(typed)]
     parent, _, start = body.rpartition(".")
-    holder = get_path(cfg, parse_path(parent)) if parent else cfg
+    holder: Any = get_path(cfg, parse_path(parent)) if parent else cfg
     found = []
-    for key, child in children(holder) or ():
+    for key in _keys(holder):
         text = str(key)
-        if text.startswith(start) and text not in ("_target_", "_partial_", "_args_"):
-            path = f"{parent}.{text}" if parent else text
-            ending = "" if keys_only or prefix == "~" else "="
-            has_parts = children(child) is not None and len(list(children(child) or ())) > 0
-            found.append(f"{prefix}{path}{'.' if has_parts else ending}")
+        if not text.startswith(start):
+            continue
+        path = f"{parent}.{text}" if parent else text
+        child = find_key(holder, key)
+        if _keys(child) and not isinstance(child, tuple):
+            found.append(f"{prefix}{path}.")
+        else:
+            found.append(f"{prefix}{path}{'' if keys_only or prefix == '~' else '='}")
     return found
 
 
-def _values(value: Any) -> Iterable[str]:
-    from lazycfg.config.grammar import format_value
+def _keys(holder: Any) -> list[Any]:
+    """The keys below a value: what is there, then what the target takes besides."""
+    from lazycfg.config.traverse import children
 
-    if isinstance(value, bool):
-        return ("true", "false")
+    special = ("_target_", "_partial_", "_args_")
+    keys = [key for key, _ in children(holder) or () if key not in special]
+    signature = _signature(holder)
+    return [*keys, *(name for name in signature.candidates() if name not in keys)] if signature else keys
+
+
+def _signature(holder: Any) -> Any:
+    """What a call takes, as far as that is known without importing."""
+    from lazycfg.config.node import is_call, raw_get
+
+    target = raw_get(holder, "_target_") if is_call(holder) else None
+    read = getattr(type(target), "__lazycfg_signature__", None)
+    return None if read is None else read(target)
+
+
+def _values(holder: Any, key: Any) -> list[str]:
+    """What may be assigned: the choices that the target's annotation names, and what is there now."""
+    from lazycfg.config.grammar import format_value
+    from lazycfg.config.paths import MISSING, find_key
+
+    value = find_key(holder, key)
+    signature = _signature(holder)
+    annotation = ""
+    if signature is not None and key in signature.parameters:
+        annotation = str(signature.parameters[key].annotation)
+        value = signature.parameters[key].default if value is MISSING else value
+    choices = [str(choice) for text in _LITERAL.findall(annotation) for choice in _literals(text)]
+    if isinstance(value, bool) or _BOOL.search(annotation):
+        choices += ["true", "false"]
+    if not isinstance(value, bool):
+        with contextlib.suppress(TypeError):  # what cannot be written on a command line
+            choices.append(format_value(value))
+    return list(dict.fromkeys(_quoted(choice) for choice in choices if choice))
+
+
+def _literals(text: str) -> list[Any]:
+    import ast
+
     try:
-        return (format_value(value),)
-    except TypeError:
-        return ()
+        found = ast.literal_eval(f"({text},)")
+    except (ValueError, SyntaxError):
+        return []
+    return [value for value in found if value is not None]
+
+
+def _quoted(text: str) -> str:
+    """A value as it is typed in a shell."""
+    return _UNSAFE.sub(r"\\\g<0>", re.sub(r", (?=[^'\"]*$)", ",", text))

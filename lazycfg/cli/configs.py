@@ -33,13 +33,28 @@ def find_config(name: str) -> str:
     in_zoo = zoo_folder() / name
     if in_zoo.is_file():
         return str(in_zoo)
+    raise CommandError(
+        f"there is no config file {name!r}, nor one of that name in the model zoo{_near(name)}"
+    )
+
+
+def _near(name: str) -> str:
+    """The end of the message: the file that may have been meant, beside the one named or in the model zoo."""
     from lazycfg.config.suggest import closest_name
 
+    if os.path.isdir(name):
+        return ", but a folder"
+    beside = Path(os.path.dirname(name) or ".")
+    suffixes = (".py", ".yaml", ".yml", ".json")
+    local = [str(p) for p in beside.iterdir() if p.suffix in suffixes] if beside.is_dir() else []
     folder = zoo_folder()
     known = [p.relative_to(folder).as_posix() for p in folder.rglob("*.py") if p.name != "__init__.py"]
-    near = closest_name(name, known, 0.5)
-    hint = f"; did you mean {near!r}?" if near else ""
-    raise CommandError(f"there is no config file {name!r}, nor one of that name in the model zoo{hint}")
+    near = closest_name(name, local, 0.75)
+    if near is None and not os.path.dirname(name):
+        by_file = {os.path.basename(path): path for path in known}
+        near = by_file.get(closest_name(name, by_file, 0.75) or "")
+    near = near or closest_name(name, known, 0.75)
+    return f"; did you mean {near!r}?" if near else ""
 
 
 def load_config(

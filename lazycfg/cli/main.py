@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import re
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from lazycfg.cli.configs import CommandError
 
-__all__ = ["main"]
+__all__ = ["main", "make_parser"]
 
 _WORDS = "a config path and overrides: key=value, +key=value, ~key, **.key=value"
 
@@ -54,28 +56,69 @@ def _message(error: Exception) -> str:
         return f"{': '.join([*named, error.strerror])}" if error.strerror else str(error)
     if isinstance(error, SyntaxError):
         return f"{error.filename}:{error.lineno}: {error.msg}: {(error.text or '').strip()}"
+    text = " ".join(str(error).split())
+    kind = "" if isinstance(error, ImportError) else f"{type(error).__name__}: "
+    return f"{kind}{text} ({_place(error)}; --traceback shows the way there)"
+
+
+def _place(error: Exception) -> str:
+    """The innermost place of an error that is not in the loader of configs: what a user can mend."""
+    own = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "config", "")
     traceback, place = error.__traceback__, ""
     while traceback is not None:
-        place = f"{traceback.tb_frame.f_code.co_filename}:{traceback.tb_lineno}"
+        file = traceback.tb_frame.f_code.co_filename
+        if not place or not (file.startswith((own, "<frozen importlib")) or "/importlib/" in file):
+            place = f"{file}:{traceback.tb_lineno}"
         traceback = traceback.tb_next
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text} ({place}; --traceback shows the way there)"
+    return place
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        from lazycfg.config.suggest import closest_name
+
+        choice = re.fullmatch(r"argument (\S+): invalid choice: '(.*)' \(choose from (.*)\)", message)
+        missing = re.fullmatch(r"the following arguments are required: (.*)", message)
+        if choice is not None:
+            known = re.findall(r"'([^']*)'", choice[3])
+            near = closest_name(choice[2], known)
+            what = "command" if choice[1] == "COMMAND" else choice[1]
+            message = f"there is no {what} {choice[2]!r}"
+            message += f"; did you mean {near!r}?" if near else f"; there is {', '.join(known)}"
+        elif missing is not None:
+            names = [name for name in missing[1].split(", ") if name != "..."]
+            message = (
+                f"what is missing: {', '.join(name if name[0] == '-' else name.upper() for name in names)}"
+            )
+        print(f"{self.prog}: {message} ({self.prog} --help tells more)", file=sys.stderr)
+        raise SystemExit(2)
 
 
 def _parse(words: list[str]) -> argparse.Namespace:
     """Overrides may stand anywhere, also ``~key`` and negative numbers."""
-    parser = _parser()
+    parser = make_parser()
     arguments, rest = parser.parse_known_args(words)
     unknown = [word for word in rest if word.startswith("-")]
     if unknown:
-        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+        parser.error(f"there is no option {unknown[0]!r}{_near_option(words, unknown[0])}")
     if rest:
         arguments.words = [*getattr(arguments, "words", []), *rest]
     return arguments
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="lazycfg", description="Look at, compare, check and save configs.")
+def _near_option(words: list[str], wrong: str) -> str:
+    from lazycfg.cli.completion import options_of
+    from lazycfg.config.suggest import closest
+
+    command = next((word for word in words if not word.startswith("-")), "")
+    return closest(wrong, options_of(command))
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of the command line."""
+    parser = _Parser(prog="lazycfg", description="Look at, compare, check and save configs.")
     parser.add_argument("--traceback", action="store_true", help="show where an error was raised")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 

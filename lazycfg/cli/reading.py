@@ -15,8 +15,10 @@ __all__ = ["diff", "doc", "explain", "get", "graph", "grep", "show"]
 def _one_path(words: list[str], *, required: bool) -> tuple[str, list[str]]:
     paths, overrides = split_words(words)
     if len(paths) > 1 or (required and not paths):
-        raise CommandError(f"one config path is expected, not {len(paths)}: {' '.join(paths)}")
-    return (paths[0] if paths else ""), overrides
+        given = f"{len(paths)} were given: {' '.join(paths)}" if paths else "none was given"
+        raise CommandError(f"one config path is expected after the config, {given}")
+    path = paths[0] if paths else ""
+    return path.removesuffix("."), overrides  # completion ends the path of a part with a dot
 
 
 def show(arguments: argparse.Namespace) -> int:
@@ -85,21 +87,23 @@ def doc(arguments: argparse.Namespace) -> int:
     from lazycfg.config.docs import parameter_doc, target_doc
     from lazycfg.config.node import is_call, raw_get
     from lazycfg.config.paths import get_path, parse_path
+    from lazycfg.config.signature import why_not
 
-    paths, overrides = split_words(arguments.words)
-    if len(paths) != 1:
-        raise CommandError("doc takes one config path")
+    path, overrides = _one_path(arguments.words, required=True)
     cfg = load_config(arguments.config, overrides, trusted=arguments.trusted)
-    keys = parse_path(paths[0])
+    keys = parse_path(path)
     holder: Any = get_path(cfg, keys[:-1])
     value: Any = dict.get(holder, keys[-1]) if isinstance(holder, dict) else get_path(cfg, keys)
     if is_call(holder):
+        reason = why_not(holder, str(keys[-1]))
+        if reason is not None:
+            raise CommandError(f"config path {path!r}: {reason}")
         print(parameter_doc(holder, str(keys[-1])))
     if is_call(value):
-        print(f"{paths[0]} is a call of {target_name(raw_get(value, '_target_'), full=True)}:\n")
+        print(f"{path} is a call of {target_name(raw_get(value, '_target_'), full=True)}:\n")
         print(target_doc(value))
     elif not is_call(holder):
-        print(f"{paths[0]} = {value!r}")
+        print(f"{path} = {value!r}")
     return 0
 
 

@@ -25,7 +25,8 @@ from lazycfg.config.session import python_import
 __all__ = ["Deferred", "DeferredCall", "deferred_import", "resolve_deferred"]
 
 _MISSING: Any = object()
-_DYNAMIC = re.compile(rb"import \*|def __getattr__|globals\(\)|__dict__")
+_DYNAMIC = re.compile(rb"def __getattr__|globals\(\)|__dict__")
+_STAR = re.compile(rb"^[ \t]*from[ \t]+(\.*)([\w.]*)[ \t]+import[ \t]*\*", re.MULTILINE)
 _REAL = ("lazycfg", "lazycfg.config", "lazycfg.model_zoo", "lazycfg.projects")
 _read, _write = object.__getattribute__, object.__setattr__
 
@@ -60,8 +61,22 @@ def _may_have(file: str, attribute: str) -> bool:
     source = path.read_bytes()
     if re.search(rb"\b%s\b" % re.escape(attribute.encode()), source) or _DYNAMIC.search(source):
         return True
+    if any(_star_has(path, len(dots), name.decode(), attribute) for dots, name in _STAR.findall(source)):
+        return True
     below = path.parent / attribute
     return path.name == "__init__.py" and (below.is_dir() or below.with_suffix(".py").is_file())
+
+
+def _star_has(path: Path, dots: int, name: str, attribute: str) -> bool:
+    """Whether ``from ..name import *`` in a file may bring an attribute."""
+    if not dots:
+        file = locate_module(name)
+        return file is None or file == str(path) or _may_have(file, attribute)
+    target = path.parents[dots - 1].joinpath(*name.split(".")) if name else path.parents[dots - 1]
+    for found in (target / "__init__.py", target.with_suffix(".py")):
+        if found.is_file() and found != path:
+            return _may_have(str(found), attribute)
+    return True
 
 
 class _StandIn:

@@ -107,7 +107,7 @@ def drift(
 
 def _file_problem(error: Exception, file: str) -> Problem:
     """The error that ended the loading, with its place in the file."""
-    traceback, line = error.__traceback__, None
+    traceback, line = error.__traceback__, error.lineno if isinstance(error, SyntaxError) else None
     while traceback is not None:
         if traceback.tb_frame.f_code.co_filename == os.path.abspath(file):
             line = traceback.tb_lineno

@@ -188,7 +188,11 @@ def parse_yaml(data: bytes, file: str) -> Any:
     try:
         return _Composer(loader(data), yaml, file).compose()
     except yaml.YAMLError as error:
-        raise DataFileError(f"{file}: not valid YAML: {error}") from None
+        mark = getattr(error, "problem_mark", None)
+        place = file if mark is None else f"{file}:{mark.line + 1}:{mark.column + 1}"
+        reason = getattr(error, "problem", None) or " ".join(str(error).split())
+        context = getattr(error, "context", None)
+        raise DataFileError(f"{place}: not valid YAML: {reason}{f', {context}' if context else ''}") from None
     except UnicodeDecodeError as error:
         raise DataFileError(f"{file}: not valid UTF-8: {error}") from None
 

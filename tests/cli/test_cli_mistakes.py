@@ -1,0 +1,102 @@
+"""Mistakes on the command line: one clear line, no traceback, exit status 2."""
+
+import pytest
+
+from lazycfg.cli.main import main
+
+ZOO = "COCO-InstanceSegmentation/mask_rcnn_R_50_FPN_1x.py"
+FILES = {
+    "needs.py": "import no_such_library_here\n",
+    "syntax.py": "x = (1\n",
+    "zero.py": "def f():\n    return 1 / 0\nx = f()\n",
+    "yaml.yaml": "a: 1\nb: [1\n",
+    "json.json": '{"a": ',
+    "relative.py": "\nfrom .gone import x\n",
+    "name.py": "from lazycfg.modeling import FPNN\n",
+    "good.py": "a = dict(b=1, c=2.5)\n",
+}
+
+
+@pytest.fixture
+def run(capsys, tmp_path, monkeypatch):
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text)
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words):
+        try:
+            status = main(list(words))
+        except SystemExit as leaving:
+            status = leaving.code
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("", "what is missing: COMMAND"),
+        ("shwo x", "there is no command 'shwo'; did you mean 'show'?"),
+        ("frobnicate", "there is no command 'frobnicate'; there is show, "),
+        ("show", "lazycfg show: what is missing: CONFIG"),
+        ("graph good.py", "what is missing: -o/--output"),
+        ("show good.py --dpeth 3", "there is no option '--dpeth'; did you mean '--depth'?"),
+        ("show good.py --depth x", "argument --depth: invalid int value: 'x'"),
+        ("show good.py --format xml", "there is no --format 'xml'; there is tree, py, yaml, json"),
+        ("completion fish", "there is no shell 'fish'; there is bash, zsh"),
+        (
+            "show goood.py",
+            "no config file 'goood.py', nor one of that name in the model zoo; did you mean 'good.py'",
+        ),
+        ("show mask_rcnn_R_50_FPN_1.py", f"did you mean '{ZOO}'?"),
+        ("show .", "but a folder"),
+        ("show good.py aa", "config path 'aa': the config has no 'aa'; did you mean 'a'?"),
+        ("get good.py", "one config path is expected after the config, none was given"),
+        ("get good.py a b", "2 were given: a b"),
+        ("diff good.py", "diff takes two configs, or one config and overrides"),
+        ("drift good.py x", "drift takes one file"),
+        ("grep [ good.py", "'[' is no regular expression"),
+        ("check good.py x", "not an override: x"),
+        ("save good.py", "save takes the file to write"),
+        ("save good.py x.txt", "the suffix of 'x.txt' says no format"),
+        ("sweep good.py --file zero.py", "ZeroDivisionError: division by zero ("),
+        (f"doc {ZOO} model.backbone.nrm", "FPN takes no argument 'nrm'; did you mean 'norm'?"),
+        ("show yaml.yaml", "yaml.yaml:3:1: not valid YAML: "),
+        ("show json.json", "json.json: not valid JSON: "),
+        ("show needs.py", "No module named 'no_such_library_here' ("),
+        ("show syntax.py", "syntax.py:1: '(' was never closed: x = (1"),
+        ("show zero.py", "zero.py:2; --traceback shows the way there)"),
+        ("show relative.py", "relative.py:2; --traceback"),
+        ("show name.py", "cannot import name 'FPNN'"),
+        ("show good.py a.bb=3", "did you mean 'b'?"),
+        ("show good.py a.b=text", "'a.b' is the int 1, and 'text' is text"),
+        ("show good.py a..b=1", "an empty key"),
+    ],
+)
+def test_one_clear_line(run, words, message):
+    status, text, errors = run(*words.split())
+    assert status == 2
+    assert text == ""
+    assert message in errors
+    assert errors.startswith("lazycfg")
+    assert "Traceback" not in errors
+    assert not any(line and not line.startswith(" ") for line in errors.splitlines()[1:])
+
+
+def test_all_wrong_overrides_are_told_at_once(run):
+    status, _, errors = run("show", ZOO, "model.rio_heads=1", "train.max_itr=5", "model.backbone.norm=BN")
+    assert status == 2
+    assert "2 of 3 overrides are wrong, so none was applied" in errors
+    assert "did you mean 'roi_heads'?" in errors
+    assert "did you mean 'max_iter'?" in errors
+
+
+def test_the_traceback_is_there_when_asked_for(run):
+    with pytest.raises(ZeroDivisionError):
+        run("--traceback", "show", "zero.py")
+
+
+def test_a_path_may_end_as_completion_leaves_it(run):
+    assert run("show", "good.py", "a.")[1] == run("show", "good.py", "a")[1] != ""
