@@ -20,7 +20,7 @@ class DeformConv(nn.Module):
     Args:
         in_channels, out_channels, kernel_size, stride, padding, dilation, groups: as for `torch.nn.Conv2d`.
         deformable_groups: groups of input channels with offsets of their own.
-        bias: must be False: the layer has none.
+        bias: whether there is one; by default, and at most, in `ModulatedDeformConv`.
         norm, activation: applied in this order to the result.
     """
 
@@ -36,12 +36,13 @@ class DeformConv(nn.Module):
         dilation: Size2 = 1,
         groups: int = 1,
         deformable_groups: int = 1,
-        bias: bool = False,
+        bias: bool | None = None,
         *,
         norm: nn.Module | None = None,
         activation: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         super().__init__()
+        bias = self.modulated if bias is None else bias
         if bias and not self.modulated:
             raise ValueError("DeformConv has no bias: use ModulatedDeformConv, or a norm")
         if in_channels % groups or out_channels % groups:
@@ -106,35 +107,6 @@ class ModulatedDeformConv(DeformConv):
     """A deformable convolution whose sampling points are also weighted. Arguments as for `DeformConv`."""
 
     modulated = True
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: Size2,
-        stride: Size2 = 1,
-        padding: Size2 = 0,
-        dilation: Size2 = 1,
-        groups: int = 1,
-        deformable_groups: int = 1,
-        bias: bool = True,
-        *,
-        norm: nn.Module | None = None,
-        activation: Callable[[Tensor], Tensor] | None = None,
-    ) -> None:
-        super().__init__(
-            in_channels,
-            out_channels,
-            kernel_size,
-            stride,
-            padding,
-            dilation,
-            groups,
-            deformable_groups,
-            bias,
-            norm=norm,
-            activation=activation,
-        )
 
     def forward(self, x: Tensor, offset: Tensor, mask: Tensor) -> Tensor:
         """As `DeformConv.forward`; mask: (N, deformable_groups * kernel points, Hout, Wout) weights."""

@@ -9,6 +9,7 @@ from lazycfg.modeling import (
     BasicBlock,
     BasicStem,
     BottleneckBlock,
+    DeformBottleneckBlock,
     LastLevelMaxPool,
     LastLevelP6P7,
     ResNet,
@@ -69,9 +70,42 @@ def test_stage_with_a_value_for_each_block() -> None:
     assert torch.nn.Sequential(*blocks)(torch.zeros(2, 8, 16, 16)).shape == (2, 16, 8, 8)
 
 
+def test_resnext() -> None:
+    stages = ResNet.make_default_stages(50, num_groups=32, width_per_group=4, norm="FrozenBN")
+    assert [stage[1].conv2.weight.shape[:2] for stage in stages] == [
+        (128, 4),
+        (256, 8),
+        (512, 16),
+        (1024, 32),
+    ]
+    assert {stage[1].conv2.groups for stage in stages} == {32}
+    assert [stage[-1].out_channels for stage in stages] == [256, 512, 1024, 2048]
+
+
+def test_dilated_last_stage_keeps_the_resolution() -> None:
+    model = ResNet(
+        BasicStem(), ResNet.make_default_stages(50, res5_dilation=2), out_features=["res4", "res5"]
+    )
+    assert {spec.stride for spec in model.output_shape().values()} == {16}
+    assert {block.conv2.dilation for block in model.res5} == {(2, 2)}
+    assert {block.conv2.dilation for block in model.res4} == {(1, 1)}
+
+
+def test_deformable_stages() -> None:
+    stages = ResNet.make_default_stages(
+        50, deform_on_per_stage=[False, True, False, True], deform_modulated=True, deform_num_groups=2
+    )
+    kinds = [{type(block) for block in stage} for stage in stages]
+    assert kinds == [{BottleneckBlock}, {DeformBottleneckBlock}, {BottleneckBlock}, {DeformBottleneckBlock}]
+    assert stages[3][0].conv2_offset.out_channels == 2 * 27
+
+
 @pytest.mark.parametrize(
     ("build", "message"),
     [
+        (lambda: ResNet.make_default_stages(18, width_per_group=8), "depths from 50"),
+        (lambda: ResNet.make_default_stages(50, res5_dilation=4), "1 or 2, got 4"),
+        (lambda: ResNet.make_default_stages(50, deform_on_per_stage=[True]), "needs 4 values"),
         (lambda: resnet(out_features=["res6"]), "res6"),
         (lambda: resnet(out_features=["ras3"]), "res3"),
         (lambda: ResNet.make_default_stages(51), "101"),

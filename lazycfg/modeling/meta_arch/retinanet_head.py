@@ -69,7 +69,11 @@ class RetinaNetHead(nn.Module):
     def forward(self, features: Sequence[Tensor]) -> tuple[list[Tensor], ...]:
         """Maps (N, C, H, W) -> per level logits (N, A * num_classes, H, W), offsets (N, A * 4, H, W)."""
         logits = [self.cls_score(self.cls_subnet(x)) for x in features]
-        return logits, [self.bbox_pred(self.bbox_subnet(x)) for x in features]
+        return logits, *self.regress([self.bbox_subnet(x) for x in features])
+
+    def regress(self, towers: Sequence[Tensor]) -> tuple[list[Tensor], ...]:
+        """What is predicted from the tower of boxes, one list over the levels for each kind."""
+        return ([self.bbox_pred(x) for x in towers],)
 
 
 class FCOSHead(RetinaNetHead):
@@ -100,8 +104,6 @@ class FCOSHead(RetinaNetHead):
         nn.init.normal_(self.ctrness.weight, std=0.01)
         nn.init.zeros_(self.ctrness.bias)
 
-    def forward(self, features: Sequence[Tensor]) -> tuple[list[Tensor], ...]:
-        """As `RetinaNetHead.forward`, and the logits of centerness (N, 1, H, W)."""
-        logits = [self.cls_score(self.cls_subnet(x)) for x in features]
-        towers = [self.bbox_subnet(x) for x in features]
-        return logits, [self.bbox_pred(x) for x in towers], [self.ctrness(x) for x in towers]
+    def regress(self, towers: Sequence[Tensor]) -> tuple[list[Tensor], ...]:
+        """The offsets, and the logits of centerness (N, 1, H, W)."""
+        return *super().regress(towers), [self.ctrness(x) for x in towers]
