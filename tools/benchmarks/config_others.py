@@ -60,7 +60,7 @@ def lazycfg(blocks: int) -> Operations:
         "instantiate": lambda: instantiate(tree),
         "deepcopy": lambda: copy.deepcopy(tree),
         "overrides": lambda: LazyConfig.apply_overrides(changed, texts),
-        **_access(lazy(1)),
+        **_access(changed),
     }
 
 
@@ -103,7 +103,7 @@ def fiddle(blocks: int) -> Operations:
         "build": build,
         "instantiate": lambda: fdl.build(tree),
         "deepcopy": lambda: copy.deepcopy(tree),
-        **_access(build()),
+        **_access(changed),
     }
     try:
         from fiddle._src.absl_flags.utils import set_value
@@ -161,7 +161,7 @@ def hydra(blocks: int) -> Operations:
         "instantiate": lambda: instantiate(tree),
         "deepcopy": lambda: copy.deepcopy(tree),
         "overrides": override,
-        **_access(OmegaConf.create(_as_dicts(1))),
+        **_access(changed),
     }
 
 
@@ -204,7 +204,7 @@ def hydra_zen(blocks: int) -> Operations:
         "build": build,
         "instantiate": lambda: instantiate(tree),
         "deepcopy": lambda: copy.deepcopy(tree),
-        **_access(build()),
+        **_access(tree),
     }
 
 
@@ -219,7 +219,7 @@ def mmengine(blocks: int) -> Operations:
         "build": lambda: Config(_as_dicts(blocks)),
         "deepcopy": lambda: copy.deepcopy(tree),
         "overrides": lambda: changed.merge_from_dict(values),
-        **_access(Config(_as_dicts(1))),
+        **_access(changed),
     }
 
 
@@ -236,19 +236,23 @@ def chz(blocks: int) -> Operations:
     fields = {"first": conv, "second": conv, "name": str, "features": list[str], "dropout": float}
     block = _chz_class(system, Block, fields)
     net = _chz_class(system, Net, {"blocks": list[block], "classes": int})  # type: ignore[valid-type]
-    arguments: dict[str, Any] = {"classes": 80}
-    for index in range(blocks):
-        at = f"blocks.{index}"
-        arguments |= {f"{at}.name": "block", f"{at}.features": ["p2", "p3"], f"{at}.dropout": 0.1}
-        arguments |= {f"{at}.first.in_channels": 64, f"{at}.first.out_channels": 64}
-        arguments |= {f"{at}.first.stride": (2, 2), f"{at}.first.bias": False}
-        arguments |= {f"{at}.first.norm.channels": 64, f"{at}.first.norm.eps": 1e-3}
-        arguments |= {f"{at}.second.in_channels": 64, f"{at}.second.out_channels": 256}
-        arguments |= {f"{at}.second.kernel_size": 1}
-        arguments |= {f"{at}.second.norm.channels": 256, f"{at}.second.norm.momentum": 0.01}
-    blueprint, texts = system.Blueprint(net).apply(arguments), _texts(blocks)
+
+    def build() -> Any:
+        arguments: dict[str, Any] = {"classes": 80}
+        for index in range(blocks):
+            at = f"blocks.{index}"
+            arguments |= {f"{at}.name": "block", f"{at}.features": ["p2", "p3"], f"{at}.dropout": 0.1}
+            arguments |= {f"{at}.first.in_channels": 64, f"{at}.first.out_channels": 64}
+            arguments |= {f"{at}.first.stride": (2, 2), f"{at}.first.bias": False}
+            arguments |= {f"{at}.first.norm.channels": 64, f"{at}.first.norm.eps": 1e-3}
+            arguments |= {f"{at}.second.in_channels": 64, f"{at}.second.out_channels": 256}
+            arguments |= {f"{at}.second.kernel_size": 1}
+            arguments |= {f"{at}.second.norm.channels": 256, f"{at}.second.norm.momentum": 0.01}
+        return system.Blueprint(net).apply(arguments)
+
+    blueprint, texts = build(), _texts(blocks)
     return {
-        "build": lambda: system.Blueprint(net).apply(arguments),
+        "build": build,
         "instantiate": blueprint.make,
         "overrides": lambda: blueprint.clone().apply(system.blueprint.argv_to_blueprint_args(texts)),
     }
