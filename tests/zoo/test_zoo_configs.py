@@ -1,11 +1,16 @@
 """Every config of the zoo: it loads afresh, is free of mistakes, and its model builds on the meta device."""
 
+import ast
+import re
+from pathlib import Path
+
 import pytest
 import torch
 
 from lazycfg import LazyConfig, check, instantiate, model_zoo
 from lazycfg.config import ConfigError
 
+ROOT = Path(model_zoo.__file__).parent
 JOB = {"model", "optimizer", "lr_multiplier", "dataloader", "train"}
 OPTIONS = {"quickstart/mask_rcnn_coco_json.py": {"data", "image"}}
 NEEDS_DATA = {"quickstart/mask_rcnn_coco_json.py"}
@@ -129,3 +134,16 @@ def test_own_data_is_read_with_masks_if_there_is_a_head_for_them(tmp_path, masks
     batch = next(iter(built["dataloader"]["train"]))
     assert all(x["instances"].has("gt_masks") is masks for x in batch)
     assert built["model"].roi_heads.mask_on is masks
+
+
+def test_the_table_lists_every_config_with_the_numbers_of_its_docstring():
+    table = {}
+    for line in (ROOT / "README.md").read_text().splitlines():
+        if line.startswith("| `"):
+            name, *cells = (cell.strip(" `") for cell in line.strip("|").split("|"))
+            table[name] = [float(cell) for cell in cells if cell != "-"]
+    published = {}
+    for name in model_zoo.list_configs():
+        docstring = ast.get_docstring(ast.parse((ROOT / name).read_text()))
+        published[name] = [float(x) for x in re.findall(r"(?:AP|PQ|AR of) (\d+\.\d)", docstring)]
+    assert table == published
