@@ -87,6 +87,19 @@ def roi_align_rotated_levels(
     """
     if rois.dim() != 2 or rois.shape[1] != 6:
         raise ValueError(f"ROIAlignRotated: expected rois (R, 6), got {tuple(rois.shape)}")
+    # A number of samples that only the data know is a place where torch.compile cuts: here, and only here.
+    pool = _pooled if sampling_ratio > 0 else _pooled_adaptively
+    return pool(inputs, rois, levels, output_size, spatial_scales, sampling_ratio)
+
+
+def _pooled(
+    inputs: Sequence[Tensor],
+    rois: Tensor,
+    levels: Tensor | None,
+    output_size: tuple[int, int],
+    spatial_scales: Sequence[float],
+    sampling_ratio: int,
+) -> Tensor:
     dtype = inputs[0].dtype
     wide = torch.promote_types(dtype, torch.float32)
     channels = inputs[0].shape[1]
@@ -116,6 +129,9 @@ def roi_align_rotated_levels(
         pooled.append(F.embedding_bag(at, pixels, offsets, mode="sum", per_sample_weights=weight))
     out = torch.cat(pooled).view(len(rois), *output_size, channels)
     return out.permute(0, 3, 1, 2).contiguous().to(dtype)
+
+
+_pooled_adaptively = torch.compiler.disable(_pooled)
 
 
 def _parts(samples: list[int], budget: int) -> Iterator[tuple[slice, int]]:

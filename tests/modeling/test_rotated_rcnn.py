@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+import torch._dynamo
 from tiny_rotated import make_batch, tiny_config, tiny_model
 from torch import nn
 
@@ -203,3 +204,17 @@ def test_the_way_of_a_device_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> 
     for name, value in losses().items():
         torch.testing.assert_close(value, expected[name], rtol=1e-5, atol=1e-6)
     assert math.isfinite(sum(expected.values()))
+
+
+@pytest.mark.slow
+def test_torch_compile_cuts_at_fixed_places() -> None:
+    """At the proposals, at the detections and, for the number of points to pool from, at the pooler."""
+    torch._dynamo.reset()
+    model = tiny_model().eval()
+    with torch.no_grad():
+        explained = torch._dynamo.explain(model)(make_batch(2))
+    torch._dynamo.reset()
+    places = {
+        reason.user_stack[-1].name + ":" + reason.user_stack[-1].line for reason in explained.break_reasons
+    }
+    assert len(places) <= 3, places
