@@ -86,10 +86,10 @@ def gather(root: Any, link: Link) -> Calls | None:
         if type(root) is Node:
             gatherer.node(root, link, None, 0)
         else:
-            gatherer.holder(root, link, None, 0)
+            gatherer.other(root, link, None, 0)
     except (Doubt, RecursionError):
         return None
-    return gatherer
+    return None if gatherer.root is None and not gatherer.calls else gatherer
 
 
 class Calls:
@@ -152,18 +152,15 @@ class Gatherer(Calls):
             self.calls.append((make, arguments, above, link, node))
 
     def other(self, value: Any, link: Link, above: Any, depth: int) -> None:
-        """What is neither a node nor a plain value; a tuple of numbers stays itself."""
-        kind = type(value)
-        if kind not in _HOLDERS:
+        """The same for a list, tuple or dict. Other objects, and tuples of numbers, stay themselves."""
+        holds = type(value)
+        if holds not in _HOLDERS:
             _look_into(value)
-        elif kind is not tuple or not ATOMS.issuperset(map(type, value)):
-            self.holder(value, link, above, depth)
-
-    def holder(self, value: Any, link: Link, above: Any, depth: int) -> None:
-        """The same as `node` for a list, tuple or dict."""
+            return
+        if holds is tuple and ATOMS.issuperset(map(type, value)):
+            return
         if depth > _DEEPEST:
             raise Doubt
-        holds = type(value)
         copy: Any = dict(enumerate(value)) if holds is tuple else value.copy()
         done = self.done
         items: Iterable[tuple[Key, Any]] = value.items() if holds is dict else enumerate(value)

@@ -115,6 +115,33 @@ def test_circles_are_left_to_the_slow_way():
     assert [p.kind for p in check(node, raises=False)] == ["cycle"]
 
 
+@dataclasses.dataclass
+class Shape:
+    channels: object
+    sizes: tuple = (1, 2)
+
+
+def test_objects_with_plain_fields_are_no_reason_to_go_slowly():
+    shape = Shape(3)
+    node = L(Part)(shape=shape, all=[shape], pair=(1, shape))
+    assert quick.is_sound(node)
+    assert quick.gather(node, None) is not None
+    parts = instantiate(node).parts
+    assert parts["shape"] is parts["all"][0] is parts["pair"][1] is shape
+    for inside, kind in ((L(Part)(), None), ("${no}", "interpolation"), ("???", "required")):
+        node = L(Part)(shape=Shape(inside))
+        assert quick.gather(node, None) is None
+        assert [p.kind for p in check(node, raises=False)] == ([] if kind is None else [kind])
+    assert type(instantiate(L(Part)(shape=Shape(L(Part)()))).parts["shape"].channels) is Part
+
+
+@pytest.mark.parametrize("root", [(), (1, 2), [], {}, [1], ("a",), {"a": (1,)}])
+def test_containers_of_plain_values_come_back(root):
+    built = instantiate(root)
+    assert built == root
+    assert type(built) is type(root)
+
+
 def test_extra_arguments_of_plain_and_call_nodes():
     live = [1]
     assert instantiate(L(Part)(x=2), x=live).parts["x"] is live
