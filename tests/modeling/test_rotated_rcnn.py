@@ -9,6 +9,7 @@ from tiny_rotated import make_batch, tiny_config, tiny_model
 from torch import nn
 
 from lazycfg import instantiate
+from lazycfg.modeling import ProposalNetwork, add_ground_truth_to_proposals
 from lazycfg.structures import Boxes, Instances, RotatedBoxes, rotated_overlap
 from lazycfg.utils.sync_counter import SyncCounter
 
@@ -78,6 +79,33 @@ def test_proposals_are_a_list_of_instances() -> None:
         assert 0 < len(x) <= 30
         assert bool((x.objectness_logits.diff() <= 0).all())
         assert bool((x.proposal_boxes.tensor[:, 4].abs() <= 180).all())
+
+
+def test_a_network_of_proposals_alone() -> None:
+    model = tiny_model()
+    alone = ProposalNetwork(
+        backbone=model.backbone,
+        proposal_generator=model.proposal_generator,
+        pixel_mean=[0.0] * 3,
+        pixel_std=[50.0] * 3,
+    )
+    assert set(alone.train()(make_batch(2))) == {"loss_rpn_cls", "loss_rpn_loc"}
+    with torch.no_grad():
+        results = alone.eval()(make_batch(2))
+    for item, out in zip(make_batch(2), results, strict=True):
+        assert isinstance(out["proposals"].proposal_boxes, RotatedBoxes)
+        assert out["proposals"].image_size == (item["height"], item["width"])
+        assert len(out["proposals"]) > 0
+
+
+def test_ground_truth_is_proposed() -> None:
+    size, boxes = (64, 96), RotatedBoxes(torch.tensor([[30.0, 30, 40, 20, 30], [9, 9, 3, 3, -170]]))
+    given = Instances(size, proposal_boxes=boxes[:1], objectness_logits=torch.tensor([0.5]))
+    none = Instances(size, proposal_boxes=boxes[:0], objectness_logits=torch.zeros(0))
+    first, second = add_ground_truth_to_proposals([boxes, boxes[1:]], [given, none])
+    assert torch.equal(first.proposal_boxes.tensor, boxes.tensor[[0, 0, 1]])
+    assert torch.equal(second.proposal_boxes.tensor, boxes.tensor[1:])
+    assert second.objectness_logits.item() > 20
 
 
 def test_boxes_of_extreme_sizes_and_angles() -> None:
