@@ -109,11 +109,12 @@ def _build(
         for make, contents, above, link, value in calls.calls:
             if make is None:
                 result = contents if type(value) is Node else refill(value, contents)
-            elif watched:
-                result = _watched_call(make, contents, value, link, seeder, meter)
             else:
-                result = make(**contents)
-            made.append(result)
+                if watched:
+                    result = _watched_call(make, contents, value, link, seeder, meter)
+                else:
+                    result = make(**contents)
+                made.append(result)
             if above is not None:
                 above[link[1]] = result  # type: ignore[index]
             if shared and id(value) in shared:

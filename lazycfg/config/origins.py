@@ -84,8 +84,10 @@ _node_and_link = itemgetter(4, 3)
 
 
 def remember(made: list[Any], calls: list[Call]) -> None:
-    """Remember what one call of `instantiate` built by which entry of `calls`, as far as weak references
-    to it are possible."""
+    """Remember what one call of `instantiate` built, as far as weak references to it are possible: the
+    results of those entries of `calls` that make something."""
+    if len(made) < len(calls):
+        calls = [call for call in calls if call[0] is not None]
     try:
         refs = list(map(ref, made))
     except TypeError:

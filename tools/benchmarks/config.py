@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks.config_files import loaders
 from benchmarks.config_others import IMPORTS, SYSTEMS
-from benchmarks.config_tree import NODES_PER_BLOCK, blocks_for
+from benchmarks.config_tree import NODES_PER_BLOCK, blocks_for, direct, lazy
 from benchmarks.timing import bytes_of, import_time, in_turn
 
 __all__ = ["main"]
@@ -132,6 +132,22 @@ def depth() -> str:
     return f"instantiate a chain, per call, by depth: {each}"
 
 
+def interpolation(nodes: int) -> str:
+    """A tree with an interpolation in it, for which `check` and `instantiate` take a more careful way."""
+    from lazycfg import check, instantiate
+
+    tree = lazy(blocks_for(nodes))
+    tree.blocks[0].dropout = "${classes}"
+    functions = {
+        "direct": lambda: direct(blocks_for(nodes)),
+        "check": lambda: check(tree),
+        "instantiate": lambda: instantiate(tree),
+    }
+    times = in_turn(functions, 0.5)
+    ratios = [f"{name} {times[name] / times['direct']:.1f}x" for name in ("check", "instantiate")]
+    return f"lazycfg at {nodes:,} calls, one of them with ${{...}}: {', '.join(ratios)}"
+
+
 def modules() -> str | None:
     """The same measure with components that do something: blocks of `torch.nn` on the meta device."""
     try:
@@ -172,6 +188,6 @@ def main(sizes: list[int]) -> None:
     print()
     for name, module in table.absent.items():
         print(f"{name} is not installed ({module})")
-    for line in (depth(), modules()):
+    for line in (interpolation(sizes[0]), depth(), modules()):
         if line is not None:
             print(line)

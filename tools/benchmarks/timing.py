@@ -18,7 +18,7 @@ K = TypeVar("K", bound=Hashable)
 
 
 def in_turn(functions: Mapping[K, Callable[[], Any]], budget: float) -> dict[K, float]:
-    """The best time of one call of each function, in seconds.
+    """The best CPU time of one call of each function, in seconds.
 
     They are called in turn, each until it has taken `budget` seconds (twice at least, 300 times at most; but
     once when that takes longer than the budget). The garbage collector does not run inside a call; a
@@ -34,7 +34,7 @@ def in_turn(functions: Mapping[K, Callable[[], Any]], budget: float) -> dict[K, 
     try:
         for name, function in functions.items():
             best[name] = spent[name] = _seconds(function, 1)
-            repeat[name] = max(1, min(1000, int(2e-4 / best[name])))
+            repeat[name] = max(1, min(1000, int(2e-4 / max(best[name], 1e-9))))
         waiting = [name for name in functions if spent[name] < budget]
         while waiting:
             for name in waiting:
@@ -53,10 +53,10 @@ def in_turn(functions: Mapping[K, Callable[[], Any]], budget: float) -> dict[K, 
 
 
 def _seconds(function: Callable[[], Any], times: int) -> float:
-    start = time.perf_counter()
+    start = time.process_time()
     for _ in range(times):
         function()
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def bytes_of(make: Callable[[], Any]) -> int:
