@@ -160,8 +160,17 @@ class ROIPooler(nn.Module):
         order = torch.from_numpy(on_host.argsort(kind="stable"))
         counts = np.bincount(on_host, minlength=len(self.level_poolers)).tolist()
         parts = rois[order].split(counts)
-        pooled = [p(feature, part) for p, feature, part in zip(self.level_poolers, x, parts, strict=True)]
-        return torch.cat(pooled)[order.argsort()]
+        pairs = zip(self.level_poolers, x, parts, strict=True)
+        if torch.is_grad_enabled():
+            return torch.cat([pooler(feature, part) for pooler, feature, part in pairs])[order.argsort()]
+        # Written where they belong: regions are large, and each copy of them costs as much as pooling some
+        out: Tensor | None = None
+        for (pooler, feature, part), rows in zip(pairs, order.split(counts), strict=True):
+            if len(rows):
+                pooled = pooler(feature, part)
+                out = pooled.new_empty((len(rois), *pooled.shape[1:])) if out is None else out
+                out[rows] = pooled
+        return out
 
     def levels(self, rois: Tensor) -> Tensor:
         """(R,) level of each roi, counted from 0."""

@@ -30,9 +30,8 @@ class StandardRPNHead(nn.Module):
             out_channels = channels if dim == -1 else dim
             if out_channels <= 0:
                 raise ValueError(f"StandardRPNHead: conv_dims are positive or -1, got {list(conv_dims)}")
-            convs.append(
-                Conv2d(channels, out_channels, kernel_size=3, stride=1, padding=1, activation=nn.ReLU())
-            )
+            relu = nn.ReLU(inplace=True)
+            convs.append(Conv2d(channels, out_channels, kernel_size=3, stride=1, padding=1, activation=relu))
             channels = out_channels
         if len(convs) == 1:
             self.conv = convs[0]

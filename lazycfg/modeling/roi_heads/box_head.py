@@ -41,7 +41,7 @@ class FastRCNNConvFCHead(nn.Sequential):
                 padding=1,
                 bias=not conv_norm,
                 norm=get_norm(conv_norm, dim),
-                activation=nn.ReLU(),
+                activation=nn.ReLU(inplace=True),
             )
             c2_msra_fill(conv)
             self.add_module(f"conv{k}", conv)
@@ -56,7 +56,7 @@ class FastRCNNConvFCHead(nn.Sequential):
             fc = nn.Linear(features, dim)
             c2_xavier_fill(fc)
             self.add_module(f"fc{k}", fc)
-            self.add_module(f"fc_relu{k}", nn.ReLU())
+            self.add_module(f"fc_relu{k}", nn.ReLU(inplace=True))
             self.fcs.append(fc)
             features = dim
         if fc_dims:

@@ -91,7 +91,7 @@ class KRCNNConvDeconvUpsampleHead(BaseKeypointRCNNHead, nn.Sequential):
         channels = input_shape.channels
         for k, dim in enumerate(conv_dims, start=1):
             self.add_module(f"conv_fcn{k}", Conv2d(channels, dim, kernel_size=3, stride=1, padding=1))
-            self.add_module(f"conv_fcn_relu{k}", nn.ReLU())
+            self.add_module(f"conv_fcn_relu{k}", nn.ReLU(inplace=True))
             channels = dim
         self.score_lowres = ConvTranspose2d(channels, num_keypoints, kernel_size=4, stride=2, padding=1)
         for name, p in self.named_parameters():

@@ -94,7 +94,7 @@ class MaskRCNNConvUpsampleHead(BaseMaskRCNNHead, nn.Sequential):
                 padding=1,
                 bias=not conv_norm,
                 norm=get_norm(conv_norm, dim),
-                activation=nn.ReLU(),
+                activation=nn.ReLU(inplace=True),
             )
             c2_msra_fill(conv)
             self.add_module(f"mask_fcn{k}", conv)
@@ -102,7 +102,7 @@ class MaskRCNNConvUpsampleHead(BaseMaskRCNNHead, nn.Sequential):
             channels = dim
         self.deconv = ConvTranspose2d(channels, conv_dims[-1], kernel_size=2, stride=2)
         c2_msra_fill(self.deconv)
-        self.deconv_relu = nn.ReLU()
+        self.deconv_relu = nn.ReLU(inplace=True)
         self.predictor = Conv2d(conv_dims[-1], num_classes, kernel_size=1)
         nn.init.normal_(self.predictor.weight, std=0.001)
         nn.init.zeros_(self.predictor.bias)
@@ -139,6 +139,7 @@ def masks_of_classes(masks: Tensor, classes: Tensor) -> Tensor:
     return masks[torch.arange(len(masks), device=masks.device), classes]
 
 
+@torch.compiler.disable
 @torch.no_grad()
 def mask_targets(instances: Sequence[Instances], side: int) -> Tensor:
     """What each proposal shows of its object: (R, side, side) bool, all images together where possible.
