@@ -7,6 +7,7 @@ import importlib
 import os
 import re
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -25,6 +26,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return complete(words[1] if len(words) > 1 else "")
     arguments = _parse(words)
+    with warnings.catch_warnings():
+        # for whoever writes a config; who looks at one can do nothing about it
+        warnings.filterwarnings("ignore", message="argument .* named like a method of dict")
+        return _run(arguments)
+
+
+def _run(arguments: argparse.Namespace) -> int:
     module, _, function = arguments.run_by.rpartition(".")
     try:
         status: int = getattr(importlib.import_module(f"lazycfg.cli.{module}"), function)(arguments)

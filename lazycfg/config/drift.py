@@ -10,24 +10,20 @@ from __future__ import annotations
 
 import functools
 import os
-import sys
 from collections.abc import Iterable, Mapping, Sequence
-from types import ModuleType
 from typing import Any
 
 from lazycfg.config.brief import target_name
 from lazycfg.config.checking import Problem, problems_of
-from lazycfg.config.data_files import Tagged, read_data_file
+from lazycfg.config.data_files import read_data_file
 from lazycfg.config.deferred import Deferred, DeferredCall
 from lazycfg.config.errors import CycleError, TargetError
 from lazycfg.config.loading import DATA_SUFFIXES, load
-from lazycfg.config.moved import where_now
-from lazycfg.config.names_only import Unmade
+from lazycfg.config.loose_loading import DriftDecoder, Imports, Loose, moved_to
 from lazycfg.config.node import Node, is_call, raw_contains, raw_get, raw_set
 from lazycfg.config.paths import MISSING, find_key
-from lazycfg.config.position import FilePosition, Origin, argument_position, position_of
-from lazycfg.config.session import python_import
-from lazycfg.config.signature import _import, bind_positional, node_signature
+from lazycfg.config.position import FilePosition, argument_position, position_of
+from lazycfg.config.signature import bind_positional, node_signature
 from lazycfg.config.suggest import closest, closest_name
 from lazycfg.config.traverse import plan, refill, walk
 from lazycfg.config.trust import Policy
@@ -93,9 +89,9 @@ def drift(
         if not os.path.isfile(file):
             load(file)  # says what there is instead
         policy = None if allow is None else Policy(allow)
-        cfg = read_data_file(file, policy=policy, trusted=trusted, decoder=_DriftDecoder)
+        cfg = read_data_file(file, policy=policy, trusted=trusted, decoder=DriftDecoder)
         return _compare(cfg, [], file)
-    imports = _Imports()
+    imports = Imports()
     try:
         cfg = load(file, import_absolute=imports)
     except Exception as error:
@@ -128,100 +124,6 @@ def _compare(cfg: Any, imports: list[Problem], file: str | None) -> Drift:
     known = " ".join(problem.message for problem in found)
     unused = [problem for problem in imports if problem.message.split("'")[1] not in known]
     return Drift([*found, *unused], file, sum(is_call(value) for value in maker.made))
-
-
-# ---------------------------------------------------------------- loading with stand-ins
-
-
-class _Loose(Deferred):
-    """A stand-in that may stand for nothing at all."""
-
-    __slots__ = ()
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            return super().__getattr__(name)
-        module, qualname = self.__lazycfg_name__()
-        return _Loose(module, f"{qualname}.{name}" if qualname else name)
-
-    def __lazycfg_signature__(self) -> Any:
-        return None  # what counts is what can be imported
-
-    def _lz_make(self) -> Any:
-        module, qualname = self.__lazycfg_name__()
-        if qualname:
-            return _import(f"{module}.{qualname}")
-        try:
-            return python_import(module, None, ("__name__",))
-        except ImportError as error:
-            raise TargetError(f"module {module!r} cannot be imported: {error}") from error
-
-    def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[Any, ...]:
-        try:
-            return super().__mro_entries__(bases)
-        except TargetError:
-            return ()  # told as an import that fails
-
-
-class _Imports:
-    """The import function of a saved file: never fails, and remembers what was imported where."""
-
-    def __init__(self) -> None:
-        self.seen: list[tuple[_Loose, Origin]] = []
-
-    def __call__(self, name: str, module_globals: Mapping[str, object] | None, names: Sequence[str]) -> Any:
-        real = name.partition(".")[0] in sys.stdlib_module_names or name == "lazycfg"
-        if real or "*" in names:
-            try:
-                module = python_import(name, module_globals, names)
-                if all(hasattr(module, part) for part in names if part != "*"):
-                    return module
-            except ImportError:
-                pass
-        place = _place(module_globals)
-        top = _Loose(name if names else name.partition(".")[0], "")
-        self.seen += [(getattr(top, part), place) for part in names if part != "*"]
-        if not names or "*" in names:
-            self.seen.append((_Loose(name, ""), place))
-        return ModuleType(name) if "*" in names else top
-
-    def failed(self) -> list[Problem]:
-        """The imports that lead nowhere."""
-        found: dict[str, Problem] = {}
-        for stand_in, place in self.seen:
-            try:
-                stand_in.__lazycfg_resolve__()
-            except TargetError as error:
-                message = f"{str(error).replace('target', 'import of', 1)}{_moved(str(stand_in), str(error))}"
-                found.setdefault(str(stand_in), Problem("import", (), message, place))
-            except Exception as error:  # what a module raises while it is imported
-                text = f"import of {str(stand_in)!r} fails with {type(error).__name__}: {error}"
-                found.setdefault(str(stand_in), Problem("import", (), text, place))
-        return list(found.values())
-
-
-def _place(module_globals: Mapping[str, object] | None) -> FilePosition:
-    frame = sys._getframe(2)
-    while frame.f_back is not None and frame.f_globals is not module_globals:
-        frame = frame.f_back
-    line = frame.f_lineno if frame.f_globals is module_globals else None
-    return FilePosition(str((module_globals or {}).get("__file__")), line)
-
-
-class _DriftDecoder(Unmade):
-    """Reads a data file under its policy; a name that leads nowhere becomes a stand-in."""
-
-    def _make_name(self, tagged: Tagged, payload: Any) -> Any:
-        try:
-            return super()._make_name(tagged, payload)
-        except ImportError:
-            module, _, name = str(payload).rpartition(".")
-            return _Loose(module, name)
-
-    def _make_member(self, tagged: Tagged, payload: Any) -> Any:
-        cls, name = payload
-        found = getattr(cls, "__members__", {}).get(name)
-        return _Loose(cls.__module__, f"{cls.__qualname__}.{name}") if found is None else found
 
 
 # ---------------------------------------------------------------- a tree of real targets
@@ -260,7 +162,7 @@ class _Concrete:
             try:
                 return type(target).__lazycfg_resolve__(target)
             except (TargetError, ImportError):
-                return _Loose(*target.__lazycfg_name__())
+                return Loose(*target.__lazycfg_name__())
         return target
 
     def _value(self, value: Any) -> Any:
@@ -269,7 +171,7 @@ class _Concrete:
         if isinstance(value, Deferred):
             found = self._target(value)
             # `check` says of a call that its target is gone
-            return Node(_target_=found) if isinstance(found, _Loose) else found
+            return Node(_target_=found) if isinstance(found, Loose) else found
         call: Node | None = None
         if isinstance(value, DeferredCall):
             target, args, keywords = value.__lazycfg_call__()
@@ -284,7 +186,7 @@ class _Concrete:
         return result
 
     def _bind(self, node: Node) -> None:
-        if not raw_contains(node, "_args_") or type(raw_get(node, "_target_")) is _Loose:
+        if not raw_contains(node, "_args_") or type(raw_get(node, "_target_")) is Loose:
             return
         try:
             bind_positional(node)
@@ -365,13 +267,8 @@ def _whereabouts(problem: Problem, tree: Any) -> Problem:
     if problem.kind != "target" or problem.path[-1:] != ("_target_",):
         return problem
     written = str(_at(tree, problem.path))
-    message = problem.message + _moved(written, problem.message)
+    message = problem.message + moved_to(written, problem.message)
     return Problem("target", problem.path[:-1], message, problem.origin)
-
-
-def _moved(written: str, message: str) -> str:
-    hint = where_now(written)
-    return "" if hint.startswith("; did you mean") and "did you mean" in message else hint
 
 
 def _with_place(problem: Problem, tree: Any) -> Problem:
