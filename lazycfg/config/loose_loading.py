@@ -1,4 +1,4 @@
-"""Loading a saved config when what it names may be gone: nothing that it imports is looked for while it runs."""
+"""Loading a saved config when what it names may be gone: nothing is imported while it runs."""
 
 from __future__ import annotations
 
