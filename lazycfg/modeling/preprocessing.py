@@ -40,6 +40,7 @@ def batch_images(
     return ImageList(tensor, sizes)
 
 
+@torch.compiler.disable
 def batch_maps(
     maps: Sequence[Tensor],
     device: torch.device,

@@ -57,6 +57,7 @@ def make_pair(name: str, size: tuple[int, int], device: torch.device) -> Pair:
         get_config_file(f"common/models/{name}{'_fpn' * (name != 'retinanet')}.py")
     ).model
     config.backbone.bottom_up.stages["stride_in_1x1"] = False
+    config.backbone.bottom_up.freeze_at = 2
     config.pixel_mean, config.pixel_std = ([255 * x for x in numbers] for numbers in (MEAN, STD))
     if name == "mask_rcnn":
         for pooler in (config.roi_heads.box_pooler, config.roi_heads.mask_pooler):

@@ -81,15 +81,13 @@ class DenseDetector(ImageModel):
             ``pred_boxes``, ``scores``, ``pred_classes``.
         """
         images = self.preprocess_image(batched_inputs)
+        gt_instances = self.ground_truth(batched_inputs) if self.training else None
+        if self.training and gt_instances is None:
+            raise ValueError("training needs 'instances' in every input; for predictions call model.eval()")
         features = self.backbone(images.tensor)
         maps = [features[name] for name in self.head_in_features]
         predictions = self.head(maps)
-        if self.training:
-            gt_instances = self.ground_truth(batched_inputs)
-            if gt_instances is None:
-                raise ValueError(
-                    "training needs 'instances' in every input; for predictions call model.eval()"
-                )
+        if gt_instances is not None:
             return self.forward_training(images, maps, predictions, gt_instances)
         results = self.forward_inference(images, maps, predictions)
         sizes = output_sizes(batched_inputs, images.image_sizes)
@@ -177,6 +175,7 @@ class DenseCandidates:
         host = torch.cat((table.flatten(1), total), dim=1).detach().cpu().numpy()
         return host[:, :-1].reshape(len(scores), -1, 7), host[:, -1].astype(int).tolist()
 
+    @torch.compiler.disable
     def detect(self, nms_thresh: float, max_detections: int, image_sizes: ImageSizes) -> Detections:
         """The best candidates of each image after NMS within each class.
 

@@ -51,10 +51,10 @@ class PanopticFPN(GeneralizedRCNN):
         if not self.training:
             return self.inference(batched_inputs)
         images = self.preprocess_image(batched_inputs)
-        features = self.backbone(images.tensor)
         targets = batch_labels(batched_inputs, self.backbone, self.sem_seg_head.ignore_value, self.device)
-        _, losses = self.sem_seg_head(features, targets)
         gt_instances = self.ground_truth(batched_inputs)
+        features = self.backbone(images.tensor)
+        _, losses = self.sem_seg_head(features, targets)
         return {**losses, **self.detection_losses(batched_inputs, images, features, gt_instances)}
 
     def inference(

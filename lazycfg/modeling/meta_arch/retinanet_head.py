@@ -53,7 +53,7 @@ class RetinaNetHead(nn.Module):
                 layers.append(nn.Conv2d(before, after, 3, padding=1))
                 if norm:
                     layers.append(norm_layer(after))
-                layers.append(nn.ReLU())
+                layers.append(nn.ReLU(inplace=True))
             return nn.Sequential(*layers)
 
         self.cls_subnet = tower()

@@ -58,8 +58,8 @@ class SemanticSegmentor(ImageModel):
             In training the losses by name; at inference per image {"sem_seg": logits (K, height, width)}.
         """
         images = self.preprocess_image(batched_inputs)
-        features = self.backbone(images.tensor)
         targets = batch_labels(batched_inputs, self.backbone, self.sem_seg_head.ignore_value, self.device)
+        features = self.backbone(images.tensor)
         logits, losses = self.sem_seg_head(features, targets)
         if self.training:
             return losses

@@ -128,14 +128,31 @@ class RPN(nn.Module):
         logits = [x.permute(0, 2, 3, 1).flatten(1) for x in logits]
         deltas = [x.unflatten(1, (-1, box_dim)).permute(0, 3, 4, 1, 2).flatten(1, -2) for x in deltas]
         all_logits, all_deltas = torch.cat(logits, dim=1), torch.cat(deltas, dim=1)
-        losses: dict[str, Tensor] = {}
-        if self.training:
-            if gt_instances is None:
-                raise ValueError("RPN in training needs gt_instances (is 'instances' in the inputs?)")
-            samples = self.label_and_sample_anchors(anchors, gt_instances, images.image_sizes)
-            losses = self.losses(anchors, all_logits, all_deltas, samples)
-        proposals = self.predict_proposals(anchors, counts, all_logits, all_deltas, images.image_sizes)
-        return proposals, losses
+        if self.training and gt_instances is None:
+            raise ValueError("RPN in training needs gt_instances (is 'instances' in the inputs?)")
+        truth = gt_instances if self.training else None
+        proposals, samples = self.propose_and_sample(
+            anchors, counts, all_logits, all_deltas, images.image_sizes, truth
+        )
+        if samples is None:
+            return proposals, {}
+        return proposals, self.losses(anchors, all_logits, all_deltas, samples)
+
+    @torch.compiler.disable
+    def propose_and_sample(
+        self,
+        anchors: Tensor,
+        counts: Sequence[int],
+        logits: Tensor,
+        deltas: Tensor,
+        image_sizes: Sequence[tuple[int, int]],
+        gt_instances: Sequence[Instances] | None,
+    ) -> tuple[PaddedProposals, AnchorSamples | None]:
+        """`predict_proposals` and, given ground truth, `label_and_sample_anchors`: one cut when compiled."""
+        samples = None
+        if gt_instances is not None:
+            samples = self.label_and_sample_anchors(anchors, gt_instances, image_sizes)
+        return self.predict_proposals(anchors, counts, logits, deltas, image_sizes), samples
 
     @torch.compiler.disable
     @torch.no_grad()

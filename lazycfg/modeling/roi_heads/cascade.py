@@ -140,6 +140,7 @@ class CascadeROIHeads(StandardROIHeads):
         pooled = ScaleGradient.apply(pooled, 1.0 / self.num_cascade_stages)
         return self.box_predictor[stage](self.box_head[stage](pooled))
 
+    @torch.compiler.disable
     def next_proposals(
         self, boxes: Sequence[Tensor], image_sizes: Sequence[tuple[int, int]]
     ) -> tuple[list[Instances], Tensor]:
@@ -159,6 +160,7 @@ class CascadeROIHeads(StandardROIHeads):
             rows = torch.where(empty[:, None], pixel, rows)
         return split_instances(image_sizes, counts, {"proposal_boxes": rows}), empty
 
+    @torch.compiler.disable
     @torch.no_grad()
     def label_for_stage(
         self, proposals: Sequence[Instances], gt: GroundTruth, stage: int, lost: Tensor
