@@ -1,6 +1,6 @@
-"""Cascade Mask R-CNN, Swin-B pretrained on ImageNet-21k, 50 COCO epochs, a baseline of ViTDet (arXiv:2203.16527).
+"""Cascade Mask R-CNN, Swin-B pretrained on ImageNet-21k, 50 COCO epochs, a baseline of ViTDet.
 
-The reference published box AP 53.9, mask AP 46.2.
+See arXiv:2203.16527. The reference published box AP 53.9, mask AP 46.2.
 """
 
 from lazycfg import LazyCall as L
