@@ -30,6 +30,7 @@ _NEEDS_VALUES = re.compile(
     r"meta tensor|'Meta' backend|data-dependent|data-independent|no data", re.IGNORECASE
 )
 _MOST_SHAPES = 10
+_PROPOSALS = 1000  # as many as the usual test
 
 
 @dataclass
@@ -109,7 +110,12 @@ def try_model(model: nn.Module, size: tuple[int, int] | None = None) -> Trial:
     model.eval()
     height, width = size or default_size(model)
     trial = Trial(_parts(model), (height, width))
-    image = {"image": torch.empty(3, height, width, device="meta"), "height": height, "width": width}
+    tensor = torch.empty(3, height, width, device="meta")
+    image: dict[str, Any] = {"image": tensor, "height": height, "width": width}
+    if getattr(model, "proposal_generator", model) is None:  # its proposals come with the data
+        image["proposals"] = Instances((height, width))
+        image["proposals"].proposal_boxes = Boxes(torch.empty(_PROPOSALS, 4, device="meta"))
+        image["proposals"].objectness_logits = torch.empty(_PROPOSALS, device="meta")
     if not hasattr(model, "preprocess_image"):
         _run_on_tensor(model, trial)
         return trial

@@ -41,6 +41,7 @@ def test_the_shapes_of_a_whole_mask_rcnn(run):
         ("COCO-Detection/fcos_R_50_FPN_1x.py", "head", "[0][0] 1x80x32x32"),
         ("COCO-Keypoints/keypoint_rcnn_R_50_FPN_1x.py", "keypoint_head*", "100x17x28x28, ... (last layer)"),
         ("Misc/mask_rcnn_R_50_FPN_1x_dconv_c3-c5.py", "bottom_up", "res2 1x256x64x64"),
+        ("COCO-Detection/fast_rcnn_R_50_FPN_1x.py", "box_predictor", "[0] 1000x81, [1] 1000x320"),
     ],
 )
 def test_other_families(run, config, part, shape):
@@ -74,6 +75,13 @@ def test_a_model_that_cannot_be_built(run):
     assert status == 1
     assert "the model cannot be built: ValueError" in text
     assert "while building config path 'model.backbone'" in text
+
+
+def test_heads_that_cannot_run_without_values_are_named(run):
+    status, text, _ = run("check", "COCO-Detection/rotated_faster_rcnn_R_50_FPN_1x.py", "--input-size", "128")
+    assert status == 0
+    assert "did not run: roi_heads, roi_heads.box_head, roi_heads.box_predictor" in text
+    assert "depends on values" in text
 
 
 def test_a_model_of_another_library(run, tmp_path):
