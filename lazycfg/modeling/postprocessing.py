@@ -72,9 +72,7 @@ def postprocess_batch(
     out = [rescale_fields(*one) for one in zip(results, boxes, output_sizes, keypoints, strict=True)]
     keep = nonempty(on_host).numpy()
     if not keep.all():
-        for i, own in enumerate(np.split(keep, np.cumsum(counts)[:-1])):
-            if not own.all():
-                out[i] = out[i][upload(own.nonzero()[0], device, torch.int64)]
+        out = select_rows(out, keep)
     finish_masks(out, mask_threshold, paste_masks)
     return out
 
@@ -116,6 +114,25 @@ def rescale_fields(
         elif field == "pred_keypoints":
             value = keypoints
         out.set(field, value)
+    return out
+
+
+def select_rows(instances: Sequence[Instances], keep: np.ndarray) -> list[Instances]:
+    """The rows of all images (N,) that are to be kept: one gather per field, not one per field and image."""
+    device = instances[0].get(box_field(instances[0])).tensor.device
+    of_images = np.split(keep, np.cumsum([len(x) for x in instances])[:-1])
+    rows = upload(keep.nonzero()[0], device, torch.int64)
+    counts = [int(own.sum()) for own in of_images]
+    out = [Instances(x.image_size) for x in instances]
+    for name, first in instances[0].get_fields().items():
+        if isinstance(first if isinstance(first, Tensor) else getattr(first, "tensor", None), Tensor):
+            parts = cat_field(instances, name)[rows].split(counts)
+            values = list(parts) if isinstance(first, Tensor) else [type(first)(part) for part in parts]
+        else:
+            kept = [own.nonzero()[0].tolist() for own in of_images]
+            values = [x[index].get(name) for x, index in zip(instances, kept, strict=True)]
+        for x, value in zip(out, values, strict=True):
+            x.set(name, value)
     return out
 
 
