@@ -103,10 +103,10 @@ def paste_masks_in_boxes(
     Arguments as there; masks and boxes are fetched from a device at once.
     """
     masks, corners = _check(masks, boxes)
-    masks, corners = masks.cpu().numpy(), corners.cpu().numpy()
-    windows = _windows(corners, *image_shape)
+    on_host, places = masks.cpu().numpy(), corners.cpu().numpy()
+    windows = _windows(places, *image_shape)
     crops = [np.empty((y1 - y0, x1 - x0), _dtype(threshold)) for x0, y0, x1, y1 in windows.tolist()]
-    _draw(masks, corners, windows, crops, threshold)
+    _draw(on_host, places, windows, crops, threshold)
     return [
         MaskCrop(y0, x0, torch.from_numpy(crop))
         for (x0, y0, _, _), crop in zip(windows.tolist(), crops, strict=True)
