@@ -40,7 +40,7 @@ def check(arguments: argparse.Namespace) -> int:
 
 def drift(arguments: argparse.Namespace) -> int:
     """Tell what of a saved config no longer fits the code; the exit status is 1 when something does not."""
-    from lazycfg.config.drift import drift as compare
+    from lazycfg.config.comparing.drift import drift as compare
 
     if arguments.words:
         raise CommandError(f"drift takes one file, not {' '.join(arguments.words)!r} too")
@@ -91,9 +91,9 @@ def _try(cfg: Any, size: tuple[int, int] | None, traceback: bool) -> int:
 
 def _writes(cfg: Any, error: Exception | None) -> Iterator[str]:
     """Who changed the node that an error names since it was written, or something above it."""
-    from lazycfg.config.history import writes_along
     from lazycfg.config.paths import format_path, get_path, parse_path
-    from lazycfg.config.position import writes_of
+    from lazycfg.config.provenance.history import writes_along
+    from lazycfg.config.provenance.position import writes_of
 
     found = re.search(r"config path '([^']+)'", "\n".join(getattr(error, "__notes__", ())))
     if found is None:

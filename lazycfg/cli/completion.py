@@ -188,7 +188,7 @@ def _signature(holder: Any) -> Any:
 
 def _values(holder: Any, key: Any) -> list[str]:
     """What may be assigned: the choices that the target's annotation names, and what is there now."""
-    from lazycfg.config.grammar import format_value
+    from lazycfg.config.editing.grammar import format_value
     from lazycfg.config.paths import MISSING, find_key
 
     value = find_key(holder, key)

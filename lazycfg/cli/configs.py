@@ -61,14 +61,14 @@ def load_config(
     name: str, overrides: Sequence[str] = (), *, real: bool = False, trusted: bool = False
 ) -> Any:
     """Load a config and apply overrides; imports are deferred unless ``real``."""
-    from lazycfg.config.loading import load
-    from lazycfg.config.overrides import apply_overrides
+    from lazycfg.config.editing.overrides import apply_overrides
+    from lazycfg.config.loading.load import load
 
     file = find_config(name)
     if real:
         cfg = load(file, trusted=trusted)
         return apply_overrides(cfg, overrides) if overrides else cfg
-    from lazycfg.config.deferred import Deferred, deferred_import
+    from lazycfg.config.loading.deferred import Deferred, deferred_import
 
     if file.endswith((".yaml", ".yml", ".json")):
         cfg = _load_names_only(file, trusted)
@@ -81,8 +81,8 @@ def load_config(
 
 def _load_names_only(file: str, trusted: bool) -> Any:
     """A data file with its names as stand-ins: looking at it imports nothing and runs nothing."""
-    from lazycfg.config.data_files import read_data_file
-    from lazycfg.config.names_only import NamesOnlyDecoder
+    from lazycfg.config.formats.data_files import read_data_file
+    from lazycfg.config.loading.names_only import NamesOnlyDecoder
     from lazycfg.config.trust import TRUST_ALL
 
     return read_data_file(file, policy=TRUST_ALL, trusted=trusted, decoder=NamesOnlyDecoder)

@@ -31,19 +31,19 @@ def show(arguments: argparse.Namespace) -> int:
     cfg = load_config(arguments.config, overrides, trusted=arguments.trusted)
     value = get_path(cfg, path, resolve=False) if path else cfg
     if arguments.format == "tree":
-        from lazycfg.config.tree_view import tree_text
+        from lazycfg.config.views.tree_view import tree_text
 
         print(tree_text(value, max_depth=arguments.depth, colour=wants_colour(arguments.colour)))
         return 0
-    from lazycfg.config.saving import WRITERS
+    from lazycfg.config.formats.saving import WRITERS
 
     print(WRITERS[f".{arguments.format}"](value), end="")
     return 0
 
 
 def _print_matches(config: str, text: str) -> None:
-    from lazycfg.config.matching import has_wildcard
-    from lazycfg.config.overrides import matched_paths
+    from lazycfg.config.editing.matching import has_wildcard
+    from lazycfg.config.editing.overrides import matched_paths
     from lazycfg.config.paths import parse_path
 
     if has_wildcard(parse_path(text.lstrip("+~").partition("=")[0])):
@@ -62,8 +62,8 @@ def get(arguments: argparse.Namespace) -> int:
 
 
 def _spelled(value: Any) -> str:
-    from lazycfg.config.grammar import format_value
-    from lazycfg.config.python_io import to_py
+    from lazycfg.config.editing.grammar import format_value
+    from lazycfg.config.formats.python_io import to_py
 
     try:
         return format_value(value)
@@ -74,7 +74,7 @@ def _spelled(value: Any) -> str:
 
 def explain(arguments: argparse.Namespace) -> int:
     """Tell who set a value, in order."""
-    from lazycfg.config.history import explain as explain_value
+    from lazycfg.config.provenance.history import explain as explain_value
 
     path, overrides = _one_path(arguments.words, required=True)
     print(explain_value(load_config(arguments.config, overrides, trusted=arguments.trusted), path))
@@ -109,7 +109,7 @@ def doc(arguments: argparse.Namespace) -> int:
 
 def diff(arguments: argparse.Namespace) -> int:
     """Compare two configs, or one with and without overrides; the exit status is 1 when they differ."""
-    from lazycfg.config.differences import diff as compare
+    from lazycfg.config.comparing.differences import diff as compare
 
     others, overrides = split_words(arguments.words)
     if len(others) > 1 or not (others or overrides):
@@ -156,8 +156,8 @@ def grep(arguments: argparse.Namespace) -> int:
 
 def graph(arguments: argparse.Namespace) -> int:
     """Draw a config, or what stands at a path of it."""
-    from lazycfg.config.graph_drawing import to_html, to_svg
     from lazycfg.config.paths import get_path
+    from lazycfg.config.views.graph_drawing import to_html, to_svg
 
     path, overrides = _one_path(arguments.words, required=False)
     output = arguments.output

@@ -16,8 +16,8 @@ __all__ = ["save", "sweep"]
 
 def save(arguments: argparse.Namespace) -> int:
     """Write a config with its overrides to a file, in the format of its suffix."""
-    from lazycfg.config.saving import WRITERS
-    from lazycfg.config.saving import save as write
+    from lazycfg.config.formats.saving import WRITERS
+    from lazycfg.config.formats.saving import save as write
 
     others, overrides = split_words(arguments.words)
     if len(others) != 1:
@@ -80,7 +80,7 @@ def split_choices(text: str) -> list[str]:
 
 def _from_file(file: str) -> Iterator[list[str]]:
     """The overrides that the generator ``sweep()`` of a Python file yields."""
-    from lazycfg.config.loading import load
+    from lazycfg.config.loading.load import load
 
     generate = load(file, "sweep")
     for run in generate():

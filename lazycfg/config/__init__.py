@@ -16,10 +16,13 @@ if TYPE_CHECKING:
     from lazycfg.config.call import method as method
     from lazycfg.config.checking import Problem as Problem
     from lazycfg.config.checking import check as check
-    from lazycfg.config.differences import diff as diff
-    from lazycfg.config.drift import Drift as Drift
-    from lazycfg.config.drift import drift as drift
+    from lazycfg.config.comparing.differences import diff as diff
+    from lazycfg.config.comparing.drift import Drift as Drift
+    from lazycfg.config.comparing.drift import drift as drift
+    from lazycfg.config.comparing.hashing import hash_of as hash_of
     from lazycfg.config.dump import dump_dataclass as dump_dataclass
+    from lazycfg.config.editing.selecting import SelectError as SelectError
+    from lazycfg.config.editing.selecting import select as select
     from lazycfg.config.errors import CheckError as CheckError
     from lazycfg.config.errors import ConfigAttributeError as ConfigAttributeError
     from lazycfg.config.errors import ConfigError as ConfigError
@@ -28,19 +31,16 @@ if TYPE_CHECKING:
     from lazycfg.config.errors import InterpolationError as InterpolationError
     from lazycfg.config.errors import PathError as PathError
     from lazycfg.config.errors import TargetError as TargetError
-    from lazycfg.config.hashing import hash_of as hash_of
-    from lazycfg.config.history import explain as explain
     from lazycfg.config.lazy import LazyConfig as LazyConfig
     from lazycfg.config.node import REQUIRED as REQUIRED
     from lazycfg.config.node import Node as Node
     from lazycfg.config.observe import Profile as Profile
     from lazycfg.config.omegaconf_bridge import from_omegaconf as from_omegaconf
     from lazycfg.config.omegaconf_bridge import to_omegaconf as to_omegaconf
-    from lazycfg.config.origins import explain_errors as explain_errors
-    from lazycfg.config.origins import origin as origin
     from lazycfg.config.paths import get_path as get_path
-    from lazycfg.config.selecting import SelectError as SelectError
-    from lazycfg.config.selecting import select as select
+    from lazycfg.config.provenance.history import explain as explain
+    from lazycfg.config.provenance.origins import explain_errors as explain_errors
+    from lazycfg.config.provenance.origins import origin as origin
     from lazycfg.config.subset import subset as subset
 
 _HOME = {
@@ -67,15 +67,15 @@ _HOME = {
     "method": "call",
     "to_omegaconf": "omegaconf_bridge",
     "Profile": "observe",
-    "SelectError": "selecting",
-    "Drift": "drift",
-    "diff": "differences",
-    "drift": "drift",
-    "explain": "history",
-    "explain_errors": "origins",
-    "hash_of": "hashing",
-    "origin": "origins",
-    "select": "selecting",
+    "SelectError": "editing.selecting",
+    "Drift": "comparing.drift",
+    "diff": "comparing.differences",
+    "drift": "comparing.drift",
+    "explain": "provenance.history",
+    "explain_errors": "provenance.origins",
+    "hash_of": "comparing.hashing",
+    "origin": "provenance.origins",
+    "select": "editing.selecting",
     "subset": "subset",
 }
 

@@ -7,12 +7,12 @@ from contextlib import nullcontext
 from lazycfg.config.brief import target_name
 from lazycfg.config.checking import Finder, prefix_link
 from lazycfg.config.errors import CheckError
-from lazycfg.config.history import top_of, writes_along
 from lazycfg.config.node import Node, raw_get, raw_set
 from lazycfg.config.observe import Profile, Seeder
-from lazycfg.config.origins import remember
 from lazycfg.config.paths import format_path, unlink
-from lazycfg.config.position import Position, position_of, writes_of
+from lazycfg.config.provenance.history import top_of, writes_along
+from lazycfg.config.provenance.origins import remember
+from lazycfg.config.provenance.position import Position, position_of, writes_of
 from lazycfg.config.quick import Calls, call_specially, gather
 from lazycfg.config.signature import resolve_target
 from lazycfg.config.traverse import plan, rebuild, refill, survey

@@ -6,7 +6,7 @@ from lazycfg.config.brief import target_name
 from lazycfg.config.errors import CheckError, CycleError, InterpolationError, TargetError
 from lazycfg.config.node import Node, raw_get, raw_keys
 from lazycfg.config.paths import format_path, unlink
-from lazycfg.config.position import argument_position, position_of
+from lazycfg.config.provenance.position import argument_position, position_of
 from lazycfg.config.quick import is_sound
 from lazycfg.config.signature import _cache as _signatures
 from lazycfg.config.signature import node_signature, signature_of, why_not
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from lazycfg.config.paths import Link, Path
-    from lazycfg.config.position import Origin
+    from lazycfg.config.provenance.position import Origin
     from lazycfg.config.signature import Signature
     from lazycfg.config.traverse import Survey
 

@@ -24,40 +24,41 @@ class LazyConfig:
         trusted: bool = False,
         allow: Iterable[Any] | None = None,
     ) -> Any:
-        """Load a ``.py``, ``.yaml`` or ``.json`` config; see `lazycfg.config.loading.load`."""
-        from lazycfg.config.loading import load
+        """Load a ``.py``, ``.yaml`` or ``.json`` config; see `lazycfg.config.loading.load.load`."""
+        from lazycfg.config.loading.load import load
 
         return load(path, keys, trusted=trusted, allow=allow)
 
     @staticmethod
     def load_rel(path: str | os.PathLike[str], keys: str | Iterable[str] | None = None) -> Any:
         """`load`, with a path relative to the file of the calling code."""
-        from lazycfg.config.loading import load_rel
+        from lazycfg.config.loading.load import load_rel
 
         return load_rel(path, keys, depth=2)
 
     @staticmethod
     def apply_overrides(cfg: Node, overrides: Sequence[str], *, allow: Iterable[Any] | None = None) -> Node:
-        """Change ``cfg`` in place by ``key=value`` texts; see `lazycfg.config.overrides.apply_overrides`.
+        """Change ``cfg`` in place by ``key=value`` texts; see
+        `lazycfg.config.editing.overrides`.
 
         With ``allow`` a ``@callable``, a target and an interpolation resolver of the command line must pass
         the list (see `lazycfg.config.trust`).
         """
-        from lazycfg.config.overrides import apply_overrides
+        from lazycfg.config.editing.overrides import apply_overrides
         from lazycfg.config.trust import Policy
 
         return apply_overrides(cfg, overrides, policy=None if allow is None else Policy(allow))
 
     @staticmethod
     def save(cfg: Any, path: str | os.PathLike[str]) -> None:
-        """Write ``cfg`` to a ``.py``, ``.yaml`` or ``.json`` file; see `lazycfg.config.saving.save`."""
-        from lazycfg.config.saving import save
+        """Write ``cfg`` to a ``.py``, ``.yaml`` or ``.json`` file; see `lazycfg.config.formats`."""
+        from lazycfg.config.formats.saving import save
 
         save(cfg, path)
 
     @staticmethod
     def to_py(cfg: Any) -> str:
-        """``cfg`` as executable Python; see `lazycfg.config.python_io.to_py`."""
-        from lazycfg.config.python_io import to_py
+        """``cfg`` as executable Python; see `lazycfg.config.formats.python_io.to_py`."""
+        from lazycfg.config.formats.python_io import to_py
 
         return to_py(cfg)

@@ -27,7 +27,7 @@ from __future__ import annotations
 from _collections_abc import ItemsView, ValuesView
 
 from lazycfg.config.errors import ConfigAttributeError, ConfigKeyError
-from lazycfg.config.position import Write, record_write
+from lazycfg.config.provenance.position import Write, record_write
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -271,7 +271,7 @@ class Node(_DictBase):
         return short_repr(self)
 
     def _repr_html_(self) -> str:
-        from lazycfg.config.html_view import html_tree
+        from lazycfg.config.views.html_view import html_tree
 
         return html_tree(self)
 
@@ -279,14 +279,14 @@ class Node(_DictBase):
         return sorted({*map(str, raw_keys(self)), *object.__dir__(self)})
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        from lazycfg.config.position import FilePosition, position_of
+        from lazycfg.config.provenance.position import FilePosition, position_of
 
         origin = position_of(self)
         where = None if origin is None else FilePosition(str(origin.file), origin.line, origin.column)
         return (Node, (), (dict(raw_items(self)), where))
 
     def __setstate__(self, state: Any) -> None:
-        from lazycfg.config.position import set_position
+        from lazycfg.config.provenance.position import set_position
 
         dict.update(self, state[0])
         set_position(self, state[1])

@@ -15,8 +15,8 @@ from inspect import Parameter
 from pathlib import Path
 from typing import Any
 
-from lazycfg.config.config_packages import locate_module
-from lazycfg.config.deferred import Deferred
+from lazycfg.config.loading.config_packages import locate_module
+from lazycfg.config.loading.deferred import Deferred
 from lazycfg.config.signature import Signature
 
 __all__ = ["Definition", "SourceSignature", "find_definition", "source_signature"]

@@ -21,7 +21,7 @@ from types import BuiltinFunctionType, FunctionType, MethodDescriptorType, Metho
 from typing import Any
 
 from lazycfg.config.errors import ConfigError
-from lazycfg.config.importable import find_name, resolve_name
+from lazycfg.config.formats.importable import find_name, resolve_name
 from lazycfg.config.suggest import closest
 
 __all__ = ["DEFAULT_ALLOW", "TRUST_ALL", "Policy", "UntrustedError"]

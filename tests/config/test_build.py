@@ -212,7 +212,7 @@ def test_a_failing_constructor_keeps_its_error_and_says_where():
 
 
 def test_a_failing_node_that_was_put_there_names_who_put_it():
-    from lazycfg.config.position import CommandLine, record_write
+    from lazycfg.config.provenance.position import CommandLine, record_write
 
     def fail():
         raise OSError("disk")

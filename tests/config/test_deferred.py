@@ -5,13 +5,13 @@ import sys
 
 import pytest
 
-from lazycfg.config.deferred import Deferred, DeferredCall, deferred_import, resolve_deferred
-from lazycfg.config.encode import encode
+from lazycfg.config.editing.overrides import apply_overrides
 from lazycfg.config.errors import PathError
-from lazycfg.config.loading import load
-from lazycfg.config.overrides import apply_overrides
+from lazycfg.config.formats.encode import encode
+from lazycfg.config.formats.python_io import to_py
+from lazycfg.config.loading.deferred import Deferred, DeferredCall, deferred_import, resolve_deferred
+from lazycfg.config.loading.load import load
 from lazycfg.config.paths import get_path
-from lazycfg.config.python_io import to_py
 
 
 @pytest.fixture

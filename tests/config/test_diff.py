@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from lazycfg import ConfigError, LazyConfig, Node
 from lazycfg import LazyCall as L
-from lazycfg.config.differences import diff
-from lazycfg.config.equality import equal_configs
+from lazycfg.config.comparing.differences import diff
+from lazycfg.config.comparing.equality import equal_configs
 from lazycfg.config.node import to_nodes
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lazycfg.config.grammar import (
+from lazycfg.config.editing.grammar import (
     GrammarError,
     ImportRef,
     ShareRef,

@@ -14,7 +14,7 @@ from lazycfg.config.call import LazyCall as L
 from lazycfg.config.errors import ConfigKeyError
 from lazycfg.config.lazy import LazyConfig
 from lazycfg.config.node import Node
-from lazycfg.config.position import position_of
+from lazycfg.config.provenance.position import position_of
 
 HEAD = "from lazycfg import LazyCall as L, REQUIRED\nfrom fractions import Fraction\n"
 

@@ -150,7 +150,7 @@ def test_copy_is_shallow_by_the_copy_module():
 
 
 def test_pickle_keeps_arguments_and_position():
-    from lazycfg.config.position import position_of
+    from lazycfg.config.provenance.position import position_of
 
     node = L(Thing)(x=1, y=[REQUIRED])
     other = pickle.loads(pickle.dumps(node))

@@ -10,7 +10,7 @@ from lazycfg import instantiate
 from lazycfg.config import CycleError
 from lazycfg.config.node import to_nodes
 from lazycfg.config.observe import Profile, seed_for
-from lazycfg.config.origins import explain_errors, origin
+from lazycfg.config.provenance.origins import explain_errors, origin
 
 
 class Part:

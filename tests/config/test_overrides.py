@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from lazycfg.config.build import instantiate
 from lazycfg.config.call import LazyCall as L
+from lazycfg.config.editing.overrides import OverrideError, apply_overrides, matched_paths
 from lazycfg.config.lazy import LazyConfig
 from lazycfg.config.node import Node
-from lazycfg.config.overrides import OverrideError, apply_overrides, matched_paths
-from lazycfg.config.position import CommandLine, writes_of
+from lazycfg.config.provenance.position import CommandLine, writes_of
 
 
 class Conv:

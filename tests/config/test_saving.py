@@ -23,9 +23,9 @@ from hypothesis import strategies as st
 from lazycfg.config.build import instantiate
 from lazycfg.config.call import LazyCall as L
 from lazycfg.config.call import LazyPartial, attr, method
-from lazycfg.config.encode import SaveError
-from lazycfg.config.equality import equal_configs
+from lazycfg.config.comparing.equality import equal_configs
 from lazycfg.config.errors import CycleError
+from lazycfg.config.formats.encode import SaveError
 from lazycfg.config.lazy import LazyConfig
 from lazycfg.config.node import REQUIRED, Node, to_nodes
 

@@ -4,9 +4,9 @@ import pytest
 
 from lazycfg import LazyCall as L
 from lazycfg import instantiate
+from lazycfg.config.editing.selecting import SelectError, select
 from lazycfg.config.node import to_nodes
-from lazycfg.config.position import writes_of
-from lazycfg.config.selecting import SelectError, select
+from lazycfg.config.provenance.position import writes_of
 
 
 class Norm:

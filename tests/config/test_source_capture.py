@@ -8,11 +8,11 @@ import sys
 import pytest
 
 from lazycfg.config.build import instantiate
-from lazycfg.config.encode import SaveError
-from lazycfg.config.equality import equal_configs
+from lazycfg.config.comparing.equality import equal_configs
+from lazycfg.config.formats.encode import SaveError
+from lazycfg.config.formats.source_capture import CaptureError, capture
 from lazycfg.config.lazy import LazyConfig
 from lazycfg.config.node import Node
-from lazycfg.config.source_capture import CaptureError, capture
 from lazycfg.config.trust import UntrustedError
 
 HEAD = "from lazycfg import LazyCall as L, REQUIRED\nfrom fractions import Fraction\nimport math\n"

@@ -7,8 +7,8 @@ import pytest
 from lazycfg import LazyCall as L
 from lazycfg import Node, explain
 from lazycfg.cli.configs import load_config, zoo_folder
-from lazycfg.config.deferred import Deferred
 from lazycfg.config.docs import parameter_doc, target_doc
+from lazycfg.config.loading.deferred import Deferred
 from lazycfg.config.node import is_call, raw_get
 from lazycfg.config.signature import node_signature, signature_of, why_not
 from lazycfg.config.source_signature import source_signature

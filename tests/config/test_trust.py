@@ -157,7 +157,7 @@ YAML = {
     "ctypes": call("ctypes.CDLL", '"libc.so.6"'),
     "timeit": call("timeit.timeit", PYTHON),
     "code": call("code.interact"),
-    "own loader": call("lazycfg.config.loading.load", '"{M}.py"'),
+    "own loader": call("lazycfg.config.loading.load.load", '"{M}.py"'),
     "own facade": call("lazycfg.LazyConfig.load", '"{M}.py"'),
     "own instantiate": call("lazycfg.instantiate", "{_target_: os.system, _args_: [" + TOUCH + "]}"),
     "own policy": call("lazycfg.config.trust.Policy", "[]", everything="true"),

@@ -1,0 +1,1 @@
+"""Changing a config: overrides of a command line, and what `select` finds."""

@@ -1,0 +1,51 @@
+"""Undoing changes to a config: what containers held before they were first changed, and their logs of
+writes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from lazycfg.config.node import Node, raw_items
+from lazycfg.config.provenance.position import notes_of
+
+__all__ = ["Journal"]
+
+_MISSING: Any = object()
+
+
+class Journal:
+    """What was there before: contents of containers and their logs of writes."""
+
+    def __init__(self) -> None:
+        self._before: dict[int, tuple[Any, Any, Any]] = {}
+
+    def note(self, container: Any) -> None:
+        """Remember a container before its first change."""
+        if id(container) in self._before:
+            return
+        content: Any
+        if isinstance(container, dict):
+            content = dict(raw_items(container))
+        elif isinstance(container, list):
+            content = list(container)
+        else:
+            content = {f.name: getattr(container, f.name, _MISSING) for f in dataclasses.fields(container)}
+        log = list(notes_of(container).get("writes", ())) if type(container) is Node else None
+        self._before[id(container)] = (container, content, log)
+
+    def undo(self) -> None:
+        """Put everything back."""
+        for container, content, log in self._before.values():
+            if isinstance(container, dict):
+                dict.clear(container)
+                dict.update(container, content)
+            elif isinstance(container, list):
+                container[:] = content
+            else:
+                for name, value in content.items():
+                    object.__setattr__(container, name, value)
+            if log is not None:
+                notes_of(container)["writes"] = log
+        self._before.clear()

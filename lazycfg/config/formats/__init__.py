@@ -1,0 +1,1 @@
+"""Configs as Python, YAML and JSON, and back."""

@@ -1,0 +1,366 @@
+"""From a config tree to `Item` records, which the writers of Python, YAML and JSON print.
+
+Here it is decided how each kind of value is kept, once for all formats; what cannot be kept is refused,
+with the config path and the reason, all refusals at once.
+"""
+
+from __future__ import annotations
+
+import copyreg
+import enum
+import functools
+import re
+import uuid
+from collections import Counter, OrderedDict, defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import PurePath
+from types import MethodType, ModuleType
+from typing import Any
+
+from lazycfg.config.brief import short_repr, target_name
+from lazycfg.config.errors import ConfigError
+from lazycfg.config.formats.importable import ImportName, find_name
+from lazycfg.config.formats.source_capture import CaptureError, capture
+from lazycfg.config.node import REQUIRED, Node
+from lazycfg.config.paths import format_path, unlink
+from lazycfg.config.signature import is_deferred
+from lazycfg.config.traverse import plan, same_leaf
+
+__all__ = ["Encoded", "Encoder", "Item", "SaveError", "encode"]
+
+_MAX_ELEMENTS = 10_000  # of an array or tensor: more belongs into a file of its own
+
+
+class SaveError(ConfigError, TypeError):
+    """What of a config cannot be saved: one line for each value, with its config path and the reason."""
+
+    def __init__(self, problems: Iterable[str]):
+        self.problems = list(problems)
+        super().__init__("cannot save the config:\n  " + "\n  ".join(self.problems))
+
+
+class Item:
+    """One value to be written; what ``value`` and ``parts`` hold depends on ``kind``.
+
+    ==========  ============================================================================
+    call, dict  parts: (key, encoded), as in the node
+    pairs       parts: (encoded key, encoded value): a dict with other keys than strings
+    list        parts: (index, encoded); likewise tuple, set, frozenset
+    object      value: encoded class of a dataclass object or named tuple; parts: (field, encoded)
+    construct   value: encoded callable; parts: (None or keyword, encoded argument)
+    partial     value: encoded function; parts as for construct
+    member      value: encoded class of an enum member; parts: (None, its name)
+    attribute   value: encoded owner; parts: (None, the attribute's name)
+    name        value: `ImportName`
+    source      value: `Captured`; parts: (name, encoded) for all it refers to
+    bytes, complex, path, required, ellipsis     value: itself
+    ==========  ============================================================================
+    """
+
+    __slots__ = ("depth", "kind", "obj", "parts", "path", "uses", "value")
+
+    def __init__(self, kind: str, value: Any = None, path: str = ""):
+        self.kind = kind
+        self.value = value
+        self.parts: list[tuple[Any, Encoded]] = []
+        self.path = path
+        self.uses = 0
+        self.depth = 0
+        self.obj: Any = None
+
+    def __repr__(self) -> str:
+        return f"<Item {self.kind} {self.path}>"
+
+
+Encoded = None | bool | int | float | str | Item
+
+
+def encode(root: Any) -> Item:
+    """The `Item` of a whole config.
+
+    Raises:
+        SaveError: something in it cannot be kept.
+        CycleError: the config contains itself.
+    """
+    encoder = Encoder()
+    item = encoder.tree(root, "")
+    if encoder.problems:
+        raise SaveError(encoder.problems)
+    if not isinstance(item, Item):
+        raise SaveError([f"a config is a node, dict or list, not {type(root).__name__}"])
+    return item
+
+
+class Encoder:
+    """One run over a tree and over what its functions refer to; ``problems`` collects the refusals."""
+
+    def __init__(self) -> None:
+        self.problems: list[str] = []
+        self._made: dict[int, Encoded] = {}
+        self._keep: list[Any] = []
+
+    def tree(self, root: Any, path: str) -> Encoded:
+        """Encode a value and all below it."""
+        for value, _, link in plan(root):
+            if id(value) not in self._made:
+                below = format_path(unlink(link))
+                self._remember(value, self._container(value, _join(path, below)))
+        return self.child(root, path)
+
+    def child(self, value: Any, path: str) -> Encoded:
+        """Encode a value whose containers are encoded already."""
+        kind = type(value)
+        if value is None or kind in (bool, int, float, str):
+            return value  # type: ignore[no-any-return]
+        if id(value) in self._made:
+            return self._made[id(value)]
+        encoded = self._leaf(value, path)
+        self._remember(value, encoded)
+        return encoded
+
+    def _remember(self, value: Any, encoded: Encoded) -> None:
+        self._keep.append(value)
+        self._made[id(value)] = encoded
+        if isinstance(encoded, Item):
+            encoded.obj = value
+
+    def _refuse(self, path: str, value: Any, reason: str) -> None:
+        where = f"config path {path!r}" if path else "the config"
+        shown = short_repr(value)
+        shown = shown if len(shown) <= 120 else f"{shown[:120]}..."
+        self.problems.append(f"{where}: {shown}: {reason}")
+
+    # ---------------------------------------------------------------- containers
+
+    def _container(self, value: Any, path: str) -> Encoded:
+        kind = type(value)
+        if kind is Node or kind is dict:
+            if all(type(key) is str for key in dict.keys(value)):
+                item = Item(
+                    "call" if kind is Node and dict.__contains__(value, "_target_") else "dict", None, path
+                )
+                item.parts = [(key, self.child(v, _join(path, key))) for key, v in dict.items(value)]
+            else:
+                item = Item("pairs", None, path)
+                item.parts = [
+                    (self.child(k, path), self.child(v, _join(path, k))) for k, v in dict.items(value)
+                ]
+            return item
+        if kind is list or kind is tuple:
+            item = Item("list" if kind is list else "tuple", None, path)
+            item.parts = [(index, self.child(v, _join(path, index))) for index, v in enumerate(value)]
+            return item
+        if isinstance(value, dict):
+            return self._dict_subclass(value, path)
+        if isinstance(value, tuple):
+            item = Item("object", self.child(kind, path), path)
+            names: tuple[str, ...] = getattr(kind, "_fields", ())
+            item.parts = [(n, self.child(v, _join(path, n))) for n, v in zip(names, value, strict=True)]
+            return item
+        return self._dataclass(value, path)
+
+    def _dict_subclass(self, value: dict[Any, Any], path: str) -> Encoded:
+        kind = type(value)
+        pairs = Item("pairs", None, path)
+        pairs.parts = [(self.child(k, path), self.child(v, _join(path, k))) for k, v in value.items()]
+        item = Item("construct", self.child(kind, path), path)
+        if kind is OrderedDict or kind is Counter:
+            item.parts = [(None, pairs)]
+        elif isinstance(value, defaultdict) and kind is defaultdict:
+            item.parts = [(None, self.child(value.default_factory, path)), (None, pairs)]
+        else:
+            self._refuse(path, value, f"a {kind.__qualname__} (a subclass of dict) cannot be written out")
+            return None
+        return item
+
+    def _dataclass(self, value: Any, path: str) -> Encoded:
+        import dataclasses
+
+        kind = type(value)
+        if not dataclasses.is_dataclass(value) or isinstance(value, type):
+            self._refuse(path, value, f"no way to write a {kind.__qualname__}")
+            return None
+        fields = dataclasses.fields(value)
+        try:
+            again = dataclasses.replace(value)
+            same = all(same_leaf(getattr(value, f.name), getattr(again, f.name)) for f in fields)
+            same = same and getattr(value, "__dict__", {}).keys() == getattr(again, "__dict__", {}).keys()
+        except Exception as error:
+            self._refuse(path, value, f"its class cannot make it again from its fields ({error})")
+            return None
+        if not same:
+            self._refuse(path, value, "its class makes another object from the same fields")
+            return None
+        item = Item("object", self.child(kind, path), path)
+        item.parts = [
+            (f.name, self.child(getattr(value, f.name), _join(path, f.name))) for f in fields if f.init
+        ]
+        return item
+
+    # ---------------------------------------------------------------- leaves
+
+    def _leaf(self, value: Any, path: str) -> Encoded:
+        kind = type(value)
+        if value is REQUIRED:
+            return Item("required", value, path)
+        if value is ...:
+            return Item("ellipsis", value, path)
+        if kind is bytes or kind is complex:
+            return Item(kind.__name__, value, path)
+        if isinstance(value, enum.Enum):
+            return self._enum_member(value, path)
+        if kind is set or kind is frozenset:
+            item = Item(kind.__name__, None, path)
+            item.parts = [(None, self.tree(element, path)) for element in sorted(value, key=_set_order)]
+            return item
+        if isinstance(value, PurePath):
+            return Item("path", value, path)
+        if isinstance(value, functools.partial) and kind is functools.partial:
+            item = Item("partial", self.tree(value.func, path), path)
+            item.parts = [(None, self.tree(argument, path)) for argument in value.args]
+            item.parts += [
+                (key, self.tree(argument, _join(path, key))) for key, argument in value.keywords.items()
+            ]
+            return item
+        if hasattr(kind, "__lazycfg_call__"):  # a call that a file loaded with deferred imports has made
+            target, args, kwargs = kind.__lazycfg_call__(value)
+            return self._call_item(target, args, kwargs, path)
+        if isinstance(value, type | ModuleType) or callable(value) or is_deferred(value):
+            return self._named(value, path)
+        return self._by_parts(value, path)
+
+    def _enum_member(self, value: enum.Enum, path: str) -> Encoded:
+        owner = self.child(type(value), path)
+        if value.name is not None and type(value).__members__.get(value.name) is value:
+            item = Item("member", owner, path)
+            item.parts = [(None, value.name)]
+        else:  # a combination of flags
+            item = Item("construct", owner, path)
+            item.parts = [(None, self.child(value.value, path))]
+        return item
+
+    def _named(self, value: Any, path: str) -> Encoded:
+        """A module, class, function or method: by its name, else by its source."""
+        if is_deferred(value):
+            module, qualname = type(value).__lazycfg_name__(value)
+            return Item("name", ImportName(module, qualname), path)
+        name = find_name(value)
+        if name is not None:
+            return Item("name", name, path)
+        if isinstance(value, ModuleType):
+            self._refuse(path, value, "a module that cannot be imported")
+            return None
+        if isinstance(value, MethodType):
+            item = Item("attribute", self.tree(value.__self__, path), path)
+            item.parts = [(None, value.__func__.__name__)]
+            return item
+        try:
+            captured = capture(value)
+        except CaptureError as error:
+            if (
+                not isinstance(value, type)
+                and not hasattr(value, "__code__")
+                and not hasattr(value, "__wrapped__")
+            ):
+                return self._by_parts(value, path)
+            self._refuse(path, value, str(error))
+            return None
+        item = Item("source", captured, path)
+        self._remember(value, item)
+        references = {**captured.eager, **captured.lazy, **captured.cells}
+        item.parts = [
+            (n, self.tree(v, f"{path} ({target_name(value)} uses {n!r})")) for n, v in references.items()
+        ]
+        return item
+
+    def _by_parts(self, value: Any, path: str) -> Encoded:
+        """Any other object: as the call that makes an equal one, when there is such a call."""
+        kind = type(value)
+        origin = kind.__module__.partition(".")[0]
+        made: ImportName | _Made | None = _array(value) if origin in ("numpy", "torch") else None
+        if made is None:
+            made = _by_reduce(value)
+        if made is None:
+            hint = "write it as a call, L(Class)(...), or give it to the function that needs it"
+            self._refuse(path, value, f"no way to write a {kind.__module__}.{kind.__qualname__}; {hint}")
+            return None
+        if isinstance(made, ImportName):
+            return Item("name", made, path)
+        return self._call_item(*made, path)
+
+    def _call_item(self, function: Any, args: Sequence[Any], kwargs: dict[str, Any], path: str) -> Item:
+        item = Item("construct", self.child(function, path), path)
+        item.parts = [(None, self.tree(argument, path)) for argument in args]
+        item.parts += [(key, self.tree(argument, path)) for key, argument in kwargs.items()]
+        return item
+
+
+_Made = tuple[Any, tuple[Any, ...], dict[str, Any]]
+
+
+def _by_reduce(value: Any) -> ImportName | _Made | None:
+    """How pickle would make the object, if that is one call with no state and gives an equal object."""
+    kind = type(value)
+    if kind in (slice, range):
+        return kind, (value.start, value.stop, value.step), {}
+    if kind is bytearray:
+        return bytearray, (bytes(value),), {}
+    if kind is re.Pattern:
+        return re.compile, (value.pattern, value.flags), {}
+    if kind is uuid.UUID:
+        return uuid.UUID, (str(value),), {}
+    try:
+        reduced = value.__reduce_ex__(2)
+    except Exception:  # whatever somebody's __reduce__ raises: it cannot be taken apart
+        return None
+    if isinstance(reduced, str):
+        import sys
+
+        module = kind.__module__
+        found = getattr(sys.modules.get(module), reduced, None)
+        return ImportName(module, reduced) if found is value else None
+    function, args, *rest = reduced
+    if any(part is not None for part in rest) or not isinstance(args, tuple):
+        return None
+    if function is copyreg.__newobj__:  # type: ignore[attr-defined]
+        function, args = args[0], args[1:]
+    if function is copyreg._reconstructor or find_name(function) is None:  # type: ignore[attr-defined]
+        return None
+    try:
+        again = function(*args)
+        equal = type(again) is kind and again == value
+    except Exception:  # as above
+        return None
+    return (function, args, {}) if equal is True else None
+
+
+def _array(value: Any) -> _Made | None:
+    """Arrays, tensors and scalars of numpy and torch with their elements written out."""
+    import sys
+
+    numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
+    if numpy is not None:
+        if isinstance(value, numpy.dtype) and value.names is None and numpy.dtype(value.str) == value:
+            return numpy.dtype, (value.str,), {}
+        if isinstance(value, numpy.generic) and value.dtype.kind in "biufc":
+            return type(value), (value.item(),), {}
+        if type(value) is numpy.ndarray and value.dtype.kind in "biufcU" and value.size <= _MAX_ELEMENTS:
+            if value.size == 0 and value.shape != (0,):
+                return numpy.empty, (value.shape,), {"dtype": value.dtype.str}
+            return numpy.array, (value.tolist(),), {"dtype": value.dtype.str}
+    if torch is not None and type(value) is torch.Tensor:
+        plain = value.layout is torch.strided and value.device.type == "cpu" and not value.requires_grad
+        if plain and 0 < value.numel() <= _MAX_ELEMENTS and not value.is_quantized:
+            return torch.tensor, (value.tolist(),), {"dtype": value.dtype}
+    return None
+
+
+def _join(path: str, key: Any) -> str:
+    if path.endswith(")"):  # inside what a function refers to
+        return f"{path} {key}"
+    return (f"{path}.{key}" if path and str(key) else path or str(key)) if key != "" else path
+
+
+def _set_order(value: Any) -> tuple[str, str]:
+    """A stable order for the elements of a set: those of strings change from process to process."""
+    return type(value).__qualname__, repr(value)

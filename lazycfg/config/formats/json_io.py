@@ -1,0 +1,127 @@
+"""Configs as JSON: special values are objects with one key, ``{"!tuple": [1, 2]}``; shared ones are named.
+
+What is reached more than once stands under ``_shared_`` and is referred to by ``{"!ref": name}``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from lazycfg.config.formats.data_files import SHARED_KEY, DataFileError, Tagged
+from lazycfg.config.formats.data_writer import DataDocument, Mapping, document
+from lazycfg.config.formats.encode import Item
+from lazycfg.config.node import Node, raw_set
+from lazycfg.config.provenance.file_places import JsonMapping, JsonPlaces
+from lazycfg.config.provenance.position import set_position
+
+__all__ = ["parse_json", "to_json"]
+
+_REF = "!ref"
+
+
+def to_json(cfg: Any) -> str:
+    """``cfg`` as JSON text.
+
+    Raises:
+        SaveError: something in it cannot be kept; all such places are named.
+        CycleError: the config contains itself.
+    """
+    made, order = document(cfg)
+    made.hoist([item for item in order if id(item) in made.shared])
+    writer = _Writer(made)
+    head = dict(made.head)
+    shared = {made.hoisted[id(item)]: writer.body(item) for item in order if id(item) in made.hoisted}
+    if shared:
+        head[SHARED_KEY] = shared
+    head.update({key: writer.value(value) for key, value in [*made.body, *made.tail]})
+    return json.dumps(head, indent=2) + "\n"
+
+
+class _Writer:
+    def __init__(self, made: DataDocument) -> None:
+        self.document = made
+
+    def value(self, value: Any) -> Any:
+        if isinstance(value, Item):
+            name = self.document.hoisted.get(id(value))
+            return self.body(value) if name is None else {_REF: name}
+        if isinstance(value, list):
+            return [self.value(element) for element in value]
+        if isinstance(value, Mapping):
+            return self._mapping(value.pairs)
+        if isinstance(value, float) and not math.isfinite(value):
+            return {"!float": repr(value)}
+        return value
+
+    def body(self, item: Item) -> Any:
+        tag, payload = self.document.shape(item)
+        return self.value(payload) if tag is None else {f"!{tag}": self.value(payload)}
+
+    def _mapping(self, pairs: list[tuple[str, Any]]) -> Any:
+        if any(key.startswith("!") for key, _ in pairs):
+            return {"!dict": [[key, self.value(value)] for key, value in pairs]}
+        return {key: self.value(value) for key, value in pairs}
+
+
+def parse_json(data: bytes, file: str) -> Any:
+    """Nodes, lists, scalars and `Tagged` values of a JSON text.
+
+    Raises:
+        DataFileError: the text is no JSON, or refers to a name that is not there.
+    """
+    try:
+        root = json.loads(data, object_pairs_hook=_unique)
+    except RecursionError:
+        raise DataFileError(f"{file}: nested too deeply") from None
+    except ValueError as error:
+        raise DataFileError(f"{file}: not valid JSON: {error}") from None
+    if not isinstance(root, dict):
+        root = {"_config_": root}
+    return _Reader(file, JsonPlaces(data.decode("utf-8", "replace"))).read(root)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key {next(k for k in keys if keys.count(k) > 1)!r} stands in one object twice")
+    return result
+
+
+class _Reader:
+    def __init__(self, file: str, places: JsonPlaces) -> None:
+        self.places = places
+        self.file = file
+        self.shared: dict[str, Any] = {}
+
+    def read(self, root: dict[str, Any]) -> Any:
+        shared = root.pop(SHARED_KEY, {})
+        if not isinstance(shared, dict):
+            raise DataFileError(f"{self.file}: {SHARED_KEY!r} is not an object")
+        for name, value in shared.items():  # each refers to earlier ones only
+            self.shared[name] = self.value(value, (SHARED_KEY, name))
+        return self.value(root, ())
+
+    def value(self, value: Any, path: tuple[Any, ...]) -> Any:
+        if isinstance(value, list):
+            return [self.value(element, (*path, index)) for index, element in enumerate(value)]
+        if not isinstance(value, dict):
+            return value
+        if len(value) == 1:
+            (key, payload), *_ = value.items()
+            if key == _REF:
+                return self._reference(payload)
+            if key.startswith("!"):
+                return Tagged(key[1:], self.value(payload, (*path, key)))
+        node = Node()
+        set_position(node, JsonMapping(self.file, self.places, path))
+        for key, element in value.items():
+            raw_set(node, key, self.value(element, (*path, key)))
+        return node
+
+    def _reference(self, name: Any) -> Any:
+        if not isinstance(name, str) or name not in self.shared:
+            raise DataFileError(f"{self.file}: nothing named {name!r} stands above under {SHARED_KEY!r}")
+        return self.shared[name]

@@ -1,0 +1,253 @@
+"""Items as Python expressions, broken into lines where they get long."""
+
+from __future__ import annotations
+
+import keyword
+import math
+from pathlib import PurePath
+
+from lazycfg.config.formats.encode import Encoded, Item
+from lazycfg.config.formats.importable import ImportName, public_name
+from lazycfg.config.formats.python_names import Names
+from lazycfg.config.node import Node
+from lazycfg.config.signature import arrange, is_deferred, signature_of
+
+__all__ = ["Expressions", "is_name", "string_literal"]
+
+_WIDTH = 100
+
+
+class Expressions:
+    """Writes expressions; the names they need are imported as they come."""
+
+    def __init__(self) -> None:
+        self.names = Names()
+        self._variables: dict[int, str] = {}  # id of an Item -> the variable that holds it
+        self._outside: set[int] = set()  # items that exist only after the written code has run
+        self._enclosed: set[int] = set()  # dicts inside objects, which the loader does not turn into nodes
+        self._problems: list[str] = []
+
+    def expression(self, value: Encoded, column: int = 0, indent: int = 0) -> str:
+        """The expression for a value that begins at ``column`` of a line that is indented by ``indent``."""
+        if not isinstance(value, Item):
+            return self._literal(value)
+        known = self._variables.get(id(value))
+        if known is not None:
+            return known
+        if id(value) in self._outside:
+            self._problems.append(
+                f"config path {value.path!r} is needed while a function or class of the config is "
+                "defined; only a .py file can keep that"
+            )
+        text: str = getattr(self, f"_write_{value.kind}")(value, column, indent)
+        return text
+
+    def _literal(self, value: Encoded) -> str:
+        if isinstance(value, str):
+            return string_literal(value)
+        if isinstance(value, float) and not math.isfinite(value):
+            return f'{self.names.imported(ImportName("builtins", "float"))}("{value}")'
+        return repr(value)
+
+    def _write_call(self, item: Item, column: int, indent: int) -> str:
+        parts = dict(item.parts)
+        target, partial = parts.pop("_target_"), parts.pop("_partial_", None)
+        args = self._positional(item, parts.pop("_args_", None), parts)
+        callee = isinstance(target, Item) or (isinstance(target, str) and _is_dotted(target))
+        if args is None or partial not in (None, True) or not callee:
+            return self._write_node(item, column, indent)
+        opening = self._opening(target, bool(partial), column, indent)
+        if not partial and not parts and _is_getattr(item):
+            opening = f"{self._lazy_call()}.attr("
+        entries = [("", value) for value in args]
+        entries += [(f"{key}=", value) for key, value in parts.items() if is_name(key)]
+        odd = [(key, value) for key, value in parts.items() if not is_name(key)]
+        tail = ", ".join(
+            f"{string_literal(key)}: {self.expression(value, _WIDTH, indent)}" for key, value in odd
+        )
+        return self._broken(opening, entries, ")", column, indent, tail=f"**{{{tail}}}" if tail else "")
+
+    def _write_node(self, item: Item, column: int, indent: int) -> str:
+        """A node that no call of the loader or of `LazyCall` would make."""
+        opening = f"{self.names.imported(ImportName('lazycfg', 'Node'))}({{"
+        keys = [self.expression(key, _WIDTH, indent + 4) for key, _ in item.parts]
+        entries = [(f"{key}: ", value) for key, (_, value) in zip(keys, item.parts, strict=True)]
+        return self._broken(opening, entries, "})", column, indent)
+
+    def _lazy_call(self) -> str:
+        return self.names.imported(ImportName("lazycfg", "LazyCall"), "L")
+
+    def _opening(self, target: Encoded, partial: bool, column: int, indent: int) -> str:
+        """What stands before the arguments of a call."""
+        if partial:
+            wrapper = self.names.imported(ImportName("lazycfg", "LazyPartial"))
+        else:
+            wrapper = self._lazy_call()
+            if isinstance(target, Item) and _is_getattr(target) and id(target) not in self._variables:
+                owner, name = dict(target.parts)["_args_"].parts
+                return (
+                    self._broken(f"{wrapper}.method(", [("", owner[1]), ("", name[1])], ")", column, indent)
+                    + "("
+                )
+        return f"{wrapper}({self.expression(target, column + len(wrapper) + 1, indent)})("
+
+    def _positional(self, item: Item, args: Encoded, named: dict[str, Encoded]) -> list[Encoded] | None:
+        """The positional arguments, with those named ones in front that ``*args`` asks for (taken from
+        ``named``).
+
+        None when the call cannot be written so that recording it gives the same node.
+        """
+        if args is None:
+            return []
+        if not isinstance(args, Item) or args.kind not in ("list", "tuple") or not args.parts:
+            return None
+        values = [value for _, value in args.parts]
+        target = dict.get(item.obj, "_target_")
+        if not callable(target) or is_deferred(target):
+            return values
+        try:
+            signature = signature_of(target)
+            front, _ = arrange(target, tuple(values), dict(named))
+        except Exception:  # what stands before *args is missing: no call gives this node
+            return None
+        if signature is None or len(front) == len(values):
+            return values
+        only = signature.positional_only
+        moved = signature.positional[only:]
+        if len(values) <= only or any(name not in named for name in moved):
+            return None
+        for name in moved:
+            del named[name]
+        return list(front)
+
+    def _write_dict(self, item: Item, column: int, indent: int) -> str:
+        if id(item) in self._enclosed and type(item.obj) is Node:
+            return self._write_node(item, column, indent)
+        if item.parts and all(is_name(key) for key, _ in item.parts):
+            opening = f"{self.names.imported(ImportName('builtins', 'dict'))}("
+            return self._broken(
+                opening, [(f"{key}=", value) for key, value in item.parts], ")", column, indent
+            )
+        entries = [(f"{string_literal(key)}: ", value) for key, value in item.parts]
+        return self._broken("{", entries, "}", column, indent)
+
+    def _write_pairs(self, item: Item, column: int, indent: int) -> str:
+        if id(item) in self._enclosed and type(item.obj) is Node:
+            return self._write_node(item, column, indent)
+        entries = [(f"{self.expression(key, _WIDTH, indent + 4)}: ", value) for key, value in item.parts]
+        return self._broken("{", entries, "}", column, indent)
+
+    def _write_list(self, item: Item, column: int, indent: int) -> str:
+        return self._broken("[", _values(item), "]", column, indent)
+
+    def _write_tuple(self, item: Item, column: int, indent: int) -> str:
+        return self._broken("(", _values(item), ",)" if len(item.parts) == 1 else ")", column, indent)
+
+    def _write_set(self, item: Item, column: int, indent: int) -> str:
+        if not item.parts:
+            return f"{self.names.imported(ImportName('builtins', 'set'))}()"
+        return self._broken("{", _values(item), "}", column, indent)
+
+    def _write_frozenset(self, item: Item, column: int, indent: int) -> str:
+        opening = f"{self.names.imported(ImportName('builtins', 'frozenset'))}(["
+        return self._broken(opening, _values(item), "])", column, indent)
+
+    def _write_object(self, item: Item, column: int, indent: int) -> str:
+        opening = f"{self.expression(item.value, column, indent)}("
+        return self._broken(opening, [(f"{key}=", value) for key, value in item.parts], ")", column, indent)
+
+    def _write_construct(self, item: Item, column: int, indent: int) -> str:
+        opening = f"{self.expression(item.value, column, indent)}("
+        return self._broken(opening, _entries(item), ")", column, indent)
+
+    def _write_partial(self, item: Item, column: int, indent: int) -> str:
+        opening = f"{self.names.imported(ImportName('functools', 'partial'))}("
+        return self._broken(opening, [("", item.value), *_entries(item)], ")", column, indent)
+
+    def _write_member(self, item: Item, column: int, indent: int) -> str:
+        return f"{self.expression(item.value, column, indent)}.{item.parts[0][1]}"
+
+    _write_attribute = _write_member
+
+    def _write_name(self, item: Item, column: int, indent: int) -> str:
+        return self.names.imported(public_name(item.value, item.obj))
+
+    def _write_source(self, item: Item, column: int, indent: int) -> str:
+        raise AssertionError("definitions are written before the expressions that name them")
+
+    def _write_path(self, item: Item, column: int, indent: int) -> str:
+        value: PurePath = item.value
+        name = type(value).__name__ if "Pure" in type(value).__name__ else "Path"
+        return f"{self.names.imported(ImportName('pathlib', name))}({string_literal(str(value))})"
+
+    def _write_required(self, item: Item, column: int, indent: int) -> str:
+        return self.names.imported(ImportName("lazycfg", "REQUIRED"))
+
+    def _write_bytes(self, item: Item, column: int, indent: int) -> str:
+        return repr(item.value)
+
+    def _write_complex(self, item: Item, column: int, indent: int) -> str:
+        value: complex = item.value
+        parts = f"{self._literal(value.real)}, {self._literal(value.imag)}"
+        return f"{self.names.imported(ImportName('builtins', 'complex'))}({parts})"
+
+    def _write_ellipsis(self, item: Item, column: int, indent: int) -> str:
+        return "..."
+
+    def _broken(
+        self,
+        opening: str,
+        entries: list[tuple[str, Encoded]],
+        closing: str,
+        column: int,
+        indent: int,
+        tail: str = "",
+    ) -> str:
+        """An opening, entries and a closing: on one line when they fit, else one entry a line."""
+        inner = indent + 4
+        texts = [f"{prefix}{self.expression(value, inner + len(prefix), inner)}" for prefix, value in entries]
+        if tail:
+            texts.append(tail)
+        if not any("\n" in text for text in texts):
+            flat = f"{opening}{', '.join(texts)}{closing}"
+            if column + len(flat) <= _WIDTH:
+                return flat
+        pad = " " * inner
+        body = "".join(f"{pad}{text},\n" for text in texts)
+        return f"{opening}\n{body}{' ' * indent}{closing.removeprefix(',')}"
+
+
+def _is_getattr(item: Item) -> bool:
+    """Whether a call is the attribute of what another node builds."""
+    parts = dict(item.parts)
+    target, args = parts.get("_target_"), parts.get("_args_")
+    if item.kind != "call" or len(parts) != 2 or not isinstance(target, Item) or not isinstance(args, Item):
+        return False
+    name = target.kind == "name" and str(target.value) == "builtins.getattr"
+    return name and args.kind == "tuple" and len(args.parts) == 2 and isinstance(args.parts[1][1], str)
+
+
+def _values(item: Item) -> list[tuple[str, Encoded]]:
+    return [("", value) for _, value in item.parts]
+
+
+def _entries(item: Item) -> list[tuple[str, Encoded]]:
+    return [("" if key is None else f"{key}=", value) for key, value in item.parts]
+
+
+def is_name(text: str) -> bool:
+    return text.isidentifier() and not keyword.iskeyword(text)
+
+
+def _is_dotted(text: str) -> bool:
+    return "." in text and all(part.isidentifier() for part in text.split("."))
+
+
+def string_literal(text: str) -> str:
+    """A string literal in double quotes where that needs no escape."""
+    literal = repr(text)
+    return (
+        f'"{literal[1:-1]}"'
+        if literal.startswith("'") and '"' not in literal and "\\'" not in literal
+        else literal
+    )

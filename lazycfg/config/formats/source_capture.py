@@ -1,0 +1,409 @@
+"""Functions and classes of config files as source code, with the objects that their names stand for.
+
+`capture` finds the definition in its file, checks that compiling it gives the very code of the object (a
+file that was edited after loading does not pass), and lists what it refers to: *eager* names are needed
+while the definition runs (bases, decorators, defaults), *lazy* ones when the function is called. A function
+that closes over local variables is wrapped into a factory that receives them.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import dis
+import functools
+import linecache
+import sys
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from types import CodeType, FunctionType
+from typing import Any
+
+from lazycfg.config.loading.session import config_file_of
+
+__all__ = ["CaptureError", "Captured", "capture", "same_code"]
+
+_Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+_EAGER_CODE = frozenset({"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"})
+_LOADS = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "LOAD_CLASSDEREF", "LOAD_FROM_DICT_OR_GLOBALS"})
+_FLAGS = ~(0x10 | 0x20000 | 0x80000 | 0x100000 | 0x1000000)  # "nested" and the flags of __future__ imports
+_CO_OPTIMIZED = 0x1
+_CO_ANNOTATIONS = 0x1000000
+
+
+class CaptureError(ValueError):
+    """Why an object cannot be kept as source."""
+
+
+@dataclass
+class Captured:
+    """A definition as source.
+
+    Attributes:
+        name: the name that the definition itself gives to the object.
+        source: a ``def`` or ``class`` statement, or the expression of a lambda.
+        is_lambda: whether ``source`` is an expression.
+        eager: objects by name that must exist before the definition runs.
+        lazy: objects by name that must exist when the function is called.
+        cells: local variables by name that the function closes over.
+    """
+
+    name: str
+    source: str
+    is_lambda: bool
+    eager: dict[str, Any] = field(default_factory=dict)
+    lazy: dict[str, Any] = field(default_factory=dict)
+    cells: dict[str, Any] = field(default_factory=dict)
+
+
+def capture(obj: Any) -> Captured:
+    """The source of a function, lambda or class.
+
+    Raises:
+        CaptureError: it has no source, the source has changed, or its names cannot be followed.
+    """
+    if isinstance(obj, type):
+        return _capture_class(obj)
+    function = obj
+    while not isinstance(function, FunctionType) or _is_wrapper(function):
+        inner = getattr(function, "__wrapped__", None)
+        if inner is None:
+            break
+        function = inner
+    if not isinstance(function, FunctionType):
+        raise CaptureError(f"an object of {type(obj).__qualname__} has no source")
+    return _capture_function(function, decorated=function is not obj)
+
+
+def _is_wrapper(function: FunctionType) -> bool:
+    """Whether the function is what a decorator (by functools.wraps) put around the one it is named after."""
+    return hasattr(function, "__wrapped__") and function.__code__.co_name != function.__name__
+
+
+# ------------------------------------------------------------------------------- functions
+
+
+def _capture_function(function: FunctionType, *, decorated: bool) -> Captured:
+    code = function.__code__
+    tree, lines = _parse(code.co_filename)
+    if code.co_name == "<lambda>":
+        return _capture_lambda(function, tree, lines)
+    definition = _find_function(code, tree)
+    if bool(definition.decorator_list) != decorated:
+        if not definition.decorator_list:
+            raise CaptureError("a wrapper was put around it after its definition")
+        if not isinstance(getattr(function, "__wrapped__", None), FunctionType):
+            # decorators that hand the function itself back (torch.jit.ignore, ...) run again with the
+            # definition
+            decorated = True
+    cells = _cells(function)
+    own_name = {definition.name: function}
+    changed, extra = _freeze_defaults(function, definition.args)
+    if code.co_flags & _CO_ANNOTATIONS:
+        changed |= _quote_annotations(definition)
+    source = ast.unparse(definition) if changed else _segment(definition, lines)
+    compiled = _compile_definition(source, code.co_filename, tuple(cells))
+    _verify(code, lines, definition.name)
+    eager, lazy = _referenced(compiled, {**function.__globals__, **own_name, **extra})
+    lazy.pop(definition.name, None)
+    cells.pop(definition.name, None) if cells.get(definition.name) is function else None
+    return Captured(definition.name, source, False, eager, lazy, cells)
+
+
+def _capture_lambda(function: FunctionType, tree: ast.Module, lines: list[str]) -> Captured:
+    code = function.__code__
+    _verify(code, lines, "<lambda>")
+    # the first instruction stands for the whole line; what is computed lies inside the lambda
+    spots = [
+        (p[0], p[2]) for p in code.co_positions() if p[0] is not None and p[2] is not None and p[2:] != (0, 0)
+    ]
+    around = [
+        found
+        for found in ast.walk(tree)
+        if isinstance(found, ast.Lambda) and all(_begin(found) <= spot < _end(found) for spot in spots)
+    ]
+    if not around:
+        raise _not_found(code.co_filename)
+    innermost = max(around, key=_begin)
+    written = ast.parse(ast.unparse(innermost), mode="eval").body
+    assert isinstance(written, ast.Lambda)
+    _, extra = _freeze_defaults(function, written.args)
+    source = ast.unparse(written)
+    cells = _cells(function)
+    compiled = _compile_definition(f"_ = {source}", code.co_filename, tuple(cells))
+    eager, lazy = _referenced(compiled, {**function.__globals__, **extra})
+    return Captured("<lambda>", source, True, eager, lazy, cells)
+
+
+def _begin(node: ast.expr) -> tuple[int, int]:
+    return node.lineno, node.col_offset
+
+
+def _end(node: ast.expr) -> tuple[int, int]:
+    return node.end_lineno or node.lineno, node.end_col_offset or 0
+
+
+def _not_found(file: str) -> CaptureError:
+    return CaptureError(f"its source is no longer found in {file} (was the file edited after loading?)")
+
+
+def _find_function(code: CodeType, tree: ast.Module) -> ast.FunctionDef | ast.AsyncFunctionDef:
+    for found in ast.walk(tree):
+        if isinstance(found, ast.FunctionDef | ast.AsyncFunctionDef) and found.name == code.co_name:
+            first = min([found.lineno, *(d.lineno for d in found.decorator_list)])
+            if first == code.co_firstlineno:
+                return found
+    raise _not_found(code.co_filename)
+
+
+def _cells(function: FunctionType) -> dict[str, Any]:
+    cells = {}
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        try:
+            cells[name] = cell.cell_contents
+        except ValueError:
+            raise CaptureError(f"it closes over {name!r}, which has no value yet") from None
+    if "__class__" in cells:
+        raise CaptureError("it is a method: save its class")
+    return cells
+
+
+def _freeze_defaults(function: FunctionType, arguments: ast.arguments) -> tuple[bool, dict[str, Any]]:
+    """Make the defaults independent of where they were computed: literals stay, others become names of
+    values.
+    """
+    values: dict[str, Any] = {}
+    changed = False
+
+    def frozen(expression: ast.expr, value: Any, parameter: str) -> ast.expr:
+        nonlocal changed
+        try:
+            if type(value) is type(written := ast.literal_eval(expression)) and value == written:
+                return expression
+        except (ValueError, TypeError, SyntaxError):
+            pass
+        if isinstance(expression, ast.Name) and function.__globals__.get(expression.id, function) is value:
+            return expression
+        changed = True
+        name = f"_default_{parameter}"
+        values[name] = value
+        return ast.Name(name, ast.Load())
+
+    positional = [*arguments.posonlyargs, *arguments.args]
+    defaults = function.__defaults__ or ()
+    if len(defaults) != len(arguments.defaults):
+        raise CaptureError("its defaults were changed after its definition")
+    for index, value in enumerate(defaults):
+        parameter = positional[len(positional) - len(defaults) + index].arg
+        arguments.defaults[index] = frozen(arguments.defaults[index], value, parameter)
+    keyword_defaults = function.__kwdefaults__ or {}
+    for index, argument in enumerate(arguments.kwonlyargs):
+        expression = arguments.kw_defaults[index]
+        if expression is not None and argument.arg in keyword_defaults:
+            arguments.kw_defaults[index] = frozen(expression, keyword_defaults[argument.arg], argument.arg)
+    return changed, values
+
+
+def _quote_annotations(definition: ast.AST) -> bool:
+    """Annotations of a file with ``from __future__ import annotations`` are strings; they stay strings."""
+    changed = False
+    for found in ast.walk(definition):
+        for attribute in ("annotation", "returns"):
+            expression = getattr(found, attribute, None)
+            if isinstance(expression, ast.expr):
+                setattr(found, attribute, ast.Constant(ast.unparse(expression)))
+                changed = True
+    return changed
+
+
+# ------------------------------------------------------------------------------- classes
+
+
+def _capture_class(cls: type) -> Captured:
+    functions = [f for f in map(_function_of, vars(cls).values()) if f is not None]
+    own = [f for f in functions if f.__module__ == cls.__module__]
+    file = config_file_of(cls.__module__) or getattr(sys.modules.get(cls.__module__), "__file__", None)
+    file = next(
+        (f.__code__.co_filename for f in own if not f.__code__.co_filename.startswith("<string>")), file
+    )
+    if file is None:
+        raise CaptureError("the file of its definition is not known")
+    tree, lines = _parse(file)
+    matching = [
+        found
+        for path, found in _definitions(tree, "")
+        if isinstance(found, ast.ClassDef) and path == cls.__qualname__.replace(".<locals>", "")
+    ]
+    if not matching:
+        raise _not_found(file)
+    definition = matching[-1]
+    future = any(
+        isinstance(s, ast.ImportFrom)
+        and s.module == "__future__"
+        and any(a.name == "annotations" for a in s.names)
+        for s in tree.body
+    )
+    changed = future and _quote_annotations(definition)
+    source = ast.unparse(definition) if changed else _segment(definition, lines)
+    cells: dict[str, Any] = {}
+    for function in own:
+        if function.__code__.co_filename != file:
+            continue  # made by a decorator such as dataclass
+        _verify(function.__code__, lines, cls.__qualname__)
+        for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+            if name != "__class__":
+                cells[name] = cell.cell_contents
+    compiled = _compile_definition(source, file, tuple(cells))
+    namespace = own[0].__globals__ if own else {b.__name__: b for b in cls.__mro__[1:]} | _imports(tree)
+    eager, lazy = _referenced(compiled, namespace, strict=not own)
+    for names in (eager, lazy):
+        names.pop(cls.__name__, None)
+    return Captured(cls.__name__, source, False, eager, lazy, cells)
+
+
+def _function_of(value: Any) -> FunctionType | None:
+    if isinstance(value, staticmethod | classmethod):
+        value = value.__func__
+    elif isinstance(value, property):
+        value = value.fget
+    elif isinstance(value, functools.cached_property):
+        value = value.func
+    value = getattr(value, "__wrapped__", value)
+    return value if isinstance(value, FunctionType) else None
+
+
+def _definitions(tree: ast.AST, prefix: str) -> Iterator[tuple[str, _Definition]]:
+    for child in ast.iter_child_nodes(tree):
+        if isinstance(child, _Definition):
+            path = f"{prefix}{child.name}"
+            yield path, child
+            yield from _definitions(child, f"{path}.")
+        else:
+            yield from _definitions(child, prefix)
+
+
+def _imports(tree: ast.Module) -> dict[str, Any]:
+    """What the import statements of a file bind, for a class that has no function to ask for its globals."""
+    bound: dict[str, Any] = {}
+    for statement in tree.body:
+        if isinstance(statement, ast.Import):
+            for alias in statement.names:
+                name = alias.name if alias.asname else alias.name.partition(".")[0]
+                if name in sys.modules:
+                    bound[alias.asname or name] = sys.modules[name]
+        elif (
+            isinstance(statement, ast.ImportFrom) and not statement.level and statement.module in sys.modules
+        ):
+            module = sys.modules[statement.module]
+            for alias in statement.names:
+                if hasattr(module, alias.name):
+                    bound[alias.asname or alias.name] = getattr(module, alias.name)
+    return bound
+
+
+# ------------------------------------------------------------------------------- source and code
+
+
+def _parse(file: str) -> tuple[ast.Module, list[str]]:
+    linecache.checkcache(file)
+    lines = linecache.getlines(file)
+    if not lines:
+        raise CaptureError(f"there is no source file {file}")
+    try:
+        return ast.parse("".join(lines)), lines
+    except SyntaxError as error:
+        raise CaptureError(f"{file} does not parse any more: {error}") from None
+
+
+def _segment(definition: _Definition, lines: list[str]) -> str:
+    """The text of a definition with its decorators and comments, without the indentation around it."""
+    first = min([definition.lineno, *(d.lineno for d in definition.decorator_list)])
+    text = "".join(lines[first - 1 : definition.end_lineno])
+    dedented = textwrap.dedent(text).rstrip()
+    try:
+        parsed = ast.parse(dedented).body
+    except SyntaxError:
+        return ast.unparse(definition)
+    # several statements on one line, or a multi-line string that the dedent has changed
+    same = len(parsed) == 1 and ast.dump(parsed[0]) == ast.dump(definition)
+    return dedented if same else ast.unparse(definition)
+
+
+def _compile_definition(source: str, file: str, cells: tuple[str, ...]) -> CodeType:
+    """Compile a definition as it will be written: in a module, or in a factory of its cells."""
+    if cells:
+        source = f"def _factory({', '.join(cells)}):\n{textwrap.indent(source, '    ')}"
+    return compile(source, file, "exec", dont_inherit=True)
+
+
+def _verify(code: CodeType, lines: list[str], name: str) -> None:
+    """Check that the file, as it is now, still contains the code that runs."""
+    whole = compile("".join(lines), code.co_filename, "exec", dont_inherit=True)
+    work = [whole]
+    while work:
+        found = work.pop()
+        here = (found.co_firstlineno, found.co_name) == (code.co_firstlineno, code.co_name)
+        if here and same_code(found, code) and list(found.co_positions()) == list(code.co_positions()):
+            return
+        work.extend(inner for inner in found.co_consts if isinstance(inner, CodeType))
+    raise CaptureError(
+        f"the source of {name!r} in {code.co_filename} is not what runs (edited after loading?)"
+    )
+
+
+def same_code(first: CodeType, second: CodeType) -> bool:
+    """Whether two code objects do the same, wherever they were written."""
+    if len(first.co_consts) != len(second.co_consts):
+        return False
+    for a, b in zip(first.co_consts, second.co_consts, strict=True):
+        if isinstance(a, CodeType) and isinstance(b, CodeType):
+            if not same_code(a, b):
+                return False
+        elif type(a) is not type(b) or (repr(a) != repr(b) and not isinstance(a, str)) or a != b:
+            if (
+                isinstance(a, str)
+                and isinstance(b, str)
+                and a.endswith(b.rpartition(".")[2])
+                and "." in a + b
+            ):
+                continue  # qualified names of nested functions in the constants of Python 3.10
+            if a != a and b != b:
+                continue
+            return False
+    return (
+        first.co_code == second.co_code
+        and first.co_names == second.co_names
+        and first.co_varnames == second.co_varnames
+        and sorted(first.co_freevars) == sorted(second.co_freevars)
+        and first.co_cellvars == second.co_cellvars
+        and first.co_argcount == second.co_argcount
+        and first.co_kwonlyargcount == second.co_kwonlyargcount
+        and first.co_posonlyargcount == second.co_posonlyargcount
+        and (first.co_flags & _FLAGS) == (second.co_flags & _FLAGS)
+    )
+
+
+def _referenced(
+    module_code: CodeType, namespace: dict[str, Any], *, strict: bool = False
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(eager, lazy) global names of a compiled definition with what they stand for; builtins are left out."""
+    eager: dict[str, Any] = {}
+    lazy: dict[str, Any] = {}
+    work = [(module_code, True)]
+    while work:
+        code, now = work.pop()
+        for instruction in dis.get_instructions(code):
+            name = instruction.argval
+            if instruction.opname not in _LOADS:
+                continue
+            if name in namespace and not (name.startswith("__") and name.endswith("__")):
+                (eager if now else lazy)[name] = namespace[name]
+            elif strict and not hasattr(builtins, name) and name not in code.co_names:
+                raise CaptureError(f"the value of its name {name!r} is not known")
+        for inner in code.co_consts:
+            if isinstance(inner, CodeType):
+                runs_now = now and (inner.co_name in _EAGER_CODE or not inner.co_flags & _CO_OPTIMIZED)
+                runs_now |= now and inner.co_name == "_factory"
+                work.append((inner, runs_now))
+    return dict(sorted(eager.items())), {k: v for k, v in sorted(lazy.items()) if k not in eager}

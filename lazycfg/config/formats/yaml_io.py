@@ -1,0 +1,345 @@
+"""Configs as YAML: anchors for shared nodes, a few tags of our own, read by the scanner of `yaml.SafeLoader`.
+
+No tag constructs an object while the text is parsed; see `data_files.decode` for what happens to them.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from lazycfg.config.formats.data_files import DataFileError, Tagged
+from lazycfg.config.formats.data_writer import DataDocument, Mapping, document
+from lazycfg.config.formats.encode import Item, SaveError
+from lazycfg.config.node import Node, raw_contains, raw_items, raw_set
+from lazycfg.config.provenance.file_places import MappingPosition
+from lazycfg.config.provenance.position import position_of, set_position
+
+__all__ = ["parse_yaml", "to_yaml"]
+
+_WIDTH = 100
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
+_WORDS = frozenset(["true", "false", "yes", "no", "on", "off", "null", "none", "y", "n"])
+_PRINTABLE = re.compile(
+    r"[\x20-\x21\x23-\x5b\x5d-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+)
+_STANDARD = "tag:yaml.org,2002:"
+
+
+def to_yaml(cfg: Any) -> str:
+    """``cfg`` as YAML text.
+
+    Raises:
+        SaveError: something in it cannot be kept in YAML; all such places are named.
+        CycleError: the config contains itself.
+    """
+    made, _ = document(cfg)
+    return _Writer(made).text()
+
+
+class _Writer:
+    def __init__(self, made: DataDocument) -> None:
+        self.document = made
+        self.anchors: dict[int, str] = {}
+
+    def text(self) -> str:
+        pairs = [*self.document.head]
+        lines = self._pairs([(k, v) for k, v in pairs], 0)
+        hoisted = self.document._hoisted_items
+        if hoisted:
+            lines.append("_shared_:")
+            for item in hoisted:
+                lines += self._entry("- ", item, 2)
+        lines += self._pairs([*self.document.body, *self.document.tail], 0)
+        return "\n".join(lines or ["{}"]) + "\n"
+
+    def _pairs(self, pairs: list[tuple[str, Any]], indent: int) -> list[str]:
+        lines: list[str] = []
+        for key, value in pairs:
+            lines += self._entry(f"{_scalar(key)}:", value, indent)
+        return lines
+
+    def _entry(self, head: str, value: Any, indent: int) -> list[str]:
+        """The lines of ``key: value`` or ``- value``."""
+        pad = " " * indent
+        if isinstance(value, str) and "\n" in value and _is_literal(value):
+            # the explicit indentation: the text itself may begin with blanks
+            body = [f"{pad}  {line}" if line else "" for line in value.split("\n")[:-1]]
+            return [f"{pad}{head} |2", *body] if head.endswith(":") else [f"{pad}{head}|2", *body]
+        known = self.anchors.get(id(value)) if isinstance(value, Item) else None
+        gap = " " if head.endswith(":") else ""
+        if known is not None:
+            return [f"{pad}{head}{gap}*{known}"]
+        prefix, payload = self._prefix(value)
+        flat = self._flat(payload)
+        if flat is not None:
+            text = f"{prefix} {flat}" if prefix else flat
+            if len(text) + len(pad) + len(head) < _WIDTH or not isinstance(payload, list | Mapping):
+                return [f"{pad}{head}{gap}{text}"]
+        block = self._block(payload, indent + 2)
+        if not head.endswith(":") and not prefix:
+            return [f"{pad}{head}{block[0][indent + 2 :]}", *block[1:]]
+        return [f"{pad}{head}{gap if prefix else ''}{prefix}".rstrip(), *block]
+
+    def _prefix(self, value: Any) -> tuple[str, Any]:
+        """Anchor and tag of a value, and its payload."""
+        if not isinstance(value, Item):
+            return "", value
+        parts = []
+        if id(value) in self.document.shared or id(value) in self.document.hoisted:
+            name = self.document.hoisted.get(id(value)) or self.document.name(value)
+            name = f"{name.rpartition('_')[0]}_{len(self.anchors) + 1}"
+            self.anchors[id(value)] = name
+            parts.append(f"&{name}")
+        tag, payload = self.document.shape(value)
+        if tag is not None:
+            parts.append(f"!{tag}")
+        return " ".join(parts), payload
+
+    def _flat(self, payload: Any) -> str | None:
+        """A payload on one line, when nothing in it has an anchor or parts of its own."""
+        if isinstance(payload, Mapping):
+            return None if payload.pairs else "{}"
+        if isinstance(payload, list):
+            texts = [self._flat_element(element) for element in payload]
+            return None if None in texts else f"[{', '.join(t for t in texts if t is not None)}]"
+        return _scalar(payload)
+
+    def _flat_element(self, value: Any) -> str | None:
+        if not isinstance(value, Item):
+            return self._flat(value)
+        if (
+            id(value) in self.anchors
+            or id(value) in self.document.shared
+            or id(value) in self.document.hoisted
+        ):
+            return f"*{self.anchors[id(value)]}" if id(value) in self.anchors else None
+        tag, payload = self.document.shape(value)
+        flat = self._flat(payload)
+        return flat if flat is None or tag is None else f"!{tag} {flat}"
+
+    def _block(self, payload: Any, indent: int) -> list[str]:
+        if isinstance(payload, Mapping):
+            return self._pairs(payload.pairs, indent)
+        lines: list[str] = []
+        for value in payload:
+            lines += self._entry("- ", value, indent)
+        return lines
+
+
+def _is_literal(text: str) -> bool:
+    return (
+        text.endswith("\n")
+        and text.strip("\n") != ""
+        and not text.endswith("\n\n")
+        and all(_PRINTABLE.match(c) or c in '\n"\\' for c in text)
+    )
+
+
+def _scalar(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        return _float(value)
+    if _PLAIN.fullmatch(value) and value.lower() not in _WORDS:
+        return str(value)
+    return '"' + "".join(_character(c) for c in value) + '"'
+
+
+def _float(value: float) -> str:
+    text = repr(value)
+    if text in ("inf", "-inf", "nan"):
+        return text.replace("inf", ".inf").replace("nan", ".nan")
+    mantissa, mark, exponent = text.partition("e")
+    return f"{mantissa}.0e{exponent}" if mark and "." not in mantissa else text
+
+
+def _character(char: str) -> str:
+    if _PRINTABLE.match(char):
+        return char
+    if char in '"\\':
+        return f"\\{char}"
+    code = ord(char)
+    if 0xD800 <= code <= 0xDFFF:
+        raise SaveError(
+            [f"text with the lone surrogate {code:#x} cannot be kept in YAML; .py and .json keep it"]
+        )
+    if char == "\n":
+        return "\\n"
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+# ------------------------------------------------------------------------------- reading
+
+
+def parse_yaml(data: bytes, file: str) -> Any:
+    """Nodes, lists, scalars and `Tagged` values of a YAML text.
+
+    Raises:
+        DataFileError: the text is no YAML, or has a tag of another loader.
+    """
+    import yaml  # type: ignore[import-untyped]
+
+    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        return _Composer(loader(data), yaml, file).compose()
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = file if mark is None else f"{file}:{mark.line + 1}:{mark.column + 1}"
+        reason = getattr(error, "problem", None) or " ".join(str(error).split())
+        context = getattr(error, "context", None)
+        raise DataFileError(f"{place}: not valid YAML: {reason}{f', {context}' if context else ''}") from None
+    except UnicodeDecodeError as error:
+        raise DataFileError(f"{file}: not valid UTF-8: {error}") from None
+
+
+class _Frame:
+    """A collection that is being read."""
+
+    __slots__ = ("anchor", "key", "merges", "tag", "value")
+
+    def __init__(self, value: Any, tag: Tagged | None, anchor: str | None):
+        self.value = value
+        self.tag = tag
+        self.anchor = anchor
+        self.key: Any = _NO_KEY
+        self.merges: list[Any] = []
+
+
+_NO_KEY: Any = object()
+_MERGE: Any = object()
+
+
+class _Composer:
+    """Events to values, without recursion."""
+
+    def __init__(self, loader: Any, yaml: Any, file: str) -> None:
+        self.loader = loader
+        self.yaml = yaml
+        self.file = file
+        self.anchors: dict[str, Any] = {}
+        self.open: set[str] = set()
+        self.stack: list[_Frame] = []
+        self.result: Any = None
+        self.documents = 0
+
+    def compose(self) -> Any:
+        yaml = self.yaml
+        try:
+            while self.loader.check_event():
+                event = self.loader.get_event()
+                if isinstance(event, yaml.DocumentStartEvent):
+                    self.documents += 1
+                    if self.documents > 1:
+                        raise self._error(event, "a config is one document, not several")
+                elif isinstance(event, yaml.AliasEvent):
+                    self._alias(event)
+                elif isinstance(event, yaml.ScalarEvent):
+                    self._scalar(event)
+                elif isinstance(event, yaml.SequenceStartEvent | yaml.MappingStartEvent):
+                    self._begin(event, isinstance(event, yaml.MappingStartEvent))
+                elif isinstance(event, yaml.SequenceEndEvent | yaml.MappingEndEvent):
+                    self._end(event)
+        finally:
+            self.loader.dispose()
+        return Node() if self.result is None else self.result
+
+    def _error(self, event: Any, message: str) -> DataFileError:
+        mark = event.start_mark
+        return DataFileError(f"{self.file}:{mark.line + 1}:{mark.column + 1}: {message}")
+
+    def _alias(self, event: Any) -> None:
+        if event.anchor in self.open:
+            raise self._error(
+                event, f"*{event.anchor} stands inside &{event.anchor}: a config cannot contain itself"
+            )
+        if event.anchor not in self.anchors:
+            raise self._error(event, f"there is no anchor &{event.anchor} above")
+        self._put(self.anchors[event.anchor], event)
+
+    def _scalar(self, event: Any) -> None:
+        tag = event.tag
+        if tag is None or tag == "!":
+            tag = self.loader.resolve(self.yaml.ScalarNode, event.value, event.implicit)
+        if tag == f"{_STANDARD}merge":
+            value = _MERGE
+        elif tag.startswith(_STANDARD):
+            node = self.yaml.ScalarNode(tag, event.value, event.start_mark, event.end_mark)
+            if tag not in self.loader.yaml_constructors:
+                raise self._error(event, f"the tag {tag!r} is not known")
+            try:
+                value = self.loader.construct_object(node)
+            except (ValueError, TypeError, OverflowError, LookupError) as error:
+                raise self._error(event, str(error)) from None
+        else:
+            value = self._tagged(event, tag, event.value)
+        if event.anchor is not None:
+            self.anchors[event.anchor] = value
+        self._put(value, event)
+
+    def _tagged(self, event: Any, tag: str, payload: Any) -> Tagged:
+        if not tag.startswith("!") or not tag[1:].isidentifier():
+            raise self._error(event, f"the tag {tag!r} is not known")
+        mark = event.start_mark
+        return Tagged(tag[1:], payload, mark.line + 1, mark.column + 1)
+
+    def _begin(self, event: Any, mapping: bool) -> None:
+        tag = event.tag
+        if tag in (f"{_STANDARD}map", f"{_STANDARD}seq", "!"):
+            tag = None
+        if mapping:
+            value: Any = Node()
+            mark = event.start_mark
+            set_position(value, MappingPosition(self.file, mark.line + 1, mark.column + 1))
+        else:
+            value = []
+        result = value if tag is None else self._tagged(event, tag, value)
+        if event.anchor is not None:
+            self.anchors[event.anchor] = result
+            self.open.add(event.anchor)
+        self.stack.append(_Frame(value, result if isinstance(result, Tagged) else None, event.anchor))
+
+    def _end(self, event: Any) -> None:
+        frame = self.stack.pop()
+        self.open.discard(frame.anchor or "")
+        for merged in frame.merges:
+            for key, value in raw_items(merged):
+                if not raw_contains(frame.value, key):
+                    raw_set(frame.value, key, value)
+        self._put(frame.value if frame.tag is None else frame.tag, event)
+
+    def _put(self, value: Any, event: Any) -> None:
+        if not self.stack:
+            self.result = value
+            return
+        frame = self.stack[-1]
+        if isinstance(frame.value, list):
+            if value is _MERGE:
+                value = "<<"
+            frame.value.append(value)
+        elif frame.key is _NO_KEY:
+            if isinstance(value, Node | list | Tagged):
+                raise self._error(event, "a key is text, a number, a truth value or null")
+            if value is not _MERGE and raw_contains(frame.value, value):
+                raise self._error(event, f"the key {value!r} stands here twice")
+            frame.key = value
+            place = position_of(frame.value)
+            if isinstance(place, MappingPosition):
+                mark = event.start_mark
+                place.keys[value] = (mark.line + 1, mark.column + 1)
+        else:
+            if frame.key is _MERGE:
+                self._merge(frame, value, event)
+            else:
+                raw_set(frame.value, frame.key, value)
+            frame.key = _NO_KEY
+
+    def _merge(self, frame: _Frame, value: Any, event: Any) -> None:
+        for merged in value if isinstance(value, list) else [value]:
+            if type(merged) is not Node:
+                raise self._error(event, "'<<' takes a mapping or a list of mappings")
+            frame.merges.append(merged)

@@ -1,0 +1,1 @@
+"""A config to look at: as lines, as a notebook's tree, as a graph."""
