@@ -14,7 +14,7 @@ class ImageList:
     """A batch of images, padded at the bottom and at the right to one size.
 
     Attributes:
-        tensor: (N, H, W) or (N, C, H, W).
+        tensor: (N, H, W), (N, C, H, W) or (N, C1, ..., Cn, H, W).
         image_sizes: the true (height, width) of each image; plain ints on the host, so reading them never
             waits for the device.
     """
@@ -81,7 +81,7 @@ class ImageList:
         """Pad images to one size; they land at the top left.
 
         Args:
-            tensors: images (H, W) or (C, H, W) with the same C, dtype and device.
+            tensors: images (H, W) or (C1, ..., Cn, H, W) with the same channels, dtype and device.
             size_divisibility: the padded sides become multiples of this when it is above 1.
             pad_value: what the padding is filled with.
             padding_constraints: ``{"square_size": s}`` pads to s x s, ``{"size_divisibility": d}`` goes
@@ -94,7 +94,7 @@ class ImageList:
             raise ValueError("ImageList.from_tensors: expected a list of at least one image tensor")
         lead = tensors[0].shape[:-2]
         for i, t in enumerate(tensors):
-            if t.dim() not in (2, 3) or t.shape[:-2] != lead:
+            if t.dim() < 2 or t.shape[:-2] != lead:
                 expected = f"expected {(*lead, 'H', 'W')}"
                 raise ValueError(f"ImageList.from_tensors: image {i} has shape {tuple(t.shape)}, {expected}")
         sizes = [(int(t.shape[-2]), int(t.shape[-1])) for t in tensors]

@@ -87,6 +87,7 @@ class Keypoints:
         return Keypoints(torch.cat([k.tensor for k in keypoints_list], dim=0))
 
 
+@torch.compiler.disable
 @torch.no_grad()
 def heatmaps_to_keypoints(maps: Tensor, rois: Tensor, host_rois: Tensor | None = None) -> Tensor:
     """The likeliest place of each keypoint, to the pixel.

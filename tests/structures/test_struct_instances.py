@@ -156,3 +156,9 @@ class TestImageList:
         x = torch.rand(3, 2, 2, requires_grad=True)
         ImageList.from_tensors([x, torch.rand(3, 4, 4)]).tensor.sum().backward()
         assert (x.grad == 1).all()
+
+    def test_any_number_of_channel_dimensions(self):
+        clips = [torch.rand(5, 3, 4, 6), torch.rand(5, 3, 6, 2)]
+        batch = ImageList.from_tensors(clips, 4)
+        assert batch.tensor.shape == (2, 5, 3, 8, 8)
+        assert all(torch.equal(batch[i], clip) for i, clip in enumerate(clips))
