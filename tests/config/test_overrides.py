@@ -371,3 +371,10 @@ def test_any_text_works_or_ends_in_our_error(text):
         apply_overrides(cfg, [text])
     except OverrideError:
         assert cfg == make()
+
+
+def test_a_named_tuple_is_not_appended_to():
+    cfg = make()
+    with pytest.raises(OverrideError, match="Pair"):
+        apply_overrides(cfg, ["pair.-1+=[1]"])
+    assert cfg == make()

@@ -293,14 +293,15 @@ class _Writer:
             old = []
         if type(old) is str and "${" in old:
             old = resolve_in(old, place.chain)
-        if isinstance(old, list | tuple) and isinstance(value, list | tuple):
+        fixed = isinstance(old, tuple) and type(old) is not tuple  # a named tuple has as many as it has
+        if isinstance(old, list | tuple) and isinstance(value, list | tuple) and not fixed:
             before = self._argument_problem(place)
             if isinstance(old, list) and self._current(place) is old:
                 self.journal.note(old)
                 old.extend(value)
                 self._record(place, old)
             else:
-                self._write(place, type(old)((*old, *value)))
+                self._write(place, type(old)([*old, *value]))
             self._report(before, self._argument_problem(place))
         elif isinstance(old, dict) and isinstance(value, dict):
             for key, element in raw_items(value):
