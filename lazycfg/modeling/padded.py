@@ -287,12 +287,17 @@ class GroundTruth:
     Attributes:
         counts: objects of each image, on the host.
         boxes: (B, M, 4) XYXY in pixels (or (B, M, 5) rotated).
-        classes: (B, M) int64; all 0 where the annotations carry no classes.
+        classes: (B, M) int64; all 0 where they are not asked for.
         valid: (B, M) bool.
         instances: what it was made of.
+
+    Of an image without objects only ``gt_boxes`` is asked for.
+
+    Raises:
+        ValueError: an image has no boxes, or objects without classes though `classes` is true.
     """
 
-    def __init__(self, instances: Sequence[Instances], device: torch.device) -> None:
+    def __init__(self, instances: Sequence[Instances], device: torch.device, *, classes: bool = True) -> None:
         self.instances = instances
         self.counts = [len(x) for x in instances]
         for i, x in enumerate(instances):
@@ -302,8 +307,13 @@ class GroundTruth:
                     f"(fields: {list(x.get_fields())})"
                 )
         fields = [cat_field(instances, "gt_boxes").to(device, non_blocking=True)]
-        if all(x.has("gt_classes") for x in instances):
-            fields.append(cat_field(instances, "gt_classes").to(device, non_blocking=True))
+        annotated = [x for x in instances if len(x)]
+        if classes and annotated:
+            for x in annotated:
+                if not x.has("gt_classes"):
+                    names = list(x.get_fields())
+                    raise ValueError(f"an image has objects without gt_classes (fields: {names})")
+            fields.append(cat_field(annotated, "gt_classes").to(device, non_blocking=True))
         padded, self.valid = pad_all(fields, self.counts)
         self.boxes = padded[0]
         if len(fields) > 1:

@@ -157,6 +157,10 @@ class ROIPooler(nn.Module):
     def pool_by_level(self, x: Sequence[Tensor], rois: Tensor, levels: Tensor) -> Tensor:
         """As `pool`, on the host, where the number of boxes of each level may be read."""
         on_host = levels.numpy()
+        lost = (on_host < 0) | (on_host >= len(self.level_poolers))
+        if lost.any():  # no number for a size: no box, which pools to zeros
+            rois = torch.where(torch.from_numpy(lost)[:, None], self.nowhere(rois), rois)
+            on_host = np.where(lost, 0, on_host)
         order = torch.from_numpy(on_host.argsort(kind="stable"))
         counts = np.bincount(on_host, minlength=len(self.level_poolers)).tolist()
         parts = rois[order].split(counts)

@@ -1,5 +1,6 @@
 """Images and ground truth of a batch onto the device: padded on the host, each copied once."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,17 @@ from lazycfg.structures import BitMasks, ImageList, Instances
 from .padded import pad_bitmasks
 
 __all__ = ["batch_images", "instances_to_device"]
+
+# What numpy knows too
+HOST_DTYPES = (
+    torch.uint8,
+    torch.int16,
+    torch.int32,
+    torch.int64,
+    torch.float16,
+    torch.float32,
+    torch.float64,
+)
 
 
 @torch.compiler.disable
@@ -50,15 +62,20 @@ def batch_maps(
 ) -> ImageList:
     """Images or label maps (..., H_i, W_i) padded to one size, on the device: one copy for all of them.
 
+    Maps of several types are brought to one that holds all their numbers. Gradients reach images that want
+    them.
+
     Args: see `ImageList.from_tensors`.
     """
     sizes = [(int(x.shape[-2]), int(x.shape[-1])) for x in maps]
     alike = len({(x.device.type, x.dtype, x.shape[:-2]) for x in maps}) == 1
-    if alike and maps[0].device.type == "cpu":
+    plain = alike and maps[0].dtype in HOST_DTYPES and not any(x.requires_grad for x in maps)
+    if plain and maps[0].device.type == "cpu":
         size = ImageList.padded_size(sizes, size_divisibility, padding_constraints)
         padded = pad_on_host(maps, size, device, pad_value)
         return ImageList(padded.to(device, non_blocking=True), sizes)
-    moved = [x.to(device, non_blocking=True) for x in maps]
+    dtype = functools.reduce(torch.promote_types, (x.dtype for x in maps))
+    moved = [x.to(device, dtype, non_blocking=True) for x in maps]
     return ImageList.from_tensors(moved, size_divisibility, pad_value, padding_constraints)
 
 

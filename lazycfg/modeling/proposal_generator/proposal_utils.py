@@ -161,7 +161,7 @@ def add_ground_truth_to_proposals(
         x if isinstance(x, Instances) else Instances(size, gt_boxes=x)
         for x, size in zip(gt, padded.image_sizes, strict=True)
     ]
-    truth = GroundTruth(as_instances, padded.boxes.device)
+    truth = GroundTruth(as_instances, padded.boxes.device, classes=False)
     boxes, logits, valid = with_ground_truth(padded, truth)
     # Valid rows first again, in order.
     order = valid.to(torch.int8).sort(dim=1, descending=True, stable=True).indices

@@ -160,7 +160,7 @@ class RPN(nn.Module):
         self, anchors: Tensor, gt_instances: Sequence[Instances], image_sizes: Sequence[tuple[int, int]]
     ) -> AnchorSamples:
         """Match anchors (A, box_dim) to the ground truth of each image and draw the sample for the losses."""
-        gt = GroundTruth(gt_instances, anchors.device)
+        gt = GroundTruth(gt_instances, anchors.device, classes=False)
         matches, labels = self.match_anchors(anchors, gt)
         if self.anchor_boundary_thresh >= 0:
             inside = self.anchors_inside(anchors, image_bounds(image_sizes, anchors.device))

@@ -192,15 +192,16 @@ def set_matched_fields(instances: Sequence[Instances], gt: GroundTruth, image: T
         instances: of each image, R in all.
         image: (R,) int64; match: (R,) int64, the object within the image.
     """
-    names = [name for name in gt.instances[0].get_fields() if name.startswith("gt_")]
+    annotated = [x for x in gt.instances if len(x)]  # the others may lack what there is nothing of
+    names = [name for name in annotated[0].get_fields() if name.startswith("gt_")]
     names = [name for name in names if name not in ("gt_boxes", "gt_classes")]
     counts = [len(x) for x in instances]
     total = sum(gt.counts)
     start = upload([sum(gt.counts[:b]) for b in range(len(gt.counts))], match.device, torch.int64)
     index = (start[image] + match).clamp(max=total - 1)
     for name in names:
-        values = [x.get(name) for x in gt.instances if x.has(name)]
-        if len(values) != len(instances) or not all(is_tensor_field(value) for value in values):
+        values = [x.get(name) for x in annotated if x.has(name)]
+        if len(values) != len(annotated) or not all(is_tensor_field(value) for value in values):
             continue
         tensor = torch.cat([v if isinstance(v, Tensor) else v.tensor for v in values])
         parts = tensor.to(match.device, non_blocking=True)[index].split(counts)

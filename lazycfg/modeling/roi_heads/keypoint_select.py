@@ -22,10 +22,14 @@ def select_proposals_with_visible_keypoints(proposals: Sequence[Instances]) -> l
         The same without the others. Sampled proposals know it; for others the device is waited for once.
     """
     keep = getattr(proposals, "visible", None)
+    filled = [x for x in proposals if len(x)]
     if keep is None:
-        keypoints, boxes = cat_field(proposals, "gt_keypoints"), cat_field(proposals, "proposal_boxes")
-        keep = has_visible_keypoint(keypoints, boxes).tolist()
-    get_event_storage().put_scalar("keypoint_head/num_fg_samples", sum(keep) / len(proposals))
+        keep = []
+        if filled:
+            keypoints, boxes = cat_field(filled, "gt_keypoints"), cat_field(filled, "proposal_boxes")
+            keep = has_visible_keypoint(keypoints, boxes).tolist()
+    if filled:
+        get_event_storage().put_scalar("keypoint_head/num_fg_samples", sum(keep) / len(filled))
     if not isinstance(proposals, Foreground):
         proposals = Foreground(proposals, index=range(len(keep)))
     return proposals.select(keep)

@@ -148,7 +148,7 @@ def mask_targets(instances: Sequence[Instances], side: int) -> Tensor:
         ValueError: the ground truth has no masks.
     """
     for x in instances:
-        if not x.has("gt_masks"):
+        if len(x) and not x.has("gt_masks"):
             raise ValueError(missing_masks(x))
     boxes = cat_field(instances, "proposal_boxes")
     fields = [x.gt_masks for x in instances if len(x)]

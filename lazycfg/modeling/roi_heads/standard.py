@@ -120,9 +120,10 @@ class StandardROIHeads(ROIHeads):
     def visible_keypoints(
         self, gt: GroundTruth, boxes: Tensor, index: Tensor, matches: Tensor
     ) -> Tensor | None:
-        if not self.keypoint_on or not all(x.has("gt_keypoints") for x in gt.instances) or not sum(gt.counts):
+        annotated = [x for x in gt.instances if len(x)]
+        if not (self.keypoint_on and annotated) or not all(x.has("gt_keypoints") for x in annotated):
             return None
-        keypoints = cat_field(gt.instances, "gt_keypoints").to(boxes.device, non_blocking=True)
+        keypoints = cat_field(annotated, "gt_keypoints").to(boxes.device, non_blocking=True)
         padded, _ = pad_rows(keypoints, gt.counts)
         image = torch.arange(len(index), device=index.device)[:, None]
         samples = padded[image, matches].flatten(0, 1), boxes[image, index].flatten(0, 1)
