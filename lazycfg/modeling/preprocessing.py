@@ -43,7 +43,14 @@ def batch_images(
 
     Returns:
         float (N, C, H, W) on the device of `pixel_mean`.
+
+    Raises:
+        TypeError: an image is no tensor.
     """
+    for image in images:
+        if not isinstance(image, Tensor):
+            expected = "a tensor (channels, height, width)"
+            raise TypeError(f"the 'image' of an input is {expected}, got {type(image).__name__}")
     batch = batch_maps(images, pixel_mean.device, 0, size_divisibility, padding_constraints)
     sizes = batch.image_sizes
     tensor = (batch.tensor - pixel_mean) / pixel_std

@@ -106,3 +106,8 @@ def test_boxes_that_are_none_pool_to_zeros() -> None:
             pooled = pooler(maps, [Boxes(boxes)])
         assert pooled[0].abs().sum() > 0
         assert not pooled[1:].any()
+
+
+def test_arrays_are_no_images() -> None:
+    with pytest.raises(TypeError, match="a tensor .channels, height, width., got ndarray"):
+        family("faster").eval()([{"image": torch.zeros(3, 64, 64).numpy()}])
