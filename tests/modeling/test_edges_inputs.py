@@ -109,5 +109,5 @@ def test_boxes_that_are_none_pool_to_zeros() -> None:
 
 
 def test_arrays_are_no_images() -> None:
-    with pytest.raises(TypeError, match="a tensor .channels, height, width., got ndarray"):
+    with pytest.raises(TypeError, match=r"a tensor .* got ndarray"):
         family("faster").eval()([{"image": torch.zeros(3, 64, 64).numpy()}])
