@@ -11,7 +11,9 @@ from ..common.schedules import lr_multiplier_3x as lr_multiplier
 from ..common.train import train
 
 model.update(backbone=cascade.backbone, roi_heads=cascade.roi_heads)
-model.backbone.bottom_up.stages.depth = 101
+model.backbone.norm = "GN"
+model.backbone.bottom_up.stem.norm = "GN"
+model.backbone.bottom_up.stages.update(depth=101, norm="GN")
 model.backbone.bottom_up.freeze_at = 2
 model.proposal_generator.post_nms_topk = (2000, 1000)
 del cascade
