@@ -1,4 +1,4 @@
-"""Cascade Mask R-CNN, ResNeXt-152-32x8d pretrained on 5,000 classes, deformable, group normalisation in heads.
+"""Cascade Mask R-CNN, ResNeXt-152-32x8d pretrained on 5,000 classes, deformable, heads with group norm.
 
 The reference published box AP 50.2, mask AP 44.0; with test-time augmentation 51.9 and 45.9.
 """
