@@ -50,8 +50,9 @@ class Candidate:
     optimizer: torch.optim.Optimizer | None = None
 
     def forward(self) -> Any:
+        model = self.model if self.compiled is None else self.compiled  # `or` would ask for its length
         with self.context():
-            return (self.compiled or self.model)(*self.inputs)
+            return model(*self.inputs)
 
     def infer(self) -> Any:
         with torch.no_grad():
@@ -109,7 +110,7 @@ def table(
     print(header + ("" if training else f"{'found':>7}"))
     for name, c in rows.items():
         memory = peak_memory(c.train if training else c.infer, device)
-        counted = None if c.compiled else counts(c.forward if training else c.infer)
+        counted = None if c.compiled is not None else counts(c.forward if training else c.infer)
         cuts = graph_breaks_of(c) if breaks and name in ("torchvision", "ours fp32") else None
         line = f"{name:32}{times[name]:9.1f}{times[name] / times['torchvision']:7.2f}"
         line += f"{'-' if memory is None else f'{memory:.0f}':>8}"
