@@ -164,7 +164,7 @@ class Gatherer(Calls):
         copy: Any = dict(enumerate(value)) if holds is tuple else value.copy()
         done = self.done
         items: Iterable[tuple[Key, Any]] = value.items() if holds is dict else enumerate(value)
-        for key, child in items:
+        for key, child in items:  # as in `node`, once more: this saves a call for each node
             kind = type(child)
             if kind in ATOMS:
                 continue

@@ -88,8 +88,8 @@ class SE(nn.Module):
         return x * self.f_ex(self.avg_pool(x))
 
 
-class VanillaBlock(CNNBlockBase):
-    """Two 3x3 convolutions, no residual connection."""
+class BasicTransform(CNNBlockBase):
+    """Two 3x3 convolutions: the residual branch of `ResBasicBlock`."""
 
     conv_norm_pairs = (("a", "a_bn"), ("b", "b_bn"))
 
@@ -108,17 +108,14 @@ class VanillaBlock(CNNBlockBase):
         self.a_af = activation_class()
         self.b = conv2d(w_out, w_out, 3)
         self.b_bn = get_norm(norm, w_out)
-        self.b_af = activation_class()
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.a_af(self.a_bn(self.a(x)))
-        return self.b_af(self.b_bn(self.b(x)))
+        return self.b_bn(self.b(x))
 
 
-class BasicTransform(nn.Module):
-    """Two 3x3 convolutions: the residual branch of `ResBasicBlock`."""
-
-    conv_norm_pairs = (("a", "a_bn"), ("b", "b_bn"))
+class VanillaBlock(BasicTransform):
+    """The two convolutions with an activation behind them, no residual connection."""
 
     def __init__(
         self,
@@ -129,16 +126,11 @@ class BasicTransform(nn.Module):
         activation_class: Activation,
         params: BlockParams,
     ) -> None:
-        super().__init__()
-        self.a = conv2d(w_in, w_out, 3, stride=stride)
-        self.a_bn = get_norm(norm, w_out)
-        self.a_af = activation_class()
-        self.b = conv2d(w_out, w_out, 3)
-        self.b_bn = get_norm(norm, w_out)
+        super().__init__(w_in, w_out, stride, norm, activation_class, params)
+        self.b_af = activation_class()
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.a_af(self.a_bn(self.a(x)))
-        return self.b_bn(self.b(x))
+        return self.b_af(super().forward(x))
 
 
 class BottleneckTransform(nn.Module):

@@ -1,42 +1,18 @@
 """The region proposal network for rotated boxes (Ma et al., arXiv:1703.01086)."""
 
-from collections.abc import Sequence
-
 from torch import Tensor
 
 from lazycfg.layers import pairwise_iou_rotated
 
-from ..padded import GroundTruth, PaddedProposals
+from ..padded import GroundTruth
 from .proposal_utils import find_top_rpn_proposals
 from .rpn import RPN
 
 __all__ = ["RRPN", "find_top_rrpn_proposals"]
 
 
-def find_top_rrpn_proposals(
-    proposals: Sequence[Tensor],
-    pred_objectness_logits: Sequence[Tensor],
-    image_sizes: Sequence[tuple[int, int]],
-    nms_thresh: float,
-    pre_nms_topk: int,
-    post_nms_topk: int,
-    min_box_size: float,
-    training: bool,
-) -> PaddedProposals:
-    """`find_top_rpn_proposals` of rotated boxes: per level (B, N_i, 5).
-
-    Of boxes that reach out of their image only those are clipped that are nearly upright.
-    """
-    return find_top_rpn_proposals(
-        proposals,
-        pred_objectness_logits,
-        image_sizes,
-        nms_thresh,
-        pre_nms_topk,
-        post_nms_topk,
-        min_box_size,
-        training,
-    )
+find_top_rrpn_proposals = find_top_rpn_proposals
+"""Boxes per level (B, N_i, 5). Of those that reach out of their image only the nearly upright are clipped."""
 
 
 class RRPN(RPN):
