@@ -8,6 +8,7 @@ metaclass, a base that it cannot find, a compiled module) it leaves: None means 
 from __future__ import annotations
 
 import ast
+import builtins
 import re
 from collections.abc import Iterator
 from functools import lru_cache
@@ -83,15 +84,30 @@ class SourceSignature(Signature):
     def hints(self) -> dict[str, Any]:
         """The annotations that name nothing but builtins; the others are known to whoever imports."""
         if self._hints is None:
-            import builtins
-
             self._hints = {}
             for name, parameter in self.parameters.items():
                 try:
-                    self._hints[name] = eval(str(parameter.annotation), {"__builtins__": {}}, vars(builtins))
-                except Exception:  # a name that only the module knows
+                    self._hints[name] = _built_in(ast.parse(str(parameter.annotation), mode="eval").body)
+                except (Unsure, SyntaxError, TypeError):  # a name that only the module knows
                     continue
         return self._hints
+
+
+def _built_in(annotation: ast.expr) -> Any:
+    """The type that an annotation of nothing but built-in types stands for: put together, never evaluated."""
+    if isinstance(annotation, ast.Constant) and annotation.value in (None, ...):
+        return annotation.value
+    if isinstance(annotation, ast.Name):
+        found = getattr(builtins, annotation.id, None)
+        if isinstance(found, type):
+            return found
+    if isinstance(annotation, ast.BinOp) and isinstance(annotation.op, ast.BitOr):
+        return _built_in(annotation.left) | _built_in(annotation.right)
+    if isinstance(annotation, ast.Subscript):
+        return _built_in(annotation.value)[_built_in(annotation.slice)]
+    if isinstance(annotation, ast.Tuple):
+        return tuple(map(_built_in, annotation.elts))
+    raise Unsure(ast.unparse(annotation))
 
 
 @lru_cache(maxsize=1024)

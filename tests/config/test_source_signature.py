@@ -191,3 +191,18 @@ def test_every_target_of_the_model_zoo():
 def test_the_real_signature_is_taken_where_the_source_leaves_it_open(library):
     node = Node(_target_=Deferred("lz_source.code", "decorated"))
     assert list(node_signature(node).parameters) == ["a"]
+
+
+def test_annotations_are_not_run(tmp_path, monkeypatch):
+    marker = tmp_path / "ran"
+    (tmp_path / "annotated_of_this_test.py").write_text(
+        "from __future__ import annotations\n"
+        f"def f(a: open({str(marker)!r}, 'w'), b: __import__('os') | int,\n"
+        "      c: int | None, d: dict[str, tuple[int, ...]], e: Unknown): ...\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert source_signature("annotated_of_this_test.f").hints == {
+        "c": int | None,
+        "d": dict[str, tuple[int, ...]],
+    }
+    assert not marker.exists()

@@ -8,7 +8,15 @@ from lazycfg.config.brief import target_name
 from lazycfg.config.errors import TargetError
 from lazycfg.config.node import Node, raw_contains, raw_get
 from lazycfg.config.paths import MISSING, find_key, format_path, get_path, parse_path
-from lazycfg.config.provenance.position import Assigned, FilePosition, Position, Write, position_of, writes_of
+from lazycfg.config.provenance.position import (
+    Assigned,
+    FilePosition,
+    Position,
+    Write,
+    argument_position,
+    position_of,
+    writes_of,
+)
 from lazycfg.config.provenance.source_lookup import source_of
 
 TYPE_CHECKING = False
@@ -141,8 +149,6 @@ def _written(holder: Any, key: Key, shown: str, source: Source | None) -> list[S
 
 
 def _value_origin(holder: Any, key: Key) -> Origin | None:
-    from lazycfg.config.provenance.position import argument_position
-
     return argument_position(holder, key) if type(holder) is Node and isinstance(key, str) else None
 
 
