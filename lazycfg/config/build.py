@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from functools import partial
 
 from lazycfg.config.brief import target_name
+from lazycfg.config.calls import Calls
 from lazycfg.config.checking import Finder, prefix_link
 from lazycfg.config.errors import CheckError
+from lazycfg.config.gathering import call_specially, gather, is_special
 from lazycfg.config.node import Node, raw_get, raw_set
 from lazycfg.config.observe import Profile, Seeder
 from lazycfg.config.paths import format_path, unlink
 from lazycfg.config.provenance.history import top_of, writes_along
 from lazycfg.config.provenance.origins import remember
 from lazycfg.config.provenance.position import Position, position_of, writes_of
-from lazycfg.config.quick import Calls, call_specially, gather
 from lazycfg.config.signature import resolve_target
 from lazycfg.config.traverse import plan, rebuild, refill, survey
 
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from lazycfg.config.paths import Link
+    from lazycfg.config.calls import Call
+    from lazycfg.config.paths import Key, Link
 
 __all__ = ["instantiate"]
 
@@ -56,36 +59,47 @@ def instantiate(
     if extra:
         node, direct = _with_extra(node, extra)
     calls = gather(node, start) or _looked_through(node, start)
-    if calls is None:
+    entries = calls.entries
+    if not entries:
         return node
+    if direct:
+        make, arguments, inner, root, link = entries[-1]
+        inner = [(key, at) for key, at in inner if key not in direct]
+        entries = [*entries[:-1], (make, {**arguments, **direct}, inner, root, link)]
     if seed is None and profile is False:
-        return _build(calls, direct, top, None, None)
+        return _build(entries, top, None, None)
     meter = Profile() if profile is True else profile or None
     with Seeder(seed) if seed is not None else nullcontext() as seeder:
-        result = _build(calls, direct, top, seeder, meter)
+        result = _build(entries, top, seeder, meter)
     if profile is True:
         print(meter)
     return result
 
 
-def _looked_through(node: Any, start: Link) -> Calls | None:
-    """All calls of a tree in which there may be anything; None when there is nothing to build."""
+def _looked_through(node: Any, start: Link) -> Calls:
+    """All calls of a tree in which there may be anything."""
     finder = Finder()
     seen = survey(node, start, finder.resolve)
     finder.look(seen, literals=False)
     if finder.problems:
         raise CheckError(finder.sorted(node))
-    if not seen.visits:
-        return None
-    calls = Calls()
-    calls.shared = seen.shared
-    for value, contents, link, above in seen.visits:
-        make = None
-        if type(value) is Node and (target := contents.get("_target_")) is not None:
+    calls = Calls(start)
+    entries: Any = calls.entries
+    inner: dict[int, list[tuple[Key, int]]] = {}  # by id of the contents that they stand in
+    for at, (value, contents, link, above) in enumerate(seen.visits):
+        if above is not None and link is not None:
+            inner.setdefault(id(above), []).append((link[1], at))
+        for place, key in seen.shared.get(id(value), ()):
+            inner.setdefault(id(place), []).append((key, at))
+        make: Any = None
+        call = value if type(value) is Node and contents.get("_target_") is not None else None
+        if call is not None:
             make = _call_built
-            if type(target) is type and "_args_" not in contents and "_partial_" not in contents:
+            if type(contents["_target_"]) is type and not is_special(contents):
                 make = contents.pop("_target_")
-        calls.calls.append((make, contents, above, link, value))
+        elif type(value) is not Node:
+            make = partial(refill, value)
+        entries.append((make, contents, inner.get(id(contents), ()), call, link))
     return calls
 
 
@@ -94,38 +108,35 @@ def _call_built(**arguments: Any) -> Any:
     return call_specially(resolve_target(arguments.pop("_target_")), **arguments)
 
 
-def _build(
-    calls: Calls, direct: dict[str, Any], top: Any, seeder: Seeder | None, meter: Profile | None
-) -> Any:
-    """Make all calls, in their order; the last result is that of the root."""
-    shared = calls.shared
-    result: Any = None
-    make = value = link = None
+def _build(entries: list[Call], top: Any, seeder: Seeder | None, meter: Profile | None) -> Any:
+    """Make all entries, in their order; the last one is the root."""
     made: list[Any] = []
+    built: list[Any] = []  # what the calls among them gave
     watched = seeder is not None or meter is not None
-    if direct:
-        (calls.calls[-1][1] if calls.root is None else calls.root).update(direct)
+    make = node = link = None
     try:
-        for make, contents, above, link, value in calls.calls:
+        for make, contents, inner, node, link in entries:
+            if inner:
+                contents = contents.copy()  # the entries may be used again
+                for key, at in inner:
+                    contents[key] = made[at]
             if make is None:
-                result = contents if type(value) is Node else refill(value, contents)
+                made.append(contents if inner else contents.copy())
+            elif node is None:
+                made.append(make(contents))
             else:
                 if watched:
-                    result = _watched_call(make, contents, value, link, seeder, meter)
+                    result = _watched_call(make, contents, node, link, seeder, meter)
                 else:
                     result = make(**contents)
                 made.append(result)
-            if above is not None:
-                above[link[1]] = result  # type: ignore[index]
-            if shared and id(value) in shared:
-                for place, key in shared[id(value)]:
-                    place[key] = result
+                built.append(result)
     except Exception as error:
-        if make is not None and type(value) is Node:
-            error.add_note(_note(value, link, top))
+        if make is not None and node is not None:
+            error.add_note(_note(node, link, top))
         raise
-    remember(made, calls.calls)
-    return result if calls.root is None else calls.root
+    remember(built, entries)
+    return made[-1]
 
 
 def _watched_call(

@@ -11,7 +11,7 @@ from __future__ import annotations
 from sys import _getframe
 from types import MethodType
 
-from lazycfg.config.node import _RESERVED, Node, _set_code, _set_lasti, raw_set, warn_reserved
+from lazycfg.config.node import _RESERVED, Node, _set_code, _set_lasti, _set_looked, raw_set, warn_reserved
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ def _record(target: Any, /, *args: Any, **kwargs: Any) -> Any:
     node = Node(_target_=target, **kwargs)
     if args:
         _bind(node, args)
+    else:
+        _set_looked(node, kwargs)  # the arguments as they will be passed, unless the node is changed
     frame = _getframe(1)
     _set_code(node, frame.f_code)
     _set_lasti(node, frame.f_lasti)

@@ -7,9 +7,9 @@ from lazycfg.config.errors import CheckError, CycleError, InterpolationError, Ta
 from lazycfg.config.node import Node, raw_get, raw_keys
 from lazycfg.config.paths import format_path, unlink
 from lazycfg.config.provenance.position import argument_position, position_of
-from lazycfg.config.quick import is_sound
 from lazycfg.config.signature import _cache as _signatures
 from lazycfg.config.signature import node_signature, signature_of, why_not
+from lazycfg.config.sound import is_sound
 from lazycfg.config.traverse import children, survey, walk
 
 TYPE_CHECKING = False
@@ -82,7 +82,7 @@ def check(cfg: Any, *, raises: bool = True) -> list[Problem]:
 
 def problems_of(cfg: Any) -> list[Problem]:
     """The problems of a tree, in its order."""
-    if is_sound(cfg):
+    if is_sound(cfg, prefix_link(cfg)):
         return []
     finder = Finder()
     try:

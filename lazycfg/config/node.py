@@ -19,12 +19,14 @@ So `cfg.a.b.x` is resolved along `cfg`, `a`, `b`. (`instantiate`, `check` and `g
 path they walk.)
 
 Code of this package that wants the stored values uses `raw_items` and friends below, which resolve and
-record nothing.
+record nothing. What it stores goes through `raw_set` and friends, never through `dict`'s own methods: a node
+remembers what `instantiate` and `check` found out about it until it is written to.
 """
 
 from __future__ import annotations
 
 from _collections_abc import ItemsView, ValuesView
+from itertools import count
 
 from lazycfg.config.errors import ConfigAttributeError, ConfigKeyError
 from lazycfg.config.provenance.position import Write, record_write
@@ -45,14 +47,18 @@ else:
 __all__ = [
     "REQUIRED",
     "Node",
+    "edit_count",
     "is_call",
     "is_required",
     "parent_of",
+    "raw_clear",
     "raw_contains",
     "raw_get",
     "raw_items",
     "raw_keys",
+    "raw_pop",
     "raw_set",
+    "raw_update",
     "raw_values",
     "to_nodes",
 ]
@@ -63,7 +69,6 @@ raw_items = dict.items
 raw_values = dict.values
 raw_keys = dict.keys
 raw_get = dict.get
-raw_set = dict.__setitem__
 raw_contains = dict.__contains__
 
 _object_get = object.__getattribute__
@@ -116,9 +121,9 @@ class Node(_DictBase):
     """One recorded call, or one dict of a config file; see the module's docstring."""
 
     # Set only when there is something to say: code object and instruction offset of the call (or an
-    # `Origin`), the container last read through, and the log of writes. No argument can clash: attribute
-    # access sees items only.
-    __slots__ = ("_lz_code", "_lz_lasti", "_lz_notes", "_lz_parent")
+    # `Origin`), the container last read through, the log of writes, and what is known of the arguments (see
+    # `calls`). No argument can clash: attribute access sees items only.
+    __slots__ = ("_lz_code", "_lz_lasti", "_lz_looked", "_lz_notes", "_lz_parent")
 
     if TYPE_CHECKING:
 
@@ -288,7 +293,7 @@ class Node(_DictBase):
     def __setstate__(self, state: Any) -> None:
         from lazycfg.config.provenance.position import set_position
 
-        dict.update(self, state[0])
+        raw_update(self, state[0])
         set_position(self, state[1])
 
 
@@ -298,7 +303,56 @@ _SLOTS: Any = {name: getattr(Node, name) for name in Node.__slots__}
 _set_parent, _get_parent = _SLOTS["_lz_parent"].__set__, _SLOTS["_lz_parent"].__get__
 _set_code, _get_code = _SLOTS["_lz_code"].__set__, _SLOTS["_lz_code"].__get__
 _set_lasti, _get_lasti = _SLOTS["_lz_lasti"].__set__, _SLOTS["_lz_lasti"].__get__
+_set_looked, _get_looked = _SLOTS["_lz_looked"].__set__, _SLOTS["_lz_looked"].__get__
+_set_looked, _get_looked = _SLOTS["_lz_looked"].__set__, _SLOTS["_lz_looked"].__get__
 _set_notes, _get_notes = _SLOTS["_lz_notes"].__set__, _SLOTS["_lz_notes"].__get__
+
+
+_edits = [0]
+
+
+def edit_count() -> int:
+    """How often nodes were changed, all of them together."""
+    return _edits[0]
+
+
+def _forget(node: Any) -> None:
+    """A node was changed: what was found out about it, and about the trees it stands in, holds no more."""
+    _edits[0] += 1
+    if type(node) is Node:
+        try:
+            looked = _get_looked(node)
+        except AttributeError:  # a slot that was never set
+            return
+        if looked is not None:
+            _set_looked(node, None)
+            if type(looked) is list:
+                looked[1].drop()
+
+
+def raw_set(holder: dict[Any, Any], key: Any, value: Any) -> None:
+    """`holder[key] = value` for a node or dict, which nobody is told of."""
+    dict.__setitem__(holder, key, value)
+    _forget(holder)
+
+
+def raw_update(holder: dict[Any, Any], items: Any) -> None:
+    """`holder.update(items)` for a node or dict, which nobody is told of."""
+    dict.update(holder, items)
+    _forget(holder)
+
+
+def raw_pop(holder: dict[Any, Any], key: Any, *default: Any) -> Any:
+    """`holder.pop(key, default)` for a node or dict, which nobody is told of."""
+    value = dict.pop(holder, key, *default)
+    _forget(holder)
+    return value
+
+
+def raw_clear(holder: dict[Any, Any]) -> None:
+    """`holder.clear()` for a node or dict, which nobody is told of."""
+    dict.clear(holder)
+    _forget(holder)
 
 
 def is_call(value: Any) -> bool:
@@ -386,7 +440,7 @@ def _put(node: Node, key: Any, value: Any) -> None:
 
 def _drop(node: Node, key: Any) -> None:
     record_write(node, key, Write.DELETED, depth=3)
-    dict.__delitem__(node, key)
+    raw_pop(node, key)
 
 
 def _inherit(source: Node, copy: Node, *, parent: bool = True) -> None:

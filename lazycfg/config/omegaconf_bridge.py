@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from lazycfg.config.errors import ConfigError
-from lazycfg.config.node import REQUIRED, Node, raw_items
+from lazycfg.config.node import REQUIRED, Node, raw_items, raw_set
 from lazycfg.config.paths import format_path, unlink
 from lazycfg.config.traverse import plan
 
@@ -54,7 +54,7 @@ class _Border:
                 new = self.convert(child)
                 if new is not child:
                     if kind is Node:
-                        dict.__setitem__(value, key, new)
+                        raw_set(value, key, new)
                     else:
                         value[key] = new
         elif kind is tuple:
@@ -85,7 +85,7 @@ class _Border:
             else:
                 new = self.convert(child)
             if isinstance(plain, dict):
-                dict.__setitem__(result, key, new)
+                raw_set(result, key, new)
             else:
                 result.append(new)
         return result

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from lazycfg.config.brief import target_name
 from lazycfg.config.errors import TargetError
-from lazycfg.config.node import SPECIAL, Node, raw_get, raw_items, raw_set
+from lazycfg.config.node import SPECIAL, Node, raw_clear, raw_get, raw_items, raw_set, raw_update
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -321,12 +321,12 @@ def bind_positional(node: Node, *, importing: bool = False) -> None:
         count = f"takes {len(signature.positional)} positional arguments but {len(args)} were given"
         raise TypeError(f"{target_name(target)}() {count}: {signature.text}")
     partial = raw_get(node, "_partial_")
-    dict.clear(node)
+    raw_clear(node)
     raw_set(node, "_target_", target)
     if kept:
         raw_set(node, "_args_", tuple(kept))
-    dict.update(node, named)
-    dict.update(node, given)
+    raw_update(node, named)
+    raw_update(node, given)
     if partial:
         raw_set(node, "_partial_", partial)
 

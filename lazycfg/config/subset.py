@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lazycfg.config.node import Node, _set_parent, raw_set
+from lazycfg.config.node import Node, _set_parent, raw_get, raw_set
 from lazycfg.config.paths import MISSING, dead_end, find_key, format_path, parse_path
 
 TYPE_CHECKING = False
@@ -56,7 +56,10 @@ def _want(wanted: Node, cfg: Node, keys: tuple[Key, ...]) -> None:
         value = child
     holder = wanted
     for key in keys[:-1]:
-        below = dict.setdefault(holder, key, Node())
+        below = raw_get(holder, key)
+        if below is None:
+            below = Node()
+            raw_set(holder, key, below)
         if type(below) is not Node:
             return  # a part above it is wanted already
         _set_parent(below, holder)

@@ -105,14 +105,11 @@ def test_environment(monkeypatch):
 
 
 def test_resolvers_registered_with_omegaconf():
-    from omegaconf import OmegaConf
+    from resolver_registry import register
 
-    register = getattr(OmegaConf, "register_resolver", None)
-    if register is None or "replace" not in register.__code__.co_varnames:
-        register = OmegaConf.register_new_resolver
-    register("lazycfg_add", lambda *numbers: sum(numbers), replace=True)
-    register("lazycfg_pair", lambda a, b: {"a": a, "b": [b]}, replace=True)
-    register("lazycfg_fail", lambda: 1 / 0, replace=True)
+    register("lazycfg_add", lambda *numbers: sum(numbers))
+    register("lazycfg_pair", lambda a, b: {"a": a, "b": [b]})
+    register("lazycfg_fail", lambda: 1 / 0)
     c = cfg(
         n=4,
         a="${lazycfg_add:1,2}",

@@ -7,7 +7,10 @@ import pytest
 
 from lazycfg import LazyCall as L
 from lazycfg import Node, check, instantiate
-from lazycfg.config import CycleError, quick
+from lazycfg.config import CycleError
+from lazycfg.config.gathering import gather
+from lazycfg.config.node import raw_set
+from lazycfg.config.sound import is_sound
 
 
 class Part:
@@ -98,12 +101,12 @@ def test_literals_of_one_type_are_looked_at_each_time():
 
 def test_edits_give_another_form():
     node = L(literal)(size=(1, 2))
-    assert quick.is_sound(node)
+    assert is_sound(node, None)
     node.name = "???"
     assert [p.kind for p in check(node, raises=False)] == ["required"]
     node.name = "a"
-    assert quick.is_sound(node)
-    dict.__setitem__(node, "nmae", "b")
+    assert is_sound(node, None)
+    raw_set(node, "nmae", "b")
     assert [p.kind for p in check(node, raises=False)] == ["unknown argument"]
 
 
@@ -124,13 +127,13 @@ class Shape:
 def test_objects_with_plain_fields_are_no_reason_to_go_slowly():
     shape = Shape(3)
     node = L(Part)(shape=shape, all=[shape], pair=(1, shape))
-    assert quick.is_sound(node)
-    assert quick.gather(node, None) is not None
+    assert is_sound(node, None)
+    assert gather(node, None) is not None
     parts = instantiate(node).parts
     assert parts["shape"] is parts["all"][0] is parts["pair"][1] is shape
     for inside, kind in ((L(Part)(), None), ("${no}", "interpolation"), ("???", "required")):
         node = L(Part)(shape=Shape(inside))
-        assert quick.gather(node, None) is None
+        assert gather(node, None) is None
         assert [p.kind for p in check(node, raises=False)] == ([] if kind is None else [kind])
     assert type(instantiate(L(Part)(shape=Shape(L(Part)()))).parts["shape"].channels) is Part
 

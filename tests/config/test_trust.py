@@ -210,8 +210,9 @@ YAML = {
 def evil_resolver():
     """A resolver that an application may well have registered."""
     omegaconf = pytest.importorskip("omegaconf")
-    register = getattr(omegaconf.OmegaConf, "register_resolver", omegaconf.OmegaConf.register_new_resolver)
-    register("evil", os.system, replace=True)
+    from resolver_registry import register
+
+    register("evil", os.system)
     yield
     omegaconf.OmegaConf.clear_resolver("evil")
 

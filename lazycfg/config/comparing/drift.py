@@ -20,7 +20,7 @@ from lazycfg.config.formats.data_files import read_data_file
 from lazycfg.config.loading.deferred import Deferred, DeferredCall
 from lazycfg.config.loading.load import DATA_SUFFIXES, load
 from lazycfg.config.loading.loose_loading import DriftDecoder, Imports, Loose, moved_to
-from lazycfg.config.node import Node, is_call, raw_contains, raw_get, raw_set
+from lazycfg.config.node import Node, is_call, raw_contains, raw_get, raw_set, raw_update
 from lazycfg.config.paths import MISSING, find_key
 from lazycfg.config.provenance.position import FilePosition, argument_position, position_of
 from lazycfg.config.signature import bind_positional, node_signature
@@ -211,7 +211,7 @@ def _call_node(target: Any, args: Iterable[Any], keywords: Mapping[str, Any]) ->
     raw_set(node, "_target_", target)
     if tuple(args):
         raw_set(node, "_args_", tuple(args))
-    dict.update(node, keywords)
+    raw_update(node, keywords)
     return node
 
 

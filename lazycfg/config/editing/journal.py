@@ -7,7 +7,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from lazycfg.config.node import Node, raw_items
+from lazycfg.config.node import Node, raw_clear, raw_items, raw_update
 from lazycfg.config.provenance.position import notes_of
 
 __all__ = ["Journal"]
@@ -39,8 +39,8 @@ class Journal:
         """Put everything back."""
         for container, content, log in self._before.values():
             if isinstance(container, dict):
-                dict.clear(container)
-                dict.update(container, content)
+                raw_clear(container)
+                raw_update(container, content)
             elif isinstance(container, list):
                 container[:] = content
             else:

@@ -24,6 +24,7 @@ from lazycfg.config.node import (
     raw_get,
     raw_items,
     raw_keys,
+    raw_pop,
     raw_set,
     to_nodes,
 )
@@ -327,7 +328,7 @@ class _Writer:
         if isinstance(holder, dict):
             self.journal.note(holder)
             del_key = place.key if raw_contains(holder, place.key) else str(place.key)
-            dict.__delitem__(holder, del_key)
+            raw_pop(holder, del_key)
             self._record(place, Write.DELETED)
         elif isinstance(holder, list):
             self.journal.note(holder)

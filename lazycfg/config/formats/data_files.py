@@ -21,7 +21,7 @@ from typing import Any
 from lazycfg.config.errors import ConfigError, CycleError
 from lazycfg.config.formats.written import written_here
 from lazycfg.config.loading.session import run_source
-from lazycfg.config.node import REQUIRED, Node, is_call, raw_get, raw_items, raw_set
+from lazycfg.config.node import REQUIRED, Node, is_call, raw_contains, raw_get, raw_items, raw_pop, raw_set
 from lazycfg.config.provenance.position import position_of
 from lazycfg.config.trust import TRUST_ALL, Policy, UntrustedError
 
@@ -107,10 +107,10 @@ def decode(
     """Make the config of what a parser returned."""
     source = links = shared = None
     if isinstance(parsed, Node):
-        source = dict.pop(parsed, SOURCE_KEY, None)
-        shared = dict.pop(parsed, SHARED_KEY, None)
-        links = dict.pop(parsed, LINKS_KEY, None) if source is not None else None
-        if dict.__contains__(parsed, CONFIG_KEY):
+        source = raw_pop(parsed, SOURCE_KEY, None)
+        shared = raw_pop(parsed, SHARED_KEY, None)
+        links = raw_pop(parsed, LINKS_KEY, None) if source is not None else None
+        if raw_contains(parsed, CONFIG_KEY):
             parsed = raw_get(parsed, CONFIG_KEY)
     if source is not None and not may_run:
         raise UntrustedError(
@@ -226,7 +226,7 @@ class Decoder:
             self._refuse(node, f"the attribute {raw_get(node, '_args_')!r} of what another node builds")
         if self.policy.everything:
             return
-        if dict.__contains__(node, "_target_") and not (
+        if raw_contains(node, "_target_") and not (
             isinstance(target, str) or callable(target) or is_call(target) or self.refused
         ):
             self._refuse(node, f"the target {target!r}, which is neither a call nor a name")
@@ -277,7 +277,7 @@ class Decoder:
 
     def _make_dict(self, tagged: Tagged, payload: Any) -> Any:
         result = Node((key, value) for key, value in map(_list, _list(payload)))
-        if dict.__contains__(result, "_target_"):
+        if raw_contains(result, "_target_"):
             raise ConfigError("a call is written as a mapping, not as !dict")
         return result
 

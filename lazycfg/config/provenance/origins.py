@@ -6,7 +6,6 @@ but the nodes, and these only as long as one of the objects they built is.
 
 from __future__ import annotations
 
-from operator import itemgetter
 from weakref import ref
 
 from lazycfg.config.brief import target_name
@@ -20,9 +19,9 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
+    from lazycfg.config.calls import Call
     from lazycfg.config.paths import Link
     from lazycfg.config.provenance.position import Origin as Place
-    from lazycfg.config.quick import Call
 
 __all__ = ["Origin", "explain_errors", "origin", "remember"]
 
@@ -80,23 +79,21 @@ class _Built:
 
 # An entry goes when all its objects have gone.
 _builds: list[_Built] = []
-_node_and_link = itemgetter(4, 3)
 
 
-def remember(made: list[Any], calls: list[Call]) -> None:
+def remember(built: list[Any], entries: list[Call]) -> None:
     """Remember what one call of `instantiate` built, as far as weak references to it are possible: the
-    results of those entries of `calls` that make something."""
-    if len(made) < len(calls):
-        calls = [call for call in calls if call[0] is not None]
+    results of those of the `entries` that are calls."""
+    places: Any = [entry[3:] for entry in entries if entry[3] is not None and entry[0] is not None]
     try:
-        refs = list(map(ref, made))
+        refs = list(map(ref, built))
     except TypeError:
-        pairs = [(obj, call) for obj, call in zip(made, calls, strict=True) if type(obj).__weakrefoffset__]
-        refs, calls = [ref(obj) for obj, _ in pairs], [call for _, call in pairs]
+        pairs = [pair for pair in zip(built, places, strict=True) if type(pair[0]).__weakrefoffset__]
+        refs, places = [ref(obj) for obj, _ in pairs], [place for _, place in pairs]
     if refs:
         if len(_builds) >= 16:
             _builds[:] = [old for old in _builds if any(found() is not None for found in old.refs)]
-        _builds.append(_Built(refs, list(map(_node_and_link, calls))))
+        _builds.append(_Built(refs, places))
 
 
 def origin(obj: Any) -> Origin | None:
