@@ -63,9 +63,9 @@ def instantiate(
     if not entries:
         return node
     if direct:
-        make, arguments, inner, root, link = entries[-1]
+        make, arguments, inner, place = entries[-1]
         inner = [(key, at) for key, at in inner if key not in direct]
-        entries = [*entries[:-1], (make, {**arguments, **direct}, inner, root, link)]
+        entries = [*entries[:-1], (make, {**arguments, **direct}, inner, place)]
     if seed is None and profile is False:
         return _build(entries, top, None, None)
     meter = Profile() if profile is True else profile or None
@@ -99,7 +99,7 @@ def _looked_through(node: Any, start: Link) -> Calls:
                 make = contents.pop("_target_")
         elif type(value) is not Node:
             make = partial(refill, value)
-        entries.append((make, contents, inner.get(id(contents), ()), call, link))
+        entries.append((make, contents, inner.get(id(contents), ()), (call, link)))
     return calls
 
 
@@ -113,9 +113,11 @@ def _build(entries: list[Call], top: Any, seeder: Seeder | None, meter: Profile 
     made: list[Any] = []
     built: list[Any] = []  # what the calls among them gave
     watched = seeder is not None or meter is not None
-    make = node = link = None
+    make: Callable[..., Any] | None = None
+    node: Node | None = None
+    link: Link = None
     try:
-        for make, contents, inner, node, link in entries:
+        for make, contents, inner, (node, link) in entries:
             if inner:
                 contents = contents.copy()  # the entries may be used again
                 for key, at in inner:

@@ -45,7 +45,7 @@ def gather(root: Any, start: Link) -> Calls | None:
             gatherer.other(root, start, 0)
     except (Doubt, RecursionError):
         return None
-    if Calls.are_wanted(root, before) and gatherer.lasts:
+    if gatherer.lasts and Calls.are_due(root):
         gatherer.calls.keep(before)
     return gatherer.calls
 
@@ -100,7 +100,7 @@ class _Gatherer:
         if texts:
             arguments = {key: self.text(child, link) for key, child in arguments.items()}
         done[id(node)] = at = len(self.entries)
-        self.entries.append((make, arguments, inner, node, link))
+        self.entries.append((make, arguments, inner, (node, link)))
         return at
 
     def other(self, value: Any, link: Link, depth: int) -> int:
@@ -140,7 +140,7 @@ class _Gatherer:
             self.done[id(value)] = -1
             return -1
         self.done[id(value)] = at = len(self.entries)
-        self.entries.append((tuple if holds is tuple else None, contents, inner, None, link))
+        self.entries.append((tuple if holds is tuple else None, contents, inner, (None, link)))
         return at
 
     def target(self, target: Any, arguments: dict[Any, Any]) -> Any:

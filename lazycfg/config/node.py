@@ -26,7 +26,6 @@ remembers what `instantiate` and `check` found out about it until it is written 
 from __future__ import annotations
 
 from _collections_abc import ItemsView, ValuesView
-from itertools import count
 
 from lazycfg.config.errors import ConfigAttributeError, ConfigKeyError
 from lazycfg.config.provenance.position import Write, record_write
@@ -303,7 +302,6 @@ _SLOTS: Any = {name: getattr(Node, name) for name in Node.__slots__}
 _set_parent, _get_parent = _SLOTS["_lz_parent"].__set__, _SLOTS["_lz_parent"].__get__
 _set_code, _get_code = _SLOTS["_lz_code"].__set__, _SLOTS["_lz_code"].__get__
 _set_lasti, _get_lasti = _SLOTS["_lz_lasti"].__set__, _SLOTS["_lz_lasti"].__get__
-_set_looked, _get_looked = _SLOTS["_lz_looked"].__set__, _SLOTS["_lz_looked"].__get__
 _set_looked, _get_looked = _SLOTS["_lz_looked"].__set__, _SLOTS["_lz_looked"].__get__
 _set_notes, _get_notes = _SLOTS["_lz_notes"].__set__, _SLOTS["_lz_notes"].__get__
 

@@ -60,10 +60,9 @@ def is_sound(root: Any, start: Link) -> bool:
             _Sound().holder(root, 0)
     except (Doubt, RecursionError):
         return False
-    if Calls.are_wanted(root, before):
-        known = known or gather(root, start)
-        if known is not None:
-            known.checked = edit_count() == before
+    calls = known or (gather(root, start) if Calls.are_due(root) else None)
+    if calls is not None:
+        calls.checked = edit_count() == before
     return True
 
 

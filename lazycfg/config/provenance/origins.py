@@ -84,7 +84,7 @@ _builds: list[_Built] = []
 def remember(built: list[Any], entries: list[Call]) -> None:
     """Remember what one call of `instantiate` built, as far as weak references to it are possible: the
     results of those of the `entries` that are calls."""
-    places: Any = [entry[3:] for entry in entries if entry[3] is not None and entry[0] is not None]
+    places: Any = [place for make, _, _, place in entries if place[0] is not None and make is not None]
     try:
         refs = list(map(ref, built))
     except TypeError:
