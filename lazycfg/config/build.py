@@ -89,8 +89,9 @@ def _looked_through(node: Any, start: Link) -> Calls:
     for at, (value, contents, link, above) in enumerate(seen.visits):
         if above is not None and link is not None:
             inner.setdefault(id(above), []).append((link[1], at))
-        for place, key in seen.shared.get(id(value), ()):
-            inner.setdefault(id(place), []).append((key, at))
+        if seen.shared and id(value) in seen.shared:
+            for place, key in seen.shared[id(value)]:
+                inner.setdefault(id(place), []).append((key, at))
         make: Any = None
         call = value if type(value) is Node and contents.get("_target_") is not None else None
         if call is not None:

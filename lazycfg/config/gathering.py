@@ -8,9 +8,8 @@ from __future__ import annotations
 from functools import partial
 
 from lazycfg.config.calls import Calls
-from lazycfg.config.errors import InterpolationError
 from lazycfg.config.node import _HOLDERS, Node, _get_looked, edit_count, raw_get, raw_items
-from lazycfg.config.quick import DEEPEST, Doubt, ask, look_into, resolved, signature_for
+from lazycfg.config.quick import DEEPEST, Doubt, ask, look_into, plain_value, resolved, signature_for
 from lazycfg.config.signature import arrange
 from lazycfg.config.traverse import ATOMS
 
@@ -155,24 +154,17 @@ class _Gatherer:
         are themselves."""
         if type(value) is not str or not ("${" in value or value == "???"):
             return value
-        from lazycfg.config.interpolation import chain_of, resolve_in
-
         self.lasts = False
         keys = []
         while link is not self.calls.start:
             assert link is not None
             link, key = link
             keys.append(key)
-        chain = chain_of(self.root)
+        above = [self.root]
         for key in reversed(keys):
-            chain.append(raw_get(chain[-1], key) if isinstance(chain[-1], dict) else chain[-1][key])
-        try:
-            value = resolve_in(value, chain)
-        except InterpolationError:
-            raise Doubt from None
-        if (type(value) is not str and type(value) not in ATOMS) or value == "???":
-            raise Doubt
-        return value
+            holder = above[-1]
+            above.append(raw_get(holder, key) if isinstance(holder, dict) else holder[key])
+        return plain_value(value, self.root, above)
 
 
 def _arguments(node: Node) -> dict[Any, Any]:

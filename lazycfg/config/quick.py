@@ -10,7 +10,7 @@ changed before the last doubt is ruled out.
 
 from __future__ import annotations
 
-from lazycfg.config.errors import TargetError
+from lazycfg.config.errors import InterpolationError, TargetError
 from lazycfg.config.node import REQUIRED, raw_get, raw_keys
 from lazycfg.config.signature import accepts, resolve_target, signature_of
 from lazycfg.config.traverse import ATOMS, children
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from lazycfg.config.signature import Signature
 
-__all__ = ["DEEPEST", "Doubt", "ask", "look_into", "resolved", "signature_for"]
+__all__ = ["DEEPEST", "Doubt", "ask", "look_into", "plain_value", "resolved", "signature_for"]
 
 DEEPEST = 120  # levels of recursion; Python allows 1,000 frames, and some are taken already
 
@@ -51,6 +51,23 @@ def ask(signature: Signature, items: dict[str, Any]) -> None:
     given = len(raw_get(items, "_args_") or ())
     if not accepts(signature, raw_keys(items), given, bool(raw_get(items, "_partial_"))):
         raise Doubt
+
+
+def plain_value(text: str, root: Any, below: list[Any]) -> Any:
+    """What an interpolation stands for, when that is plain; raises `Doubt` for a container, and for "???".
+
+    Args:
+        below: the containers from `root` down to the one that holds the text, both included.
+    """
+    from lazycfg.config.interpolation import chain_of, resolve_in
+
+    try:
+        value = resolve_in(text, [*chain_of(root)[:-1], *below])
+    except InterpolationError:
+        raise Doubt from None
+    if (type(value) is not str and type(value) not in ATOMS) or value == "???":
+        raise Doubt
+    return value
 
 
 def look_into(value: Any) -> bool:

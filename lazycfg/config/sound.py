@@ -18,7 +18,7 @@ from lazycfg.config.node import (
     raw_keys,
     raw_values,
 )
-from lazycfg.config.quick import DEEPEST, Doubt, ask, look_into, resolved, signature_for
+from lazycfg.config.quick import DEEPEST, Doubt, ask, look_into, plain_value, resolved, signature_for
 from lazycfg.config.traverse import ATOMS
 
 TYPE_CHECKING = False
@@ -55,9 +55,9 @@ def is_sound(root: Any, start: Link) -> bool:
     before = edit_count()
     try:
         if type(root) is Node:
-            _Sound().node(root, 0)
+            _Sound(root).node(root)
         else:
-            _Sound().holder(root, 0)
+            _Sound(root).holder(root)
     except (Doubt, RecursionError):
         return False
     calls = known or (gather(root, start) if Calls.are_due(root) else None)
@@ -69,12 +69,14 @@ def is_sound(root: Any, start: Link) -> bool:
 class _Sound:
     """`check` without messages: returns when all is right, raises `Doubt` otherwise."""
 
-    __slots__ = ("done",)
+    __slots__ = ("above", "done", "root")
 
-    def __init__(self) -> None:
+    def __init__(self, root: Any) -> None:
+        self.root = root
+        self.above: list[Any] = []  # the containers entered
         self.done: dict[int, bool] = {}  # by id of a container: whether it has been left again
 
-    def node(self, node: Node, depth: int) -> None:
+    def node(self, node: Node) -> None:
         """Look at a node and what is in it."""
         target = raw_get(node, "_target_")
         if type(target) is not type:
@@ -83,16 +85,17 @@ class _Sound:
         if form is None:
             form = _new_form(node, target)
         if form:
-            self.inside(node, target, form, depth)
+            self.inside(node, target, form)
 
-    def inside(self, node: Node, target: Any, form: Form, depth: int) -> None:
+    def inside(self, node: Node, target: Any, form: Form) -> None:
         """Look at what the form of a node says."""
         done, mark = self.done, id(node)
-        if mark in done or depth > DEEPEST:
+        if mark in done or len(self.above) > DEEPEST:
             if not done.get(mark):  # inside itself, or too deep
                 raise Doubt
             return
         done[mark] = False
+        self.above.append(node)
         if form[0] is _UNNAMED:
             form = _special_form(node, target)
         for key, role in form:
@@ -104,43 +107,56 @@ class _Sound:
                     of = resolved(of)
                 inner = _checked.get((of, *raw_keys(child), *map(type, raw_values(child))))
                 if inner:
-                    self.inside(child, of, inner, depth + 1)
+                    self.inside(child, of, inner)
                 elif inner is None:
-                    self.node(child, depth + 1)
+                    self.node(child)
             elif role == TEXT:
                 if "${" in child or child == "???":
-                    raise Doubt
+                    self.text(child, target, key)
             elif role == HOLDER:
-                self.holder(child, depth + 1)
+                self.holder(child)
             elif role == OBJECT:
                 look_into(child)
             elif not role(child):
                 raise Doubt
+        self.above.pop()
         done[mark] = True
 
-    def holder(self, value: Any, depth: int) -> None:
+    def holder(self, value: Any) -> None:
         """Look at the elements of a list, tuple or dict."""
         elements = raw_values(value) if type(value) is dict else value
         if ATOMS.issuperset(map(type, elements)):
             return
         done, mark = self.done, id(value)
-        if mark in done or depth > DEEPEST:
+        if mark in done or len(self.above) > DEEPEST:
             if not done.get(mark):  # inside itself, or too deep
                 raise Doubt
             return
         done[mark] = False
+        self.above.append(value)
         for element in elements:
             kind = type(element)
             if kind is Node:
-                self.node(element, depth + 1)
+                self.node(element)
             elif kind in _HOLDERS:
-                self.holder(element, depth + 1)
+                self.holder(element)
             elif kind is str:
                 if "${" in element or element == "???":
-                    raise Doubt
+                    self.text(element)
             elif kind not in ATOMS:
                 look_into(element)
+        self.above.pop()
         done[mark] = True
+
+    def text(self, text: str, target: Any = None, key: Any = None) -> None:
+        """Look at what an interpolation stands for: the argument `key` of a target, or an element."""
+        value = plain_value(text, self.root, self.above)
+        signature = signature_for(target)
+        if signature is not None and key in signature.hints:
+            from lazycfg.config.literals import fits
+
+            if not fits(value, signature.hints[key], signature.parameters[key].default):
+                raise Doubt
 
 
 def _new_form(node: Node, target: Any) -> Form:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import types
 
 from lazycfg.config.errors import CycleError
-from lazycfg.config.node import _HOLDERS, REQUIRED, Node, _inherit, raw_get, raw_items, raw_set
+from lazycfg.config.node import _HOLDERS, REQUIRED, Node, _inherit, _set_looked, raw_get, raw_items, raw_set
 from lazycfg.config.paths import MISSING, format_path, unlink
 
 TYPE_CHECKING = False
@@ -298,6 +298,8 @@ def deep_copy(root: Any, memo: dict[int, Any] | None = None) -> Any:
                 changed = changed or new is not child
         if kind is Node:
             copied: Any = Node(contents)
+            contents.pop("_target_", None)
+            _set_looked(copied, contents)
             _inherit(value, copied, parent=value is root)
         elif kind is list or kind is dict:
             copied = contents

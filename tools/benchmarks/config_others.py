@@ -15,10 +15,11 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks.config_tree import Block, Conv, Net, Norm, direct, lazy, overrides
+from benchmarks.timing import Fresh
 
 __all__ = ["IMPORTS", "SYSTEMS"]
 
-Operations = dict[str, Callable[[], Any]]
+Operations = dict[str, Callable[[], Any] | Fresh]
 
 IMPORTS = {
     "lazycfg": "from lazycfg import LazyCall, LazyConfig, check, instantiate",
@@ -56,8 +57,10 @@ def lazycfg(blocks: int) -> Operations:
     tree, changed, texts = lazy(blocks), lazy(blocks), _texts(blocks)
     return {
         "build": lambda: lazy(blocks),
-        "check": lambda: check(tree),
-        "instantiate": lambda: instantiate(tree),
+        "check": Fresh(lambda: lazy(blocks), check),
+        "check again": lambda: check(tree),
+        "instantiate": Fresh(lambda: lazy(blocks), instantiate),
+        "instantiate again": lambda: instantiate(tree),
         "deepcopy": lambda: copy.deepcopy(tree),
         "overrides": lambda: LazyConfig.apply_overrides(changed, texts),
         **_access(changed),
