@@ -7,11 +7,13 @@ number, is written as `["a.b"]`. `a[0]` is accepted for `a.0`.
 
 from __future__ import annotations
 
+from types import ModuleType
+
 from lazycfg.config.errors import PathError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any, TypeAlias
 
     Key: TypeAlias = Any
@@ -130,9 +132,18 @@ def keys_of(value: Any) -> list[Key]:
         return [k for k in dict.keys(value) if k != "_target_"]
     if isinstance(value, (list, tuple)):
         return list(range(len(value)))
-    if hasattr(type(value), "__dataclass_fields__"):
-        return list(type(value).__dataclass_fields__)
-    return [k for k in getattr(value, "__dict__", ()) if not k.startswith("_")]
+    return list(_fields(value))
+
+
+def _fields(value: Any) -> Mapping[str, Any]:
+    """What a path may lead to in an object: the data that it holds, and never what its class or a module
+    defines. A method leads to everything that Python can do, and a path may come from somebody else's file.
+    """
+    names = getattr(type(value), "__dataclass_fields__", None)
+    if names is not None:
+        return {name: getattr(value, name) for name in names if hasattr(value, name)}
+    held = None if isinstance(value, (type, ModuleType)) else getattr(value, "__dict__", None)
+    return {name: held[name] for name in held if name[:1] != "_"} if type(held) is dict else {}
 
 
 def lookup(value: Any, key: Key) -> Any:
@@ -162,7 +173,7 @@ def find_key(value: Any, key: Key) -> Any:
         if isinstance(key, int):
             return value[key] if -len(value) <= key < len(value) else MISSING
         return getattr(value, key, MISSING) if key in getattr(value, "_fields", ()) else MISSING
-    return getattr(value, key, MISSING) if isinstance(key, str) else MISSING
+    return _fields(value).get(key, MISSING) if isinstance(key, str) else MISSING
 
 
 def _named_later(node: dict[str, Any], key: Key) -> Any:

@@ -11,6 +11,7 @@ import pickle
 import subprocess
 import sys
 import types
+from pathlib import Path
 
 import pytest
 
@@ -101,7 +102,27 @@ NAMES = [
         "trusted_work.build.__builtins__",
     ),
 ]
+# Ways from data to code, for `${...}`: what an object is made of, not what it holds.
+WALKS = {
+    "path": ("!path x", "open.__func__.__globals__.os.system"),
+    "path class": ("!path x", "__class__.open.__globals__.os.system"),
+    "text": ("text", "upper"),
+    "number": ("1", "__class__.__base__.__subclasses__"),
+    "class": ("!name trusted_work.Layer", "os.system"),
+    "class attribute": ("!name trusted_work.Layer", "system"),
+    "function": ("!name trusted_work.build", "__globals__.os.system"),
+    "list": ("[1]", "append.__self__.__class__"),
+    "tuple": ("!tuple [1]", "__class__.__subclasses__"),
+    "set": ("!set [1]", "pop"),
+    "mapping": ("{a: 1}", "values.__func__.__globals__"),
+    "shape": ("!construct [!name lazycfg.layers.ShapeSpec, [3], {}]", "__init__.__globals__"),
+}
 YAML = {
+    **{
+        f"walk from a {name}": f"p: {start}\nc: [{TOUCH}]\n"
+        f'x: {{_target_: builtins.max, _args_: ["${{c}}"], key: "${{p.{way}}}"}}'
+        for name, (start, way) in WALKS.items()
+    },
     **{f"target {name}": call(name, TOUCH) for name in NAMES},
     **{f"name {name}": call(f"!name {name}", TOUCH) for name in NAMES},
     "eval": call("builtins.eval", PYTHON),
@@ -304,12 +325,19 @@ OVERRIDES = [
         "train+={_target_:os.system}",
         "model._tar*_=os.system",
     ),
+    *("model.x='${path.open.__func__.__globals__.os.system}'", "model.x=&path.open.__func__.__globals__.os"),
+    *(
+        "model.x='${path.open}'",
+        "model.x=&path.__class__",
+        "path.open=1",
+        "path.__class__=@trusted_work.Layer",
+    ),
 ]
 
 
 @pytest.mark.parametrize("text", OVERRIDES)
 def test_malicious_overrides(text, marker, evil_resolver):
-    cfg = Node(model=L(WORK.Layer)(x=1), train=Node(n="os.system"))
+    cfg = Node(model=L(WORK.Layer)(x=1), train=Node(n="os.system"), path=Path("x"))
     error = attack(
         lambda: LazyConfig.apply_overrides(
             cfg, [text.replace("{M}", str(marker))], allow=("trusted_work", "os")
@@ -317,7 +345,8 @@ def test_malicious_overrides(text, marker, evil_resolver):
         marker,
     )
     assert error is not None
-    assert cfg == Node(model=L(WORK.Layer)(x=1), train=Node(n="os.system"))
+    if not text.startswith("model.x='${path"):  # nothing is wrong with an interpolation until it is read
+        assert cfg == Node(model=L(WORK.Layer)(x=1), train=Node(n="os.system"), path=Path("x"))
 
 
 # ------------------------------------------------------------------------------- what is allowed
