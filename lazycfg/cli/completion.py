@@ -126,6 +126,8 @@ def _positional(command: str, words: list[str]) -> list[str]:
 
 
 def _config_files(current: str) -> list[str]:
+    from lazycfg.config.formats.suffixes import SUFFIXES
+
     folder, name = os.path.split(current)
     found = []
     for base in (Path(folder or "."), zoo_folder() / folder):
@@ -136,7 +138,7 @@ def _config_files(current: str) -> list[str]:
                 shown = os.path.join(folder, path.name)
                 if path.is_dir():
                     found.append(f"{shown}/")
-                elif path.suffix in (".py", ".yaml", ".yml", ".json"):
+                elif path.suffix.lower() in SUFFIXES:
                     found.append(shown)
     return list(dict.fromkeys(found))
 

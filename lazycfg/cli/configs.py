@@ -40,13 +40,13 @@ def find_config(name: str) -> str:
 
 def _near(name: str) -> str:
     """The end of the message: the file that may have been meant, beside the one named or in the model zoo."""
+    from lazycfg.config.formats.suffixes import SUFFIXES
     from lazycfg.config.suggest import closest_name
 
     if os.path.isdir(name):
         return ", but a folder"
     beside = Path(os.path.dirname(name) or ".")
-    suffixes = (".py", ".yaml", ".yml", ".json")
-    local = [str(p) for p in beside.iterdir() if p.suffix in suffixes] if beside.is_dir() else []
+    local = [str(p) for p in beside.iterdir() if p.suffix.lower() in SUFFIXES] if beside.is_dir() else []
     folder = zoo_folder()
     known = [p.relative_to(folder).as_posix() for p in folder.rglob("*.py") if p.name != "__init__.py"]
     near = closest_name(name, local, 0.75)
@@ -62,6 +62,7 @@ def load_config(
 ) -> Any:
     """Load a config and apply overrides; imports are deferred unless ``real``."""
     from lazycfg.config.editing.overrides import apply_overrides
+    from lazycfg.config.formats.suffixes import format_of
     from lazycfg.config.loading.load import load
 
     file = find_config(name)
@@ -70,7 +71,7 @@ def load_config(
         return apply_overrides(cfg, overrides) if overrides else cfg
     from lazycfg.config.loading.deferred import Deferred, deferred_import
 
-    if file.endswith((".yaml", ".yml", ".json")):
+    if format_of(file) != "py":
         cfg = _load_names_only(file, trusted)
     else:
         cfg = load(file, import_absolute=deferred_import)

@@ -37,7 +37,7 @@ def show(arguments: argparse.Namespace) -> int:
         return 0
     from lazycfg.config.formats.saving import WRITERS
 
-    print(WRITERS[f".{arguments.format}"](value), end="")
+    print(WRITERS[arguments.format](value), end="")
     return 0
 
 

@@ -16,14 +16,13 @@ __all__ = ["save", "sweep"]
 
 def save(arguments: argparse.Namespace) -> int:
     """Write a config with its overrides to a file, in the format of its suffix."""
-    from lazycfg.config.formats.saving import WRITERS
     from lazycfg.config.formats.saving import save as write
+    from lazycfg.config.formats.suffixes import format_of
 
     others, overrides = split_words(arguments.words)
     if len(others) != 1:
         raise CommandError("save takes the file to write, and overrides")
-    if not others[0].endswith(tuple(WRITERS)):
-        raise CommandError(f"the suffix of {others[0]!r} says no format; known are {', '.join(WRITERS)}")
+    format_of(others[0])
     write(load_config(arguments.config, overrides, real=True, trusted=arguments.trusted), others[0])
     print(others[0])
     return 0

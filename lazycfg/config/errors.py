@@ -76,6 +76,10 @@ class TargetError(ConfigError, ValueError):
     """A target that cannot be imported or is not callable."""
 
 
+class FormatError(ConfigError, ValueError):
+    """A file of which the suffix does not say in which format it is."""
+
+
 class CheckError(ConfigError, ValueError, TypeError):
     """All problems of a config at once. A `TypeError` too, as the call itself would raise for a wrong
     argument.

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lazycfg.config.call import LazyCall as L
-from lazycfg.config.errors import ConfigKeyError
+from lazycfg.config.errors import ConfigError, ConfigKeyError, FormatError
 from lazycfg.config.lazy import LazyConfig
 from lazycfg.config.node import Node
 from lazycfg.config.provenance.position import position_of
@@ -386,3 +386,21 @@ def test_large_files_are_loaded(files):
 
 def test_lazy_call_is_the_public_one():
     assert L(dict)(a=1)["_target_"] is dict
+
+
+def test_only_python_files_are_run(tmp_path):
+    marker = tmp_path / "ran"
+    code = f"open({str(marker)!r}, 'w')\n"
+    for name in ("x.YAML", "x.Json", "x.yml"):
+        (tmp_path / name).write_text(code)
+        with pytest.raises(ConfigError, match=name):
+            LazyConfig.load(tmp_path / name)
+    for name in ("x.txt", "x", "x.pyc", "x.toml", ".py"):
+        (tmp_path / name).write_text(code)
+        with pytest.raises(FormatError, match="says no format"):
+            LazyConfig.load(tmp_path / name)
+    assert not marker.exists()
+    (tmp_path / "y.JSON").write_text('{"a": 1}')
+    assert LazyConfig.load(tmp_path / "y.JSON") == {"a": 1}
+    LazyConfig.save(Node(a=1), tmp_path / "z.YML")
+    assert LazyConfig.load(tmp_path / "z.YML") == {"a": 1}

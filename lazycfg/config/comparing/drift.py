@@ -17,8 +17,9 @@ from lazycfg.config.brief import target_name
 from lazycfg.config.checking import Problem, problems_of
 from lazycfg.config.errors import CycleError, TargetError
 from lazycfg.config.formats.data_files import read_data_file
+from lazycfg.config.formats.suffixes import format_of
 from lazycfg.config.loading.deferred import Deferred, DeferredCall
-from lazycfg.config.loading.load import DATA_SUFFIXES, load
+from lazycfg.config.loading.load import load
 from lazycfg.config.loading.loose_loading import DriftDecoder, Imports, Loose, moved_to
 from lazycfg.config.node import Node, is_call, raw_contains, raw_get, raw_set, raw_update
 from lazycfg.config.paths import MISSING, find_key
@@ -85,7 +86,7 @@ def drift(
     if not isinstance(saved, str | os.PathLike):
         return _compare(saved, [], None)
     file = os.fspath(saved)
-    if file.endswith(DATA_SUFFIXES):
+    if format_of(file) != "py":
         if not os.path.isfile(file):
             load(file)  # says what there is instead
         policy = None if allow is None else Policy(allow)

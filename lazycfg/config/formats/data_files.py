@@ -19,6 +19,7 @@ from types import ModuleType
 from typing import Any
 
 from lazycfg.config.errors import ConfigError, CycleError
+from lazycfg.config.formats.suffixes import format_of
 from lazycfg.config.formats.written import written_here
 from lazycfg.config.loading.session import run_source
 from lazycfg.config.node import REQUIRED, Node, is_call, raw_contains, raw_get, raw_items, raw_pop, raw_set
@@ -90,7 +91,7 @@ def read_data_file(
     allowed = TRUST_ALL if trusted else policy
     if allowed is None:
         allowed = TRUST_ALL if written_here(data) else Policy(None)
-    if path.endswith(".json"):
+    if format_of(path) == "json":
         from lazycfg.config.formats.json_io import parse_json
 
         parsed = parse_json(data, path)

@@ -10,12 +10,13 @@ from typing import Any
 
 from lazycfg.config.formats.json_io import to_json
 from lazycfg.config.formats.python_io import to_py
+from lazycfg.config.formats.suffixes import format_of
 from lazycfg.config.formats.written import remember_written
 from lazycfg.config.formats.yaml_io import to_yaml
 
 __all__ = ["WRITERS", "atomic_write", "save"]
 
-WRITERS: dict[str, Callable[[Any], str]] = {".py": to_py, ".yaml": to_yaml, ".yml": to_yaml, ".json": to_json}
+WRITERS: dict[str, Callable[[Any], str]] = {"py": to_py, "yaml": to_yaml, "json": to_json}
 
 
 def save(cfg: Any, path: str | os.PathLike[str]) -> None:
@@ -24,17 +25,15 @@ def save(cfg: Any, path: str | os.PathLike[str]) -> None:
     The file appears at once or not at all: it is written beside its place and renamed.
 
     Raises:
-        ValueError: the suffix is none of ``.py``, ``.yaml``, ``.yml``, ``.json``.
+        FormatError: the suffix is none of ``.py``, ``.yaml``, ``.yml``, ``.json``.
         SaveError: something in the config cannot be kept; nothing is written.
         CycleError: the config contains itself.
     """
     file = Path(path)
-    writer = WRITERS.get(file.suffix)
-    if writer is None:
-        raise ValueError(f"the suffix of {os.fspath(path)!r} says no format; known are {', '.join(WRITERS)}")
-    data = writer(cfg).encode("utf-8")
+    kind = format_of(path)
+    data = WRITERS[kind](cfg).encode("utf-8")
     atomic_write(file, data)
-    if file.suffix != ".py":
+    if kind != "py":
         remember_written(data)
 
 

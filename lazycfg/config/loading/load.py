@@ -20,6 +20,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from lazycfg.config.errors import ConfigKeyError
+from lazycfg.config.formats.suffixes import SUFFIXES, format_of
 from lazycfg.config.loading.session import ImportFunction, Session, imported_from_code, python_import
 from lazycfg.config.node import REQUIRED, Node, raw_get, to_nodes
 from lazycfg.config.omegaconf_bridge import from_omegaconf, is_omegaconf
@@ -28,9 +29,8 @@ from lazycfg.config.suggest import closest
 from lazycfg.config.traverse import has_fields
 from lazycfg.config.trust import Policy
 
-__all__ = ["DATA_SUFFIXES", "load", "load_rel"]
+__all__ = ["load", "load_rel"]
 
-DATA_SUFFIXES = (".yaml", ".yml", ".json")
 _DATA = (dict, list, tuple, set, frozenset, bool, int, float, complex, str, bytes, PurePath, enum.Enum, Node)
 
 
@@ -59,12 +59,13 @@ def load(
 
     Raises:
         FileNotFoundError: there is no such file.
+        FormatError: its suffix is that of no config.
         ConfigKeyError: the file has no such key.
         UntrustedError: a data file names what is not allowed; all such names are reported.
         Exception: whatever the file raises, with a note that names the chain of importing files.
     """
     file = _existing_file(path)
-    if file.endswith(DATA_SUFFIXES):
+    if format_of(file) != "py":
         from lazycfg.config.formats.data_files import read_data_file
 
         namespace: Mapping[str, object] = read_data_file(
@@ -150,7 +151,7 @@ def _existing_file(path: str | os.PathLike[str]) -> str:
 
 
 def _files_in(folder: Path) -> list[str]:
-    return sorted(p.name for p in folder.iterdir() if p.suffix in (".py", *DATA_SUFFIXES))
+    return sorted(p.name for p in folder.iterdir() if p.suffix.lower() in SUFFIXES)
 
 
 def _pick(namespace: Mapping[str, object], keys: str | Iterable[str], file: str) -> dict[str, object]:

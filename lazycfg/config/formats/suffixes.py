@@ -1,0 +1,22 @@
+"""Which format a file is in: what its suffix says, and nothing else."""
+
+from __future__ import annotations
+
+import os
+
+from lazycfg.config.errors import FormatError
+
+__all__ = ["SUFFIXES", "format_of"]
+
+SUFFIXES = {".py": "py", ".yaml": "yaml", ".yml": "yaml", ".json": "json"}
+
+
+def format_of(path: str | os.PathLike[str]) -> str:
+    """ "py", "yaml" or "json". A file that says none of these is not run as code by mistake: `FormatError`."""
+    suffix = os.path.splitext(os.fspath(path))[1]
+    found = SUFFIXES.get(suffix.lower())
+    if found is None:
+        raise FormatError(
+            f"the suffix of {os.fspath(path)!r} says no format of a config; known are {', '.join(SUFFIXES)}"
+        )
+    return found
