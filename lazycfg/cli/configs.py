@@ -97,11 +97,13 @@ def _split_name(text: str) -> tuple[str, str]:
 
 
 def split_words(words: Iterable[str]) -> tuple[list[str], list[str]]:
-    """(other words, overrides): an override has a ``=`` in it or begins with ``~``."""
+    """(other words, overrides): an override has a ``=`` after its key or begins with ``~``."""
+    from lazycfg.config.editing.grammar import find_equals
+
     others: list[str] = []
     overrides: list[str] = []
     for word in words:
-        (overrides if "=" in word or word.startswith("~") else others).append(word)
+        (overrides if word.startswith("~") or find_equals(word) >= 0 else others).append(word)
     return others, overrides
 
 

@@ -86,23 +86,26 @@ def doc(arguments: argparse.Namespace) -> int:
     from lazycfg.config.brief import target_name
     from lazycfg.config.docs import parameter_doc, target_doc
     from lazycfg.config.node import is_call, raw_get
-    from lazycfg.config.paths import get_path, parse_path
+    from lazycfg.config.paths import MISSING, find_key, get_path, parse_path
     from lazycfg.config.signature import why_not
 
     path, overrides = _one_path(arguments.words, required=True)
     cfg = load_config(arguments.config, overrides, trusted=arguments.trusted)
     keys = parse_path(path)
     holder: Any = get_path(cfg, keys[:-1])
-    value: Any = dict.get(holder, keys[-1]) if isinstance(holder, dict) else get_path(cfg, keys)
-    if is_call(holder):
-        reason = why_not(holder, str(keys[-1]))
+    value: Any = find_key(holder, keys[-1])
+    takes = is_call(holder) and isinstance(keys[-1], str)
+    if takes:
+        reason = why_not(holder, keys[-1])
         if reason is not None:
             raise CommandError(f"config path {path!r}: {reason}")
-        print(parameter_doc(holder, str(keys[-1])))
+        print(parameter_doc(holder, keys[-1]))
+    elif value is MISSING:
+        get_path(cfg, keys)  # says how far the path leads
     if is_call(value):
         print(f"{path} is a call of {target_name(raw_get(value, '_target_'), full=True)}:\n")
         print(target_doc(value))
-    elif not is_call(holder):
+    elif not takes:
         print(f"{path} = {value!r}")
     return 0
 

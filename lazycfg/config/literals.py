@@ -65,7 +65,7 @@ def fitter(hint: Any, default: Any = None) -> Callable[[Any], bool]:
     """`fits` for one annotation and default, to be asked often: the annotation is looked at once."""
     test = _test_of(hint)
     # A default that breaks the annotation shows that it is not to be trusted.
-    trusted = () if type(default) in (type(None), dict) else (type(default),)
+    trusted = () if type(default) in (type(None), dict) or _keeps(default, test) else (type(default),)
 
     def fits_parameter(value: Any) -> bool:
         kind = type(value)
@@ -77,6 +77,13 @@ def fitter(hint: Any, default: Any = None) -> Callable[[Any], bool]:
             return True
 
     return fits_parameter
+
+
+def _keeps(default: Any, test: _Test) -> bool:
+    try:
+        return test(default, type(default))
+    except TypeError:
+        return True
 
 
 _tests: dict[Any, _Test] = {}

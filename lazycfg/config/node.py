@@ -314,43 +314,57 @@ def edit_count() -> int:
     return _edits[0]
 
 
-def _forget(node: Any) -> None:
+def _forget(node: Node) -> None:
     """A node was changed: what was found out about it, and about the trees it stands in, holds no more."""
     _edits[0] += 1
-    if type(node) is Node:
-        try:
-            looked = _get_looked(node)
-        except AttributeError:  # a slot that was never set
-            return
-        if looked is not None:
-            _set_looked(node, None)
-            if type(looked) is list:
-                looked[1].drop()
+    try:
+        looked = _get_looked(node)
+    except AttributeError:  # a slot that was never set
+        return
+    if looked is not None:
+        _set_looked(node, None)
+        if type(looked) is list:
+            looked[1].drop()
+
+
+# Writing without a word to the log of writes. A holder may be any dict; only a node is written to behind its
+# own methods, as an `OrderedDict` would lose its order.
 
 
 def raw_set(holder: dict[Any, Any], key: Any, value: Any) -> None:
-    """`holder[key] = value` for a node or dict, which nobody is told of."""
-    dict.__setitem__(holder, key, value)
-    _forget(holder)
+    """`holder[key] = value`, which is not logged."""
+    if type(holder) is Node:
+        dict.__setitem__(holder, key, value)
+        _forget(holder)
+    else:
+        holder[key] = value
 
 
 def raw_update(holder: dict[Any, Any], items: Any) -> None:
-    """`holder.update(items)` for a node or dict, which nobody is told of."""
-    dict.update(holder, items)
-    _forget(holder)
+    """`holder.update(items)`, which is not logged."""
+    if type(holder) is Node:
+        dict.update(holder, items)
+        _forget(holder)
+    else:
+        holder.update(items)
 
 
 def raw_pop(holder: dict[Any, Any], key: Any, *default: Any) -> Any:
-    """`holder.pop(key, default)` for a node or dict, which nobody is told of."""
-    value = dict.pop(holder, key, *default)
-    _forget(holder)
-    return value
+    """`holder.pop(key, default)`, which is not logged."""
+    if type(holder) is Node:
+        value = dict.pop(holder, key, *default)
+        _forget(holder)
+        return value
+    return holder.pop(key, *default)
 
 
 def raw_clear(holder: dict[Any, Any]) -> None:
-    """`holder.clear()` for a node or dict, which nobody is told of."""
-    dict.clear(holder)
-    _forget(holder)
+    """`holder.clear()`, which is not logged."""
+    if type(holder) is Node:
+        dict.clear(holder)
+        _forget(holder)
+    else:
+        holder.clear()
 
 
 def is_call(value: Any) -> bool:

@@ -1,8 +1,9 @@
 """Config paths: `model.backbone.stages.0.depth`.
 
 A path is a tuple of keys (str) and indices (int). In text, keys are joined by dots; list indices are
-numbers, negative ones count from the end; a key that has a dot, a bracket or a quote in it, or that is a
-number, is written as `["a.b"]`. `a[0]` is accepted for `a.0`.
+numbers, negative ones count from the end; a key that is a number, or that has something in it that means
+more (a dot, a bracket, a quote, `=`, `*`, a blank, a sign at its start), is written as `["a.b"]`. `a[0]` is
+accepted for `a.0`.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ MISSING: Any = type("Missing", (), {"__slots__": (), "__repr__": lambda self: "<
 
 __all__ = [
     "MISSING",
+    "Quoted",
     "dead_end",
     "find_key",
     "format_path",
@@ -34,6 +36,19 @@ __all__ = [
     "parse_path",
     "unlink",
 ]
+
+
+class Quoted(str):
+    """A key that was written in quotes: it means itself, even where `*` is a wildcard."""
+
+    __slots__ = ()
+
+
+def _is_plain(key: str) -> bool:
+    """Whether a key needs no quotes, whatever an override makes of `=`, `*`, a sign, a blank."""
+    if not key or _is_index(key) or key[0] in "+~-&@" or key[-1] == "+":
+        return False
+    return not any(char in ".[]'\"=*?" or char.isspace() for char in key)
 
 
 def _is_index(text: str) -> bool:
@@ -83,7 +98,7 @@ def _parse_bracket(text: str, start: int) -> tuple[int, str | int]:
             end += 1
         if text[end : end + 2] != quote + "]":
             raise PathError(f"a bracket is not closed in the config path {text!r}")
-        return end + 2, word
+        return end + 2, Quoted(word)
     end = text.find("]", start)
     if end < 0:
         raise PathError(f"a bracket is not closed in the config path {text!r}")
@@ -98,7 +113,7 @@ def format_path(path: Iterable[Key]) -> str:
     text = ""
     for key in path:
         if isinstance(key, str):
-            if not key or _is_index(key) or any(c in ".[]'\"" for c in key):
+            if not _is_plain(key):
                 escaped = key.replace("\\", "\\\\").replace('"', '\\"')
                 text += f'["{escaped}"]'
                 continue

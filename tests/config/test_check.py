@@ -291,3 +291,19 @@ def test_a_tree_deep_and_wide():
     wide = L(dict)(items_=[L(Conv)(channels=i) for i in range(20_000)] + [L(Conv)(channels="x")])
     (problem,) = check(wide, raises=False)
     assert problem.path == ("items_", 20_000, "channels")
+
+
+def with_defaults(
+    mode: typing.Literal["zeros", "reflect"] = "zeros",
+    numbers: list[int] = [1],  # noqa: B006
+    pair: tuple[int, int] = (1, 2),
+    broken: int = 0.5,  # type: ignore[assignment]
+):
+    return mode
+
+
+def test_a_default_of_the_same_type_vouches_for_nothing():
+    right = L(with_defaults)(mode="reflect", numbers=[2, 3], pair=(3, 4), broken=0.7)
+    assert check(right) == []
+    wrong = L(with_defaults)(mode="zeroes", numbers=["a"], pair=(1, 2, 3), broken="x")
+    assert [p.path for p in check(wrong, raises=False)] == [("mode",), ("numbers",), ("pair",), ("broken",)]

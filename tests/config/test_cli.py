@@ -132,6 +132,26 @@ def test_doc(run, tmp_path):
     assert "A net." in run("doc", str(tmp_path / "d.py"), "model")[1]
 
 
+def test_doc_of_what_is_not_there(run, tmp_path):
+    (tmp_path / "d.py").write_text(
+        "from collections import Counter, deque\nfrom lazycfg import LazyCall as L\n"
+        "train = dict(max_iter=3)\nmodel = L(print)(L(dict)(a=1), 2)\n"
+    )
+    file = str(tmp_path / "d.py")
+    code, _, error = run("doc", file, "train.max_itr")
+    assert code == 2
+    assert "did you mean 'max_iter'" in error
+    assert "call of builtins.dict" in run("doc", file, "model.0")[1].replace("of dict", "of builtins.dict")
+    assert run("doc", file, "model.1")[1] == "model.1 = 2\n"
+    assert run("doc", file, "model.2")[0] == 2
+
+
+def test_a_path_with_an_equals_sign_is_no_override(run, tmp_path):
+    (tmp_path / "d.py").write_text('x = {"x=y": 1}\n')
+    assert run("get", str(tmp_path / "d.py"), 'x["x=y"]')[:2] == (0, "1\n")
+    assert run("get", str(tmp_path / "d.py"), 'x["x=y"]', 'x["x=y"]=2')[:2] == (0, "2\n")
+
+
 def test_sweep(config, run, tmp_path):
     status, text, _ = run(
         "sweep", config, "train.max_iter=1,2", "train.steps=[1,2],[3]", "--command", "go run"

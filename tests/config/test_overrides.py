@@ -1,5 +1,6 @@
 """Overrides of a command line: every form, all mistakes at once, nothing applied when one is wrong."""
 
+import collections
 import copy
 import dataclasses
 import math
@@ -13,9 +14,11 @@ from hypothesis import strategies as st
 
 from lazycfg.config.build import instantiate
 from lazycfg.config.call import LazyCall as L
+from lazycfg.config.comparing.differences import diff
 from lazycfg.config.editing.overrides import OverrideError, apply_overrides, matched_paths
 from lazycfg.config.lazy import LazyConfig
-from lazycfg.config.node import Node
+from lazycfg.config.node import Node, to_nodes
+from lazycfg.config.paths import format_path, get_path, parse_path
 from lazycfg.config.provenance.position import CommandLine, writes_of
 
 
@@ -378,3 +381,88 @@ def test_a_named_tuple_is_not_appended_to():
     with pytest.raises(OverrideError, match="Pair"):
         apply_overrides(cfg, ["pair.-1+=[1]"])
     assert cfg == make()
+
+
+def several(*args, **kwargs):
+    return args, kwargs
+
+
+@pytest.mark.parametrize(
+    ("override", "args"),
+    [
+        ("~m.0", (2, 3)),
+        ("~m.-1", (1, 2)),
+        ("m.1=5", (1, 5, 3)),
+        ("m.-1=5", (1, 2, 5)),
+        ("m._args_.0=5", (5, 2, 3)),
+        ("m._args_+=[4]", (1, 2, 3, 4)),
+    ],
+)
+def test_positional_arguments(override, args):
+    cfg = Node(m=L(several)(1, 2, 3))
+    apply_overrides(cfg, [override])
+    assert instantiate(cfg.m)[0] == args
+    assert cfg.m["_args_"] == args
+
+
+def test_named_arguments_are_not_set_by_position():
+    for path in ("_args_", "m._args_"):
+        cfg = L(dict)(m=L(math.isclose)(1, b=2)) if "m" in path else L(math.isclose)(1, 2)
+        with pytest.raises(OverrideError, match="have names"):
+            apply_overrides(cfg, [f"{path}=[1]"])
+
+
+class Picky(dict):
+    def __setitem__(self, key, value):
+        if value == 13:
+            raise RuntimeError("not 13")
+        super().__setitem__(key, value)
+
+
+def test_another_error_leaves_nothing_behind():
+    cfg = Node(a=1, b=Picky(x=1))
+    with pytest.raises(RuntimeError, match="not 13"):
+        apply_overrides(cfg, ["a=2", "b.x=13"])
+    assert cfg == {"a": 1, "b": {"x": 1}}
+
+
+@pytest.mark.parametrize("wrong", [[], ["no.such=1"]])
+def test_other_kinds_of_dicts_stay_whole(wrong):
+    make = {
+        "ordered": collections.OrderedDict(a=1, b=2),
+        "default": collections.defaultdict(int, a=1, b=2),
+        "counter": collections.Counter(a=1, b=2),
+    }
+    cfg = Node(**make)
+    texts = [text for name in make for text in (f"+{name}.c=3", f"~{name}.a", f"{name}.b=4")]
+    if wrong:
+        with pytest.raises(OverrideError):
+            apply_overrides(cfg, texts + wrong)
+    else:
+        apply_overrides(cfg, texts)
+    for name, value in make.items():
+        assert list(value) == (["a", "b"] if wrong else ["b", "c"])
+        assert list(value.items()) == ([("a", 1), ("b", 2)] if wrong else [("b", 4), ("c", 3)])
+        assert instantiate(cfg)[name] == value
+        assert repr(value)
+
+
+@settings(max_examples=200)
+@given(st.text(st.sampled_from("ab=*?+~-.[]'\"\\ &@1"), max_size=6), st.booleans())
+def test_any_key_can_be_quoted(key, nested):
+    keys = ("top", key) if nested else (key,)
+    path = format_path(keys)
+    assert parse_path(path) == keys
+    inner = {key: 1, "other": 1, "ab": 1}
+    cfg = to_nodes({"top": inner, "ab": 1} if nested else dict(inner))
+    before = copy.deepcopy(cfg)
+    apply_overrides(cfg, [f"{path}=2"])
+    assert get_path(cfg, keys) == 2
+    changed = [change.path for change in diff(before, cfg)]
+    assert changed == [path]
+    apply_overrides(before, diff(before, cfg).overrides())
+    assert before == cfg
+    apply_overrides(cfg, [f"~{path}"])
+    assert key not in (cfg.top if nested else cfg)
+    assert "other" in (cfg.top if nested else cfg) or key == "other"
+    assert all(type(k) is str for k in dict.keys(cfg))

@@ -28,6 +28,7 @@ __all__ = [
     "Override",
     "Reference",
     "ShareRef",
+    "find_equals",
     "format_value",
     "parse_override",
     "parse_value",
@@ -100,7 +101,7 @@ def parse_override(text: str) -> Override:
     body = text.strip()
     prefix = "++" if body.startswith("++") else body[0] if body[:1] in ("+", "~") else ""
     body = body[len(prefix) :].lstrip()
-    equals = _find_equals(body)
+    equals = find_equals(body)
     if equals < 0:
         if prefix == "~" and body:
             return Override("delete", body, None, text, has_value=False)
@@ -119,12 +120,13 @@ def parse_override(text: str) -> Override:
     return Override(op, key, value, text)
 
 
-def _find_equals(body: str) -> int:
+def find_equals(body: str) -> int:
     """Index of the first ``=`` outside a bracketed key such as ``a["x=y"]=1``; -1 when there is none."""
-    quote = ""
+    quote, escaped = "", False
     for index, char in enumerate(body):
         if quote:
-            quote = "" if char == quote else quote
+            quote = "" if char == quote and not escaped else quote
+            escaped = char == "\\" and not escaped
         elif char in "'\"" and body[index - 1 : index] == "[":
             quote = char
         elif char == "=":

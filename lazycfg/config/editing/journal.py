@@ -27,7 +27,7 @@ class Journal:
             return
         content: Any
         if isinstance(container, dict):
-            content = dict(raw_items(container))
+            content = dict(raw_items(container) if type(container) is Node else container)
         elif isinstance(container, list):
             content = list(container)
         else:

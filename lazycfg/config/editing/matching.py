@@ -21,7 +21,7 @@ _SPECIAL = frozenset({"_target_", "_partial_"})
 
 def has_wildcard(keys: Sequence[Any]) -> bool:
     """Whether a path means several places."""
-    return any(isinstance(key, str) and ("*" in key or "?" in key) for key in keys)
+    return any(type(key) is str and ("*" in key or "?" in key) for key in keys)  # not `Quoted`
 
 
 def find_holders(root: Any, pattern: Sequence[Any]) -> list[tuple[tuple[Any, ...], Any, bool]]:
@@ -40,7 +40,7 @@ def find_holders(root: Any, pattern: Sequence[Any]) -> list[tuple[tuple[Any, ...
             continue
         segment = pattern[position]
         below = []
-        if segment == "**":
+        if segment == "**" and type(segment) is str:
             below.append((value, path, position + 1, False))
             below += [(child, (*path, key), position, False) for key, child in keys_below(value)]
         else:
@@ -64,4 +64,4 @@ def key_matches(key: Any, segment: Any, holder: Any) -> bool:
     """Whether one segment of a pattern means ``key``."""
     if isinstance(segment, int) and isinstance(key, int):
         return key == segment or (isinstance(holder, list | tuple) and key == segment + len(holder))
-    return fnmatchcase(str(key), str(segment)) if isinstance(segment, str) else str(key) == str(segment)
+    return fnmatchcase(str(key), segment) if type(segment) is str else str(key) == str(segment)

@@ -28,7 +28,7 @@ from lazycfg.config.node import (
     raw_set,
     to_nodes,
 )
-from lazycfg.config.paths import format_path, get_path, lookup, parse_path
+from lazycfg.config.paths import Quoted, format_path, get_path, lookup, parse_path
 from lazycfg.config.provenance.position import CommandLine, Write, record_write
 from lazycfg.config.signature import is_deferred, node_signature, resolve_target, why_not
 from lazycfg.config.suggest import closest, closest_name
@@ -117,6 +117,9 @@ def apply_overrides(
             _Writer(cfg, override, CommandLine(text, index), journal, resolve_import).apply()
         except (GrammarError, ConfigError, ImportError) as error:
             problems.append(OverrideProblem(index, text, str(error)))
+        except BaseException:  # of somebody's setter, or from the keyboard: still all or nothing
+            journal.undo()
+            raise
     if problems:
         journal.undo()
         raise OverrideError(problems, len(overrides))
@@ -152,6 +155,9 @@ class _Writer:
         self.journal = journal
         self.resolve_import = resolve_import
         self.keys = parse_path(override.path)
+        self.matches = has_wildcard(self.keys)
+        if not self.matches:
+            self.keys = tuple(str(key) if isinstance(key, Quoted) else key for key in self.keys)
         if not self.keys:
             raise _Wrong("there is no key before '='")
 
@@ -165,7 +171,7 @@ class _Writer:
 
     def places(self) -> list[_Place]:
         """The places that the path of the override means."""
-        if has_wildcard(self.keys):
+        if self.matches:
             return self._matching_places()
         op = self.override.op
         return [self._walk(self.keys, create=op in ("add", "force"))]
@@ -187,6 +193,9 @@ class _Writer:
                 where = format_path(keys[: depth + 1])
                 raise _Wrong(f"{where!r} is {short_repr(value)}, which has no parts to set")
             chain.append(value)
+        args = raw_get(chain[-1], "_args_") if type(chain[-1]) is Node else None
+        if args is not None and isinstance(keys[-1], int) and not raw_contains(chain[-1], str(keys[-1])):
+            return _Place([*chain, args], (*keys[:-1], "_args_", keys[-1]))
         return _Place(chain, keys)
 
     def _can_hold(self, holder: Any, key: Any) -> bool:
@@ -217,7 +226,7 @@ class _Writer:
         last, op = self.keys[-1], self.override.op
         places = []
         for path, holder, by_class in find_holders(self.root, self.keys[:-1]):
-            if last == "**":
+            if last == "**" and type(last) is str:
                 raise _Wrong("a path cannot end with '**'")
             present = [key for key, _ in keys_below(holder) if key_matches(key, last, holder)]
             if op == "add":
@@ -359,8 +368,9 @@ class _Writer:
             return
         where = format_path(place.keys[:-1])
         names = [str(k) for k in raw_keys(holder) if k not in SPECIAL] if isinstance(holder, dict) else []
-        if signature is not None and not signature.any_name:
-            raise _Wrong(f"{where!r}: {why_not(holder, key)}")
+        if signature is not None and (key == "_args_" or not signature.any_name):
+            named = f"the arguments of {target_name(signature.target)} have names; set these"
+            raise _Wrong(f"{where or 'the root'!r}: {named if key == '_args_' else why_not(holder, key)}")
         owner = repr(where) if where else "the config"
         if is_call(holder):
             owner += f" ({target_name(raw_get(holder, '_target_'))})"

@@ -12,7 +12,9 @@ SUFFIXES = {".py": "py", ".yaml": "yaml", ".yml": "yaml", ".json": "json"}
 
 
 def format_of(path: str | os.PathLike[str]) -> str:
-    """ "py", "yaml" or "json". A file that says none of these is not run as code by mistake: `FormatError`."""
+    """One of "py", "yaml" and "json". A file that says none of these must not be run as code by mistake: that
+    is a `FormatError`.
+    """
     suffix = os.path.splitext(os.fspath(path))[1]
     found = SUFFIXES.get(suffix.lower())
     if found is None:
