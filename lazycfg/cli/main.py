@@ -56,7 +56,10 @@ def _message(error: Exception) -> str:
     """An error on one line: ours, and files that are not there, explain themselves; of others the kind and
     the place are told too."""
     from lazycfg.config.errors import ConfigError
+    from lazycfg.config.trust import UntrustedError
 
+    if isinstance(error, UntrustedError):
+        return f"{error.listing}\nif you trust the file as you trust code, add --trusted"
     if isinstance(error, ConfigError | CommandError):
         return str(error)
     if isinstance(error, OSError):

@@ -84,12 +84,16 @@ _RESOLVER = re.compile(r"\$\{\s*([^${}:]*?)\s*:|\$\{[^}]*\$\{")
 class UntrustedError(ConfigError, PermissionError):
     """Names that the policy does not allow; nothing was built, and nothing outside the allowed packages
     imported.
+
+    Attributes:
+        refused: each of them, with its place.
+        listing: all of them as text, without what the calling code can do about it.
     """
 
     def __init__(self, refused: Iterable[str], hint: str = ""):
         self.refused = list(refused)
-        text = "not allowed:\n  " + "\n  ".join(self.refused)
-        super().__init__(f"{text}\n{hint}" if hint else text)
+        self.listing = "not allowed:\n  " + "\n  ".join(self.refused)
+        super().__init__(f"{self.listing}\n{hint}" if hint else self.listing)
 
 
 class Policy:

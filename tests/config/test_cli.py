@@ -1,6 +1,8 @@
 """The `lazycfg` command, as it is typed."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -217,3 +219,18 @@ def test_data_files_are_shown_without_importing_what_they_name(run, tmp_path):
     (tmp_path / "x.json").write_text(json.dumps({"_source_": "1/0", "a": 1}))
     assert run("show", str(tmp_path / "x.json"))[0] == 2
     assert not (tmp_path / "marker").exists()
+
+
+def test_refused_names_and_the_option_that_allows_them(run, tmp_path):
+    (tmp_path / "e.yaml").write_text("x: {_target_: os.system}\n")
+    code, _, error = run("check", str(tmp_path / "e.yaml"))
+    assert code == 2
+    assert "e.yaml:1" in error
+    assert "--trusted" in error
+    assert "trusted=True" not in error
+
+
+def test_as_a_module(tmp_path):
+    (tmp_path / "d.py").write_text("x = 1\n")
+    command = [sys.executable, "-m", "lazycfg", "get", str(tmp_path / "d.py"), "x"]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "1\n"
