@@ -154,9 +154,14 @@ def test_detections_of_a_picture_do_not_depend_on_the_rest_of_the_batch(make):
         alone = [model([item])[0] for item in batch]
     for a, b in zip(together, alone, strict=True):
         assert 0 < len(a["instances"]) <= 100
-        torch.testing.assert_close(a["instances"].pred_boxes.tensor, b["instances"].pred_boxes.tensor)
         torch.testing.assert_close(a["instances"].scores, b["instances"].scores)
-        assert torch.equal(a["instances"].pred_classes, b["instances"].pred_classes)
+        torch.testing.assert_close(in_order(a["instances"]), in_order(b["instances"]))
+
+
+def in_order(found):
+    """Detections as rows, ordered by place: a convolution rounds by batch, which swaps equal scores."""
+    rows = torch.cat([found.pred_boxes.tensor, found.scores[:, None], found.pred_classes[:, None]], dim=1)
+    return torch.stack(sorted(rows, key=lambda row: (row[:4].round(decimals=2).tolist(), row[5].item())))
 
 
 @BOTH
