@@ -214,3 +214,133 @@ def test_equality_of_functions_is_by_source(tmp_path):
     assert equal_configs(loaded["a"], loaded["b"])
     assert not equal_configs(loaded["a"], loaded["c"])
     assert not equal_configs(loaded["a"], loaded["d"])
+
+
+@pytest.mark.parametrize(
+    ("text", "argument", "result"),
+    [
+        ("f = lambda x: lambda y=1: (x, y, 'inner')\n", 5, (5, 1, "inner")),
+        ("f = (lambda k: lambda x: lambda y=2: (k, x, y))(1)\n", 5, (1, 5, 2)),
+        ("f = lambda x: (lambda: lambda y=3: (x, y))()\n", 5, (5, 3)),
+    ],
+)
+def test_lambdas_in_lambdas(text, argument, result, saved):
+    cfg, loaded = saved(text + "a = L(dict)(f=f)\n")
+    for tree in (cfg, loaded):
+        assert instantiate(tree.a)["f"](argument)() == result
+
+
+def test_a_function_that_a_decorator_was_given_is_not_decorated_again(saved):
+    text = (
+        "def deco(f):\n    def g(x): return f(x) + 100\n    return g\n"
+        "@deco\ndef k(x): return x\n"
+        "a = L(dict)(k=k)\n"
+    )
+    cfg, loaded = saved(text)
+    assert instantiate(cfg.a)["k"](1) == instantiate(loaded.a)["k"](1) == 101
+
+
+CLASS = "class C:\n    x = 1\n    y: int = 2\n    z = w = [3]\n    def get(self): return 4\n    __p = 5\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (f"{CLASS}C.x = 7\na = L(C)()\n", "'x' was changed"),
+        (f"{CLASS}C.x = 1.0\na = L(C)()\n", "'x' was changed"),
+        (f"{CLASS}C.w.append(4)\na = L(C)()\n", "'z' was changed"),
+        (f"{CLASS}C.new = 1\na = L(C)()\n", "'new' was set"),
+        (f"{CLASS}C.new = lambda self: 1\na = L(C)()\n", "'new' was set"),
+        (f"{CLASS}C.__call__ = lambda self: 1\na = L(C)()\n", "'__call__' was set"),
+        (f"{CLASS}def get(self): return 5\nC.get = get\na = L(C)()\n", "'get' was changed"),
+        (f"{CLASS}del C.x\na = L(C)()\n", "'x' was deleted"),
+        ("def f(): return 1\nf.tag = 5\na = L(f)()\n", "'tag'"),
+        ("f = lambda: 1\nf.tag = 5\na = L(f)()\n", "'tag'"),
+        (
+            "import functools\n@functools.singledispatch\ndef f(x): return 'object'\n"
+            "@f.register\ndef _(x: int): return 'int'\na = L(f)(x=1)\n",
+            "registered",
+        ),
+        (
+            "def make():\n    state = [0]\n    def f(): state[0] += 1\n    def g(): return state[0]\n"
+            "    return f, g\nf, g = make()\na = L(dict)(f=f, g=g)\n",
+            "one 'state'",
+        ),
+        (
+            "def make():\n    n = 0\n    def f():\n        nonlocal n\n        n += 1\n        return n\n"
+            "    def g():\n        nonlocal n\n        n -= 1\n        return n\n"
+            "    return f, g\nf, g = make()\na = L(dict)(f=f, g=g)\n",
+            "one 'n'",
+        ),
+        ("K = 5\nclass C: x = K\na = L(C)()\n", "'K'"),
+        ("from enum import Enum\nK = 5\nclass E(Enum): A = K\na = L(dict)(e=E.A)\n", "'K'"),
+        (
+            "from collections import namedtuple\nP = namedtuple('P', 'u v')\na = L(P)(u=1, v=2)\n",
+            "no class statement",
+        ),
+    ],
+)
+def test_what_would_change_silently_is_refused(text, reason, tmp_path):
+    (tmp_path / "a.py").write_text(HEAD + text)
+    cfg = LazyConfig.load(tmp_path / "a.py")
+    with pytest.raises(SaveError, match=reason):
+        LazyConfig.save(cfg, tmp_path / "b.py")
+    assert not (tmp_path / "b.py").exists()
+
+
+KINDS = """
+import abc, dataclasses, enum, functools, typing
+from torch import nn
+class Slots:
+    __slots__ = ('a',)
+    def __init__(self): self.a = 1
+class Abstract(abc.ABC):
+    @abc.abstractmethod
+    def f(self): ...
+class Real(Abstract):
+    def __new__(cls): return super().__new__(cls)
+    def f(self): return 2
+    @property
+    def p(self): return 3
+    @staticmethod
+    def s(): return 4
+    @classmethod
+    def c(cls): return 5
+    @functools.cached_property
+    def q(self): return 6
+    a, b = 1, 2
+    if True:
+        def maybe(self): return 7
+    for i in range(2): pass
+    class Inner:
+        v = 8
+@dataclasses.dataclass
+class Data:
+    a: int = 1
+    b: list = dataclasses.field(default_factory=list)
+    def total(self): return self.a + len(self.b)
+class Row(typing.NamedTuple):
+    a: int
+    b: int = 2
+    def s(self): return self.a + self.b
+class Color(enum.Enum):
+    RED = 1
+    def show(self): return self.name
+class Net(nn.Module):
+    scale: float = 2.0
+    def __init__(self):
+        super().__init__()
+        self.n = nn.Linear(1, 1)
+a = L(dict)(c=L(C)(), s=L(Slots)(), r=L(Real)(), d=L(Data)(a=3), t=L(Row)(a=1), e=Color.RED, n=L(Net)())
+"""
+
+
+def test_classes_of_every_kind_are_kept(saved):
+    for tree in saved(CLASS + KINDS):
+        built = instantiate(tree.a)
+        assert (built["c"].x, built["c"].w, built["c"].get(), built["s"].a) == (1, [3], 4, 1)
+        real = built["r"]
+        assert (real.f(), real.p, real.s(), real.c(), real.q, real.b) == (2, 3, 4, 5, 6, 2)
+        assert (real.maybe(), real.Inner.v) == (7, 8)
+        assert (built["d"].total(), built["t"].s(), built["e"].show()) == (3, 3, "RED")
+        assert built["n"].scale == 2.0

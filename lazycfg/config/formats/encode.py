@@ -20,7 +20,7 @@ from typing import Any
 from lazycfg.config.brief import short_repr, target_name
 from lazycfg.config.errors import ConfigError
 from lazycfg.config.formats.importable import ImportName, find_name
-from lazycfg.config.formats.source_capture import CaptureError, capture
+from lazycfg.config.formats.source_capture import CaptureError, capture, shared_state
 from lazycfg.config.node import REQUIRED, Node
 from lazycfg.config.paths import format_path, unlink
 from lazycfg.config.signature import is_deferred
@@ -98,6 +98,7 @@ class Encoder:
         self.problems: list[str] = []
         self._made: dict[int, Encoded] = {}
         self._keep: list[Any] = []
+        self._state: dict[int, Any] = {}  # by id of what functions may change: the first of them
 
     def tree(self, root: Any, path: str) -> Encoded:
         """Encode a value and all below it."""
@@ -265,6 +266,11 @@ class Encoder:
                 return self._by_parts(value, path)
             self._refuse(path, value, str(error))
             return None
+        for variable, state in shared_state(value):
+            other = self._state.setdefault(state, value)
+            if other is not value:
+                both = f"{target_name(other)!r} and {target_name(value)!r}"
+                self._refuse(path, value, f"{both} work on one {variable!r}, which would become two")
         item = Item("source", captured, path)
         self._remember(value, item)
         references = {**captured.eager, **captured.lazy, **captured.cells}

@@ -15,25 +15,23 @@ import functools
 import linecache
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from types import CodeType, FunctionType
 from typing import Any
 
+from lazycfg.config.formats.class_changes import CaptureError, refuse_changed
 from lazycfg.config.loading.session import config_file_of
 
-__all__ = ["CaptureError", "Captured", "capture", "same_code"]
+__all__ = ["CaptureError", "Captured", "capture", "same_code", "shared_state"]
 
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 _EAGER_CODE = frozenset({"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"})
 _LOADS = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "LOAD_CLASSDEREF", "LOAD_FROM_DICT_OR_GLOBALS"})
 _FLAGS = ~(0x10 | 0x20000 | 0x80000 | 0x100000 | 0x1000000)  # "nested" and the flags of __future__ imports
+_IN_A_CLASS = frozenset({"__name__", "__qualname__", "__module__"})
 _CO_OPTIMIZED = 0x1
 _CO_ANNOTATIONS = 0x1000000
-
-
-class CaptureError(ValueError):
-    """Why an object cannot be kept as source."""
 
 
 @dataclass
@@ -65,6 +63,8 @@ def capture(obj: Any) -> Captured:
     """
     if isinstance(obj, type):
         return _capture_class(obj)
+    if len(getattr(obj, "registry", ())) > 1 and hasattr(obj, "register"):
+        raise CaptureError("functions were registered with it after its definition")
     function = obj
     while not isinstance(function, FunctionType) or _is_wrapper(function):
         inner = getattr(function, "__wrapped__", None)
@@ -90,16 +90,19 @@ def _capture_function(function: FunctionType, *, decorated: bool) -> Captured:
     if code.co_name == "<lambda>":
         return _capture_lambda(function, tree, lines)
     definition = _find_function(code, tree)
-    if bool(definition.decorator_list) != decorated:
-        if not definition.decorator_list:
-            raise CaptureError("a wrapper was put around it after its definition")
-        if not isinstance(getattr(function, "__wrapped__", None), FunctionType):
-            # decorators that hand the function itself back (torch.jit.ignore, ...) run again with the
-            # definition
-            decorated = True
+    if decorated and not definition.decorator_list:
+        raise CaptureError("a wrapper was put around it after its definition")
+    changed = False
+    if definition.decorator_list and not decorated and not _hands_back(function, definition):
+        definition.decorator_list = []  # it is what the decorators were given, not what they made
+        changed = True
+    if function.__dict__ and not definition.decorator_list:
+        names = ", ".join(map(repr, function.__dict__))
+        raise CaptureError(f"it was given attributes after its definition: {names}")
     cells = _cells(function)
     own_name = {definition.name: function}
-    changed, extra = _freeze_defaults(function, definition.args)
+    frozen, extra = _freeze_defaults(function, definition.args)
+    changed |= frozen
     if code.co_flags & _CO_ANNOTATIONS:
         changed |= _quote_annotations(definition)
     source = ast.unparse(definition) if changed else _segment(definition, lines)
@@ -111,9 +114,17 @@ def _capture_function(function: FunctionType, *, decorated: bool) -> Captured:
     return Captured(definition.name, source, False, eager, lazy, cells)
 
 
+def _hands_back(function: FunctionType, definition: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Whether the decorators of a definition gave back the function itself, as torch.jit.ignore does: they
+    run again with the definition."""
+    return function.__globals__.get(definition.name) is function
+
+
 def _capture_lambda(function: FunctionType, tree: ast.Module, lines: list[str]) -> Captured:
     code = function.__code__
     _verify(code, lines, "<lambda>")
+    if function.__dict__:
+        raise CaptureError(f"it was given attributes: {', '.join(map(repr, function.__dict__))}")
     # the first instruction stands for the whole line; what is computed lies inside the lambda
     spots = [
         (p[0], p[2]) for p in code.co_positions() if p[0] is not None and p[2] is not None and p[2:] != (0, 0)
@@ -125,15 +136,28 @@ def _capture_lambda(function: FunctionType, tree: ast.Module, lines: list[str]) 
     ]
     if not around:
         raise _not_found(code.co_filename)
-    innermost = max(around, key=_begin)
-    written = ast.parse(ast.unparse(innermost), mode="eval").body
+    cells = _cells(function)
+    # of a lambda that returns a lambda, all that is computed lies inside both
+    same = [found for found in around if same_code(_lambda_code(found, code, cells), code)]
+    if not same:
+        raise _not_found(code.co_filename)
+    written = ast.parse(ast.unparse(max(same, key=_begin)), mode="eval").body
     assert isinstance(written, ast.Lambda)
     _, extra = _freeze_defaults(function, written.args)
     source = ast.unparse(written)
-    cells = _cells(function)
     compiled = _compile_definition(f"_ = {source}", code.co_filename, tuple(cells))
     eager, lazy = _referenced(compiled, {**function.__globals__, **extra})
     return Captured("<lambda>", source, True, eager, lazy, cells)
+
+
+def _lambda_code(written: ast.Lambda, code: CodeType, cells: Iterable[str]) -> CodeType:
+    """What a lambda expression compiles to, with these local variables around it."""
+    work = [_compile_definition(f"_ = {ast.unparse(written)}", code.co_filename, tuple(cells))]
+    for found in work:
+        if found.co_name == "<lambda>":
+            return found
+        work.extend(inner for inner in found.co_consts if isinstance(inner, CodeType))
+    raise _not_found(code.co_filename)
 
 
 def _begin(node: ast.expr) -> tuple[int, int]:
@@ -167,6 +191,28 @@ def _cells(function: FunctionType) -> dict[str, Any]:
     if "__class__" in cells:
         raise CaptureError("it is a method: save its class")
     return cells
+
+
+def shared_state(obj: Any) -> list[tuple[str, int]]:
+    """The local variables around a function that another function may change: (name, id of what is changed).
+
+    Each function that is saved gets variables of its own, so two that work on one would part.
+    """
+    function = obj if isinstance(obj, FunctionType) else getattr(obj, "__wrapped__", None)
+    if not isinstance(function, FunctionType):
+        return []
+    stored = {i.argval for i in dis.get_instructions(function.__code__) if i.opname == "STORE_DEREF"}
+    found = []
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        try:
+            value = cell.cell_contents
+        except ValueError:  # no value yet: `_cells` says so
+            continue
+        if isinstance(value, list | set | bytearray) or type(value) is dict:
+            found.append((name, id(value)))
+        elif name in stored:
+            found.append((name, id(cell)))
+    return found
 
 
 def _freeze_defaults(function: FunctionType, arguments: ast.arguments) -> tuple[bool, dict[str, Any]]:
@@ -236,8 +282,9 @@ def _capture_class(cls: type) -> Captured:
         if isinstance(found, ast.ClassDef) and path == cls.__qualname__.replace(".<locals>", "")
     ]
     if not matching:
-        raise _not_found(file)
+        raise CaptureError(f"no class statement of that name is found in {file}")
     definition = matching[-1]
+    refuse_changed(cls, definition)
     future = any(
         isinstance(s, ast.ImportFrom)
         and s.module == "__future__"
@@ -393,14 +440,18 @@ def _referenced(
     work = [(module_code, True)]
     while work:
         code, now = work.pop()
+        stored = {i.argval for i in dis.get_instructions(code) if i.opname == "STORE_NAME"} | _IN_A_CLASS
         for instruction in dis.get_instructions(code):
             name = instruction.argval
             if instruction.opname not in _LOADS:
                 continue
             if name in namespace and not (name.startswith("__") and name.endswith("__")):
                 (eager if now else lazy)[name] = namespace[name]
-            elif strict and not hasattr(builtins, name) and name not in code.co_names:
-                raise CaptureError(f"the value of its name {name!r} is not known")
+            elif strict and not hasattr(builtins, name) and name not in stored:
+                raise CaptureError(
+                    f"it uses {name!r}, of which the value is not known any more (a class without functions "
+                    "does not remember its file): write the value itself"
+                )
         for inner in code.co_consts:
             if isinstance(inner, CodeType):
                 runs_now = now and (inner.co_name in _EAGER_CODE or not inner.co_flags & _CO_OPTIMIZED)
