@@ -9,6 +9,10 @@ from typing import Any
 
 from lazycfg.cli.configs import CommandError, load_config, split_words, wants_colour
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from lazycfg.config.comparing.differences import Change
+
 __all__ = ["diff", "doc", "explain", "get", "graph", "grep", "show"]
 
 
@@ -117,11 +121,36 @@ def diff(arguments: argparse.Namespace) -> int:
     others, overrides = split_words(arguments.words)
     if len(others) > 1 or not (others or overrides):
         raise CommandError("diff takes two configs, or one config and overrides")
-    first = load_config(arguments.config, trusted=arguments.trusted)
-    second = load_config(others[0] if others else arguments.config, overrides, trusted=arguments.trusted)
-    found = compare(first, second)
+    other, trusted = others[0] if others else arguments.config, arguments.trusted
+    found = compare(
+        load_config(arguments.config, trusted=trusted), load_config(other, overrides, trusted=trusted)
+    )
+    if any(map(_is_uncertain, found)):
+        found = compare(
+            load_config(arguments.config, real=True, trusted=trusted),
+            load_config(other, overrides, real=True, trusted=trusted),
+        )
     print("\n".join(found.overrides()) if arguments.overrides else found)
     return 1 if found else 0
+
+
+def _is_uncertain(change: Change) -> bool:
+    """Whether only importing tells if two values differ: what a call of a module gives, a name that may be
+    another one for the same object, an argument that was given by position here and by name there."""
+    from lazycfg.config.loading.deferred import DeferredCall
+    from lazycfg.config.paths import parse_path
+    from lazycfg.config.signature import is_deferred
+    from lazycfg.config.traverse import walk
+
+    if "_args_" in parse_path(change.path):
+        return True
+    old, new = change.old, change.new
+    if change.kind == "changed" and all(
+        any(type(value) is DeferredCall for _, value in walk(side)) for side in (old, new)
+    ):
+        return True
+    both = is_deferred(old) and is_deferred(new)
+    return both and str(old).rpartition(".")[2] == str(new).rpartition(".")[2]
 
 
 def grep(arguments: argparse.Namespace) -> int:

@@ -234,3 +234,23 @@ def test_as_a_module(tmp_path):
     (tmp_path / "d.py").write_text("x = 1\n")
     command = [sys.executable, "-m", "lazycfg", "get", str(tmp_path / "d.py"), "x"]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "1\n"
+
+
+SAME = {
+    "one.py": "a = L(Fraction)(1, denominator=2)\nb = Fraction(1, 3)\nc = L(Fraction.from_float)(f=1.0)\n",
+    "two.py": "a = L(Fraction)(numerator=1, denominator=2)\nb = Fraction(denominator=3, numerator=1)\n"
+    "c = L(fractions.Fraction.from_float)(f=1.0)\n",
+}
+
+
+def test_diff_of_the_same_said_differently(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    head = "import fractions\nfrom fractions import Fraction\nfrom lazycfg import LazyCall as L\n"
+    for name, text in SAME.items():
+        (tmp_path / name).write_text(head + text)
+    assert run("diff", "one.py", "two.py")[:2] == (0, "no differences\n")
+    for suffix in ("py", "yaml", "json"):
+        run("save", "one.py", f"saved.{suffix}")
+        assert run("diff", "one.py", f"saved.{suffix}", "--trusted")[:2] == (0, "no differences\n")
+    status, text, _ = run("diff", "one.py", "two.py", "a.numerator=5", "--overrides")
+    assert (status, text) == (1, "++a.numerator=5\n")
