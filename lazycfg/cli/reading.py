@@ -137,6 +137,7 @@ def diff(arguments: argparse.Namespace) -> int:
 def _is_uncertain(change: Change) -> bool:
     """Whether only importing tells if two values differ: what a call of a module gives, a name that may be
     another one for the same object, an argument that was given by position here and by name there."""
+    from lazycfg.config.brief import target_name
     from lazycfg.config.loading.deferred import DeferredCall
     from lazycfg.config.paths import parse_path
     from lazycfg.config.signature import is_deferred
@@ -149,8 +150,9 @@ def _is_uncertain(change: Change) -> bool:
         any(type(value) is DeferredCall for _, value in walk(side)) for side in (old, new)
     ):
         return True
-    both = is_deferred(old) and is_deferred(new)
-    return both and str(old).rpartition(".")[2] == str(new).rpartition(".")[2]
+    if not (is_deferred(old) or is_deferred(new)):
+        return False
+    return target_name(old).rpartition(".")[2] == target_name(new).rpartition(".")[2]
 
 
 def grep(arguments: argparse.Namespace) -> int:
