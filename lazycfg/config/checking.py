@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lazycfg.config.brief import target_name
 from lazycfg.config.errors import CheckError, CycleError, InterpolationError, TargetError
-from lazycfg.config.node import Node, raw_get, raw_keys
+from lazycfg.config.node import _HOLDERS, Node, raw_get, raw_keys
 from lazycfg.config.paths import format_path, unlink
 from lazycfg.config.provenance.position import argument_position, position_of
 from lazycfg.config.signature import _cache as _signatures
@@ -95,7 +95,7 @@ def problems_of(cfg: Any) -> list[Problem]:
 
 def prefix_link(root: Any) -> Link:
     """The way from the topmost container above `root` to it, as far as that is known."""
-    if type(root) is not Node:
+    if type(root) not in _HOLDERS:
         return None
     from itertools import pairwise
 

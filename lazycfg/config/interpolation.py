@@ -16,11 +16,12 @@ text.
 from __future__ import annotations
 
 from lazycfg.config.errors import ConfigError, InterpolationError, PathError
-from lazycfg.config.node import parent_of, set_chain, to_nodes
+from lazycfg.config.node import Node, parent_of, set_chain, to_nodes
 from lazycfg.config.paths import MISSING, dead_end, find_key, parse_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any, TypeAlias
 
     Chain: TypeAlias = "list[Any]"
@@ -30,11 +31,20 @@ if TYPE_CHECKING:
 __all__ = ["chain_of", "resolve_in", "resolve_read", "resolve_with_chain"]
 
 
-def chain_of(node: Any) -> Chain:
-    """The containers above `node` along which it was last read, topmost first, and `node` itself."""
-    chain = [node]
-    seen = {id(node)}
-    parent = parent_of(node)
+def chain_of(value: Any) -> Chain:
+    """The containers above a container along which it was last read, topmost first, and itself.
+
+    Of a list, tuple or dict only its nodes know what it was read through, so the first of them is asked.
+    """
+    chain = [value]
+    seen = {id(value)}
+    if type(value) is Node:
+        parent = parent_of(value)
+    else:
+        parent = next(_above_nodes_in(value), None)
+        while type(parent) is tuple and parent[0] is not value:
+            parent = parent[1]
+        parent = parent[1] if type(parent) is tuple else None
     while parent is not None:
         if type(parent) is tuple:  # a list, tuple or dict, and what holds it
             chain.append(parent[0])
@@ -47,6 +57,15 @@ def chain_of(node: Any) -> Chain:
         parent = parent_of(parent)
     chain.reverse()
     return chain
+
+
+def _above_nodes_in(value: Any) -> Iterator[Any]:
+    """What the nodes in a list, tuple or dict, or in such inside it, were read through."""
+    for element in value.values() if isinstance(value, dict) else value:
+        if type(element) is Node:
+            yield parent_of(element)
+        elif type(element) in (list, tuple, dict):
+            yield from _above_nodes_in(element)
 
 
 def resolve_read(node: Any, text: str) -> Any:
@@ -87,11 +106,13 @@ def split(text: str) -> list[tuple[bool, str]]:
     parts: list[tuple[bool, str]] = []
     literal, at = "", 0
     while (start := text.find("${", at)) >= 0:
-        if start > at and text[start - 1] == "\\":
-            literal += text[at : start - 1] + "${"
+        before = text[at:start].rstrip("\\")
+        slashes = start - at - len(before)
+        literal += before + "\\" * (slashes // 2)  # each pair of them is one
+        if slashes % 2:
+            literal += "${"
             at = start + 2
             continue
-        literal += text[at:start]
         end = _closing(text, start + 2)
         if literal:
             parts.append((False, literal))

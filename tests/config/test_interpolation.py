@@ -2,7 +2,7 @@
 
 import pytest
 
-from lazycfg import InterpolationError, Node, get_path, instantiate
+from lazycfg import InterpolationError, Node, check, get_path, instantiate
 from lazycfg import LazyCall as L
 from lazycfg.config.node import to_nodes
 
@@ -174,3 +174,36 @@ def test_writes_keep_the_text():
     copied.a = 2
     assert copied.b == 2
     assert c.b == 1
+
+
+def test_a_list_that_was_read_from_a_config_knows_what_is_above_it():
+    c = cfg(
+        train={"n": 3},
+        hooks=[L(dict)(period="${train.n}"), L(dict)(other="${..0.period}")],
+        pair=(1, L(dict)(n="${train.n}")),
+        deep=[["${train.n}", {"x": L(dict)(n="${train.n}")}]],
+    )
+    assert instantiate(c.hooks) == [{"period": 3}, {"other": 3}]
+    assert instantiate(c.pair) == (1, {"n": 3})
+    assert instantiate(c.deep) == [[3, {"x": {"n": 3}}]]
+    assert instantiate(c.deep[0]) == [3, {"x": {"n": 3}}]
+    assert check(c.deep) == []
+    c.hooks[1].other = "${no}"
+    assert [p.path for p in check(c.hooks, raises=False)] == [("hooks", 1, "other")]
+
+
+@pytest.mark.parametrize("value", [["${.1}", 2], ("${.1}", 2), {"a": "${b}", "b": 2}])
+def test_containers_that_no_node_holds(value):
+    built = instantiate(value)
+    assert type(built) is type(value)
+    assert set(built.values() if isinstance(built, dict) else built) == {2}
+    assert check(value) == []
+
+
+@pytest.mark.parametrize("before", ["", "x", "x/", "${a}", "\\ ", "\\y"])
+@pytest.mark.parametrize("count", range(6))
+def test_backslashes_mean_what_they_mean_to_omegaconf(before, count):
+    from omegaconf import OmegaConf
+
+    text = f"{before}{chr(92) * count}${{a}}z"
+    assert cfg(a="v", t=text).t == OmegaConf.create({"a": "v", "t": text}).t

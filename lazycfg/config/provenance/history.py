@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from lazycfg.config.brief import target_name
 from lazycfg.config.errors import TargetError
-from lazycfg.config.node import Node, raw_contains, raw_get
+from lazycfg.config.node import _HOLDERS, Node, raw_contains, raw_get
 from lazycfg.config.paths import MISSING, find_key, format_path, get_path, parse_path
 from lazycfg.config.provenance.position import (
     Assigned,
@@ -196,7 +196,7 @@ def _behind(cfg: Any, above: Sequence[Key], text: str | None) -> list[Step]:
 
 def top_of(node: Any) -> Any:
     """The topmost container above `node`, as far as it was read through one; else `node` itself."""
-    if type(node) is not Node:
+    if type(node) not in _HOLDERS:
         return node
     from lazycfg.config.interpolation import chain_of
 
