@@ -29,12 +29,12 @@ def load_golden(name: str) -> dict[str, Any]:
     return json.loads((GOLDEN / f"{name}.json").read_text())
 
 
-def assert_parity(model: nn.Module, name: str) -> None:
-    """All of one golden file."""
+def assert_parity(model: nn.Module, name: str, *, double_training: bool = False) -> None:
+    """All of one golden file; with `double_training` the training step in float64."""
     golden = load_golden(name)
     prepare(model, golden)
     assert_eval(model, golden)
-    assert_training(model, golden)
+    assert_training(model.double() if double_training else model, golden)
 
 
 def prepare(model: nn.Module, golden: dict[str, Any]) -> None:

@@ -17,4 +17,6 @@ from golden_configs import golden_model
     ],
 )
 def test_equal_to_the_reference(name: str) -> None:
-    parity_check.assert_parity(golden_model(name), name)
+    # Gradients of attention with pooled keys lose 1e-3 to float32, more or less by the processor's kernels;
+    # those of the reference are within 6e-4 of float64.
+    parity_check.assert_parity(golden_model(name), name, double_training="mvitv2" in name)
