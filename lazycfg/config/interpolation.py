@@ -4,7 +4,8 @@
   container higher; a list or tuple counts as one.
 - A text that is one interpolation becomes the value itself, whatever its type (a node stays that node, so
 that it is
-  shared); amid other text the value is put in as text. `\\${` is a literal `${`.
+  shared); amid other text the value is put in as text. `\\${` is a literal `${`, and `\\\\${` a literal
+  backslash before an interpolation.
 - Resolvers are those registered with OmegaConf, which is imported only for them; `oc.env`, `oc.select`,
   `oc.dict.keys` and `oc.dict.values` work without. A resolver of OmegaConf sees its arguments, not the whole
   config.
@@ -87,11 +88,13 @@ def split(text: str) -> list[tuple[bool, str]]:
     parts: list[tuple[bool, str]] = []
     literal, at = "", 0
     while (start := text.find("${", at)) >= 0:
-        if start > at and text[start - 1] == "\\":
-            literal += text[at : start - 1] + "${"
+        plain = text[at:start].rstrip("\\")
+        count = start - at - len(plain)
+        literal += plain + "\\" * (count // 2)  # one stands for two, as long as there are two
+        if count % 2:
+            literal += "${"
             at = start + 2
             continue
-        literal += text[at:start]
         end = _closing(text, start + 2)
         if literal:
             parts.append((False, literal))

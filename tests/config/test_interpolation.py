@@ -51,6 +51,18 @@ def test_the_same_meaning_as_omegaconf():
     assert instantiate(to_nodes(tree)) == theirs
 
 
+@pytest.mark.parametrize("before", ["", "x", "${b}", "x\\y", "${b}z"])
+@pytest.mark.parametrize("after", ["", "y", "\\", "${b}", "\\\\${b}"])
+def test_backslashes_before_an_interpolation_mean_the_same_as_in_omegaconf(before, after):
+    from omegaconf import OmegaConf
+
+    texts = [before + "\\" * count + "${a}" + after for count in range(5)]
+    tree = {"a": 1, "b": "B", "t": texts}
+    theirs = OmegaConf.to_container(OmegaConf.create(tree), resolve=True)
+    assert instantiate(to_nodes(tree)) == theirs
+    assert get_path(to_nodes(tree), "t.2") == theirs["t"][2]
+
+
 def test_instantiate_resolves_and_shares():
     c = cfg(
         model=L(make)(depth="${train.depth}", self="${.depth}", opt="${optimizer}"),
