@@ -95,8 +95,6 @@ def problems_of(cfg: Any) -> list[Problem]:
 
 def prefix_link(root: Any) -> Link:
     """The way from the topmost container above `root` to it, as far as that is known."""
-    if type(root) is not Node:
-        return None
     from itertools import pairwise
 
     from lazycfg.config.interpolation import chain_of

@@ -17,7 +17,7 @@ text.
 from __future__ import annotations
 
 from lazycfg.config.errors import ConfigError, InterpolationError, PathError
-from lazycfg.config.node import parent_of, set_chain, to_nodes
+from lazycfg.config.node import _HOLDERS, Node, parent_of, set_chain, to_nodes
 from lazycfg.config.paths import MISSING, dead_end, find_key, parse_path
 
 TYPE_CHECKING = False
@@ -30,12 +30,15 @@ if TYPE_CHECKING:
 
 __all__ = ["chain_of", "resolve_in", "resolve_read", "resolve_with_chain"]
 
+_MOST_LOOKED = 64  # containers that are looked into for a node; they may lead in a circle
 
-def chain_of(node: Any) -> Chain:
-    """The containers above `node` along which it was last read, topmost first, and `node` itself."""
-    chain = [node]
-    seen = {id(node)}
-    parent = parent_of(node)
+
+def chain_of(value: Any) -> Chain:
+    """The containers above a node along which it was last read, topmost first, and the node itself; of a
+    list, tuple or dict those that the nodes in it know of, and itself."""
+    chain = [value]
+    seen = {id(value)}
+    parent = parent_of(value) if type(value) is Node else _above(value)
     while parent is not None:
         if type(parent) is tuple:  # a list, tuple or dict, and what holds it
             chain.append(parent[0])
@@ -48,6 +51,27 @@ def chain_of(node: Any) -> Chain:
         parent = parent_of(parent)
     chain.reverse()
     return chain
+
+
+def _above(value: Any) -> Any:
+    """What a list, tuple or dict was last read through, as the first node in it knows; None when it has none."""
+    from itertools import islice
+
+    work = [value]
+    for _ in range(_MOST_LOOKED):
+        inner = work.pop()
+        if type(inner) is Node:
+            above = parent_of(inner)
+            while type(above) is tuple and above[0] is not value:
+                above = above[1]
+            return above[1] if type(above) is tuple else None
+        if type(inner) in _HOLDERS:
+            # Of a long list the first element tells whether it knows, see `_stamp`.
+            elements = islice(inner.values() if type(inner) is dict else inner, 16 if len(inner) <= 16 else 1)
+            work += reversed([element for element in elements if type(element) in _HOLDERS])
+        if not work:
+            break
+    return None
 
 
 def resolve_read(node: Any, text: str) -> Any:

@@ -185,8 +185,6 @@ def _chain(value: Any, stack: list[Any], bases: dict[int, list[Any]]) -> list[An
             return [*bases[id(holder)], *reversed(chain)]
         chain.append(holder)
     chain.reverse()
-    if type(chain[0]) is not Node:
-        return chain
     from lazycfg.config.interpolation import chain_of
 
     return [*chain_of(chain[0]), *chain[1:]]

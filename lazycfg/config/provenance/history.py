@@ -194,13 +194,11 @@ def _behind(cfg: Any, above: Sequence[Key], text: str | None) -> list[Step]:
         return []
 
 
-def top_of(node: Any) -> Any:
-    """The topmost container above `node`, as far as it was read through one; else `node` itself."""
-    if type(node) is not Node:
-        return node
+def top_of(value: Any) -> Any:
+    """The topmost container above `value`, as far as it was read through one; else `value` itself."""
     from lazycfg.config.interpolation import chain_of
 
-    return chain_of(node)[0]
+    return chain_of(value)[0]
 
 
 def writes_along(top: Any, path: Sequence[Key]) -> list[tuple[Path, Write]]:
