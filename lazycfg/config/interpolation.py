@@ -54,7 +54,7 @@ def chain_of(value: Any) -> Chain:
 
 
 def _above(value: Any) -> Any:
-    """What a list, tuple or dict was last read through, as the first node in it knows; None when it has none."""
+    """What a list, tuple or dict was last read through, as the first node in it knows; else None."""
     from itertools import islice
 
     work = [value]
