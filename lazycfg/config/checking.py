@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from lazycfg.config.brief import target_name
 from lazycfg.config.errors import CheckError, CycleError, InterpolationError, TargetError
-from lazycfg.config.node import _HOLDERS, Node, raw_get, raw_keys
+from lazycfg.config.node import Node, raw_get, raw_keys
 from lazycfg.config.paths import format_path, unlink
+from lazycfg.config.provenance.history import place_of, top_of
 from lazycfg.config.provenance.position import argument_position, position_of
 from lazycfg.config.signature import _cache as _signatures
 from lazycfg.config.signature import node_signature, signature_of, why_not
@@ -88,15 +89,14 @@ def problems_of(cfg: Any) -> list[Problem]:
     try:
         seen = survey(cfg, prefix_link(cfg), finder.resolve)
     except CycleError as error:
-        return [*finder.problems, Problem("cycle", unlink(prefix_link(cfg)), str(error), position_of(cfg))]
+        finder.problems.append(Problem("cycle", unlink(prefix_link(cfg)), str(error), position_of(cfg)))
+        return finder.sorted(cfg)
     finder.look(seen, literals=True)
     return finder.sorted(cfg)
 
 
 def prefix_link(root: Any) -> Link:
     """The way from the topmost container above `root` to it, as far as that is known."""
-    if type(root) not in _HOLDERS:
-        return None
     from itertools import pairwise
 
     from lazycfg.config.interpolation import chain_of
@@ -128,9 +128,7 @@ class Finder:
         try:
             return resolve_with_chain(text, chain)
         except InterpolationError as error:
-            path = unlink(link)
-            origin = _origin(chain[-1], path[-1], chain)
-            self.problems.append(Problem("interpolation", path, str(error), origin))
+            self.problems.append(Problem("interpolation", unlink(link), str(error), None))
             return _FAILED, chain
 
     def look(self, seen: Survey, *, literals: bool) -> None:
@@ -198,7 +196,7 @@ class Finder:
                 parameter = signature.parameters[key]
                 message = f"must be filled in: {target_name(signature.target)} needs '{parameter}'"
                 text = signature.text
-        self.problems.append(Problem("required", path, message, _origin(holder, key, [holder]), text))
+        self.problems.append(Problem("required", path, message, None, text))
 
     def _arguments(self, node: Node, signature: Signature, link: Link) -> None:
         path = unlink(link)
@@ -235,10 +233,14 @@ class Finder:
             self.problems.append(Problem("type", path, reason, origin, signature.text))
 
     def sorted(self, root: Any) -> list[Problem]:
-        """The problems in the order of the tree."""
+        """The problems in the order of the tree, each with its place."""
+        prefix = unlink(prefix_link(root))
+        top = top_of(root) if prefix else root
+        for problem in self.problems:
+            if problem.origin is None:
+                problem.origin = place_of(top, problem.path)
         if len(self.problems) < 2:
             return self.problems
-        prefix = unlink(prefix_link(root))
         place = {(*prefix, *path): index for index, (path, _) in enumerate(walk(root))}
         count = len(place)
 
@@ -252,13 +254,3 @@ class Finder:
             ), 1
 
         return sorted(self.problems, key=order)
-
-
-def _origin(holder: Any, key: Any, chain: list[Any]) -> Origin | None:
-    """Where `key` of `holder` was written; of a list or tuple, where the nearest node above it was."""
-    if type(holder) is Node:
-        return argument_position(holder, key) if isinstance(key, str) else position_of(holder)
-    for above in reversed(chain[:-1]):
-        if type(above) is Node:
-            return position_of(above)
-    return None

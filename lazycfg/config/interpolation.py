@@ -4,7 +4,8 @@
   container higher; a list or tuple counts as one.
 - A text that is one interpolation becomes the value itself, whatever its type (a node stays that node, so
 that it is
-  shared); amid other text the value is put in as text. `\\${` is a literal `${`.
+  shared); amid other text the value is put in as text. `\\${` is a literal `${`, and `\\\\${` a literal
+  backslash before an interpolation.
 - Resolvers are those registered with OmegaConf, which is imported only for them; `oc.env`, `oc.select`,
   `oc.dict.keys` and `oc.dict.values` work without. A resolver of OmegaConf sees its arguments, not the whole
   config.
@@ -16,12 +17,11 @@ text.
 from __future__ import annotations
 
 from lazycfg.config.errors import ConfigError, InterpolationError, PathError
-from lazycfg.config.node import Node, parent_of, set_chain, to_nodes
+from lazycfg.config.node import _HOLDERS, Node, parent_of, set_chain, to_nodes
 from lazycfg.config.paths import MISSING, dead_end, find_key, parse_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import Any, TypeAlias
 
     Chain: TypeAlias = "list[Any]"
@@ -30,21 +30,15 @@ if TYPE_CHECKING:
 
 __all__ = ["chain_of", "resolve_in", "resolve_read", "resolve_with_chain"]
 
+_MOST_LOOKED = 64  # containers that are looked into for a node; they may lead in a circle
+
 
 def chain_of(value: Any) -> Chain:
-    """The containers above a container along which it was last read, topmost first, and itself.
-
-    Of a list, tuple or dict only its nodes know what it was read through, so the first of them is asked.
-    """
+    """The containers above a node along which it was last read, topmost first, and the node itself; of a
+    list, tuple or dict those that the nodes in it know of, and itself."""
     chain = [value]
     seen = {id(value)}
-    if type(value) is Node:
-        parent = parent_of(value)
-    else:
-        parent = next(_above_nodes_in(value), None)
-        while type(parent) is tuple and parent[0] is not value:
-            parent = parent[1]
-        parent = parent[1] if type(parent) is tuple else None
+    parent = parent_of(value) if type(value) is Node else _above(value)
     while parent is not None:
         if type(parent) is tuple:  # a list, tuple or dict, and what holds it
             chain.append(parent[0])
@@ -59,13 +53,25 @@ def chain_of(value: Any) -> Chain:
     return chain
 
 
-def _above_nodes_in(value: Any) -> Iterator[Any]:
-    """What the nodes in a list, tuple or dict, or in such inside it, were read through."""
-    for element in value.values() if isinstance(value, dict) else value:
-        if type(element) is Node:
-            yield parent_of(element)
-        elif type(element) in (list, tuple, dict):
-            yield from _above_nodes_in(element)
+def _above(value: Any) -> Any:
+    """What a list, tuple or dict was last read through, as the first node in it knows; else None."""
+    from itertools import islice
+
+    work = [value]
+    for _ in range(_MOST_LOOKED):
+        inner = work.pop()
+        if type(inner) is Node:
+            above = parent_of(inner)
+            while type(above) is tuple and above[0] is not value:
+                above = above[1]
+            return above[1] if type(above) is tuple else None
+        if type(inner) in _HOLDERS:
+            # Of a long list the first element tells whether it knows, see `_stamp`.
+            elements = islice(inner.values() if type(inner) is dict else inner, 16 if len(inner) <= 16 else 1)
+            work += reversed([element for element in elements if type(element) in _HOLDERS])
+        if not work:
+            break
+    return None
 
 
 def resolve_read(node: Any, text: str) -> Any:
@@ -106,10 +112,10 @@ def split(text: str) -> list[tuple[bool, str]]:
     parts: list[tuple[bool, str]] = []
     literal, at = "", 0
     while (start := text.find("${", at)) >= 0:
-        before = text[at:start].rstrip("\\")
-        slashes = start - at - len(before)
-        literal += before + "\\" * (slashes // 2)  # each pair of them is one
-        if slashes % 2:
+        plain = text[at:start].rstrip("\\")
+        count = start - at - len(plain)
+        literal += plain + "\\" * (count // 2)  # one stands for two, as long as there are two
+        if count % 2:
             literal += "${"
             at = start + 2
             continue

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lazycfg import REQUIRED, CheckError, ConfigError, LazyPartial, Node, check, instantiate
+from lazycfg import REQUIRED, CheckError, ConfigError, LazyConfig, LazyPartial, Node, check, instantiate
 from lazycfg import LazyCall as L
 from lazycfg.config.literals import fits
 from lazycfg.config.node import to_nodes
@@ -307,3 +307,48 @@ def test_a_default_of_the_same_type_vouches_for_nothing():
     assert check(right) == []
     wrong = L(with_defaults)(mode="zeroes", numbers=["a"], pair=(1, 2, 3), broken="x")
     assert [p.path for p in check(wrong, raises=False)] == [("mode",), ("numbers",), ("pair",), ("broken",)]
+
+
+MARKED = """\
+from lazycfg import LazyCall as L
+from collections import Counter
+é = "é"; one = L(dict)(é="ü", §lr="???")
+train = dict(
+\tsteps=[1, ("é", §"???")],
+    texts=["a", (1, [§"${nope}"])],
+    nested=[{"a": {§"b": "???"}}],
+)
+def part(a, b, *args): return args
+unnamed = L(part)(1, §"???", 3,
+  *[])
+@lambda f: L(part)(f, §b="???")
+def decorated(): pass
+loops = [L(dict)(x=[L(dict)(§y="???") for _ in "a"]) for _ in "a"]
+text = f"{1} é", L(dict)(a=f"é{2:>{3}}", §b="???")
+ü = "ü"; missing = §L(part)(a=1)
+star = L(part)(1, 2, §"???", *[4])
+hidden = §L(part)(*[1, "???"])
+if (walrus := L(dict)(§a="???")): pass
+first, second = 1, §"???"
+chained = (
+    L
+    (dict)
+    (§a="???")
+)
+train["late"] = §"???"
+if é == "a":
+    train["late"] = compute()
+"""
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1"])
+def test_every_problem_is_told_with_its_line_and_column(tmp_path, newline, encoding):
+    lines = MARKED.splitlines()
+    if encoding == "latin-1":
+        lines.insert(0, "# coding: latin-1")
+    marks = {(at, line.index("§") + 1) for at, line in enumerate(lines, 1) if "§" in line}
+    source = newline.join(lines).replace("§", "")
+    (tmp_path / "c.py").write_bytes(source.encode(encoding))
+    problems = check(LazyConfig.load(str(tmp_path / "c.py")), raises=False)
+    assert sorted((p.origin.line, p.origin.column) for p in problems) == sorted(marks)

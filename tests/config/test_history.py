@@ -152,3 +152,86 @@ def test_arguments_given_by_position(tmp_path):
     ]
     (step,) = explain(cfg, "several.0.1.numerator").steps
     assert str(step.origin) == f"{tmp_path / 'c.py'}:4:20"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (
+            "c.yaml",
+            'b: 1\na:\n  x: 2\n  l: [é, "???", {k: 3}]\n  m:\n    - 4\n    - 5\n  t: !tuple [6, 7]\n',
+        ),
+        (
+            "c.json",
+            '{"b": 1,\n "a":\n  {"x": 2,\n "l": ["é", "???", {"k": 3}],\n "m": [\n4,\n5],\n'
+            ' "t": {"!tuple": [6, 7]}}}',
+        ),
+    ],
+)
+def test_keys_and_elements_of_data_files(tmp_path, name, text):
+    file = tmp_path / name
+    file.write_text(text)
+    lines = text.splitlines()
+    # of each path the text of its first step, which begins at the key or is the element
+    cases = {"b": "1", "a.x": "2", "a.l.1": '"???"', "a.l.2.k": "3", "a.m.0": "4", "a.m.1": "5", "a.t.1": "7"}
+    for path, written in cases.items():
+        for overrides in ([], [f"{path}=9"]):
+            cfg = LazyConfig.load(str(file))
+            LazyConfig.apply_overrides(cfg, overrides)
+            first, *others = explain(cfg, path).steps
+            assert (first.kind, first.value) == ("written", written)
+            assert [step.value for step in others] == ["9"] * len(overrides)
+            line = lines[first.origin.line - 1][first.origin.column - 1 :].lstrip('"')
+            key = path.rpartition(".")[2]
+            assert line.startswith(written.strip('"') if key.isdigit() else key)
+
+
+def test_what_may_have_run_and_what_must_have(tmp_path):
+    (tmp_path / "c.py").write_text(
+        "DEBUG, key = False, 'n'\n"
+        "train = dict(lr=1, n=2, up=1)\n"
+        "if DEBUG:\n    train['lr'] = 5\n"
+        "train['n'] = 3\n"
+        "train[key] = 30\n"
+        "train.update(up=[2])\n"
+        "try:\n    x = int('a')\nexcept ValueError:\n    x = 4\n"
+        "match x:\n    case 4:\n        y = 1\n"
+        "for z in [8]:\n    last = 8\n"
+        "(a, (b, c)), d = (1, (2, [3])), (e := 4)\n"
+        "sizes = [1, 2]\nsizes[0] = 3\n"
+    )
+    cfg = LazyConfig.load(str(tmp_path / "c.py"))
+
+    def found(path):
+        return [
+            (s.kind, s.value, s.certain, getattr(s.origin, "line", None)) for s in explain(cfg, path).steps
+        ]
+
+    assert found("train.lr") == [("written", "1", True, 2), ("set", "5", False, 4)]
+    assert "train.lr = 5  perhaps set at " in str(explain(cfg, "train.lr"))
+    assert found("train.n") == [
+        ("written", "2", True, 2),
+        ("set", "3", True, 5),
+        ("changed", "30", True, None),
+    ]
+    assert str(explain(cfg, "train.n")).endswith("train.n = 30  changed later, at a place that is not known")
+    assert found("train.up") == [("written", "1", True, 2), ("changed", "[2]", True, None)]
+    assert found("x") == [("written", "int('a')", False, 9), ("set", "4", False, 11)]
+    assert found("y") == [("written", "1", False, 14)]
+    assert found("last") == [("written", "8", False, 16)]
+    assert found("b") == [("written", "2", True, 17)]
+    assert found("c.0") == [("written", "3", True, 17)]
+    assert found("e") == [("written", "4", True, 17)]
+    assert found("d") == [("written", "(e := 4)", True, 17)]
+    assert found("sizes") == [("written", "[1, 2]", True, 18)]
+    cfg.train.n = 31
+    assert [s[0] for s in found("train.n")] == ["written", "set", "set"]
+
+
+def test_a_write_to_a_list_comes_after_what_it_held():
+    cfg = to_nodes({"model": L(resnet)(stem=[1, [2, 3]])})
+    cfg.model.stem = [4]
+    assert steps(cfg, "model.stem.0") == [
+        ("written", "model.stem.0", "1", here(-3)),
+        ("set", "model.stem", "[4]", here(-3)),
+    ]

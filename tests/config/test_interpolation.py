@@ -4,6 +4,8 @@ import pytest
 
 from lazycfg import InterpolationError, Node, check, get_path, instantiate
 from lazycfg import LazyCall as L
+from lazycfg.config.checking import problems_of
+from lazycfg.config.interpolation import chain_of
 from lazycfg.config.node import to_nodes
 
 
@@ -51,6 +53,18 @@ def test_the_same_meaning_as_omegaconf():
     assert instantiate(to_nodes(tree)) == theirs
 
 
+@pytest.mark.parametrize("before", ["", "x", "${b}", "x\\y", "${b}z"])
+@pytest.mark.parametrize("after", ["", "y", "\\", "${b}", "\\\\${b}"])
+def test_backslashes_before_an_interpolation_mean_the_same_as_in_omegaconf(before, after):
+    from omegaconf import OmegaConf
+
+    texts = [before + "\\" * count + "${a}" + after for count in range(5)]
+    tree = {"a": 1, "b": "B", "t": texts}
+    theirs = OmegaConf.to_container(OmegaConf.create(tree), resolve=True)
+    assert instantiate(to_nodes(tree)) == theirs
+    assert get_path(to_nodes(tree), "t.2") == theirs["t"][2]
+
+
 def test_instantiate_resolves_and_shares():
     c = cfg(
         model=L(make)(depth="${train.depth}", self="${.depth}", opt="${optimizer}"),
@@ -70,6 +84,46 @@ def test_instantiate_of_a_part_sees_the_whole():
     del c
     assert instantiate(part) == {"depth": 50, "up": 50}
     assert instantiate(part.copy())["depth"] == 50
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda node: [node],
+        lambda node: (1, node),
+        lambda node: [[1], [[node]]],
+        lambda node: [*[node.copy() for _ in range(40)], node],
+        lambda node: make_hooks({"key": node}),
+    ],
+    ids=["list", "tuple", "lists", "long list", "dict"],
+)
+def test_instantiate_and_check_of_a_list_see_the_whole(wrap):
+    c = cfg(hooks=wrap(L(make)(period="${train.n}")), train={"n": 3})
+    whole = instantiate(c)["hooks"]
+    assert instantiate(c.hooks) == whole
+    assert problems_of(c.hooks) == []
+    part = c.hooks
+    c.train.pop("n")
+    (problem, *_) = problems_of(part)
+    assert (problem.path[0], problem.path[-1]) == ("hooks", "period")
+    c.train.n = 4
+    assert get_path(part, [*problem.path[1:]]) == 4
+    other = cfg(others=part, train={"n": 5})
+    assert instantiate(other.others) == instantiate(other)["others"] != whole
+
+
+def make_hooks(hooks):
+    """A dict in a list stays one that is no node, when it is no part of a config file."""
+    node = Node()
+    node.hooks = [0]
+    node.hooks[0] = hooks
+    return node.hooks
+
+
+def test_a_list_that_contains_itself_has_nothing_above():
+    circle: list = []
+    circle.append(circle)
+    assert chain_of(circle) == [circle]
 
 
 def test_a_container_found_by_interpolation_keeps_its_own_surroundings():

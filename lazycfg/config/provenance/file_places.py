@@ -1,16 +1,25 @@
 """Where the mappings of a YAML or JSON file stand, and the keys in them.
 
 The YAML scanner tells as it goes. Python's JSON parser does not: there the text is gone through once more,
-the first time that somebody asks for a place.
+the first time that somebody asks for a place. What a value was written as is read from the file again.
 """
 
 from __future__ import annotations
 
 import bisect
 import re
-from typing import Any
 
 from lazycfg.config.provenance.position import FilePosition
+from lazycfg.config.provenance.source_lookup import Place, Source, read_once
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any, TypeAlias
+
+    from lazycfg.config.paths import Key, Path
+
+    Spot: TypeAlias = "tuple[int, int]"  # line and column, from 1
 
 __all__ = ["JsonMapping", "JsonPlaces", "MappingPosition"]
 
@@ -18,67 +27,140 @@ _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
 
 
 class MappingPosition(FilePosition):
-    """The place of a mapping, which knows the places of its keys."""
+    """The place of a mapping of a YAML file, which knows the places of its keys."""
 
     __slots__ = ("keys",)
 
     def __init__(self, file: str, line: int | None = None, column: int | None = None):
         super().__init__(file, line, column)
-        self.keys: dict[Any, tuple[int, int]] = {}
+        self.keys: dict[Any, Spot] = {}
 
-    def of_key(self, key: Any) -> FilePosition:
-        """The place of a key; that of the mapping where it has no such key."""
-        found = self.keys.get(key)
-        return self if found is None else FilePosition(str(self.file), *found)
+    def source(self) -> Source:
+        return _YamlMapping(self)
+
+
+class _YamlMapping(Source):
+    __slots__ = ("position",)
+
+    def __init__(self, position: MappingPosition):
+        self.position = position
+
+    def below(self, key: Key) -> Source | None:
+        spot = self.position.keys.get(key)
+        if spot is None:
+            return None
+        file = str(self.position.file)
+        return _YamlValue(file, spot, (read_once(file, _yaml_values) or {}).get(spot))
+
+
+class _YamlValue(Source):
+    """What stands at `spot`; its text and what is in it are known from `(text of the file, node of PyYAML)`,
+    unless the file has changed."""
+
+    __slots__ = ("file", "found", "spot")
+
+    def __init__(self, file: str, spot: Spot, found: tuple[str, Any] | None):
+        self.file = file
+        self.spot = spot
+        self.found = found
+
+    def below(self, key: Key) -> Source | None:
+        text, node = self.found or ("", None)
+        elements = getattr(node, "value", None)
+        if not isinstance(elements, list) or not isinstance(key, int) or not 0 <= key < len(elements):
+            return None
+        inner = elements[key]
+        return None if isinstance(inner, tuple) else _YamlValue(self.file, _spot(inner), (text, inner))
+
+    def places(self) -> list[Place]:
+        text, node = self.found or ("", None)
+        if getattr(node, "flow_style", None) is False:  # it goes over several lines
+            text = ""
+        elif node is not None:
+            lines = text.split("\n")[node.start_mark.line : node.end_mark.line + 1]
+            lines[-1] = lines[-1][: node.end_mark.column]
+            lines[0] = lines[0][node.start_mark.column :]
+            text = "\n".join(lines)
+        return [Place(FilePosition(self.file, *self.spot), text)]
+
+
+def _yaml_values(data: bytes) -> dict[Spot, tuple[str, Any]]:
+    """The text of a YAML file and the value of each key in it, by the place of the key."""
+    import yaml  # type: ignore[import-untyped]
+
+    text = data.decode("utf-8-sig").replace("\r\n", "\n")
+    try:
+        root = yaml.compose(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except yaml.YAMLError:
+        return {}
+    found: dict[Spot, tuple[str, Any]] = {}
+    work = [root]
+    while work:
+        node = work.pop()
+        if isinstance(node, yaml.SequenceNode):
+            work += node.value
+        elif isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                if _spot(key) not in found:
+                    found[_spot(key)] = text, value
+                    work.append(value)
+    return found
+
+
+def _spot(node: Any) -> Spot:
+    return node.start_mark.line + 1, node.start_mark.column + 1
 
 
 class JsonPlaces:
     """The places in one JSON text, by the path from its root: keys of objects and indices of arrays."""
 
     def __init__(self, text: str):
-        self._text: str | None = text
-        self._places: dict[tuple[Any, ...], tuple[int, int]] = {}
+        self._text = text
+        self._places: dict[Path, tuple[Spot, slice]] | None = None
 
-    def at(self, path: tuple[Any, ...]) -> tuple[int, int] | None:
-        """(line, column), from 1, of the key or the element at `path`."""
-        if self._text is not None:
-            self._places = _scan(self._text)
-            self._text = None
-        return self._places.get(path)
+    def at(self, path: Path) -> tuple[Spot, str] | None:
+        """Of the key or the element at `path` its line and column, from 1, and the text of its value."""
+        if self._places is None:
+            self._places = dict(_scan(self._text))
+        found = self._places.get(path)
+        return None if found is None else (found[0], self._text[found[1]])
 
 
-def _scan(text: str) -> dict[tuple[Any, ...], tuple[int, int]]:
+def _scan(text: str) -> Iterator[tuple[Path, tuple[Spot, slice]]]:
     import json
 
     starts = [0, *(match.end() for match in re.finditer("\n", text))]
-    found: dict[tuple[Any, ...], tuple[int, int]] = {}
     path: list[Any] = []
+    begun: list[tuple[Spot, int]] = []  # of each container that is open: its place, and where its text starts
+    named: Spot | None = None  # the place of the key of the value that comes
     expect_key = False
     for match in _TOKEN.finditer(text):
         token = match[0]
         at = bisect.bisect_right(starts, match.start())
-        place = at, match.start() - starts[at - 1] + 1
+        spot = at, match.start() - starts[at - 1] + 1
         if expect_key and token[0] == '"':
             path[-1] = json.loads(token)
-            found[tuple(path)] = place
+            named = spot
             expect_key = False
             continue
-        if token not in ("]", "}", ",", ":"):
-            found.setdefault(tuple(path), place)
-        if token == "{":
-            path.append(None)
-            expect_key = True
-        elif token == "[":
-            path.append(0)
+        if token in ("{", "["):
+            begun.append((named or spot, match.start()))
+            path.append(None if token == "{" else 0)
+            expect_key = token == "{"
+            named = None
         elif token in ("]", "}"):
             path.pop()
+            spot, start = begun.pop()
+            yield tuple(path), (spot, slice(start, match.end()))
             expect_key = False
-        elif token == "," and path:
+        elif token == ",":
             if isinstance(path[-1], int):
                 path[-1] += 1
             else:
                 expect_key = True
-    return found
+        elif token != ":":
+            yield tuple(path), (named or spot, slice(match.start(), match.end()))
+            named = None
 
 
 class JsonMapping(FilePosition):
@@ -86,22 +168,39 @@ class JsonMapping(FilePosition):
 
     __slots__ = ("_path", "_places")
 
-    def __init__(self, file: str, places: JsonPlaces, path: tuple[Any, ...]):
+    def __init__(self, file: str, places: JsonPlaces, path: Path):
         super().__init__(file)
         self._places = places
         self._path = path
 
     @property
     def line(self) -> int | None:
-        place = self._places.at(self._path)
-        return None if place is None else place[0]
+        found = self._places.at(self._path)
+        return None if found is None else found[0][0]
 
     @property
     def column(self) -> int | None:
-        place = self._places.at(self._path)
-        return None if place is None else place[1]
+        found = self._places.at(self._path)
+        return None if found is None else found[0][1]
 
-    def of_key(self, key: Any) -> FilePosition:
-        """The place of a key; that of the object where it has no such key."""
-        found = self._places.at((*self._path, key))
-        return self if found is None else FilePosition(str(self.file), *found)
+    def source(self) -> Source:
+        return _JsonValue(str(self.file), self._places, self._path)
+
+
+class _JsonValue(Source):
+    __slots__ = ("file", "path", "source")
+
+    def __init__(self, file: str, source: JsonPlaces, path: Path):
+        self.file = file
+        self.source = source
+        self.path = path
+
+    def below(self, key: Key) -> Source | None:
+        for path in ((*self.path, key), (*self.path, "!tuple", key)):
+            if self.source.at(path) is not None:
+                return _JsonValue(self.file, self.source, path)
+        return None
+
+    def places(self) -> list[Place]:
+        found = self.source.at(self.path)
+        return [] if found is None else [Place(FilePosition(self.file, *found[0]), found[1])]

@@ -5,8 +5,8 @@ changed.
 from __future__ import annotations
 
 from lazycfg.config.brief import target_name
-from lazycfg.config.errors import TargetError
-from lazycfg.config.node import _HOLDERS, Node, raw_contains, raw_get
+from lazycfg.config.errors import ConfigError, TargetError
+from lazycfg.config.node import Node, raw_contains
 from lazycfg.config.paths import MISSING, find_key, format_path, get_path, parse_path
 from lazycfg.config.provenance.position import (
     Assigned,
@@ -16,8 +16,9 @@ from lazycfg.config.provenance.position import (
     argument_position,
     position_of,
     writes_of,
+    writes_to,
 )
-from lazycfg.config.provenance.source_lookup import source_of
+from lazycfg.config.provenance.source_lookup import latest, source_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from lazycfg.config.provenance.position import Origin
     from lazycfg.config.provenance.source_lookup import Source
 
-__all__ = ["Explanation", "Step", "explain", "top_of", "writes_along"]
+__all__ = ["Explanation", "Step", "explain", "place_of", "top_of", "writes_along"]
 
 
 class Step:
@@ -36,27 +37,39 @@ class Step:
 
     Attributes:
         path: the config path that was written, as text: that of the value, or one above it.
-        kind: "written" (in the call), "set", "deleted", "default" (of the target) or "interpolation".
+        kind: "written" (in the call), "set", "deleted", "default" (of the target), "interpolation", or
+            "changed": none of the steps before gives the value that is there now.
         value: what was written, as text.
         origin: where; None when that is not known.
+        certain: False when it may not have happened: it stands in an `if`, a loop, a `try` ...
     """
 
-    __slots__ = ("kind", "origin", "path", "value")
+    __slots__ = ("certain", "kind", "origin", "path", "value")
 
-    def __init__(self, path: str, kind: str, value: str, origin: Origin | None):
+    def __init__(self, path: str, kind: str, value: str, origin: Origin | None, *, certain: bool = True):
         self.path = path
         self.kind = kind
         self.value = value
         self.origin = origin
+        self.certain = certain
 
     def __str__(self) -> str:
-        where = "at an unknown place" if self.origin is None else f"{_preposition(self.origin)} {self.origin}"
-        verb = {"default": "the default of the target,", "interpolation": "stands for another value,"}
+        where = "at a place that is not known"
+        if self.origin is not None:
+            where = f"{_preposition(self.origin)} {self.origin}"
+        verb = _VERBS.get(self.kind, self.kind) if self.certain else f"perhaps {self.kind}"
         value = "" if self.kind == "deleted" else f" = {self.value}"
-        return f"{self.path}{value}  {verb.get(self.kind, self.kind)} {where}"
+        return f"{self.path}{value}  {verb} {where}"
 
     def __repr__(self) -> str:
         return f"<Step {self}>"
+
+
+_VERBS = {
+    "default": "the default of the target,",
+    "interpolation": "stands for another value,",
+    "changed": "changed later,",
+}
 
 
 class Explanation:
@@ -94,7 +107,10 @@ def explain(cfg: Any, path: str | Sequence[Key]) -> Explanation:
     steps: list[Step] = []
     holder = cfg
     source: Source | None = None  # of `holder`, as far as it is known
+    node, above = None, 0  # the last node on the way, and how many keys lead to it
     for depth, key in enumerate(keys):
+        if type(holder) is Node:
+            node, above = holder, depth
         source = source_of(holder) or source
         source = None if source is None else source.below(key)
         shown = format_path(keys[: depth + 1])
@@ -103,23 +119,24 @@ def explain(cfg: Any, path: str | Sequence[Key]) -> Explanation:
             default = _default(holder, key, shown)
             if default is not None:
                 return Explanation(shown, default[0], [*_sorted(writes_along(cfg, keys)), default[1]])
-            steps += _written(holder, key, shown, source)
         value = find_key(holder, key)
+        if last:
+            steps += _written(value, shown, source, node, keys[above:])
         if value is MISSING:
             get_path(cfg, keys[: depth + 1])  # raises, with a suggestion
         if type(value) is str and "${" in value:
-            steps.append(Step(shown, "interpolation", value, _value_origin(holder, key)))
+            steps.append(Step(shown, "interpolation", value, place_of(cfg, keys[: depth + 1])))
             value = get_path(cfg, keys[: depth + 1])
             steps += _behind(cfg, keys[:depth], dict.get(holder, key) if isinstance(holder, dict) else None)
         holder = value
-    along = _sorted(writes_along(cfg, keys))
-    outer = [step for step in along if step.path != format_path(keys)]
-    own = [step for step in along if step.path == format_path(keys)]
+    along = writes_along(cfg, keys)
+    outer = [(place, write) for place, write in along if len(place) <= above]  # they put the node in place
+    own = [(place, write) for place, write in along if len(place) > above]
     if not keys or (type(holder) is Node and not steps):
         made = position_of(holder)
         if made is not None:
             steps.insert(0, Step(format_path(keys) or "the root", "written", short(holder), made))
-    return Explanation(format_path(keys), holder, [*outer, *steps, *own])
+    return Explanation(format_path(keys), holder, [*_sorted(outer), *steps, *_sorted(own)])
 
 
 def _sorted(found: list[tuple[Path, Write]]) -> list[Step]:
@@ -132,24 +149,25 @@ def _sorted(found: list[tuple[Path, Write]]) -> list[Step]:
     return steps
 
 
-def _written(holder: Any, key: Key, shown: str, source: Source | None) -> list[Step]:
-    """The steps of the text that first gave a value."""
+def _written(value: Any, shown: str, source: Source | None, node: Any, keys: Path) -> list[Step]:
+    """The steps of the text that first gave a value, which stands at `keys` in the nearest node above it."""
     places = [] if source is None else source.places()
-    if places:
-        return [
-            Step(shown, "set" if number else "written", short_text(text), place)
-            for number, (place, text) in enumerate(places)
-        ]
-    if type(holder) is not Node or not isinstance(key, str):
-        return []
-    made = position_of(holder)
-    if made is None or writes_of(holder, key) or not raw_contains(holder, key):
-        return []
-    return [Step(shown, "written", short(raw_get(holder, key)), made)]
-
-
-def _value_origin(holder: Any, key: Key) -> Origin | None:
-    return argument_position(holder, key) if type(holder) is Node and isinstance(key, str) else None
+    changed = node is not None and bool(writes_to(node, keys))
+    instead = "..." if changed else short(value)
+    steps = [
+        Step(shown, "set" if at else "written", short_text(p.text) or instead, p.position, certain=p.certain)
+        for at, p in enumerate(places)
+    ]
+    if node is None or changed:
+        return steps
+    if not steps:
+        made = position_of(node)
+        if made is not None and len(keys) == 1 and value is not MISSING:
+            steps.append(Step(shown, "written", short(value), made))
+        return steps
+    if all(place.gives(value) is False for place in latest(places)):
+        steps.append(Step(shown, "changed", short(value), None))
+    return steps
 
 
 def _default(holder: Any, key: Key, shown: str) -> tuple[Any, Step] | None:
@@ -177,7 +195,6 @@ def _default(holder: Any, key: Key, shown: str) -> tuple[Any, Step] | None:
 
 def _behind(cfg: Any, above: Sequence[Key], text: str | None) -> list[Step]:
     """The history of the value that an interpolation stands for, when it is one plain path."""
-    from lazycfg.config.errors import ConfigError
     from lazycfg.config.interpolation import split
 
     if text is None:
@@ -194,13 +211,30 @@ def _behind(cfg: Any, above: Sequence[Key], text: str | None) -> list[Step]:
         return []
 
 
-def top_of(node: Any) -> Any:
-    """The topmost container above `node`, as far as it was read through one; else `node` itself."""
-    if type(node) not in _HOLDERS:
-        return node
+def place_of(top: Any, path: Path) -> Origin | None:
+    """Where what stands at a config path was written, as near as is known; a `${...}` is followed."""
+    holders = [top]
+    for depth, key in enumerate(path[:-1]):
+        value = find_key(holders[-1], key)
+        if type(value) is str and "${" in value:
+            try:
+                value = get_path(top, path[: depth + 1])
+            except ConfigError:
+                break
+        holders.append(value)
+    for depth in range(len(holders) - 1, -1, -1):
+        node, keys = holders[depth], path[depth:]
+        # A dict inside a call knows no place of its own, only what was written to it later.
+        if type(node) is Node and keys and (position_of(node) is not None or writes_to(node, keys)):
+            return argument_position(node, *keys)
+    return None
+
+
+def top_of(value: Any) -> Any:
+    """The topmost container above `value`, as far as it was read through one; else `value` itself."""
     from lazycfg.config.interpolation import chain_of
 
-    return chain_of(node)[0]
+    return chain_of(value)[0]
 
 
 def writes_along(top: Any, path: Sequence[Key]) -> list[tuple[Path, Write]]:

@@ -13,8 +13,11 @@ from itertools import count
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import CodeType
     from typing import Any
+
+    from lazycfg.config.provenance.source_lookup import Source
 
 __all__ = [
     "Assigned",
@@ -24,10 +27,12 @@ __all__ = [
     "Position",
     "Write",
     "argument_position",
+    "column_at",
     "position_of",
     "record_write",
     "set_position",
     "writes_of",
+    "writes_to",
 ]
 
 _read = object.__getattribute__
@@ -99,8 +104,19 @@ class Position(Origin):
 
     @property
     def column(self) -> int | None:
-        column = self.span()[2]
-        return None if column is None else column + 1
+        line, _, offset, _ = self.span()
+        return None if line is None or offset is None else column_at(self.code.co_filename, line, offset)
+
+
+def column_at(file: str, line: int, offset: int) -> int:
+    """The column, in characters from 1, of a place in Python code that is `offset` bytes of UTF-8 into a line
+    (as code objects and syntax trees count); where the line cannot be read, characters are taken for bytes.
+    """
+    import linecache
+
+    linecache.checkcache(file)
+    before = linecache.getline(file, line).encode("utf-8", "replace")[:offset]
+    return 1 + (len(before.decode("utf-8", "replace")) if len(before) == offset else offset)
 
 
 class FilePosition(Origin):
@@ -127,6 +143,10 @@ class FilePosition(Origin):
     def column(self) -> int | None:
         return self._column
 
+    def source(self) -> Source | None:
+        """What the file tells about the value that stands there, None when it tells nothing."""
+        return None
+
 
 class Assigned(Origin):
     """A variable of a config file, for a dict that was written without a call that could be recorded.
@@ -149,7 +169,7 @@ class Assigned(Origin):
         from lazycfg.config.provenance.source_lookup import places_of
 
         places = places_of(self._file, self.path)
-        return places[-1][0] if places else None
+        return places[-1].position if places else None
 
     @property
     def line(self) -> int | None:
@@ -267,20 +287,35 @@ def writes_of(node: Any, key: str | None = None) -> list[Write]:
     return found
 
 
-def argument_position(node: Any, key: str) -> Origin | None:
-    """Where the argument `key` of `node` was written: the latest write to it, the keyword in the source,
-    else the call itself. Reads the source, so it is for messages only.
+def argument_position(node: Any, *keys: Any) -> Origin | None:
+    """Where an argument of `node`, or what stands at `keys` in it, was written: the latest write to it, the
+    nearest piece of source, else the call itself. Reads the source, so it is for messages only.
     """
-    writes = [w for w in writes_of(node, key) if w.key == key and w.value is not Write.DELETED]
+    from lazycfg.config.paths import MISSING, find_key
+    from lazycfg.config.provenance.source_lookup import latest, source_of
+
+    writes = [write for write in writes_to(node, keys) if write.value is not Write.DELETED]
     if writes:
         return writes[-1].origin
-    from lazycfg.config.provenance.source_lookup import source_of
-
+    found = position_of(node)
     source = source_of(node)
-    below = None if source is None else source.below(key)
-    places = [] if below is None else below.places()
-    if places:
-        return places[-1][0]
-    made = position_of(node)
-    of_key = getattr(made, "of_key", None)  # a mapping of a data file knows where its keys stand
-    return made if of_key is None else of_key(key)
+    value = node
+    for key in keys:
+        source = None if source is None else source.below(key)
+        value = MISSING if value is MISSING else find_key(value, key)
+        places = [] if source is None else latest(source.places())
+        for wanted in (False, None, True):  # the last that gives the value, as far as that is known
+            found = next((p.position for p in reversed(places) if p.gives(value) is wanted), found)
+    return found
+
+
+def writes_to(node: Any, keys: Sequence[Any]) -> list[Write]:
+    """The writes to `node` that put in place what stands at `keys` in it, oldest first."""
+    from lazycfg.config.paths import format_path
+
+    path = f"{format_path(keys)}."
+    return [
+        write
+        for write in writes_of(node)
+        if write.key == keys[0] or (isinstance(write.key, str) and path.startswith(f"{write.key}."))
+    ]

@@ -6,19 +6,60 @@ file assigns to it). `below` leads from there to the argument, key or element th
 
 from __future__ import annotations
 
-from lazycfg.config.provenance.position import Assigned, FilePosition, Position, position_of
+from lazycfg.config.provenance.position import Assigned, FilePosition, Position, column_at, position_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ast
-    from collections.abc import Iterator
-    from typing import Any, TypeAlias
+    from collections.abc import Callable, Iterator
+    from typing import Any, TypeVar
 
     from lazycfg.config.paths import Key
+    from lazycfg.config.signature import Signature
 
-    Place: TypeAlias = "tuple[FilePosition, str]"  # where it stands, and its text
+    T = TypeVar("T")
 
-__all__ = ["Source", "places_of", "source_of"]
+__all__ = ["Place", "Source", "latest", "places_of", "read_once", "source_of"]
+
+
+class Place:
+    """One place where a value was written.
+
+    Attributes:
+        position: where it stands.
+        text: what stands there; "" when that is not known, or no text that looks well on one line.
+        certain: False for what only runs when a condition holds (in an `if`, a loop, a `try` ...).
+    """
+
+    __slots__ = ("_tree", "certain", "position", "text")
+
+    def __init__(self, position: FilePosition, text: str, tree: ast.AST | None = None):
+        self.position = position
+        self.text = text
+        self.certain = True
+        self._tree = tree
+
+    def gives(self, value: Any) -> bool | None:
+        """Whether it gives `value`, as far as the text tells: None when it is no plain literal."""
+        if self._tree is None:
+            return None
+        import ast
+
+        from lazycfg.config.traverse import same_leaf
+
+        try:
+            literal = ast.literal_eval(self._tree)
+            hash(literal)  # of a list or a dict: it may be the same one, with something else in it by now
+        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+            return None
+        return same_leaf(literal, value) or literal != literal
+
+
+def latest(places: list[Place]) -> list[Place]:
+    """Those of the places of a value that nothing later hides for sure: the last one that is certain, and
+    what comes after it."""
+    last = max((number for number, place in enumerate(places) if place.certain), default=0)
+    return places[last:]
 
 
 class Source:
@@ -32,29 +73,26 @@ class Source:
 
     def places(self) -> list[Place]:
         """Where the value was written, in the order of the lines."""
-        raise NotImplementedError
+        return []
 
 
 class _Expression(Source):
     """A value that is written as one expression."""
 
-    __slots__ = ("column", "file", "line", "node", "tree")
+    __slots__ = ("at", "file", "node", "tree")
 
     def __init__(self, file: str, tree: ast.expr, node: Any = None, at: Any = None):
         self.file = file
         self.tree = tree
         self.node = node  # what the expression made, when it is known: names positional arguments
-        self.line: int = (at or tree).lineno
-        self.column: int = (at or tree).col_offset + 1
+        self.at = at or tree  # the piece of text that it begins with
 
     def below(self, key: Key) -> Source | None:
         found = _step(self.tree, key, self.node)
         return None if found is None else _Expression(self.file, found[0], at=found[1])
 
     def places(self) -> list[Place]:
-        import ast
-
-        return [(FilePosition(self.file, self.line, self.column), ast.unparse(self.tree))]
+        return [_place(self.file, self.at, self.tree)]
 
 
 class _Variable(Source):
@@ -71,20 +109,24 @@ class _Variable(Source):
 
     def places(self) -> list[Place]:
         found: list[Place] = []
-        tree = _parsed(self.file)
-        for target, value, statement in _assignments(tree) if tree is not None and self.path else ():
+        parsed = read_once(self.file, _Parsed)
+        for target, value, statement, certain in () if parsed is None or not self.path else parsed.assigned:
             if target != self.path[: len(target)]:
                 continue
             rest = self.path[len(target) :]
+            places: list[Place] = []
             if isinstance(value, str):  # imported under that name
-                found += self._imported(statement, value, rest)
+                places = self._imported(statement, value, rest)
             elif value is not None:
                 source: Source | None = _Expression(self.file, value)
                 for key in rest:
                     source = None if source is None else source.below(key)
-                found += [] if source is None else source.places()
+                places = [] if source is None else source.places()
             elif not rest:  # changed by an operator
-                found.append(_whole(self.file, statement))
+                places = [_place(self.file, statement, statement)]
+            for place in places:
+                place.certain = place.certain and certain
+            found += places
         return found
 
     def _imported(self, statement: ast.ImportFrom, name: str, rest: tuple[Key, ...]) -> list[Place]:
@@ -94,7 +136,7 @@ class _Variable(Source):
             found = _Variable(file, (name, *rest)).places()
             if found:
                 return found
-        return [] if rest else [_whole(self.file, statement)]
+        return [] if rest else [_place(self.file, statement, statement)]
 
 
 def places_of(file: str, path: tuple[Key, ...]) -> list[Place]:
@@ -107,20 +149,13 @@ def source_of(node: Any) -> Source | None:
     origin = position_of(node)
     if isinstance(origin, Assigned):
         return _Variable(origin.file, origin.path)
+    if isinstance(origin, FilePosition):
+        return origin.source()
     if not isinstance(origin, Position):
         return None
-    import ast
-
-    line, end_line, column, end_column = origin.span()
-    tree = _parsed(str(origin.file))
-    if tree is None or line is None:
-        return None
-    for found in ast.walk(tree):
-        if not isinstance(found, ast.Call) or (found.lineno, found.col_offset) != (line, column):
-            continue
-        if (found.end_lineno, found.end_col_offset) == (end_line, end_column):
-            return _Expression(str(origin.file), found, node)
-    return None
+    parsed = read_once(str(origin.file), _Parsed)
+    call = None if parsed is None else parsed.calls.get(origin.span())
+    return None if call is None else _Expression(str(origin.file), call, node)
 
 
 def _step(tree: ast.expr, key: Key, node: Any) -> tuple[ast.expr, ast.AST] | None:
@@ -131,69 +166,122 @@ def _step(tree: ast.expr, key: Key, node: Any) -> tuple[ast.expr, ast.AST] | Non
         for keyword in tree.keywords:
             if keyword.arg == key:
                 return keyword.value, keyword
-        elements, key = tree.args, _position(key, node)
-    elif isinstance(tree, ast.Dict):
+        if key == "_args_":
+            unnamed = _unnamed(tree.args, node)
+            return (ast.Tuple(unnamed), unnamed[0]) if unnamed else None
+        if isinstance(key, int):
+            return _element(_unnamed(tree.args, node), key)
+        return _element(tree.args, _position(key, node))
+    if isinstance(tree, ast.Dict):
         for name, value in reversed(list(zip(tree.keys, tree.values, strict=True))):
             if name is None:  # `**other` may bring any key
                 return None
             if isinstance(name, ast.Constant) and name.value == key:
                 return value, name
         return None
-    elif isinstance(tree, ast.List | ast.Tuple):
-        elements = tree.elts
-    else:
-        return None
+    return _element(tree.elts, key) if isinstance(tree, ast.List | ast.Tuple) else None
+
+
+def _element(elements: list[ast.expr], key: Any) -> tuple[ast.expr, ast.AST] | None:
+    """The element at an index; None when it may be one that a `*other` brings."""
+    import ast
+
     if not isinstance(key, int) or not -len(elements) <= key < len(elements):
         return None
-    if any(isinstance(element, ast.Starred) for element in elements):
+    counted = elements[: key + 1] if key >= 0 else elements[key:]
+    if any(isinstance(element, ast.Starred) for element in counted):
         return None
     return elements[key], elements[key]
 
 
-def _position(key: Key, node: Any) -> Any:
-    """The index of the argument `key` among the positional ones of the call that made `node`."""
-    from lazycfg.config.errors import TargetError
-    from lazycfg.config.signature import node_signature
+def _unnamed(given: list[ast.expr], node: Any) -> list[ast.expr]:
+    """Those of the positional arguments of the call that made `node` which have no name."""
+    signature = _signature(node)
+    if signature is None or len(given) == len(dict.get(node, "_args_", ())):
+        return given
+    return [*given[: signature.positional_only], *given[len(signature.positional) :]]
 
-    if isinstance(key, int) or node is None:
-        return key
-    try:
-        signature = node_signature(node)
-    except TargetError:
-        return None
+
+def _position(key: Key, node: Any) -> int | None:
+    """The index of the argument `key` among the positional ones of the call that made `node`."""
+    signature = _signature(node)
     names = [] if signature is None else list(signature.parameters)
     return names.index(key) if key in names else None
 
 
-def _assignments(tree: ast.Module) -> Iterator[tuple[tuple[Key, ...], ast.expr | str | None, Any]]:
-    """(assigned path, value, statement) of what the top level of a file assigns, in order.
+def _signature(node: Any) -> Signature | None:
+    from lazycfg.config.errors import TargetError
+    from lazycfg.config.signature import node_signature
+
+    try:
+        return None if node is None else node_signature(node)
+    except TargetError:
+        return None
+
+
+def _assignments(tree: ast.Module) -> Iterator[tuple[tuple[Key, ...], ast.expr | str | None, Any, bool]]:
+    """(assigned path, value, statement, whether it runs in any case) of what the top level of a file assigns,
+    in order.
 
     Of an imported name the value is its name over there; of one changed by an operator there is none.
     """
     import ast
 
-    for statement in _statements(tree.body):
+    for statement, certain in _statements(tree, True):
+        for name, value in _named_inside(statement):
+            yield (name,), value, statement, certain
         if isinstance(statement, ast.Assign):
             for target in statement.targets:
-                yield _target_path(target), statement.value, statement
+                for path, given in _unpacked(target, statement.value):
+                    yield path, given, statement, certain
         elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
-            yield _target_path(statement.target), statement.value, statement
+            yield _target_path(statement.target), statement.value, statement, certain
         elif isinstance(statement, ast.AugAssign):
-            yield _target_path(statement.target), None, statement
+            yield _target_path(statement.target), None, statement, certain
         elif isinstance(statement, ast.ImportFrom):
             for alias in statement.names:
-                yield (alias.asname or alias.name,), alias.name, statement
+                yield (alias.asname or alias.name,), alias.name, statement, certain
 
 
-def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """The statements that run in the file's own scope."""
+def _statements(parent: ast.AST, certain: bool) -> Iterator[tuple[ast.stmt, bool]]:
+    """The statements that run in the file's own scope, and whether they run in any case."""
     import ast
 
-    for statement in body:
-        yield statement
-        if not isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            for name in ("body", "orelse", "finalbody"):
-                yield from _statements(getattr(statement, name, []))
+    for inner in ast.iter_child_nodes(parent):
+        if isinstance(inner, ast.stmt):
+            yield inner, certain
+            if not isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                yield from _statements(inner, False)
+        elif isinstance(inner, ast.excepthandler | ast.match_case):
+            yield from _statements(inner, False)
+
+
+def _named_inside(statement: ast.stmt) -> Iterator[tuple[str, ast.expr]]:
+    """The names that `:=` gives in the expressions of a statement."""
+    import ast
+
+    for expression in ast.iter_child_nodes(statement):
+        for inner in ast.walk(expression) if isinstance(expression, ast.expr) else ():
+            if isinstance(inner, ast.NamedExpr):
+                yield inner.target.id, inner.value
+
+
+def _unpacked(target: ast.expr, value: ast.expr) -> Iterator[tuple[tuple[Key, ...], ast.expr | None]]:
+    """The paths that one target of an assignment names, each with its value where the text tells it."""
+    import ast
+
+    if not isinstance(target, ast.Tuple | ast.List):
+        yield _target_path(target), value
+        return
+    values: list[Any] = value.elts if isinstance(value, ast.Tuple | ast.List) else []
+    starred = any(isinstance(element, ast.Starred) for element in (*target.elts, *values))
+    if starred or len(values) != len(target.elts):
+        values = [None] * len(target.elts)
+    for inner, given in zip(target.elts, values, strict=True):
+        if given is not None:
+            yield from _unpacked(inner, given)
+        elif not isinstance(inner, ast.Starred):
+            yield _target_path(inner), None
 
 
 _NOWHERE: tuple[Any, ...] = (object(),)  # is the path of nothing
@@ -215,10 +303,12 @@ def _target_path(target: ast.expr) -> tuple[Key, ...]:
     return (target.id, *reversed(keys))
 
 
-def _whole(file: str, statement: ast.stmt) -> Place:
+def _place(file: str, at: Any, whole: ast.AST) -> Place:
+    """The place of the piece of text `at`, and the text of `whole`."""
     import ast
 
-    return FilePosition(file, statement.lineno, statement.col_offset + 1), ast.unparse(statement)
+    position = FilePosition(file, at.lineno, column_at(file, at.lineno, at.col_offset))
+    return Place(position, ast.unparse(whole), whole)
 
 
 def _imported_file(statement: ast.ImportFrom, file: str) -> str | None:
@@ -236,23 +326,45 @@ def _imported_file(statement: ast.ImportFrom, file: str) -> str | None:
     return next((f for f in (f"{base}.py", os.path.join(base, "__init__.py")) if os.path.isfile(f)), None)
 
 
-_trees: dict[str, tuple[float, ast.Module]] = {}
+class _Parsed:
+    """What is asked for of a Python file.
+
+    Attributes:
+        calls: all calls in it, by (line, end line, offset, end offset).
+        assigned: what its top level assigns, see `_assignments`.
+    """
+
+    __slots__ = ("assigned", "calls")
+
+    def __init__(self, data: bytes):
+        import ast
+
+        tree = ast.parse(data)
+        self.calls: dict[Any, ast.Call] = {
+            (found.lineno, found.end_lineno, found.col_offset, found.end_col_offset): found
+            for found in ast.walk(tree)
+            if isinstance(found, ast.Call)
+        }
+        self.assigned = list(_assignments(tree))
 
 
-def _parsed(file: str) -> ast.Module | None:
-    """The syntax tree of a source file, kept until the file changes; None when there is no source."""
-    import ast
+_read: dict[str, tuple[float, Any]] = {}
+
+
+def read_once(file: str, parse: Callable[[bytes], T]) -> T | None:
+    """What `parse` makes of a file, kept until the file changes; None when that is not possible."""
     import os
 
     try:
         stamp = os.stat(file).st_mtime
-        kept = _trees.get(file)
+        kept = _read.get(file)
         if kept is None or kept[0] != stamp:
             with open(file, "rb") as stream:
-                kept = (stamp, ast.parse(stream.read()))
-            if len(_trees) > 64:
-                _trees.clear()
-            _trees[file] = kept
+                kept = (stamp, parse(stream.read()))
+            if len(_read) > 64:
+                _read.clear()
+            _read[file] = kept
     except (OSError, SyntaxError, ValueError):
         return None
-    return kept[1]
+    found: T = kept[1]
+    return found
