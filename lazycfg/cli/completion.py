@@ -140,7 +140,7 @@ def _config_files(current: str) -> list[str]:
                     found.append(f"{shown}/")
                 elif path.suffix.lower() in SUFFIXES:
                     found.append(shown)
-    return list(dict.fromkeys(found))
+    return [_quoted(name) for name in dict.fromkeys(found) if name.isprintable()]
 
 
 def _keys_and_values(cfg: Any, current: str, *, keys_only: bool) -> list[str]:
@@ -158,9 +158,9 @@ def _keys_and_values(cfg: Any, current: str, *, keys_only: bool) -> list[str]:
     found = []
     for key in _keys(holder):
         text = str(key)
-        if not text.startswith(start):
+        if not text.startswith(start) or not text.isprintable():
             continue
-        path = f"{parent}.{text}" if parent else text
+        path = _quoted(f"{parent}.{text}" if parent else text)
         child = find_key(holder, key)
         if _keys(child) and not isinstance(child, tuple):
             found.append(f"{prefix}{path}.")

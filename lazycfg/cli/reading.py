@@ -147,7 +147,7 @@ def _is_uncertain(change: Change) -> bool:
         return True
     old, new = change.old, change.new
     if change.kind == "changed" and all(
-        any(type(value) is DeferredCall for _, value in walk(side)) for side in (old, new)
+        any(isinstance(value, DeferredCall) for _, value in walk(side)) for side in (old, new)
     ):
         return True
     if not (is_deferred(old) or is_deferred(new)):

@@ -17,11 +17,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from types import BuiltinFunctionType, FunctionType, MethodDescriptorType, MethodType, ModuleType
+from types import (
+    BuiltinFunctionType,
+    ClassMethodDescriptorType,
+    FunctionType,
+    MethodDescriptorType,
+    MethodType,
+    ModuleType,
+)
 from typing import Any
 
 from lazycfg.config.errors import ConfigError
-from lazycfg.config.formats.importable import find_name, resolve_name
+from lazycfg.config.formats.importable import ImportName, find_name, resolve_name
 from lazycfg.config.suggest import closest
 
 __all__ = ["DEFAULT_ALLOW", "TRUST_ALL", "Policy", "UntrustedError"]
@@ -46,6 +53,8 @@ _DANGEROUS_MODULES_TEXT = """
     importlib inspect io jinja2 joblib lazycfg.cli lazycfg.config lazycfg.model_zoo lazycfg.projects
     linecache logging marshal mmap multiprocessing nt ntpath numba numpy.ctypeslib numpy.distutils
     numpy.f2py numpy.lib numpy.testing omegaconf operator os pathlib pdb pickle pickletools pip pkgutil
+    lazycfg.data.datasets.coco_export torch.nn.attention torch.nn.cpp torch.onnx torch.profiler
+    torch.testing torch.utils.benchmark torch.utils.bottleneck torch.utils.collect_env torch.utils.hipify
     platform posix posixpath profile pty pydoc runpy sched select setuptools shelve shlex shutil signal
     site socket socketserver sqlite3 ssl subprocess sys sysconfig tempfile test threading timeit
     torch._C torch._dynamo torch._inductor torch._ops torch.distributed torch.export torch.fx torch.hub
@@ -77,8 +86,11 @@ _PLAIN_ATTRIBUTES = frozenset(
 )
 
 
+# Private attributes, and those of frames, generators, code and tracebacks, which lead to everything.
+_INNER_PARTS = ("_", "f_", "gi_", "cr_", "ag_", "co_", "tb_", "func_")
+
 # `${name:...}`, and an interpolation inside another one, which could spell any name
-_RESOLVER = re.compile(r"\$\{\s*([^${}:]*?)\s*:|\$\{[^}]*\$\{")
+_RESOLVER = re.compile(r"\$\{([^${}:]*):|\$\{[^}]*\$\{")
 
 
 class UntrustedError(ConfigError, PermissionError):
@@ -181,20 +193,22 @@ class Policy:
             return None
         if self._is_dangerous(canonical) or self._is_dangerous(written):
             return f"{written!r} can run or load code (it is {canonical!r}); only that exact name allows it"
-        if any(part.startswith("_") for part in name.qualname.split(".")):
+        if any(part.startswith("_") for part in (*name.qualname.split("."), *written.split("."))):
             return f"{written!r} is private ({canonical!r})"
         if not isinstance(found, _FUNCTION_LIKE):
             return f"{written!r} is a {type(found).__qualname__}, neither class nor function"
         if isinstance(found, type) and issubclass(found, type):
             return f"{written!r} is a metaclass"
-        if not self._below(canonical):
+        if not self._holds(name.module):
             return f"{written!r} is {canonical!r}, which lies in no allowed package"
+        if not isinstance(found, type) and not _needs_no_instance(name):
+            return f"{written!r} is a method, which a file could give any object to"
         return None
 
     def why_text_refused(self, text: str, *, is_target: bool) -> str | None:
         """Why a text may not stand in an untrusted config: as a target, or because of its interpolations."""
         for match in _RESOLVER.finditer(text):
-            name = match[1]
+            name = None if match[1] is None else match[1].strip()
             if name is None and not self._all:
                 return f"an interpolation that is put together by another one, in {text!r}"
             if name is not None and not self.allows_resolver(name):
@@ -214,7 +228,9 @@ class Policy:
         """Whether an attribute of what a call of ``owner`` builds may be read (``L.attr``, ``L.method``)."""
         if self._all:
             return True
-        if type(attribute) is not str or not attribute.isidentifier() or attribute.startswith("_"):
+        if type(attribute) is not str or not attribute.isidentifier():
+            return False
+        if attribute.startswith(_INNER_PARTS):
             return False
         if attribute in _PLAIN_ATTRIBUTES:
             return True
@@ -239,11 +255,31 @@ class Policy:
     def _below(self, name: str) -> bool:
         return any(name == entry or name.startswith(f"{entry}.") for entry in self._packages)
 
+    def _holds(self, module: str) -> bool:
+        """Whether a module is an allowed one, or lies in an allowed package. (An entry that names a class or
+        function allows that alone.)"""
+        return any(module == entry or module.startswith(f"{entry}.") for entry in self._packages)
+
     def _is_dangerous(self, canonical: str) -> bool:
         if canonical in _DANGEROUS_NAMES:
             return True
         parts = canonical.split(".")
         return any(".".join(parts[:end]) in _DANGEROUS_MODULES for end in range(1, len(parts) + 1))
+
+
+def _needs_no_instance(name: ImportName) -> bool:
+    """Whether a function stands in a module, or in a class as a class method or static method."""
+    owner, _, last = name.qualname.rpartition(".")
+    if not owner:
+        return True
+    try:
+        cls = resolve_name(f"{name.module}.{owner}")
+    except ImportError:
+        return False
+    for base in getattr(cls, "__mro__", ()):
+        if last in vars(base):
+            return isinstance(vars(base)[last], classmethod | staticmethod | ClassMethodDescriptorType)
+    return False
 
 
 def _is_same(written: str, found: Any) -> bool:

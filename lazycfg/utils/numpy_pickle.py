@@ -96,6 +96,8 @@ def _vocabulary(enums: Collection[str]) -> dict[tuple[str, str], Callable[..., A
         def fill(self, data: Any, dtype: Any, shape: Any, order: Any) -> None:
             if not isinstance(dtype, Dtype):
                 raise pickle.UnpicklingError("the pickle is damaged: an array without a dtype")
+            if not isinstance(data, (str, bytes, bytearray)):  # bytes(2**31) would take that many
+                raise pickle.UnpicklingError("the pickle is damaged: an array of something else than bytes")
             raw = data.encode("latin1") if isinstance(data, str) else bytes(data)
             flat = np.frombuffer(raw, dtype=dtype.dtype).astype(dtype.dtype.newbyteorder("="))
             shape = tuple(int(n) for n in (shape if isinstance(shape, tuple) else (shape,)))

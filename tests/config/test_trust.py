@@ -117,7 +117,35 @@ WALKS = {
     "mapping": ("{a: 1}", "values.__func__.__globals__"),
     "shape": ("!construct [!name lazycfg.layers.ShapeSpec, [3], {}]", "__init__.__globals__"),
 }
+GETATTR = "!name builtins.getattr"
+MODULE = "{_target_: torch.nn.Linear, in_features: 1, out_features: 1}"
 YAML = {
+    "frames of a generator": f"""
+g: &g {{_target_: {{_target_: {GETATTR}, _args_: [{MODULE}, parameters]}}}}
+b: &b {{_target_: {GETATTR}, _args_: [{{_target_: {GETATTR}, _args_: [*g, gi_frame]}}, f_builtins]}}
+e: &e {{_target_: {{_target_: {GETATTR}, _args_: [*b, get]}}, _args_: [exec]}}
+x: {{_target_: *e, _args_: [{PYTHON}]}}""",
+    "attribute of what a method gives": f"""
+g: &g {{_target_: {{_target_: {GETATTR}, _args_: [{{_target_: trusted_work.Layer}}, method]}}}}
+x: {{_target_: {GETATTR}, _args_: [*g, real]}}""",
+    "attribute of what a function gives": "x: {_target_: !name builtins.getattr, _args_: "
+    "[{_target_: trusted_work.build}, method]}",
+    "attribute of a partial": "x: {_target_: !name builtins.getattr, _args_: "
+    "[{_target_: trusted_work.Layer, _partial_: true}, func]}",
+    "globals by a wrapper": f"""
+g: &g {{_target_: builtins.dict, _args_: [{{_target_: torch.nn.cpp.OrderedDictWrapper,
+        _args_: [!name torch.nn.utils.clip_grad_norm_, __globals__]}}]}}
+b: &b {{_target_: builtins.dict.get, _args_: [*g, __builtins__]}}
+e: &e {{_target_: builtins.dict.get, _args_: [*b, exec]}}
+x: {{_target_: *e, _args_: [{PYTHON}]}}""",
+    "method of a dict": call("builtins.dict.get", "{a: 1}", "a"),
+    "method that sets": call("torch.optim.lr_scheduler.LRScheduler.load_state_dict", "1", "{a: 1}"),
+    "format": call("builtins.str.format", "'{0.__globals__}'", "!name trusted_work.build"),
+    "private module": call("torch.nn.attention._fa3.register_flash_attention_fa3", "antigravity"),
+    "writes files": call("lazycfg.data.datasets.coco_export.convert_to_coco_json", "1", '"{M}"'),
+    "shell in torch": call("torch.utils.collect_env.run", f"[{TOUCH}]"),
+    "list": '- "${evil:touch {M}}"\n- x',
+    "list in a list": '- ["${oc.env:HOME}"]',
     **{
         f"walk from a {name}": f"p: {start}\nc: [{TOUCH}]\n"
         f'x: {{_target_: builtins.max, _args_: ["${{c}}"], key: "${{p.{way}}}"}}'
@@ -325,6 +353,14 @@ OVERRIDES = [
         "train+={_target_:os.system}",
         "model._tar*_=os.system",
     ),
+    *(
+        "model._target_=&train.n",
+        "+y={_target_: &train.n, _args_: ['touch {M}']}",
+        "+y=[{_target_: &train.n}]",
+    ),
+    *("model.x=&train.n", "+y=&attribute._target_", "attribute._args_.1=__class__", "attribute.1=__class__"),
+    *("++attribute._args_.1=__class__", "attribute._args_+=[1]", "attribute._args_=[1,2]"),
+    *("**.attribute._args_.1=__class__", "+y={_target_: &attribute._target_, _args_: [&model, __class__]}"),
     *("model.x='${path.open.__func__.__globals__.os.system}'", "model.x=&path.open.__func__.__globals__.os"),
     *(
         "model.x='${path.open}'",
@@ -335,9 +371,15 @@ OVERRIDES = [
 ]
 
 
+def overridden():
+    attribute = L.attr(L(WORK.Layer)(x=1), "kwargs")
+    return Node(model=L(WORK.Layer)(x=1), train=Node(n="os.system"), path=Path("x"), attribute=attribute)
+
+
 @pytest.mark.parametrize("text", OVERRIDES)
 def test_malicious_overrides(text, marker, evil_resolver):
-    cfg = Node(model=L(WORK.Layer)(x=1), train=Node(n="os.system"), path=Path("x"))
+    cfg = overridden()
+    before = cfg.copy()
     error = attack(
         lambda: LazyConfig.apply_overrides(
             cfg, [text.replace("{M}", str(marker))], allow=("trusted_work", "os")
@@ -346,7 +388,7 @@ def test_malicious_overrides(text, marker, evil_resolver):
     )
     assert error is not None
     if not text.startswith("model.x='${path"):  # nothing is wrong with an interpolation until it is read
-        assert cfg == Node(model=L(WORK.Layer)(x=1), train=Node(n="os.system"), path=Path("x"))
+        assert cfg == before
 
 
 # ------------------------------------------------------------------------------- what is allowed
@@ -438,3 +480,74 @@ def test_what_this_process_wrote_it_may_name(tmp_path):
     (tmp_path / "x.yaml").write_text((tmp_path / "x.yaml").read_text() + "y: 1\n")
     with pytest.raises(UntrustedError):
         LazyConfig.load(tmp_path / "x.yaml")
+
+
+# ------------------------------------------------------------------------------- looking at data files
+
+TAGS = {
+    "set": "x: !set [{C}]",
+    "frozenset": "x: !frozenset [{C}]",
+    "set of objects": "x: !set [!object {_class_: !name subprocess.Popen, args: [touch, '{M}']}]",
+    "dict key": "x: !dict [[{C}, 1]]",
+    "dict value": "x: !dict [[1, {C}]]",
+    "path": "x: !path [{C}, x]",
+    "path text": "x: !path {C}",
+    "float": "x: !float {C}",
+    "complex": "x: !complex [{C}, 1]",
+    "bytes": "x: !bytes {C}",
+    "tuple": "x: !tuple [{C}, {C}]",
+    "partial": "x: {_target_: builtins.dict, _partial_: {C}}",
+    "partial tag": "x: !partial [{C}, [1], {}]",
+    "target": "x: {_target_: {C}}",
+    "args": "x: {_target_: builtins.dict, _args_: {C}}",
+    "argument": "x: {_target_: builtins.dict, a: {C}, b: {C}}",
+    "member": "x: !member [{C}, a]",
+    "attribute": "x: !attribute [{C}, a]",
+    "plain": "x: {C}\ny: {C}",
+    "wrapped": "x: !construct [{C}, [{C}], {a: {C}}]",
+    "module": "x: {_target_: evil_module_of_this_test.f, a: 2}",
+    "module by position": "x: {_target_: evil_module_of_this_test.f, _args_: [1]}",
+    "module name": "x: {_target_: !name evil_module_of_this_test.f, a: 2}",
+    "module names": "x: !set [!name evil_module_of_this_test.f, !name evil_module_of_this_test.g]",
+}
+
+
+@pytest.mark.parametrize("name", list(TAGS))
+def test_looking_at_a_data_file_runs_nothing(name, tmp_path, marker, monkeypatch, capsys):
+    from lazycfg.cli.main import main
+
+    call = '!construct [!name os.system, ["touch {M}"], {}]'
+    text = TAGS[name].replace("{C}", call).replace("{M}", str(marker))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    source = f"open({str(marker)!r}, 'w')\ndef deco(f): return f\n@deco\ndef f(a, *b): ...\ng = f\n"
+    (tmp_path / "evil_module_of_this_test.py").write_text(source)
+    (tmp_path / "a.yaml").write_text(text)
+    (tmp_path / "b.yaml").write_text(f"{text}\nz: 1\n")
+    commands = """show a.yaml;show a.yaml --format yaml;show a.yaml --format py;show a.yaml x.a=3;get a.yaml x
+        explain a.yaml x;explain a.yaml x.a;doc a.yaml x;doc a.yaml x.a;grep a a.yaml;graph a.yaml -o a.html
+        diff a.yaml b.yaml;diff a.yaml x.a=3;sweep a.yaml x.a=1,2;drift a.yaml;check a.yaml;save a.yaml c.py
+        """
+    typed = ("lazycfg show a.yaml x", "lazycfg get a.yaml x.a=")
+    for words in (
+        *(command.split() for line in commands.strip().splitlines() for command in line.split(";")),
+        *(["--complete", text] for text in typed),
+    ):
+        main(words)
+        assert not marker.exists(), words
+    assert "evil_module_of_this_test" not in sys.modules
+
+
+def test_completion_types_nothing_that_a_shell_would_run(tmp_path, monkeypatch, capsys):
+    from lazycfg.cli.main import main
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.yaml").write_text('"$(touch x)": 1\n"`id`": 1\n"a;b": 1\n"line\\nbreak": 1\nplain: 1\n')
+    (tmp_path / "$(touch x).yaml").write_text("a: 1\n")
+    main(["--complete", "lazycfg show a.yaml "])
+    main(["--complete", "lazycfg show ./"])
+    shown = capsys.readouterr().out
+    assert "plain" in shown
+    assert "\\$\\(touch" in shown
+    assert "break" not in shown
+    assert not any(line.lstrip().startswith(("$", "`")) or "a;b" in line for line in shown.splitlines())

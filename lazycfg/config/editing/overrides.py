@@ -28,7 +28,7 @@ from lazycfg.config.node import (
     raw_set,
     to_nodes,
 )
-from lazycfg.config.paths import Quoted, format_path, get_path, lookup, parse_path
+from lazycfg.config.paths import MISSING, Quoted, find_key, format_path, get_path, lookup, parse_path
 from lazycfg.config.provenance.position import CommandLine, Write, record_write
 from lazycfg.config.signature import is_deferred, node_signature, resolve_target, why_not
 from lazycfg.config.suggest import closest, closest_name
@@ -112,9 +112,11 @@ def apply_overrides(
     for index, text in enumerate(overrides, start=1):
         try:
             override = parse_override(text)
+            writer = _Writer(cfg, override, CommandLine(text, index), journal, resolve_import)
             if policy is not None:
                 _refuse_untrusted(override, policy)
-            _Writer(cfg, override, CommandLine(text, index), journal, resolve_import).apply()
+                _refuse_ways_around(writer, override, policy)
+            writer.apply()
         except (GrammarError, ConfigError, ImportError) as error:
             problems.append(OverrideProblem(index, text, str(error)))
         except BaseException:  # of somebody's setter, or from the keyboard: still all or nothing
@@ -175,6 +177,18 @@ class _Writer:
             return self._matching_places()
         op = self.override.op
         return [self._walk(self.keys, create=op in ("add", "force"))]
+
+    def passed(self) -> list[Any]:
+        """The containers that the path leads through, as far as they are there."""
+        chain: list[Any] = [self.root]
+        for key in self.keys[:-1]:
+            value = find_key(chain[-1], key)
+            if type(value) is str and "${" in value:
+                value = resolve_in(value, chain)
+            if value is MISSING:
+                break
+            chain.append(value)
+        return chain
 
     def _walk(self, keys: tuple[Any, ...], *, create: bool) -> _Place:
         chain: list[Any] = [self.root]
@@ -497,6 +511,31 @@ def _refuse_untrusted(override: Override, policy: Policy) -> None:
             work.extend(value.items())
         elif isinstance(value, list | tuple | set):
             work.extend((None, element) for element in value)
+
+
+def _refuse_ways_around(writer: _Writer, override: Override, policy: Policy) -> None:
+    """What is no name itself, but makes one of something else: a target that is what stands elsewhere, what
+    stands elsewhere and is not allowed, another attribute of what a node builds."""
+    if policy.everything:
+        return
+    keys = parse_path(override.path)
+    work: list[tuple[Any, Any]] = [(keys[-1] if keys else "", override.value)]
+    while work:
+        key, value = work.pop()
+        if isinstance(value, ShareRef):
+            if key in SPECIAL or "*" in str(key):
+                raise _Wrong(f"{key!r} cannot be what stands elsewhere, {value.path!r}")
+            shared = get_path(writer.root, parse_path(value.path), resolve=False)
+            if isinstance(shared, str) or callable(shared):
+                raise _Wrong(f"{value.path!r} is {short_repr(shared)}; write it out")
+        elif isinstance(value, dict):
+            work.extend(value.items())
+        elif isinstance(value, list | tuple | set):
+            work.extend((None, element) for element in value)
+    for chain in [place.chain for place in writer.places()] if writer.matches else [writer.passed()]:
+        for holder in chain:
+            if type(holder) is Node and raw_get(holder, "_target_") is getattr:
+                raise _Wrong(f"{override.path!r} is part of an attribute of what another node builds")
 
 
 def _callable_for(old: Any, written: Any, value: Any) -> Any:

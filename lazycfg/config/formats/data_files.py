@@ -147,6 +147,8 @@ class Decoder:
         result = self._get(root)
         for node in _nodes_in(result):
             self._check_node(node)
+        if type(result) is not Node:
+            self._check_texts(result)
         if self.refused:
             raise UntrustedError(
                 [f"{self.file}:{text}" for text in self.refused],
@@ -235,23 +237,30 @@ class Decoder:
             reason = self.policy.why_text_refused(target, is_target=True)
             if reason is not None:
                 self._refuse(node, reason)
-        for text in _texts(node):
+        self._check_texts(node)
+
+    def _check_texts(self, holder: Any) -> None:
+        """Interpolations in a node, or in the list that a file may be, down to the next nodes."""
+        target = raw_get(holder, "_target_") if type(holder) is Node else None
+        for text in _texts(holder):
             reason = self.policy.why_text_refused(text, is_target=False)
             if reason is not None and text is not target:
-                self._refuse(node, reason)
+                self._refuse(holder, reason)
 
     def _is_plain_attribute(self, node: Node) -> bool:
         args = raw_get(node, "_args_")
         if not isinstance(args, tuple) or len(args) != 2 or not is_call(args[0]):
             return False
-        owner = args[0]
-        while type(owner) is Node:
-            target = raw_get(owner, "_target_")
-            owner = (raw_get(owner, "_args_") or (None,))[0] if target is getattr else target
+        if self.policy.everything:
+            return True
+        # What a class makes is known; what a function or a method gives back is not, and may be anything.
+        owner = raw_get(args[0], "_target_")
         try:
             if type(owner) is str:
                 owner = self.policy.resolve(owner)
         except (UntrustedError, ImportError):
+            return False
+        if not isinstance(owner, type) or raw_get(args[0], "_partial_"):
             return False
         return self.policy.allows_attribute(owner, args[1])
 
@@ -386,9 +395,9 @@ def _parts_of(value: Any) -> Iterable[Any]:
     return ()
 
 
-def _texts(node: Node) -> Iterable[str]:
-    """Strings with an interpolation in a node and in what it holds, down to the next nodes."""
-    work: list[Any] = list(_parts_of(node))
+def _texts(holder: Any) -> Iterable[str]:
+    """Strings with an interpolation in a container and in what it holds, down to the next nodes."""
+    work: list[Any] = list(_parts_of(holder))
     seen: set[int] = set()
     while work:
         value = work.pop()

@@ -79,14 +79,18 @@ def parse_json(data: bytes, file: str) -> Any:
         raise DataFileError(f"{file}: not valid JSON: {error}") from None
     if not isinstance(root, dict):
         root = {"_config_": root}
-    return _Reader(file, JsonPlaces(data.decode("utf-8", "replace"))).read(root)
+    try:
+        return _Reader(file, JsonPlaces(data.decode("utf-8", "replace"))).read(root)
+    except RecursionError:
+        raise DataFileError(f"{file}: nested too deeply") from None
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) != len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(f"the key {next(k for k in keys if keys.count(k) > 1)!r} stands in one object twice")
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise ValueError(f"the key {twice!r} stands in one object twice")
     return result
 
 
