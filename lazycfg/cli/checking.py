@@ -132,8 +132,11 @@ def trial_text(trial: Trial) -> str:
         lines.append("*: run on as many boxes as the model may detect")
     if trial.stopped:
         lines.append(f"shapes are known up to {trial.stopped}: what comes next depends on values")
-    if trial.refused:
-        lines.append(f"it takes something else than an image (1, 3, height, width): {trial.refused}")
+    if trial.refused is not None:
+        reason = "it takes something else than an image (1, 3, height, width)"
+        if any(part.returned for part in trial.parts):
+            reason = f"it may take images of another size (--input-size) than {height}x{width}"
+        lines.append(f"{reason}: {_error_text(trial.refused)}")
     idle = [part.path for part in trial.parts[1:] if not part.entered and part.parameters]
     if idle and trial.error is None:
         lines.append(f"did not run: {', '.join(idle)}")

@@ -69,14 +69,15 @@ class Trial:
         parts: the model and its parts that have nodes of their own in the config, outermost first.
         size: (height, width) of the image.
         stopped: where values were needed, as text; None when the model ran to its end.
-        refused: why a model of some other library took no image; its parts did not run.
+        refused: what a model of some other library raised when that may be for the image: it takes something
+            else, or one of another size.
         error: what the model raised when its parts do not fit, with a note that names the part; or None.
     """
 
     parts: list[Part]
     size: tuple[int, int]
     stopped: str | None = None
-    refused: str | None = None
+    refused: Exception | None = None
     error: Exception | None = None
 
 
@@ -117,7 +118,7 @@ def try_model(model: nn.Module, size: tuple[int, int] | None = None) -> Trial:
         image["proposals"].proposal_boxes = Boxes(torch.empty(_PROPOSALS, 4, device="meta"))
         image["proposals"].objectness_logits = torch.empty(_PROPOSALS, device="meta")
     if not hasattr(model, "preprocess_image"):
-        _run_on_tensor(model, trial)
+        _run_on_tensor(model, trial, is_sized=size is not None)
         return trial
     trial.stopped, trial.error = _run(model, trial, model, [image])
     heads = getattr(model, "roi_heads", None)
@@ -132,18 +133,36 @@ def try_model(model: nn.Module, size: tuple[int, int] | None = None) -> Trial:
     return trial
 
 
-def _run_on_tensor(model: nn.Module, trial: Trial) -> None:
-    """Run a model that is not of this library: its backbone, else itself, on a tensor (1, 3, H, W)."""
+def _run_on_tensor(model: nn.Module, trial: Trial, *, is_sized: bool) -> None:
+    """Run a model that is not of this library: its backbone, else itself, on a tensor (1, 3, H, W).
+
+    Args:
+        is_sized: whether the size of the image is meant for the model.
+    """
     backbone = getattr(model, "backbone", None)
     divisor = int(getattr(backbone, "size_divisibility", 0) or 1)
     height, width = ((side + divisor - 1) // divisor * divisor for side in trial.size)
-    trial.stopped, error = _run(
-        model, trial, backbone or model, torch.empty(1, 3, height, width, device="meta")
-    )
-    if isinstance(backbone, nn.Module):
+    image = torch.empty(1, 3, height, width, device="meta")
+    trial.stopped, error = _run(model, trial, backbone or model, image)
+    if error is None:
+        return
+    # A model that got as far as to run a part of itself took the image.
+    took_it = any(part.returned for part in trial.parts)
+    if isinstance(backbone, nn.Module) or (took_it and (is_sized or _is_of_any_size(error, model, image))):
         trial.error = error
-    elif error is not None:
-        trial.refused = f"{type(error).__name__}: {error}"
+    else:
+        trial.refused = error
+
+
+def _is_of_any_size(error: Exception, model: nn.Module, image: Tensor) -> bool:
+    """Whether a model fails alike for an image of another size: then the size is not what it objects to."""
+    larger = nn.functional.pad(image, (0, 64, 0, 64))
+    try:
+        with torch.no_grad(), torch.device("meta"):
+            model(larger)
+    except Exception as other:  # whatever the model raises
+        return repr(other) == repr(error)
+    return False
 
 
 def _most_detections(heads: Any) -> int:

@@ -99,6 +99,30 @@ def test_a_model_of_another_library(run, tmp_path):
     assert "it takes something else than an image" in text
 
 
+@pytest.mark.parametrize(
+    ("layers", "words", "status", "message"),
+    [
+        ("L(nn.Conv2d)(3, 4, 3), L(nn.BatchNorm2d)(8)", [], 1, "the parts do not fit: "),
+        ("L(nn.Conv2d)(3, 4, 3), L(nn.BatchNorm2d)(4)", [], 0, "GFLOP in all"),
+        ("L(nn.Conv2d)(3, 4, 3), L(nn.Linear)(222, 5)", [], 0, "images of another size (--input-size) than"),
+        ("L(nn.Conv2d)(3, 4, 3), L(nn.Linear)(222, 5)", ["--input-size=224"], 0, "1x4x222x5"),
+        ("L(nn.Conv2d)(3, 4, 3), L(nn.Linear)(222, 5)", ["--input-size=225"], 1, "the parts do not fit: "),
+        ("L(nn.Conv2d)(1, 4, 3), L(nn.BatchNorm2d)(8)", [], 0, "it takes something else than an image"),
+    ],
+)
+def test_layers_of_another_library_that_do_not_fit(run, tmp_path, layers, words, status, message):
+    (tmp_path / "net.py").write_text(
+        f"import torch.nn as nn\nfrom lazycfg import LazyCall as L\nmodel = L(nn.Sequential)({layers})\n"
+    )
+    found, text, _ = run("check", str(tmp_path / "net.py"), *words)
+    assert found == status
+    assert message in text
+    if "fit" in message or "image" in message:
+        layer = 0 if "something else" in message else 1
+        assert f"config path 'model._args_.{layer}'" in text
+        assert f"{tmp_path / 'net.py'}:3:" in text
+
+
 @pytest.mark.parametrize("size", ["800y3", "0x5", "-3", "x"])
 def test_a_size_that_is_none(run, size):
     status, _, errors = run("check", ZOO, f"--input-size={size}")

@@ -115,7 +115,7 @@ class JsonPlaces:
     """The places in one JSON text, by the path from its root: keys of objects and indices of arrays."""
 
     def __init__(self, text: str):
-        self._text = text
+        self._text = text.removeprefix("\ufeff")
         self._places: dict[Path, tuple[Spot, slice]] | None = None
 
     def at(self, path: Path) -> tuple[Spot, str] | None:
