@@ -8,6 +8,7 @@ from lazycfg import ConfigError, LazyConfig, Node
 from lazycfg import LazyCall as L
 from lazycfg.config.comparing.differences import diff
 from lazycfg.config.comparing.equality import equal_configs
+from lazycfg.config.comparing.hashing import hash_of
 from lazycfg.config.node import to_nodes
 
 
@@ -150,3 +151,68 @@ def test_applying_the_difference_gives_the_other(first, second):
     result = LazyConfig.apply_overrides(a.copy(), overrides)
     assert equal_configs(result, b), overrides
     assert bool(overrides) == (not equal_configs(a, b))
+
+
+LOCAL = """
+import collections, dataclasses, enum
+class Level(enum.Enum):
+    LOW = 1
+    HIGH = 2
+@dataclasses.dataclass
+class Spec:
+    n: int
+    below: object = None
+Pair = collections.namedtuple("Pair", "a b")
+level = Level.LOW
+spec = Spec(1, {"x": [Level.HIGH]})
+pairs = [Spec(2), Level.LOW]
+"""
+
+
+def test_objects_of_two_loads_are_the_same(tmp_path):
+    def loaded(name, text):
+        (tmp_path / name).write_text(text)
+        return LazyConfig.load(str(tmp_path / name))
+
+    a, b = loaded("a.py", LOCAL), loaded("a.py", LOCAL)
+    assert type(a.spec) is not type(b.spec)
+    assert not diff(a, b)
+    assert not diff(a, loaded("b.py", LOCAL))
+    edited = LOCAL.replace("Spec(1", "Spec(3").replace("[Spec(2), Level.LOW]", "[Spec(2), Level.HIGH]")
+    assert kinds(a, loaded("b.py", edited)) == [("changed", "spec.n"), ("changed", "pairs.1")]
+    other = loaded("c.py", LOCAL.replace("LOW = 1", "LOW = 3"))
+    assert [path for _, path in kinds(a, other)] == ["level", "spec.below.x.0", "pairs.1"]
+
+
+def test_a_target_in_text_is_the_object_it_leads_to():
+    # `json.JSONDecoder` in `json.decoder`
+    import json
+
+    ways = [L(json.JSONDecoder)(), L("json.JSONDecoder")(), L("json.decoder.JSONDecoder")()]
+    for a in ways:
+        for b in ways:
+            assert not diff(a, b)
+            assert hash_of(a) == hash_of(b)
+    assert kinds(ways[0], L("json.JSONEncoder")()) == [("changed", "_target_")]
+    assert kinds(ways[1], L("json.JSONEncoder")()) == [("changed", "_target_")]
+    assert diff(ways[1], L("not_a_module_at_all.X")())
+    assert diff(cfg(x=len), cfg(x="builtins.len"))  # no target: the one is a text
+
+
+def test_types_of_arrays_count():
+    numpy = pytest.importorskip("numpy")
+    a, b = cfg(x=numpy.array([1, 2])), cfg(x=numpy.array([1.0, 2.0]))
+    assert kinds(a, b) == [("changed", "x")]
+    assert not diff(a, cfg(x=numpy.array([1, 2])))
+    assert hash_of(a) != hash_of(b)
+
+
+def test_comments_do_not_count(tmp_path):
+    texts = ["def f(x):\n    # one\n    return x\n", "def f(x):\n\n    return (\n        x)  # two\n"]
+    loaded = []
+    for index, text in enumerate(texts):
+        path = tmp_path / f"conf{index}.py"
+        path.write_text(f"from lazycfg import LazyCall as L\n{text}m = L(f)(x=lambda y: y)\n")
+        loaded.append(LazyConfig.load(str(path)))
+    assert not diff(*loaded)
+    assert hash_of(loaded[0]) == hash_of(loaded[1])

@@ -4,12 +4,14 @@ other.
 
 from __future__ import annotations
 
+from lazycfg.config.comparing.target_names import name_of_target
 from lazycfg.config.editing.grammar import ImportRef, ShareRef, format_value
 from lazycfg.config.errors import ConfigError
 from lazycfg.config.formats.importable import find_name
 from lazycfg.config.node import REQUIRED, Node, is_call
 from lazycfg.config.paths import format_path
 from lazycfg.config.provenance.history import short
+from lazycfg.config.signature import is_deferred
 from lazycfg.config.traverse import children, same_leaf
 
 TYPE_CHECKING = False
@@ -108,14 +110,17 @@ class Diff:
         return texts
 
 
-def diff(first: Any, second: Any) -> Diff:
+def diff(first: Any, second: Any, *, importing: bool = True) -> Diff:
     """Compare two configs by structure.
 
     Functions and classes of config files are compared by what they say, so that two loads of one file do not
-    differ; other callables by name; everything else by type and value (1 and 1.0 differ). Positions do not
-    count.
+    differ; other callables by name, whether given as text or as the object; everything else by type and value
+    (1 and 1.0 differ). Positions do not count.
+
+    Two targets that are written differently, one as text, may still be the same: the text is imported to know
+    that, unless `importing` is false.
     """
-    comparison = _Comparison()
+    comparison = _Comparison(importing)
     comparison.run(first, second)
     return Diff(comparison.changes, comparison.steps)
 
@@ -123,7 +128,8 @@ def diff(first: Any, second: Any) -> Diff:
 class _Comparison:
     """One run over two trees, without recursion into them."""
 
-    def __init__(self) -> None:
+    def __init__(self, importing: bool) -> None:
+        self._importing = importing
         self.changes: list[Change] = []
         self.steps: list[tuple[str, Path, Any]] = []
         self._first: dict[int, Path] = {}  # where a container of the first tree was met first
@@ -148,7 +154,7 @@ class _Comparison:
 
     def _compare(self, path: Path, old: Any, new: Any) -> None:
         if not _alike(old, new):
-            if not _same_value(old, new):
+            if not self._same(path[-1] if path else "", old, new):
                 self.changes.append(Change("changed", format_path(path), old, new))
                 self._write(path, new)
             return
@@ -175,6 +181,28 @@ class _Comparison:
             pairs = zip(children(old) or (), children(new) or (), strict=False)
             self._work += reversed([((*path, key), a, b) for (key, a), (_, b) in pairs])
 
+    def _same(self, key: Any, old: Any, new: Any) -> bool:
+        return _same_target(old, new, self._importing) if key == "_target_" else _same_value(old, new)
+
+    def _equal(self, old: Any, new: Any) -> bool:
+        """Whether two values are equal all the way down, sharing aside."""
+        work: list[tuple[Any, Any, Any]] = [("", old, new)]
+        seen: set[tuple[int, int]] = set()
+        while work:
+            key, a, b = work.pop()
+            if a is b or (id(a), id(b)) in seen:
+                continue
+            if not _alike(a, b):
+                if not self._same(key, a, b):
+                    return False
+                continue
+            seen.add((id(a), id(b)))
+            left, right = dict(children(a) or ()), dict(children(b) or ())
+            if left.keys() != right.keys():
+                return False
+            work += [(key, value, right[key]) for key, value in left.items()]
+        return True
+
     def _compare_dicts(self, path: Path, old: dict[Any, Any], new: dict[Any, Any]) -> None:
         work = []
         for key, value in new.items():
@@ -197,10 +225,10 @@ class _Comparison:
         went.
         """
         head = 0
-        while head < min(len(old), len(new)) and _equal(old[head], new[head]):
+        while head < min(len(old), len(new)) and self._equal(old[head], new[head]):
             head += 1
         tail = 0
-        while tail < min(len(old), len(new)) - head and _equal(old[-1 - tail], new[-1 - tail]):
+        while tail < min(len(old), len(new)) - head and self._equal(old[-1 - tail], new[-1 - tail]):
             tail += 1
         both = min(len(old), len(new)) - tail
         partner = {**{i: i for i in range(both)}, **{len(new) - 1 - i: len(old) - 1 - i for i in range(tail)}}
@@ -256,7 +284,7 @@ class _Comparison:
             if children(value) is None:
                 continue
             for old_path, old, removed in self._removed:
-                if children(old) is not None and removed in self.changes and _equal(old, value):
+                if children(old) is not None and removed in self.changes and self._equal(old, value):
                     change.kind, change.old, change.other = "moved", old, format_path(old_path)
                     self.changes.remove(removed)
                     break
@@ -266,56 +294,56 @@ def _alike(old: Any, new: Any) -> bool:
     """Whether two values are compared part by part."""
     if isinstance(old, dict) and type(old) in (dict, Node):
         return isinstance(new, dict) and type(new) in (dict, Node) and is_call(old) == is_call(new)
-    return type(old) is type(new) and children(old) is not None and not isinstance(old, dict)
+    return children(old) is not None and not isinstance(old, dict) and _same_class(type(old), type(new))
 
 
 def _mutable(value: Any) -> bool:
     return type(value) in (Node, dict, list)
 
 
-def _equal(old: Any, new: Any) -> bool:
-    """Whether two values are equal all the way down, sharing aside."""
-    work = [(old, new)]
-    seen: set[tuple[int, int]] = set()
-    while work:
-        a, b = work.pop()
-        if a is b or (id(a), id(b)) in seen:
-            continue
-        if not _alike(a, b):
-            if not _same_value(a, b):
-                return False
-            continue
-        seen.add((id(a), id(b)))
-        left, right = dict(children(a) or ()), dict(children(b) or ())
-        if left.keys() != right.keys():
-            return False
-        work += [(value, right[key]) for key, value in left.items()]
-    return True
-
-
 def _same_value(old: Any, new: Any) -> bool:
     if old is new:
         return True
-    if callable(old) or callable(new):
+    if callable(old) and callable(new):
         return _same_callable(old, new)
     if type(old) is not type(new):
-        return (old is REQUIRED and new == "???") or (new is REQUIRED and old == "???")
+        if old is REQUIRED or new is REQUIRED:
+            return any(type(value) is str and value == "???" for value in (old, new))
+        return _same_class(type(old), type(new)) and _same_source(old, new)
+    if getattr(old, "dtype", None) != getattr(new, "dtype", None):  # arrays: 1 and 1.0 differ
+        return False
     return same_leaf(old, new) or (type(old) is float and old != old and new != new)
 
 
-def _same_callable(old: Any, new: Any) -> bool:
-    """By name (a target may be given as text), else by source."""
-    names = [value if isinstance(value, str) else str(find_name(value)) for value in (old, new)]
-    if names[0] == names[1] and names[0] != "None":
+def _same_target(old: Any, new: Any, importing: bool) -> bool:
+    """As `_same_value`; a name in text is as good as what it stands for."""
+    if old == new if isinstance(old, str) and isinstance(new, str) else _same_value(old, new):
         return True
-    if isinstance(old, str) or isinstance(new, str) or not (callable(old) and callable(new)):
+    if not isinstance(old, str) and not isinstance(new, str):
         return False
-    if (names[0] == "None") != (names[1] == "None"):
-        return False
+    importing = importing and not is_deferred(old) and not is_deferred(new)
+    names = [name_of_target(value, importing=importing) for value in (old, new)]
+    return names[0] == names[1]
+
+
+def _same_callable(old: Any, new: Any) -> bool:
+    """By name, else by source."""
+    names = [name_of_target(value) for value in (old, new)]
+    return names[0] == names[1] and (bool(names[0]) or _same_source(old, new))
+
+
+def _same_class(old: type, new: type) -> bool:
+    """Whether two classes are one class of two loads of a config file, or of two files."""
+    if old is new:
+        return True
+    return old.__qualname__ == new.__qualname__ and _same_callable(old, new)
+
+
+def _same_source(old: Any, new: Any) -> bool:
     from lazycfg.config.comparing.equality import equal_configs
 
     try:
-        return names[0] == "None" and equal_configs([old], [new])
+        return equal_configs([old], [new])
     except ConfigError:
         return bool(old == new)
 

@@ -9,12 +9,13 @@ nan equals nan.
 from __future__ import annotations
 
 import ast
+from functools import lru_cache
 from typing import Any
 
 from lazycfg.config.formats.encode import Encoded, Item, encode
 from lazycfg.config.formats.item_graph import SHARED
 
-__all__ = ["equal_configs"]
+__all__ = ["equal_configs", "without_layout"]
 
 
 def equal_configs(first: Any, second: Any) -> bool:
@@ -53,10 +54,13 @@ def _compare(a: Item, b: Item) -> list[tuple[Encoded, Encoded]] | None:
         return None
     below: list[tuple[Encoded, Encoded]] = []
     if a.kind == "source":
-        if _tree(a.value.source) != _tree(b.value.source):
+        if without_layout(a.value.source) != without_layout(b.value.source):
             return None
     elif isinstance(a.value, Item):
         below.append((a.value, b.value))
+    elif a.kind == "name":
+        if str(a.value) != str(b.value):  # where the module ends and the name in it begins does not count
+            return None
     elif a.value is not b.value and a.value != b.value:
         return None
     if a.kind in ("call", "dict", "object", "source"):
@@ -82,5 +86,7 @@ def _sequence(key: str, value: Encoded) -> Encoded:
     return value
 
 
-def _tree(source: str) -> str:
-    return ast.dump(ast.parse(source))
+@lru_cache(maxsize=1024)
+def without_layout(source: str) -> str:
+    """What a definition says, without its comments and line breaks."""
+    return ast.unparse(ast.parse(source))

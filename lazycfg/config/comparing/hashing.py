@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from lazycfg.config.comparing.equality import without_layout
+from lazycfg.config.comparing.target_names import name_of_target
 from lazycfg.config.errors import ConfigError
 from lazycfg.config.formats.encode import Item, encode
 from lazycfg.config.paths import parse_path
@@ -24,8 +26,8 @@ def hash_of(cfg: Any, *, ignore: Iterable[str] = ()) -> str:
 
     Two configs have the same hash when they build the same: positions, comments, the files they came from
     and the order of keyword arguments do not count; the types of values do (1, 1.0 and True differ, as do a
-    list and a tuple), and so does what is shared. A target counts by its name, whether given as text or as
-    the object; a function or class of a config file counts by its source and by what it refers to. A
+    list and a tuple), and so does what is shared. A target counts by the name it was defined under, whether
+    given as that text, as another text that leads to it (it is imported to know) or as the object; a function or class of a config file counts by its source and by what it refers to. A
     `${...}` counts as written.
 
     Args:
@@ -71,7 +73,7 @@ def hash_of(cfg: Any, *, ignore: Iterable[str] = ()) -> str:
                 continue
             todo.append((_text(b"key", str(key)), path))
             if value.kind == "call" and key == "_target_" and isinstance(part, str):
-                todo.append((_text(b"name 0:", part), path))
+                todo.append((_text(b"name 0:", name_of_target(part)), path))
             else:
                 todo.append((part, (*path, key)))
         work.extend(reversed(todo))
@@ -83,7 +85,7 @@ def _own_value(item: Item) -> bytes:
     if item.kind == "name":
         return _text(b"", str(item.value))
     if item.kind == "source":
-        return _text(b"", item.value.source)
+        return _text(b"", without_layout(item.value.source))
     if item.kind == "path":
         return _text(b"", item.value.as_posix())
     if item.kind in ("bytes", "complex"):
