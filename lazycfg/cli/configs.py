@@ -74,7 +74,10 @@ def load_config(
     if format_of(file) != "py":
         cfg = _load_names_only(file, trusted)
     else:
-        cfg = load(file, import_absolute=deferred_import)
+        try:
+            cfg = load(file, import_absolute=deferred_import)
+        except Exception:  # perhaps of a stand-in that cannot do what its object does; else it comes again
+            cfg = load(file)
     if overrides:
         apply_overrides(cfg, overrides, resolve_import=lambda text: Deferred(*_split_name(text)))
     return cfg

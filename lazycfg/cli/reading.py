@@ -122,9 +122,8 @@ def diff(arguments: argparse.Namespace) -> int:
     if len(others) > 1 or not (others or overrides):
         raise CommandError("diff takes two configs, or one config and overrides")
     other, trusted = others[0] if others else arguments.config, arguments.trusted
-    found = compare(
-        load_config(arguments.config, trusted=trusted), load_config(other, overrides, trusted=trusted)
-    )
+    first = load_config(arguments.config, trusted=trusted)
+    found = compare(first, load_config(other, overrides, trusted=trusted), importing=False)
     if any(map(_is_uncertain, found)):
         found = compare(
             load_config(arguments.config, real=True, trusted=trusted),
@@ -150,7 +149,9 @@ def _is_uncertain(change: Change) -> bool:
         any(isinstance(value, DeferredCall) for _, value in walk(side)) for side in (old, new)
     ):
         return True
-    if not (is_deferred(old) or is_deferred(new)):
+    if not any(is_deferred(side) or isinstance(side, str) for side in (old, new)) or not (
+        callable(old) or callable(new)
+    ):
         return False
     return target_name(old).rpartition(".")[2] == target_name(new).rpartition(".")[2]
 

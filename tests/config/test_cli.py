@@ -254,3 +254,17 @@ def test_diff_of_the_same_said_differently(run, tmp_path, monkeypatch):
         assert run("diff", "one.py", f"saved.{suffix}", "--trusted")[:2] == (0, "no differences\n")
     status, text, _ = run("diff", "one.py", "two.py", "a.numerator=5", "--overrides")
     assert (status, text) == (1, "++a.numerator=5\n")
+
+
+def test_what_no_stand_in_can_do_is_done_by_the_real_object(run, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "library_of_this_test.py").write_text("__version__ = '2.1'\ndef f(): ...\n")
+    (tmp_path / "d.py").write_text(
+        "import library_of_this_test as lib\nfast = lib.__version__ >= '2.0'\nname = lib.f.__module__\n"
+    )
+    assert run("get", str(tmp_path / "d.py"), "fast")[:2] == (0, "True\n")
+    assert run("get", str(tmp_path / "d.py"), "name")[:2] == (0, "library_of_this_test\n")
+    (tmp_path / "e.py").write_text("import library_of_this_test as lib\nfast = lib.__verson__\n")
+    code, _, error = run("get", str(tmp_path / "e.py"), "fast")
+    assert code == 2
+    assert "__verson__" in error

@@ -27,8 +27,8 @@ def hash_of(cfg: Any, *, ignore: Iterable[str] = ()) -> str:
     Two configs have the same hash when they build the same: positions, comments, the files they came from
     and the order of keyword arguments do not count; the types of values do (1, 1.0 and True differ, as do a
     list and a tuple), and so does what is shared. A target counts by the name it was defined under, whether
-    given as that text, as another text that leads to it (it is imported to know) or as the object; a function or class of a config file counts by its source and by what it refers to. A
-    `${...}` counts as written.
+    given as that text, as another text that leads to it (it is imported to know) or as the object; a function
+    or class of a config file counts by its source and by what it refers to. A `${...}` counts as written.
 
     Args:
         cfg: a node, dict, list or tuple.
