@@ -15,7 +15,7 @@ from lazycfg.config.traverse import ATOMS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
     from typing import Any
 
     from lazycfg.config.calls import Call
@@ -78,7 +78,7 @@ class _Gatherer:
         if (target, *arguments) not in _callable and not _remember(target, arguments):
             make = partial(call_specially, target)
         done = self.done
-        inner: Sequence[tuple[Key, int]] = ()
+        inner: Any = ()
         texts = False
         for key, child in arguments.items():
             kind = type(child)
@@ -95,7 +95,10 @@ class _Gatherer:
                 else:
                     at = self.other(child, (link, key), depth + 1)
             if at >= 0:
-                inner = [*inner, (key, at)] if inner else [(key, at)]
+                if inner:
+                    inner.append((key, at))
+                else:
+                    inner = [(key, at)]
         if texts:
             arguments = {key: self.text(child, link) for key, child in arguments.items()}
         done[id(node)] = at = len(self.entries)

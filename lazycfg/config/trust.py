@@ -113,7 +113,9 @@ class Policy:
 
     Args:
         allow: names of packages, modules or objects (``"torch.nn"``), or modules, classes and functions
-        themselves.
+            themselves. A package stands for the public classes and functions in it, an object for itself
+            alone. Modules that reach the system are never meant by a package; but that list cannot be
+            complete, and a package of which you need three classes is better given as these.
             ``"resolver:NAME"`` allows interpolations ``${NAME:...}``.
     """
 
