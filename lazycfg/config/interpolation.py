@@ -286,6 +286,8 @@ def _omegaconf_resolver(name: str, text: str, chain: Chain, active: Active) -> A
     """Let OmegaConf parse the arguments and call the resolver; what `${...}` in them stand for is ours to
     find.
     """
+    import re
+
     shown = f"interpolation '${{{name}:{text}}}'"
     try:
         from omegaconf import OmegaConf
@@ -299,6 +301,8 @@ def _omegaconf_resolver(name: str, text: str, chain: Chain, active: Active) -> A
     for is_reference, part in split(text):
         if is_reference:
             value = _value(part, chain, active)[0]
+            if isinstance(value, str):  # a computed text is a value: OmegaConf must not look into it again
+                value = re.sub(r"(\\*)\$\{", r"\1\1\\${", value)
             holder[f"v{len(holder)}"] = dict(value) if isinstance(value, dict) else value
             words += f"${{v{len(holder) - 1}}}"
         else:

@@ -261,3 +261,14 @@ def test_backslashes_mean_what_they_mean_to_omegaconf(before, count):
 
     text = f"{before}{chr(92) * count}${{a}}z"
     assert cfg(a="v", t=text).t == OmegaConf.create({"a": "v", "t": text}).t
+
+
+def test_a_computed_text_is_no_interpolation(monkeypatch):
+    from resolver_registry import register
+
+    monkeypatch.setenv("LAZYCFG_SECRET", "secret")
+    register("lazycfg_same", lambda text: text)
+    for slashes in ("", "\\", "\\\\"):
+        c = cfg(a="$", b=f"{slashes}${{a}}{{oc.env:LAZYCFG_SECRET}}", c="${lazycfg_same:${b}}")
+        assert "secret" not in c.c
+        assert c.c == c.b
