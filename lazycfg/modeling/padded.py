@@ -32,8 +32,8 @@ ImageSizes = Sequence[tuple[int, int]]
 def upload(values: Any, device: torch.device, dtype: torch.dtype) -> Tensor:
     """Host numbers as a tensor on the device, without waiting for what the device is doing."""
     host = torch.as_tensor(values, dtype=dtype)
-    if device.type == "cuda" and host.device.type == "cpu":
-        host = host.pin_memory()
+    if device.type == "cuda" and host.device.type == "cpu" and not torch.compiler.is_compiling():
+        host = host.pin_memory()  # which Dynamo cannot trace
     return host.to(device, non_blocking=True)
 
 
@@ -107,20 +107,23 @@ def cat_field(instances: Sequence[Instances], name: str) -> Tensor:
     return torch.cat([value if isinstance(value, Tensor) else value.tensor for value in values])
 
 
-def pad_bitmasks(masks: Sequence[Tensor]) -> Tensor:
+def pad_bitmasks(masks: Sequence[Tensor], *, pin: bool = False) -> Tensor:
     """Masks (N_i, H_i, W_i) of images -> (sum N_i, H, W). The last row and column are repeated once, so that
     sampling between a mask's last pixels and its edge sees what it would see without padding.
 
     On the host it is copying without ops, and what `pad_bitmasks` has padded before is only found again.
+    With `pin` the copy is made into page-locked memory, from where it can go to a GPU.
     """
     height, width = (max(m.shape[d] for m in masks) for d in (1, 2))
-    if all(m.shape[1:] == (height, width) for m in masks):
-        return torch.cat(list(masks))
     base = padded_before(masks, height, width)
     if base is not None:
         return base
     on_host = all(m.device.type == "cpu" for m in masks)
-    out: Any = masks[0].new_zeros((sum(len(m) for m in masks), height, width))
+    shape = (sum(len(m) for m in masks), height, width)
+    out: Any = torch.empty(shape, dtype=masks[0].dtype, device=masks[0].device, pin_memory=pin and on_host)
+    if all(m.shape[1:] == (height, width) for m in masks):
+        return torch.cat(list(masks), out=out)
+    out.zero_()
     target, sources = (out.numpy(), [m.numpy() for m in masks]) if on_host else (out, masks)
     start = 0
     for m in sources:

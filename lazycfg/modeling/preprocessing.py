@@ -67,7 +67,8 @@ def batch_maps(
     size_divisibility: int = 0,
     padding_constraints: Mapping[str, int] | None = None,
 ) -> ImageList:
-    """Images or label maps (..., H_i, W_i) padded to one size, on the device: one copy for all of them.
+    """Images or label maps (..., H_i, W_i) padded to one size, on the device: one copy for all of them, or
+    one for each that is in page-locked memory.
 
     Maps of several types are brought to one that holds all their numbers. Gradients reach images that want
     them.
@@ -77,7 +78,7 @@ def batch_maps(
     sizes = [(int(x.shape[-2]), int(x.shape[-1])) for x in maps]
     alike = len({(x.device.type, x.dtype, x.shape[:-2]) for x in maps}) == 1
     plain = alike and maps[0].dtype in HOST_DTYPES and not any(x.requires_grad for x in maps)
-    if plain and maps[0].device.type == "cpu":
+    if plain and maps[0].device.type == "cpu" and not can_go_alone(maps, device):
         size = ImageList.padded_size(sizes, size_divisibility, padding_constraints)
         padded = pad_on_host(maps, size, device, pad_value)
         return ImageList(padded.to(device, non_blocking=True), sizes)
@@ -94,11 +95,19 @@ def pad_on_host(
     if len(images) == 1 and tuple(first.shape[-2:]) == size:
         return first[None]
     shape = (len(images), *first.shape[:-2], *size)
-    batch = torch.full(shape, pad_value, dtype=first.dtype, pin_memory=device.type == "cuda")
+    batch = torch.empty(shape, dtype=first.dtype, pin_memory=device.type == "cuda")
     target = batch.numpy()
     for row, image in zip(target, images, strict=True):
-        np.copyto(row[..., : image.shape[-2], : image.shape[-1]], np.from_dlpack(image))
+        height, width = image.shape[-2:]
+        np.copyto(row[..., :height, :width], np.from_dlpack(image))
+        row[..., :height, width:] = row[..., height:, :] = pad_value
     return batch
+
+
+def can_go_alone(tensors: Sequence[Tensor], device: torch.device) -> bool:
+    """Whether tensors are in page-locked memory, as the data loader leaves them: a GPU then fetches each by
+    itself while the host goes on, and to gather them on the host would only cost time."""
+    return device.type == "cuda" and all(x.is_pinned() for x in tensors)
 
 
 @torch.compiler.disable
@@ -124,7 +133,11 @@ def field_to_device(values: Sequence[Any], counts: Sequence[int], device: torch.
     first = values[0]
     if isinstance(first, BitMasks):
         # Views of one padded tensor, as the mask loss wants them all together
-        masks = copy_over(pad_bitmasks([value.tensor for value in values]), device)
+        tensors = [value.tensor for value in values]
+        if can_go_alone(tensors, device):
+            masks = pad_bitmasks([x.to(device, non_blocking=True) for x in tensors])
+        else:
+            masks = copy_over(pad_bitmasks(tensors, pin=device.type == "cuda"), device)
         sizes = [value.image_size for value in values]
         return [BitMasks(p[:, :h, :w]) for p, (h, w) in zip(masks.split(list(counts)), sizes, strict=True)]
     tensors = [value if isinstance(value, Tensor) else getattr(value, "tensor", None) for value in values]

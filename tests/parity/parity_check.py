@@ -29,10 +29,11 @@ def load_golden(name: str) -> dict[str, Any]:
     return json.loads((GOLDEN / f"{name}.json").read_text())
 
 
-def assert_parity(model: nn.Module, name: str, *, double_training: bool = False) -> None:
+def assert_parity(model: nn.Module, name: str, *, double_training: bool = False, device: str = "cpu") -> None:
     """All of one golden file; with `double_training` the training step in float64."""
     golden = load_golden(name)
     prepare(model, golden)
+    model.to(device)
     assert_eval(model, golden)
     assert_training(model.double() if double_training else model, golden)
 

@@ -196,6 +196,8 @@ def our_batch(n: int, size: tuple[int, int]) -> list[dict[str, Any]]:
         instances.gt_classes = torch.randint(0, CLASSES, (OBJECTS,), generator=generator)
         instances.gt_masks = BitMasks(masks)
         image = torch.randint(0, 256, (3, height, width), dtype=torch.uint8, generator=generator)
+        if torch.cuda.is_available():
+            image, instances = image.pin_memory(), instances.pin_memory()
         batch.append({"image": image, "height": height, "width": width, "instances": instances})
     return batch
 

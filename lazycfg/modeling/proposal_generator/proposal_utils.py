@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from lazycfg.layers import batched_nms
+from lazycfg.layers.nms_groups import grouped_nms
 from lazycfg.layers.nms_rotated_groups import grouped_nms_rotated
 from lazycfg.structures import Boxes, Instances, RotatedBoxes
 from lazycfg.structures.rotated_boxes import clip_rotated
@@ -112,8 +113,7 @@ def select_by_nms(
     # What may not be chosen becomes an empty box: it overlaps nothing and comes last.
     boxes = torch.where(usable.unsqueeze(-1), boxes, 0.0)
     scores = torch.where(usable, logits, -math.inf)
-    suppress = rank_after_nms_rotated if boxes.shape[-1] == 5 else rank_after_nms
-    rank = suppress(boxes, scores, level_sizes, nms_thresh)
+    rank = rank_after_nms(boxes, scores, level_sizes, nms_thresh)
     top, index = (rank * usable).topk(min(k, post_nms_topk), dim=1)
     valid = top > 0
     index = torch.where(valid, index, index[:, :1])
@@ -124,25 +124,24 @@ def select_by_nms(
 
 
 def rank_after_nms(boxes: Tensor, scores: Tensor, level_sizes: Sequence[int], nms_thresh: float) -> Tensor:
-    """The order in which NMS keeps boxes (B, K, 4), counted down; 0 for what it does not keep."""
-    batch, k = scores.shape
-    sizes = enumerate(level_sizes)
-    levels = torch.cat([scores.new_full((size,), level, dtype=torch.int64) for level, size in sizes])
-    groups = torch.arange(batch, device=boxes.device)[:, None] * len(level_sizes) + levels
-    keep = batched_nms(boxes.reshape(-1, 4), scores.reshape(-1), groups.reshape(-1), nms_thresh)
-    rank = torch.zeros(batch * k, dtype=torch.int64, device=boxes.device)
-    rank[keep] = torch.arange(keep.shape[0], 0, -1, device=boxes.device)
-    return rank.reshape(batch, k)
-
-
-def rank_after_nms_rotated(
-    boxes: Tensor, scores: Tensor, level_sizes: Sequence[int], nms_thresh: float
-) -> Tensor:
-    """As `rank_after_nms`, of rotated boxes (B, K, 5)."""
-    keep = torch.cat(grouped_nms_rotated(boxes.split(list(level_sizes), dim=1), nms_thresh), dim=1)
+    """The order in which NMS within each level keeps boxes (B, K, box_dim), counted down; 0 for what it does
+    not keep. Within a level better boxes come first."""
+    if boxes.shape[-1] == 4 and boxes.device.type == "cpu":
+        keep = kept_on_host(boxes, scores, level_sizes, nms_thresh)
+    else:
+        suppress = grouped_nms_rotated if boxes.shape[-1] == 5 else grouped_nms
+        keep = torch.cat(suppress(boxes.split(list(level_sizes), dim=1), nms_thresh), dim=1)
     order = scores.sort(dim=1, descending=True, stable=True).indices
     falling = torch.arange(scores.shape[1], 0, -1, device=scores.device).expand_as(order)
     return torch.zeros_like(order).scatter_(1, order, falling) * keep
+
+
+def kept_on_host(boxes: Tensor, scores: Tensor, level_sizes: Sequence[int], nms_thresh: float) -> Tensor:
+    """(B, K) bool: what NMS keeps. A host is faster when it looks at no more pairs than it must."""
+    levels = torch.cat([torch.full((size,), level) for level, size in enumerate(level_sizes)])
+    groups = torch.arange(len(boxes))[:, None] * len(level_sizes) + levels
+    keep = batched_nms(boxes.reshape(-1, 4), scores.reshape(-1), groups.reshape(-1), nms_thresh)
+    return torch.zeros(scores.numel(), dtype=torch.bool).index_fill_(0, keep, True).view(scores.shape)
 
 
 def add_ground_truth_to_proposals(
