@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from lazycfg.cli.configs import CommandError, find_config, load_config, split_words
+from lazycfg.cli.configs import CommandError, find_config, load_config, say, split_words
 
 if TYPE_CHECKING:
     from lazycfg.cli.trial import Part, Trial
@@ -29,11 +29,11 @@ def check(arguments: argparse.Namespace) -> int:
     cfg = load_config(arguments.config, overrides, real=True, trusted=arguments.trusted)
     problems = list(problems_of(cfg))
     for problem in problems:
-        print(problem)
+        say(problem)
     if problems:
-        print(f"{len(problems)} problem{'s' if len(problems) != 1 else ''}")
+        say(f"{len(problems)} problem{'s' if len(problems) != 1 else ''}")
         return 1
-    print("no problems found")
+    say("no problems found")
     model = dict.get(cfg, "model") if isinstance(cfg, dict) else None
     return 0 if model is None or arguments.no_build else _try(cfg, size, arguments.traceback)
 
@@ -45,7 +45,7 @@ def drift(arguments: argparse.Namespace) -> int:
     if arguments.words:
         raise CommandError(f"drift takes one file, not {' '.join(arguments.words)!r} too")
     found = compare(find_config(arguments.config), trusted=arguments.trusted)
-    print(found)
+    say(found)
     return 1 if found else 0
 
 
@@ -76,16 +76,16 @@ def _try(cfg: Any, size: tuple[int, int] | None, traceback: bool) -> int:
     except Exception as error:
         if traceback:
             raise
-        print(f"the model cannot be built: {_error_text(error)}")
+        say(f"the model cannot be built: {_error_text(error)}")
         return 1
     if not isinstance(model, torch.nn.Module):
         return 0
     trial = try_model(model, size)
     if trial.error is not None and traceback:
         raise trial.error
-    print(trial_text(trial))
+    say(trial_text(trial))
     for line in _writes(cfg, trial.error):
-        print(f"  {line}")
+        say(f"  {line}")
     return 0 if trial.error is None else 1
 
 

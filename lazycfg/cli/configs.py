@@ -6,9 +6,17 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
-__all__ = ["CommandError", "find_config", "load_config", "split_words", "zoo_folder"]
+__all__ = [
+    "CommandError",
+    "find_config",
+    "load_config",
+    "say",
+    "split_words",
+    "wants_colour",
+    "zoo_folder",
+]
 
 
 class CommandError(Exception):
@@ -108,6 +116,13 @@ def split_words(words: Iterable[str]) -> tuple[list[str], list[str]]:
     for word in words:
         (overrides if word.startswith("~") or find_equals(word) >= 0 else others).append(word)
     return others, overrides
+
+
+def say(what: object, *, file: TextIO | None = None) -> None:
+    """Print a line, or some, for people to read."""
+    from lazycfg.config.brief import printable
+
+    print(printable(str(what)), file=file)
 
 
 def wants_colour(choice: str) -> bool:

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Sequence
 from typing import NoReturn
 
-from lazycfg.cli.configs import CommandError
+from lazycfg.cli.configs import CommandError, say
 
 __all__ = ["main", "make_parser"]
 
@@ -46,9 +46,9 @@ def _run(arguments: argparse.Namespace) -> int:
     except Exception as error:
         if arguments.traceback:
             raise
-        print(f"lazycfg: {_message(error)}", file=sys.stderr)
+        say(f"lazycfg: {_message(error)}", file=sys.stderr)
         for note in getattr(error, "__notes__", ()):
-            print(f"  {note}", file=sys.stderr)
+            say(f"  {note}", file=sys.stderr)
         return 2
 
 
@@ -103,7 +103,7 @@ class _Parser(argparse.ArgumentParser):
             message = (
                 f"what is missing: {', '.join(name if name[0] == '-' else name.upper() for name in names)}"
             )
-        print(f"{self.prog}: {message} ({self.prog} --help tells more)", file=sys.stderr)
+        say(f"{self.prog}: {message} ({self.prog} --help tells more)", file=sys.stderr)
         raise SystemExit(2)
 
 

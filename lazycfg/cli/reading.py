@@ -7,7 +7,7 @@ import os
 import re
 from typing import Any
 
-from lazycfg.cli.configs import CommandError, load_config, split_words, wants_colour
+from lazycfg.cli.configs import CommandError, load_config, say, split_words, wants_colour
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def _print_matches(config: str, text: str) -> None:
 
     if has_wildcard(parse_path(text.lstrip("+~").partition("=")[0])):
         for matched in matched_paths(load_config(config), text):
-            print(f"# {text}: {matched}")
+            say(f"# {text}: {matched}")
 
 
 def get(arguments: argparse.Namespace) -> int:
@@ -81,7 +81,7 @@ def explain(arguments: argparse.Namespace) -> int:
     from lazycfg.config.provenance.history import explain as explain_value
 
     path, overrides = _one_path(arguments.words, required=True)
-    print(explain_value(load_config(arguments.config, overrides, trusted=arguments.trusted), path))
+    say(explain_value(load_config(arguments.config, overrides, trusted=arguments.trusted), path))
     return 0
 
 
@@ -103,14 +103,14 @@ def doc(arguments: argparse.Namespace) -> int:
         reason = why_not(holder, keys[-1])
         if reason is not None:
             raise CommandError(f"config path {path!r}: {reason}")
-        print(parameter_doc(holder, keys[-1]))
+        say(parameter_doc(holder, keys[-1]))
     elif value is MISSING:
         get_path(cfg, keys)  # says how far the path leads
     if is_call(value):
-        print(f"{path} is a call of {target_name(raw_get(value, '_target_'), full=True)}:\n")
-        print(target_doc(value))
+        say(f"{path} is a call of {target_name(raw_get(value, '_target_'), full=True)}:\n")
+        say(target_doc(value))
     elif not takes:
-        print(f"{path} = {value!r}")
+        say(f"{path} = {value!r}")
     return 0
 
 
@@ -129,7 +129,10 @@ def diff(arguments: argparse.Namespace) -> int:
             load_config(arguments.config, real=True, trusted=trusted),
             load_config(other, overrides, real=True, trusted=trusted),
         )
-    print("\n".join(found.overrides()) if arguments.overrides else found)
+    if arguments.overrides:
+        print("\n".join(found.overrides()))  # for another command line: exactly as it is
+    else:
+        say(found)
     return 1 if found else 0
 
 
@@ -181,7 +184,7 @@ def grep(arguments: argparse.Namespace) -> int:
                 text = short_repr(value) if children(value) is None else ""
             if pattern.search(format_path(path)) or pattern.search(text):
                 found = True
-                print(
+                say(
                     f"{prefix}{format_path(path)}: {text}".rstrip(" :")
                     if not text
                     else f"{prefix}{format_path(path)}: {text}"

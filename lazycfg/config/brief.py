@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["short_repr", "target_name"]
+__all__ = ["printable", "short_repr", "target_name"]
 
 _DEPTH = 16
 _LENGTH = 4000
@@ -27,6 +27,13 @@ def target_name(target: Any, *, full: bool = False) -> str:
         return repr(target)
     module = getattr(target, "__module__", None)
     return f"{module}.{name}" if full and module and module != "builtins" else name
+
+
+def printable(text: str) -> str:
+    """For a terminal: keys and names of a config that somebody else wrote could bring control characters."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)
 
 
 def short_repr(node: Any) -> str:

@@ -25,12 +25,51 @@ if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
     Chain: TypeAlias = "list[Any]"
-    # The interpolations under way, to find circles: (id of the holding container, text).
-    Active: TypeAlias = "tuple[tuple[int, str], ...]"
+    Mark: TypeAlias = "tuple[int, str]"  # id of the holding container, text
 
 __all__ = ["chain_of", "resolve_in", "resolve_read", "resolve_with_chain"]
 
 _MOST_LOOKED = 64  # containers that are looked into for a node; they may lead in a circle
+# Far above what anybody writes. A file that others wrote shall not be able to take hours or all memory with
+# texts that double each other.
+_DEEPEST = 100
+_MOST_TEXTS = 10_000
+_LONGEST = 1 << 20
+
+
+class Active:
+    """The interpolations under way.
+
+    Attributes:
+        marks: the texts that are being resolved, each for the sake of the one before: to find circles.
+        seen: how many were resolved for the sake of the first one, in a list that all of them share.
+    """
+
+    __slots__ = ("marks", "seen")
+
+    def __init__(self, marks: tuple[Mark, ...], seen: list[int]) -> None:
+        self.marks = marks
+        self.seen = seen
+
+    def enter(self, mark: Mark) -> Active:
+        """With one more text. Raises `InterpolationError` for a circle, and for too many."""
+        if mark in self.marks:
+            circle = " -> ".join(repr(t) for _, t in (*self.marks[self.marks.index(mark) :], mark))
+            raise InterpolationError(f"interpolations run in a circle: {circle}")
+        self.seen[0] += 1
+        if len(self.marks) >= _DEEPEST or self.seen[0] > _MOST_TEXTS:
+            start = brief_text((*self.marks, mark)[0][1])
+            raise InterpolationError(
+                f"interpolation {start} leads through more than {_DEEPEST} others in a row"
+                if len(self.marks) >= _DEEPEST
+                else f"interpolation {start} leads to more than {_MOST_TEXTS:,} others"
+            )
+        return Active((*self.marks, mark), self.seen)
+
+
+def brief_text(text: str) -> str:
+    """A text in quotes, cut when it is long."""
+    return repr(text if len(text) <= 80 else f"{text[:77]}...")
 
 
 def chain_of(value: Any) -> Chain:
@@ -87,15 +126,11 @@ def resolve_in(text: str, chain: Chain) -> Any:
     return resolve_with_chain(text, chain)[0]
 
 
-def resolve_with_chain(text: str, chain: Chain, active: Active = ()) -> tuple[Any, Chain]:
+def resolve_with_chain(text: str, chain: Chain, active: Active | None = None) -> tuple[Any, Chain]:
     """The value of `text` and the chain that leads to it: that of its own place, if it has one, value
     included.
     """
-    mark = (id(chain[-1]), text)
-    if mark in active:
-        circle = " -> ".join(repr(t) for _, t in (*active[active.index(mark) :], mark))
-        raise InterpolationError(f"interpolations run in a circle: {circle}")
-    active = (*active, mark)
+    active = (active or Active((), [0])).enter((id(chain[-1]), text))
     parts = split(text)
     if len(parts) == 1 and parts[0][0]:
         return _value(parts[0][1], chain, active)
@@ -104,6 +139,11 @@ def resolve_with_chain(text: str, chain: Chain, active: Active = ()) -> tuple[An
         for is_reference, part in parts
     ]
     value = "".join(words)
+    if len(value) > _LONGEST:
+        raise InterpolationError(
+            f"interpolation {brief_text(text)} gives a text of {len(value):,} characters: "
+            f"{_LONGEST:,} at most"
+        )
     return value, [*chain, value]
 
 

@@ -42,7 +42,7 @@ def load_numpy_pickle(file: IO[bytes], *, enums: Collection[str] = ()) -> Any:
         raise
     except Exception as error:  # a damaged stream fails in many ways (EOFError, IndexError, TypeError, ...)
         raise pickle.UnpicklingError(f"the pickle is damaged: {type(error).__name__}: {error}") from error
-    return _finished(loaded, 0)
+    return _finished(loaded, 0, {})
 
 
 class _NumpyUnpickler(pickle.Unpickler):
@@ -159,13 +159,22 @@ def _vocabulary(enums: Collection[str]) -> dict[tuple[str, str], Callable[..., A
     }
 
 
-def _finished(value: Any, depth: int) -> Any:
+def _finished(value: Any, depth: int, made: dict[int, Any]) -> Any:
+    """`value` with arrays for what stands for them.
+
+    Args:
+        made: what became of each container so far, by its id: one that stands in several places is made once,
+            as a file can let the places double at every level.
+    """
     if depth > _MAX_DEPTH:
         raise pickle.UnpicklingError(f"the pickle is nested more than {_MAX_DEPTH} levels deep")
     if isinstance(value, _Pending):
         return value.finished()
-    if isinstance(value, dict):
-        return {key: _finished(item, depth + 1) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(_finished(item, depth + 1) for item in value)
-    return value
+    if not isinstance(value, (dict, list, tuple)):
+        return value
+    if id(value) not in made:
+        if isinstance(value, dict):
+            made[id(value)] = {key: _finished(item, depth + 1, made) for key, item in value.items()}
+        else:
+            made[id(value)] = type(value)(_finished(item, depth + 1, made) for item in value)
+    return made[id(value)]

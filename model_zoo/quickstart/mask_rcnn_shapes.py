@@ -2,6 +2,8 @@
 
     python tools/train_net.py --config-file model_zoo/quickstart/mask_rcnn_shapes.py
 
+On a GPU the pictures are the slow part: dataloader.train.num_workers=8 halves the time.
+
 The model is the zoo's Mask R-CNN made smaller: each difference is one assignment below.
 """
 

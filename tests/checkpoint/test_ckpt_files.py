@@ -213,3 +213,12 @@ def test_missing_file_and_url(tmp_path):
         read_weights(tmp_path / "nowhere.pth")
     with pytest.raises(ValueError, match="download it first"):
         read_weights("https://example.com/model.pkl")
+
+
+def test_containers_that_multiply_are_made_once(tmp_path):
+    """A thousand places for each list, twelve levels deep: a dozen lists in all."""
+    inner = [np.ones(2)]
+    for _ in range(12):
+        inner = [inner] * 1000
+    (tmp_path / "x.pkl").write_bytes(pickle.dumps({"model": {"w": np.ones(3)}, "other": inner}))
+    assert_same(read_weights(tmp_path / "x.pkl").state, {"w": np.ones(3)})

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lazycfg import InterpolationError, Node, check, get_path, instantiate
+from lazycfg import CheckError, InterpolationError, Node, check, get_path, instantiate
 from lazycfg import LazyCall as L
 from lazycfg.config.checking import problems_of
 from lazycfg.config.interpolation import chain_of
@@ -272,3 +272,24 @@ def test_a_computed_text_is_no_interpolation(monkeypatch):
         c = cfg(a="$", b=f"{slashes}${{a}}{{oc.env:LAZYCFG_SECRET}}", c="${lazycfg_same:${b}}")
         assert "secret" not in c.c
         assert c.c == c.b
+
+
+def test_texts_that_double_each_other_end_in_an_error():
+    cfg = Node(a0="xy", **{f"a{i}": f"${{a{i - 1}}}${{a{i - 1}}}" for i in range(1, 40)})
+    assert cfg.a8 == "xy" * 256
+    with pytest.raises(InterpolationError, match=r"'\$\{a38\}\$\{a38\}' leads to more than 10,000 others"):
+        _ = cfg.a39
+    cfg.a0 = "x" * 1000
+    with pytest.raises(InterpolationError, match=r"gives a text of 2,048,000 characters"):
+        _ = cfg.a11
+
+
+def test_a_long_way_from_text_to_text_ends_in_an_error():
+    cfg = Node(a0=1, **{f"a{i}": f"${{a{i - 1}}}" for i in range(1, 1500)})
+    assert cfg.a100 == 1
+    with pytest.raises(
+        InterpolationError, match=r"'\$\{a1498\}' leads through more than 100 others in a row"
+    ):
+        _ = cfg.a1499
+    with pytest.raises(CheckError, match="a1499"):
+        check(cfg)

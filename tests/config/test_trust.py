@@ -15,9 +15,11 @@ from pathlib import Path
 
 import pytest
 
+from lazycfg.cli.main import main
 from lazycfg.config.build import instantiate
 from lazycfg.config.call import LazyCall as L
 from lazycfg.config.errors import ConfigError
+from lazycfg.config.formats.data_files import DataFileError
 from lazycfg.config.lazy import LazyConfig
 from lazycfg.config.node import Node
 from lazycfg.config.trust import TRUST_ALL, Policy, UntrustedError
@@ -551,3 +553,42 @@ def test_completion_types_nothing_that_a_shell_would_run(tmp_path, monkeypatch, 
     assert "\\$\\(touch" in shown
     assert "break" not in shown
     assert not any(line.lstrip().startswith(("$", "`")) or "a;b" in line for line in shown.splitlines())
+
+
+BOMBS = {
+    "fraction": 'a: !construct [!name fractions.Fraction, ["1e10000000"], {}]',
+    "tuples": "t0: &t0 !tuple [1]\n"
+    + "".join(f"t{i}: &t{i} !tuple [*t{i - 1}, *t{i - 1}]\n" for i in range(1, 40))
+    + "s: !set [*t39]",
+    "lists": "t0: &t0 [1]\n"
+    + "".join(f"t{i}: &t{i} [*t{i - 1}, *t{i - 1}]\n" for i in range(1, 40))
+    + "s: !tuple [*t39]",
+    "merges": "m: &m {"
+    + ", ".join(f"k{i}: 1" for i in range(1500))
+    + "}\nl:\n"
+    + "".join("- {<<: *m}\n" for _ in range(1500)),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_short_file_cannot_take_hours_or_all_memory(tmp_path, name):
+    (tmp_path / "bomb.yaml").write_text(BOMBS[name])
+    with pytest.raises(DataFileError, match=r"bomb\.yaml:\d+.*(exponent|unfolded|keys into)"):
+        LazyConfig.load(tmp_path / "bomb.yaml")
+
+
+@pytest.mark.parametrize("command", ["show", "grep", "diff", "explain"])
+def test_control_characters_do_not_reach_the_terminal(tmp_path, capsys, command):
+    """They could hide lines, or type at the prompt."""
+    file = tmp_path / "c.yaml"
+    file.write_text('a:\n  "k\\e[31mred": 1\nc: {_target_: "torch.nn.Lin\\e[31mear", x: 1}\n')
+    words = {
+        "show": [str(file)],
+        "grep": ["red|ear", str(file)],
+        "diff": [str(file), "a={}"],
+        "explain": [str(file), "a.y"],
+    }
+    main([command, *words[command]])
+    said = capsys.readouterr()
+    assert "\x1b" not in said.out + said.err
+    assert "x1b[31m" in said.out + said.err

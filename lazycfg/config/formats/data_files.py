@@ -13,6 +13,7 @@ import enum
 import functools
 import os
 import pathlib
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType
@@ -47,6 +48,10 @@ _VALUE_MAKERS_TEXT = """
     numpy.empty re.compile torch.Size torch.device torch.tensor uuid.UUID
 """
 _VALUE_MAKERS = frozenset(_VALUE_MAKERS_TEXT.split())
+# Values in a tuple, and in the tuples that it is made of: anchors can double them at every line, and whatever
+# asks for a hash would go through all of them.
+_MOST_UNFOLDED = 1_000_000
+_LARGE_EXPONENT = re.compile(r"[eE][+-]?0*[1-9]\d{3}")
 
 
 class DataFileError(ConfigError, ValueError):
@@ -137,6 +142,7 @@ class Decoder:
         self.policy = policy
         self.source = source
         self.refused: list[str] = []
+        self._unfolded: dict[int, int] = {}  # by id of a list or made object: its `_size`
         self._made: dict[int, Any] = {}
         self._keep: list[Any] = []
 
@@ -192,13 +198,20 @@ class Decoder:
             return value
         if type(value) is list:
             value[:] = [self._get(child) for child in value]
+            self._unfolded[id(value)] = self._size(value)
             return value
+        payload = self._get(value.value)
+        size = self._size(payload)
+        if size > _MOST_UNFOLDED:
+            raise self._error(value, f"unfolded it has more than {_MOST_UNFOLDED:,} values")
         maker: Callable[[Tagged, Any], Any] | None = getattr(self, f"_make_{value.tag}", None)
         if maker is None:
             raise self._error(value, f"the tag '!{value.tag}' is not known")
-        payload = self._get(value.value)
         try:
-            return maker(value, payload)
+            made = maker(value, payload)
+            if size > 1:
+                self._unfolded[id(made)] = size
+            return made
         except UntrustedError as error:
             self._refuse(value, *error.refused)
             return None
@@ -210,6 +223,12 @@ class Decoder:
             if self.refused:
                 return None
             raise self._error(value, f"{type(error).__name__}: {error}") from error
+
+    def _size(self, value: Any) -> int:
+        """How many values a finished list or payload has, those that are shared as often as they are met.
+        What nodes hold does not count: they have no hash."""
+        inside = dict.values(value) if type(value) is Node else value if type(value) is list else [value]
+        return sum(1 + self._unfolded.get(id(child), 0) for child in inside)
 
     def _error(self, value: Tagged, message: str) -> DataFileError:
         line = "" if value.line is None else f":{value.line}"
@@ -342,6 +361,12 @@ class Decoder:
         is_flag = isinstance(function, type) and issubclass(function, enum.Enum)
         if not (self.policy.everything or is_flag or name in _VALUE_MAKERS or _is_value_maker(function)):
             raise UntrustedError([f"{name!r} is not among the constructors of plain values"])
+        if name == "fractions.Fraction" and any(
+            isinstance(arg, str) and _LARGE_EXPONENT.search(arg) for arg in (*plain, *given.values())
+        ):
+            raise ConfigError(
+                "a fraction with an exponent of four digits or more"
+            )  # made, it fills the memory
         return function(*plain, **given)
 
     def _make_attribute(self, tagged: Tagged, payload: Any) -> Any:

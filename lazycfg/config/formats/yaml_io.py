@@ -210,6 +210,7 @@ class _Frame:
         self.merges: list[Any] = []
 
 
+_MOST_MERGED = 1_000_000  # a short text can ask for the square of its length
 _NO_KEY: Any = object()
 _MERGE: Any = object()
 
@@ -226,6 +227,7 @@ class _Composer:
         self.stack: list[_Frame] = []
         self.result: Any = None
         self.documents = 0
+        self.merged = 0
 
     def compose(self) -> Any:
         yaml = self.yaml
@@ -307,6 +309,9 @@ class _Composer:
         frame = self.stack.pop()
         self.open.discard(frame.anchor or "")
         for merged in frame.merges:
+            self.merged += len(merged)
+            if self.merged > _MOST_MERGED:
+                raise self._error(event, f"'<<' brings more than {_MOST_MERGED:,} keys into the file")
             for key, value in raw_items(merged):
                 if not raw_contains(frame.value, key):
                     raw_set(frame.value, key, value)

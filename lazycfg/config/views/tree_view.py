@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from lazycfg.config.brief import short_repr, target_name
+from lazycfg.config.brief import printable, short_repr, target_name
 from lazycfg.config.node import Node, is_call, raw_get
 from lazycfg.config.paths import format_path
 from lazycfg.config.traverse import children, has_fields, plan
@@ -131,5 +131,5 @@ def _flat(value: Any) -> str:
 
 
 def _paint(text: str, kind: str, colour: bool) -> str:
-    code = _COLOURS[kind]
+    code, text = _COLOURS[kind], printable(text)
     return f"\x1b[{code}m{text}\x1b[0m" if colour and code and text else text

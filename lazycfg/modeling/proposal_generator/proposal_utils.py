@@ -126,22 +126,25 @@ def select_by_nms(
 def rank_after_nms(boxes: Tensor, scores: Tensor, level_sizes: Sequence[int], nms_thresh: float) -> Tensor:
     """The order in which NMS within each level keeps boxes (B, K, box_dim), counted down; 0 for what it does
     not keep. Within a level better boxes come first."""
-    if boxes.shape[-1] == 4 and boxes.device.type == "cpu":
-        keep = kept_on_host(boxes, scores, level_sizes, nms_thresh)
+    if boxes.shape[-1] == 5:
+        keep = torch.cat(grouped_nms_rotated(boxes.split(list(level_sizes), dim=1), nms_thresh), dim=1)
+    elif boxes.device.type in ("cpu", "meta"):
+        keep = kept_of_levels(boxes, scores, level_sizes, nms_thresh)
     else:
-        suppress = grouped_nms_rotated if boxes.shape[-1] == 5 else grouped_nms
-        keep = torch.cat(suppress(boxes.split(list(level_sizes), dim=1), nms_thresh), dim=1)
+        keep = torch.cat(grouped_nms(boxes.split(list(level_sizes), dim=1), nms_thresh), dim=1)
     order = scores.sort(dim=1, descending=True, stable=True).indices
     falling = torch.arange(scores.shape[1], 0, -1, device=scores.device).expand_as(order)
     return torch.zeros_like(order).scatter_(1, order, falling) * keep
 
 
-def kept_on_host(boxes: Tensor, scores: Tensor, level_sizes: Sequence[int], nms_thresh: float) -> Tensor:
+def kept_of_levels(boxes: Tensor, scores: Tensor, level_sizes: Sequence[int], nms_thresh: float) -> Tensor:
     """(B, K) bool: what NMS keeps. A host is faster when it looks at no more pairs than it must."""
-    levels = torch.cat([torch.full((size,), level) for level, size in enumerate(level_sizes)])
-    groups = torch.arange(len(boxes))[:, None] * len(level_sizes) + levels
+    sizes = enumerate(level_sizes)
+    levels = torch.cat([scores.new_full((size,), level, dtype=torch.int64) for level, size in sizes])
+    groups = torch.arange(len(boxes), device=boxes.device)[:, None] * len(level_sizes) + levels
     keep = batched_nms(boxes.reshape(-1, 4), scores.reshape(-1), groups.reshape(-1), nms_thresh)
-    return torch.zeros(scores.numel(), dtype=torch.bool).index_fill_(0, keep, True).view(scores.shape)
+    kept = torch.zeros(scores.numel(), dtype=torch.bool, device=scores.device)
+    return kept.index_fill_(0, keep, True).view(scores.shape)
 
 
 def add_ground_truth_to_proposals(
