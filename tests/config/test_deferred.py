@@ -96,6 +96,31 @@ def test_a_name_that_cannot_exist_is_an_error_at_once(text, error, message, pack
         read(tmp_path, text)
 
 
+def test_top_level_names_are_those_of_a_real_load(package, tmp_path):
+    """Objects and constants of a library are data or not by what they are, not by their stand-ins."""
+    (tmp_path / "heavy_pkg" / "parts.py").write_text(
+        "import dataclasses, enum\n@dataclasses.dataclass\nclass Spec:\n    n: int\nclass Part: pass\n"
+        "class Kind(enum.Enum):\n    A = 1\nLIMIT = 5\ndef settings(): return {'lr': 0.1}\n"
+    )
+    (tmp_path / "heavy_pkg" / "__init__.py").write_text("from . import parts\n")
+    lines = (
+        "import heavy_pkg\nfrom heavy_pkg import parts\n"
+        "spec = parts.Spec(3)\nlimit = parts.LIMIT\nkind = parts.Kind.A\nlr = parts.settings()\n"
+        "most = max(parts.LIMIT, 2)\nalias = parts.Part\nmodule = heavy_pkg.parts\nmade = parts.Part()\n"
+        "text = str(parts.Spec(4))\n"
+    )
+    cfg = read(tmp_path, lines)
+    expected = load(tmp_path / "cfg.py")
+    assert list(cfg) == list(expected) == ["spec", "limit", "kind", "lr", "most", "text"]
+    assert cfg == expected
+    assert type(cfg.lr) is type(expected.lr)
+
+
+def test_an_alias_of_a_class_imports_nothing(package, tmp_path):
+    assert list(read(tmp_path, "from heavy_pkg import parts\nalias = parts.Part\nlr = 1\n")) == ["lr"]
+    assert "heavy_pkg" not in sys.modules
+
+
 def test_the_zoo_is_read_without_torch():
     code = (
         "import sys\nfrom lazycfg.cli import main\n"

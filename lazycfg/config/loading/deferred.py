@@ -94,6 +94,10 @@ class _StandIn:
     def __lazycfg_signature__(self) -> Any:
         return None
 
+    def __lazycfg_settled__(self) -> Any:
+        """The object itself where it may be data of a config, as a top-level name of one."""
+        return self.__lazycfg_resolve__()
+
     def _lz_make(self) -> Any:
         raise AssertionError("a stand-in knows how to make its object")
 
@@ -146,6 +150,13 @@ class Deferred(_StandIn):
         from lazycfg.config.source_signature import source_signature
 
         return source_signature(str(self))
+
+    def __lazycfg_settled__(self) -> Any:
+        """Itself for a module, and for a class or function as its source tells: these are no data."""
+        is_module = not _read(self, "_lz_qualname")
+        if is_module or self.__lazycfg_signature__() is not None:
+            return self
+        return self.__lazycfg_resolve__()
 
     def _lz_make(self) -> Any:
         return resolve_name(str(self))
@@ -215,6 +226,9 @@ class DeferredCall(_StandIn):
         shown = [*map(repr, args), *(f"{key}={value!r}" for key, value in kwargs.items())]
         name = getattr(target, "__name__", None) or repr(target)
         return f"{str(name).rpartition('.')[2]}({', '.join(shown)})"
+
+    def __str__(self) -> str:  # what a config file makes of it is a value; messages take the repr
+        return str(resolve_deferred(self))
 
     def __reduce__(self) -> Any:
         target, args, kwargs = self.__lazycfg_call__()

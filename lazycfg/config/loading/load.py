@@ -80,11 +80,11 @@ def load(
     if keys is None:
         foreign = imported_from_code(module)
         names = {
-            name: value
+            name: _settled(value)
             for name, value in vars(module).items()
-            if not name.startswith("_") and name not in foreign and _is_data(name, value)
+            if not name.startswith("_") and name not in foreign
         }
-        tree = as_tree(names)
+        tree = as_tree({name: value for name, value in names.items() if _is_data(name, value)})
         set_position(tree, Assigned(file))
         return tree
     return _result(as_tree(_pick(vars(module), keys, file)), keys)
@@ -126,6 +126,12 @@ def _holds_omegaconf(root: object) -> bool:
             seen.add(id(value))
             work.extend(dict.values(value) if isinstance(value, dict) else value)
     return False
+
+
+def _settled(value: Any) -> Any:
+    """A value, or what a stand-in of it stands for, where that may be data."""
+    settle = getattr(type(value), "__lazycfg_settled__", None)
+    return value if settle is None else settle(value)
 
 
 def _is_data(name: str, value: object) -> bool:
