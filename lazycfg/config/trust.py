@@ -171,7 +171,7 @@ class Policy:
         listed = self._listed_object(written)
         if listed is not None:
             return listed
-        if not self._may_import(written):
+        if not self.may_import(written):
             raise UntrustedError(
                 [f"{written!r} lies in no allowed package{closest(written, self._exact, 0.8)}"]
             )
@@ -251,8 +251,10 @@ class Policy:
                 return obj
         return None
 
-    def _may_import(self, written: str) -> bool:
-        return all(part.isidentifier() for part in written.split(".")) and self._below(written)
+    def may_import(self, written: str) -> bool:
+        """Whether a dotted name may be imported, to see what it is."""
+        names = all(part.isidentifier() for part in written.split("."))
+        return bool(self._all) or (names and self._below(written))
 
     def _below(self, name: str) -> bool:
         return any(name == entry or name.startswith(f"{entry}.") for entry in self._packages)

@@ -245,3 +245,15 @@ def test_any_change_of_a_signature(given_names, required, optional, shared):
     assert len(told_needed) + len(renamed) == len(places) * len(needed)
     named = {f.path[:-1]: f.message.split("needs ")[1].split("'")[1] for f in renamed}
     assert {name for _, name in told_needed} | set(named.values()) == needed
+
+
+def test_only_allowed_modules_are_imported_to_say_where_something_is_now(code, tmp_path):
+    code("", others=OLD)
+    sys.modules.pop("drift_lib.others", None)
+    (tmp_path / "c.yaml").write_text("a:\n  _target_: drift_lib.parts.make\n  a: 1\n")
+    narrow = drift(tmp_path / "c.yaml", allow=["drift_lib.parts"])
+    assert [f.kind for f in narrow] == ["target"]
+    assert "drift_lib.others" not in sys.modules
+    assert "drift_lib.others" not in str(narrow)
+    wide = drift(tmp_path / "c.yaml", allow=["drift_lib"])
+    assert "it is 'drift_lib.others.make' now" in str(wide)

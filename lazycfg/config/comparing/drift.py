@@ -11,12 +11,13 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from lazycfg.config.brief import target_name
 from lazycfg.config.checking import Problem, problems_of
 from lazycfg.config.errors import CycleError, TargetError
-from lazycfg.config.formats.data_files import read_data_file
+from lazycfg.config.formats.data_files import policy_for, read_data_file
 from lazycfg.config.formats.suffixes import format_of
 from lazycfg.config.loading.deferred import Deferred, DeferredCall
 from lazycfg.config.loading.load import load
@@ -27,7 +28,7 @@ from lazycfg.config.provenance.position import FilePosition, argument_position, 
 from lazycfg.config.signature import bind_positional, node_signature
 from lazycfg.config.suggest import closest, closest_name
 from lazycfg.config.traverse import plan, refill, walk
-from lazycfg.config.trust import Policy
+from lazycfg.config.trust import TRUST_ALL, Policy
 
 __all__ = ["Drift", "drift"]
 
@@ -89,9 +90,10 @@ def drift(
     if format_of(file) != "py":
         if not os.path.isfile(file):
             load(file)  # says what there is instead
-        policy = None if allow is None else Policy(allow)
+        given = None if allow is None else Policy(allow)
+        policy = policy_for(Path(file).read_bytes(), given, trusted)
         cfg = read_data_file(file, policy=policy, trusted=trusted, decoder=DriftDecoder)
-        return _compare(cfg, [], file)
+        return _compare(cfg, [], file, policy)
     imports = Imports()
     try:
         cfg = load(file, import_absolute=imports)
@@ -113,7 +115,7 @@ def _file_problem(error: Exception, file: str) -> Problem:
     return Problem("file", (), f"the file cannot be run: {text}", FilePosition(file, line))
 
 
-def _compare(cfg: Any, imports: list[Problem], file: str | None) -> Drift:
+def _compare(cfg: Any, imports: list[Problem], file: str | None, policy: Policy = TRUST_ALL) -> Drift:
     maker = _Concrete()
     try:
         tree = maker.tree(cfg)
@@ -121,7 +123,7 @@ def _compare(cfg: Any, imports: list[Problem], file: str | None) -> Drift:
         return Drift([Problem("cycle", (), str(error), position_of(cfg))], file, 0)
     found = [problem for problem in problems_of(tree) if problem.kind in _KINDS]
     found += maker.misfits(tree)
-    found = [_with_place(_whereabouts(problem, tree), tree) for problem in _renamed(found, tree)]
+    found = [_with_place(_whereabouts(problem, tree, policy), tree) for problem in _renamed(found, tree)]
     known = " ".join(problem.message for problem in found)
     unused = [problem for problem in imports if problem.message.split("'")[1] not in known]
     return Drift([*found, *unused], file, sum(is_call(value) for value in maker.made))
@@ -263,12 +265,12 @@ def _at(tree: Any, path: Sequence[Any]) -> Any:
     return None if value is MISSING else value
 
 
-def _whereabouts(problem: Problem, tree: Any) -> Problem:
+def _whereabouts(problem: Problem, tree: Any, policy: Policy) -> Problem:
     """A target that is gone, with where it is now; its path is that of the call."""
     if problem.kind != "target" or problem.path[-1:] != ("_target_",):
         return problem
     written = str(_at(tree, problem.path))
-    message = problem.message + moved_to(written, problem.message)
+    message = problem.message + moved_to(written, problem.message, policy)
     return Problem("target", problem.path[:-1], message, problem.origin)
 
 

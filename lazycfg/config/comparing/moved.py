@@ -13,6 +13,7 @@ from typing import Any
 from lazycfg.config.formats.importable import find_name, public_name
 from lazycfg.config.loading.config_packages import locate_module
 from lazycfg.config.suggest import closest_name
+from lazycfg.config.trust import Policy
 
 __all__ = ["where_now"]
 
@@ -20,11 +21,12 @@ _MOST_FILES = 6000
 _DEFINITION = re.compile(rb"^(?:class|def|async def)\s+([A-Za-z]\w*)", re.MULTILINE)
 
 
-def where_now(written: str) -> str:
+def where_now(written: str, policy: Policy) -> str:
     """The end of a message about a name that leads nowhere: where in the same package it is now, or what of
     the package has a name like it; empty when there is neither.
 
-    The files of the package are searched, and only the modules that define such a name are imported.
+    The files of the package are searched, and only the modules that define such a name are imported, of these
+    those that the policy allows.
     """
     parts = written.split(".")
     if len(parts) < 2 or not all(part.isidentifier() for part in parts):
@@ -33,15 +35,19 @@ def where_now(written: str) -> str:
     if not file or not file.endswith("__init__.py"):
         return ""
     defined = _definitions(os.path.dirname(file), parts[0])
+
+    def allowed(name: str) -> list[str]:
+        return [module for module in defined.get(name, ()) if policy.may_import(module)]
+
     # of "package.module.Class.method" the class is looked for, too
     for size in (1, 2) if len(parts) > 2 else (1,):
         owner, *rest = parts[-size:]
-        names = [name for name in _importable(defined.get(owner, ()), owner, rest) if name != written]
+        names = [name for name in _importable(allowed(owner), owner, rest) if name != written]
         if names:
             near = min(names, key=lambda name: (-_common(name, written), name.count("."), name))
             return f"; it is {near!r} now"
     similar = closest_name(parts[-1], defined, 0.8)
-    names = _importable(defined[similar], similar, []) if similar else []
+    names = _importable(allowed(similar), similar, []) if similar else []
     return f"; did you mean {min(names, key=lambda name: (name.count('.'), name))!r}?" if names else ""
 
 

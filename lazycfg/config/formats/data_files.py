@@ -36,6 +36,7 @@ __all__ = [
     "Decoder",
     "Tagged",
     "decode",
+    "policy_for",
     "read_data_file",
 ]
 
@@ -93,9 +94,7 @@ def read_data_file(
     """
     path = os.fspath(file)
     data = Path(path).read_bytes()
-    allowed = TRUST_ALL if trusted else policy
-    if allowed is None:
-        allowed = TRUST_ALL if written_here(data) else Policy(None)
+    allowed = policy_for(data, policy, trusted)
     if format_of(path) == "json":
         from lazycfg.config.formats.json_io import parse_json
 
@@ -105,6 +104,13 @@ def read_data_file(
 
         parsed = parse_yaml(data, path)
     return decode(parsed, path, allowed, may_run=trusted, decoder=decoder)
+
+
+def policy_for(data: bytes, policy: Policy | None, trusted: bool) -> Policy:
+    """What the names of a data file may stand for: see `read_data_file`."""
+    if trusted or (policy is None and written_here(data)):
+        return TRUST_ALL
+    return Policy(None) if policy is None else policy
 
 
 def decode(

@@ -95,7 +95,7 @@ class _StandIn:
         return None
 
     def __lazycfg_settled__(self) -> Any:
-        """The object itself where it may be data of a config, as a top-level name of one."""
+        """For a top-level name of a config: the object itself, where it may be data."""
         return self.__lazycfg_resolve__()
 
     def _lz_make(self) -> Any:
@@ -133,6 +133,7 @@ class Deferred(_StandIn):
     """Stands for a module (``qualname`` empty) or for what is reached from it by attributes."""
 
     __slots__ = ("_lz_module", "_lz_qualname")
+    _lz_may_fail = False  # whether it is known that there may be no such thing
 
     def __init__(self, module: str, qualname: str):
         _write(self, "_lz_module", module)
@@ -154,7 +155,7 @@ class Deferred(_StandIn):
     def __lazycfg_settled__(self) -> Any:
         """Itself for a module, and for a class or function as its source tells: these are no data."""
         is_module = not _read(self, "_lz_qualname")
-        if is_module or self.__lazycfg_signature__() is not None:
+        if is_module or type(self)._lz_may_fail or self.__lazycfg_signature__() is not None:
             return self
         return self.__lazycfg_resolve__()
 
@@ -226,6 +227,10 @@ class DeferredCall(_StandIn):
         shown = [*map(repr, args), *(f"{key}={value!r}" for key, value in kwargs.items())]
         name = getattr(target, "__name__", None) or repr(target)
         return f"{str(name).rpartition('.')[2]}({', '.join(shown)})"
+
+    def __lazycfg_settled__(self) -> Any:
+        target = _read(self, "_lz_target")
+        return self if getattr(type(target), "_lz_may_fail", False) else self.__lazycfg_resolve__()
 
     def __str__(self) -> str:  # what a config file makes of it is a value; messages take the repr
         return str(resolve_deferred(self))

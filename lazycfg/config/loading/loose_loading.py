@@ -16,6 +16,7 @@ from lazycfg.config.loading.names_only import Unmade
 from lazycfg.config.loading.session import python_import
 from lazycfg.config.provenance.position import FilePosition, Origin
 from lazycfg.config.signature import _import
+from lazycfg.config.trust import TRUST_ALL, Policy
 
 __all__ = ["DriftDecoder", "Imports", "Loose", "moved_to"]
 
@@ -24,6 +25,7 @@ class Loose(Deferred):
     """A stand-in that may stand for nothing at all."""
 
     __slots__ = ()
+    _lz_may_fail = True
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -79,9 +81,8 @@ class Imports:
             try:
                 stand_in.__lazycfg_resolve__()
             except TargetError as error:
-                message = (
-                    f"{str(error).replace('target', 'import of', 1)}{moved_to(str(stand_in), str(error))}"
-                )
+                said = str(error)
+                message = said.replace("target", "import of", 1) + moved_to(str(stand_in), said, TRUST_ALL)
                 found.setdefault(str(stand_in), Problem("import", (), message, place))
             except Exception as error:  # what a module raises while it is imported
                 text = f"import of {str(stand_in)!r} fails with {type(error).__name__}: {error}"
@@ -113,7 +114,7 @@ class DriftDecoder(Unmade):
         return Loose(cls.__module__, f"{cls.__qualname__}.{name}") if found is None else found
 
 
-def moved_to(written: str, message: str) -> str:
+def moved_to(written: str, message: str, policy: Policy) -> str:
     """The end of a message about a name that leads nowhere, unless it makes a suggestion already."""
-    hint = where_now(written)
+    hint = where_now(written, policy)
     return "" if hint.startswith("; did you mean") and "did you mean" in message else hint
