@@ -92,7 +92,7 @@ def drift(
             load(file)  # says what there is instead
         given = None if allow is None else Policy(allow)
         policy = policy_for(Path(file).read_bytes(), given, trusted)
-        cfg = read_data_file(file, policy=policy, trusted=trusted, decoder=DriftDecoder)
+        cfg = read_data_file(file, policy=given, trusted=trusted, decoder=DriftDecoder)
         return _compare(cfg, [], file, policy)
     imports = Imports()
     try:

@@ -370,9 +370,8 @@ class Decoder:
         if name == "fractions.Fraction" and any(
             isinstance(arg, str) and _LARGE_EXPONENT.search(arg) for arg in (*plain, *given.values())
         ):
-            raise ConfigError(
-                "a fraction with an exponent of four digits or more"
-            )  # made, it fills the memory
+            # made, it would fill the memory
+            raise ConfigError("a fraction with an exponent of four digits or more")
         return function(*plain, **given)
 
     def _make_attribute(self, tagged: Tagged, payload: Any) -> Any:
