@@ -11,7 +11,6 @@ from typing import Any
 from lazycfg.config.formats.json_io import to_json
 from lazycfg.config.formats.python_io import to_py
 from lazycfg.config.formats.suffixes import format_of
-from lazycfg.config.formats.written import remember_written
 from lazycfg.config.formats.yaml_io import to_yaml
 
 __all__ = ["WRITERS", "atomic_write", "save"]
@@ -29,12 +28,9 @@ def save(cfg: Any, path: str | os.PathLike[str]) -> None:
         SaveError: something in the config cannot be kept; nothing is written.
         CycleError: the config contains itself.
     """
-    file = Path(path)
+    file = Path(path).expanduser()
     kind = format_of(path)
-    data = WRITERS[kind](cfg).encode("utf-8")
-    atomic_write(file, data)
-    if kind != "py":
-        remember_written(data)
+    atomic_write(file, WRITERS[kind](cfg).encode("utf-8"))
 
 
 def atomic_write(file: Path, data: bytes) -> None:
