@@ -1,6 +1,6 @@
 """What is built from the zoo's configs equals what the reference builds from its configs of the same names.
 
-`reference_values.json` holds, for each entry, digests of the reference's state_dict keys with their shapes and
+`reference_values.json` holds, for each entry, digests of the reference's state_dict keys with shapes and
 of its trained parameters, and its optimizer, batch, and learning rates over the run.
 """
 
