@@ -1,6 +1,7 @@
 """Small helpers without knowledge of detection: events, processes, safe files, spelling suggestions."""
 
-from .atomic import atomic_write
+from lazycfg._atomic import atomic_write, open_for_appending, remove_partial_files
+
 from .comm import (
     all_gather,
     broadcast_object,
@@ -36,7 +37,9 @@ __all__ = [
     "has_event_storage",
     "is_main_process",
     "load_numpy_pickle",
+    "open_for_appending",
     "reduce_dict",
+    "remove_partial_files",
     "shared_random_seed",
     "synchronize",
 ]
