@@ -15,7 +15,8 @@ from .comm import (
     synchronize,
 )
 from .events import EventStorage, HistoryBuffer, NullEventStorage, get_event_storage, has_event_storage
-from .numpy_pickle import UnsafeFileError, load_numpy_pickle
+from .numpy_pickle import load_numpy_pickle
+from .safe_pickle import UnsafeFileError
 from .suggest import closest
 from .sync_counter import SyncCounter
 
