@@ -17,6 +17,7 @@ from .events import EventStorage, HistoryBuffer, NullEventStorage, get_event_sto
 from .numpy_pickle import UnsafeFileError, load_numpy_pickle
 from .suggest import closest
 from .sync_counter import SyncCounter
+from .text import printable
 
 __all__ = [
     "EventStorage",
@@ -36,6 +37,7 @@ __all__ = [
     "has_event_storage",
     "is_main_process",
     "load_numpy_pickle",
+    "printable",
     "reduce_dict",
     "shared_random_seed",
     "synchronize",
