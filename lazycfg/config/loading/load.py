@@ -44,9 +44,8 @@ def load(
         keys: a name: its value is returned; several names: a tuple of their values.
         trusted: take a data file to be as trusted as code: it may name anything and bring source code.
         allow: what a data file may name: packages, modules, classes, functions or names of them; by default
-        the
-            components of this library and of torch (`trust.DEFAULT_ALLOW`), and anything when this process
-            wrote the file itself. A Python file is code, and not concerned.
+            the components of this library and of torch (`trust.DEFAULT_ALLOW`). A Python file is code, and
+            not concerned.
         import_absolute: how a config file imports ordinary modules.
 
     Returns:
