@@ -90,6 +90,8 @@ class Predictor:
         *,
         weights: str | os.PathLike[str] | None = None,
         overrides: Sequence[str] = (),
+        trusted: bool = False,
+        allow: Iterable[Any] | None = None,
         **options: Any,
     ) -> Self:
         """From ``model``, ``dataloader.test.mapper`` and ``train.init_checkpoint`` of a config.
@@ -98,6 +100,7 @@ class Predictor:
             config: a file, or a loaded config; it is not changed.
             weights: a file of weights, instead of ``train.init_checkpoint``.
             overrides: changes such as ``["model.roi_heads.box_predictor.test_score_thresh=0.5"]``.
+            trusted, allow: what a data file may name, as for `LazyConfig.load`.
             **options: as for `Predictor`. ``fuse`` is true if left out: the model is built here, and nobody
                 else has a use for it as it was.
 
@@ -105,7 +108,7 @@ class Predictor:
             SettingsError: the config has no model, or there are no weights.
         """
         if isinstance(config, (str, os.PathLike)):
-            cfg = LazyConfig.load(config)
+            cfg = LazyConfig.load(config, trusted=trusted, allow=allow)
         else:
             cfg = as_config(config)
         if overrides:

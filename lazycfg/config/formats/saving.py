@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from lazycfg._atomic import atomic_write
 from lazycfg.config.formats.json_io import to_json
 from lazycfg.config.formats.python_io import to_py
 from lazycfg.config.formats.suffixes import format_of
-from lazycfg.config.formats.written import remember_written
 from lazycfg.config.formats.yaml_io import to_yaml
 
 __all__ = ["WRITERS", "save"]
@@ -28,9 +28,6 @@ def save(cfg: Any, path: str | os.PathLike[str]) -> None:
         SaveError: something in the config cannot be kept; nothing is written.
         CycleError: the config contains itself.
     """
-    kind = format_of(path)
-    data = WRITERS[kind](cfg).encode("utf-8")
-    with atomic_write(path) as partial:
-        partial.write_bytes(data)
-    if kind != "py":
-        remember_written(data)
+    text = WRITERS[format_of(path)](cfg)
+    with atomic_write(Path(path).expanduser()) as partial:
+        partial.write_bytes(text.encode("utf-8"))
