@@ -11,7 +11,7 @@ import os
 import sys
 
 from lazycfg import LazyConfig
-from lazycfg.config import ConfigError
+from lazycfg.config import DEFAULT_ALLOW, ConfigError, UntrustedError
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -21,6 +21,10 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--config-file", required=True, metavar="FILE", help="a .py, .yaml or .json config")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint of the run")
     parser.add_argument("--eval-only", action="store_true", help="evaluate train.init_checkpoint and stop")
+    parser.add_argument("--trusted", action="store_true", help="a .yaml or .json config may name anything")
+    parser.add_argument(
+        "--allow", action="append", default=[], metavar="NAME", help="a name that such a config may have, too"
+    )
     parser.add_argument("--num-gpus", type=int, default=1, help=argparse.SUPPRESS)
     parser.add_argument("--num-machines", type=int, default=1, help=argparse.SUPPRESS)
     parser.add_argument(
@@ -39,6 +43,7 @@ def complain(error: Exception) -> int:
     """Say what is wrong with the command or the config, once for all processes, without a traceback."""
     if os.environ.get("RANK", "0") == "0":
         text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+        text = error.with_options() if isinstance(error, UntrustedError) else text
         print("\n".join(["error: " + text, *getattr(error, "__notes__", ())]), file=sys.stderr)
     return 2
 
@@ -46,7 +51,7 @@ def complain(error: Exception) -> int:
 def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
     try:
-        cfg = LazyConfig.load(args.config_file)
+        cfg = LazyConfig.load(args.config_file, trusted=args.trusted, allow=(*DEFAULT_ALLOW, *args.allow))
         LazyConfig.apply_overrides(cfg, args.overrides)
     except (ConfigError, OSError) as error:
         return complain(error)

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lazycfg.utils.numpy_pickle import UnsafeFileError, load_numpy_pickle
+from lazycfg.utils import UnsafeFileError, load_numpy_pickle
 
 __all__ = ["Weights", "read_weights"]
 

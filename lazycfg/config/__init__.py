@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from lazycfg.config.provenance.origins import explain_errors as explain_errors
     from lazycfg.config.provenance.origins import origin as origin
     from lazycfg.config.subset import subset as subset
+    from lazycfg.config.trust import DEFAULT_ALLOW as DEFAULT_ALLOW
+    from lazycfg.config.trust import UntrustedError as UntrustedError
 
 _HOME = {
     "REQUIRED": "node",
@@ -66,6 +68,8 @@ _HOME = {
     "instantiate": "build",
     "method": "call",
     "to_omegaconf": "omegaconf_bridge",
+    "DEFAULT_ALLOW": "trust",
+    "UntrustedError": "trust",
     "Profile": "observe",
     "SelectError": "editing.selecting",
     "Drift": "comparing.drift",
@@ -80,6 +84,7 @@ _HOME = {
 }
 
 __all__ = [
+    "DEFAULT_ALLOW",
     "REQUIRED",
     "CheckError",
     "ConfigAttributeError",
@@ -97,6 +102,7 @@ __all__ = [
     "Profile",
     "SelectError",
     "TargetError",
+    "UntrustedError",
     "attr",
     "check",
     "diff",

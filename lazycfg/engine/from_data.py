@@ -84,7 +84,7 @@ def _is_there(cfg: Node, path: str) -> bool:
 
 
 def _visits(cfg: Node, paths: Iterable[str]) -> Iterable[tuple[Any, Any, Any, list[Any]]]:
-    """Yield (container, its contents, the contents that it stands in first, and further ones), inner first."""
+    """Yield (container, its contents, the contents it stands in first, and further ones), inner first."""
     part = subset(cfg, paths)
     seen = survey(part, prefix_link(part), Finder().resolve)
     for value, contents, _, above in seen.visits:

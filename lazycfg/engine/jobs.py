@@ -34,7 +34,7 @@ from .log import run_logging
 from .plan import log_plan
 from .run_dir import check_output_dir, evaluation_dir, evaluator_into, save_config
 from .run_metadata import check_same_data, loader_metadata, weights_metadata
-from .session import create_ddp_model, distributed_session, resolve_device, seed_all
+from .session import create_ddp_model, cudnn_benchmark, distributed_session, resolve_device, seed_all
 from .settings import SettingsError, TrainSettings
 from .stream import BatchStream, RankBuffers
 from .trainer import Trainer
@@ -73,7 +73,7 @@ def train(cfg: Mapping[str, Any], *, resume: bool = False) -> dict[str, Any]:
     device = resolve_device(settings.device)
     with distributed_session(device, timeout_minutes=settings.dist_timeout_minutes):
         check_output_dir(settings.output_dir, resume=resume)
-        with run_logging(settings.output_dir):
+        with run_logging(settings.output_dir), cudnn_benchmark(settings.cudnn_benchmark):
             return _train(cfg, settings, device, resume)
 
 

@@ -112,6 +112,8 @@ class Predictor:
         weights: str | os.PathLike[str] | None = None,
         overrides: Sequence[str] = (),
         metadata: Metadata | None = None,
+        trusted: bool = False,
+        allow: Iterable[Any] | None = None,
         **options: Any,
     ) -> Self:
         """Build from ``model``, ``dataloader.test.mapper`` and ``train.init_checkpoint`` of a config.
@@ -120,6 +122,7 @@ class Predictor:
             config: a file, or a loaded config; it is not changed.
             weights: a file of weights, instead of ``train.init_checkpoint``.
             overrides: changes such as ``["model.roi_heads.box_predictor.test_score_thresh=0.5"]``.
+            trusted, allow: what a data file may name, as for `LazyConfig.load`.
             metadata: as for `Predictor`.
             **options: as for `Predictor`. ``fuse`` is true if left out: the model is built here, and nobody
                 else has a use for it as it was.
@@ -134,7 +137,7 @@ class Predictor:
                     f"{os.fspath(config)} is a folder; give the config in it: "
                     f"{os.path.join(config, 'config.yaml')}"
                 )
-            cfg = LazyConfig.load(config)
+            cfg = LazyConfig.load(config, trusted=trusted, allow=allow)
         else:
             cfg = as_config(config)
         if overrides:

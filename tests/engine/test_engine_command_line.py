@@ -30,7 +30,9 @@ def test_train_resume_evaluate(main, tmp_path):
     assert main(["--config-file", CONFIG, "--eval-only", f"train.output_dir={tmp_path}/eval", weights]) == 0
     evaluated = tmp_path / "eval" / "evaluation" / "model_final" / "results.json"
     assert json.loads(evaluated.read_text()) == trained
-    assert main(["--config-file", str(tmp_path / "config.yaml"), "--resume", "train.max_iter=9"]) == 0
+    resume = ["--config-file", str(tmp_path / "config.yaml"), "--resume", "train.max_iter=9"]
+    assert main(resume) == 2  # a data file that names the code of toy_job.py
+    assert main([*resume, "--trusted"]) == 0
 
 
 @pytest.mark.parametrize(

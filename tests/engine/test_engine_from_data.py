@@ -164,5 +164,5 @@ def test_a_run_that_goes_on_has_the_same_classes(tmp_path):
         SettingsError, match=r"thing_classes of dataloader.train: 2 \(犬, cat\).*: 2 \(cat, 犬\)"
     ):
         check_same_data(file, META.replace(thing_classes=("犬", "cat")))
-    with pytest.raises(SettingsError, match="keypoint_names of dataloader.train: none"):
+    with pytest.raises(SettingsError, match=r"keypoint_names of dataloader\.train: none"):
         check_same_data(file, META.replace(keypoint_names=(), keypoint_oks_sigmas=()))
