@@ -33,7 +33,7 @@ _DEFAULT_TEXT = """
     lazycfg.data.build_detection_test_loader lazycfg.data.build_detection_train_loader
     lazycfg.data.trivial_batch_collator lazycfg.layers.get_norm lazycfg.modeling.get_vit_lr_decay_rate
     lazycfg.modeling.ResNet.make_default_stages lazycfg.modeling.ResNet.make_stage
-    lazycfg.solver.get_default_optimizer_params
+    lazycfg.solver.get_default_optimizer_params lazycfg.engine.PreciseBN
     lazycfg.modeling.backbone.regnet_blocks.ResBasicBlock
     lazycfg.modeling.backbone.regnet_blocks.ResBottleneckBlock
     lazycfg.modeling.backbone.regnet_blocks.ResStem lazycfg.modeling.backbone.regnet_blocks.SimpleStem
