@@ -41,7 +41,7 @@ _DEFAULT_TEXT = """
     builtins.tuple builtins.abs builtins.len builtins.object collections.Counter collections.OrderedDict
     collections.defaultdict datetime decimal.Decimal fractions.Fraction uuid.UUID re.compile torch.Size
     torch.device torch.tensor numpy.array numpy.dtype numpy.empty
-    operator.is_not
+    operator.is_not lazycfg.engine.PreciseBN
     resolver:oc.env:DETECTRON2_DATASETS resolver:oc.env:LAZYCFG_WEIGHTS
 """
 DEFAULT_ALLOW: tuple[str, ...] = tuple(_DEFAULT_TEXT.split())

@@ -1,8 +1,8 @@
 """From a config to the parts of a job."""
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import nn
@@ -16,6 +16,7 @@ from lazycfg.config.subset import subset
 from lazycfg.solver import get_default_optimizer_params
 from lazycfg.utils import closest
 
+from .from_data import calls_on_data
 from .settings import SettingsError
 
 __all__ = ["Parts", "as_config", "build_at", "build_parts"]
@@ -33,6 +34,8 @@ class Parts:
     evaluator: Any = None
     hooks: Any = ()
     clip_grad: Any = None
+    from_data: list[tuple[Node, Any]] = field(default_factory=list)
+    """What was asked of data sets: the calls, and what they gave (see `with_values`)."""
 
 
 # Which field of Parts stands where in a config
@@ -48,6 +51,7 @@ _PATHS = {
 }
 _TO_TRAIN = ("model", "train_loader", "optimizer")
 _TO_EVALUATE = ("model", "test_loader", "evaluator")
+_ASKED = "_asked_of_data_"
 
 
 def as_config(cfg: Mapping[str, Any]) -> Node:
@@ -79,21 +83,26 @@ def build_parts(cfg: Node, *, training: bool, model: nn.Module | None = None) ->
     if model is not None:
         root["model"] = model
     needed = _TO_TRAIN if training else _TO_EVALUATE
-    for field in needed:
-        _require(root, _PATHS[field])
-    fields = [field for field in (_PATHS if training else needed) if _find(root, _PATHS[field]) is not None]
+    for name in needed:
+        _require(root, _PATHS[name])
+    names = [name for name in (_PATHS if training else needed) if _find(root, _PATHS[name]) is not None]
 
     over_model = training and _lacks_model(root["optimizer"])
     optimizer: Any = root["optimizer"] if over_model else None
     if over_model:
         root["optimizer"] = _with_model(optimizer, nn.Identity())
-    check(subset(root, [_PATHS[field] for field in fields]))
-    first = [field for field in fields if not (over_model and field == "optimizer")]
-    built = _build(root, first)
+    check(subset(root, [_PATHS[name] for name in names]))
+    calls = calls_on_data(root)
+    root[_ASKED] = calls  # built with the parts, and so once
+    built = build_at(
+        root, [*(_PATHS[name] for name in names if not (over_model and name == "optimizer")), _ASKED]
+    )
+    answers = built.pop(_ASKED)
     if over_model:
         root["optimizer"] = _with_model(optimizer, built["model"])
-        built.update(_build(root, ["optimizer"]))
-    return Parts(**built)
+        built.update(build_at(root, ["optimizer"]))
+    parts = {name: built[_PATHS[name]] for name in names}
+    return Parts(**parts, from_data=list(zip(calls, answers, strict=True)))
 
 
 def build_at(cfg: Node, paths: Sequence[str]) -> dict[str, Any]:
@@ -104,11 +113,6 @@ def build_at(cfg: Node, paths: Sequence[str]) -> dict[str, Any]:
     """
     built = instantiate(subset(cfg, paths))
     return {path: _find(built, path) for path in paths}
-
-
-def _build(root: Node, fields: Iterable[str]) -> dict[str, Any]:
-    built = build_at(root, [_PATHS[field] for field in fields])
-    return {field: built[_PATHS[field]] for field in fields}
 
 
 def _find(cfg: Mapping[str, Any], path: str) -> Any:
