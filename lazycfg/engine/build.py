@@ -16,9 +16,10 @@ from lazycfg.config.subset import subset
 from lazycfg.solver import get_default_optimizer_params
 from lazycfg.utils import closest
 
+from .class_mapping import ClassMapping
 from .settings import SettingsError
 
-__all__ = ["Parts", "as_config", "build_at", "build_parts"]
+__all__ = ["Parts", "as_config", "build_at", "build_parts", "check_parts", "errors_of_parts"]
 
 
 @dataclass
@@ -33,6 +34,8 @@ class Parts:
     evaluator: Any = None
     hooks: Any = ()
     clip_grad: Any = None
+    class_mapping: ClassMapping | None = None
+    """From the classes of the model to those of the test data, where these differ."""
 
 
 # Which field of Parts stands where in a config
@@ -75,6 +78,42 @@ def build_parts(cfg: Node, *, training: bool, model: nn.Module | None = None) ->
         SettingsError: a part is not in the config.
         CheckError: all that is wrong with the parts.
     """
+    root, fields, over_model = _prepare(cfg, training=training, model=model)
+    first = [field for field in fields if not (over_model and field == "optimizer")]
+    built = _build(root, first)
+    if over_model:
+        root["optimizer"] = _with_model(root["optimizer"], built["model"])
+        built.update(_build(root, ["optimizer"]))
+    return Parts(**built)
+
+
+def check_parts(cfg: Node, *, training: bool, model: nn.Module | None = None) -> None:
+    """Check what `build_parts` would build, and build nothing.
+
+    Raises:
+        SettingsError, CheckError: as `build_parts`.
+    """
+    _prepare(cfg, training=training, model=model)
+
+
+def errors_of_parts(cfg: Node, *, training: bool, model: nn.Module | None = None) -> list[Exception]:
+    """Build every part by itself and return what each raised, for when they cannot be built together."""
+    root, fields, over_model = _prepare(cfg, training=training, model=model)
+    errors = []
+    for field in fields:
+        try:
+            built = _build(root, [field])
+            if field == "model" and over_model:
+                root["optimizer"] = _with_model(root["optimizer"], built["model"])
+        except Exception as error:  # whatever a part of the user's raises
+            errors.append(error)
+            if field == "model":
+                fields = [other for other in fields if other != "optimizer"]
+    return errors
+
+
+def _prepare(cfg: Node, *, training: bool, model: nn.Module | None) -> tuple[Node, list[str], bool]:
+    """The config with the model given, the fields that it has, and whether its optimizer lacks the model."""
     root = copy.copy(cfg)
     if model is not None:
         root["model"] = model
@@ -82,18 +121,11 @@ def build_parts(cfg: Node, *, training: bool, model: nn.Module | None = None) ->
     for field in needed:
         _require(root, _PATHS[field])
     fields = [field for field in (_PATHS if training else needed) if _find(root, _PATHS[field]) is not None]
-
     over_model = training and _lacks_model(root["optimizer"])
-    optimizer: Any = root["optimizer"] if over_model else None
     if over_model:
-        root["optimizer"] = _with_model(optimizer, nn.Identity())
+        root["optimizer"] = _with_model(root["optimizer"], nn.Identity())
     check(subset(root, [_PATHS[field] for field in fields]))
-    first = [field for field in fields if not (over_model and field == "optimizer")]
-    built = _build(root, first)
-    if over_model:
-        root["optimizer"] = _with_model(optimizer, built["model"])
-        built.update(_build(root, ["optimizer"]))
-    return Parts(**built)
+    return root, fields, over_model
 
 
 def build_at(cfg: Node, paths: Sequence[str]) -> dict[str, Any]:

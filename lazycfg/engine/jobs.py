@@ -17,7 +17,7 @@ from lazycfg.layers import fuse as fold
 from lazycfg.solver import LRMultiplier
 from lazycfg.utils import atomic_write, is_main_process, shared_random_seed
 
-from .build import Parts, as_config, build_at, build_parts
+from .build import Parts, as_config, build_at
 from .evaluating import run_evaluation
 from .hooks import (
     BestCheckpointer,
@@ -28,8 +28,18 @@ from .hooks import (
     PeriodicCheckpointer,
     PeriodicWriter,
 )
-from .log import run_logging
+from .log import LaterFile, run_logging
 from .plan import log_plan
+from .preflight import (
+    Findings,
+    build_or_tell,
+    check_config,
+    compare,
+    load_initial,
+    resume_or_load,
+    share,
+    try_out,
+)
 from .run_dir import check_output_dir, save_config
 from .session import create_ddp_model, distributed_session, resolve_device, seed_all
 from .settings import SettingsError, TrainSettings
@@ -61,17 +71,20 @@ def train(cfg: Mapping[str, Any], *, resume: bool = False) -> dict[str, Any]:
         last losses, ``"iterations"`` and ``"seconds"``.
 
     Raises:
-        SettingsError, CheckError: the config does not describe a training; all that is wrong with it.
+        PreflightError: the run cannot work: all that is wrong with it, found before anything was trained or
+            written; see docs/before-step-1.md.
         OutputDirInUseError: the output folder holds another run, and ``resume`` is false.
         FloatingPointError: a loss is not finite; names the loss, the iteration and the images.
     """
     cfg = as_config(cfg)
+    found = check_config(cfg, read_settings, training=True)
+    found.raise_problems()
     settings = read_settings(cfg)
     device = resolve_device(settings.device)
     with distributed_session(device, timeout_minutes=settings.dist_timeout_minutes):
         check_output_dir(settings.output_dir, resume=resume)
-        with run_logging(settings.output_dir):
-            return _train(cfg, settings, device, resume)
+        with run_logging(None) as log:
+            return _train(cfg, settings, device, resume, found, log)
 
 
 def evaluate(
@@ -99,8 +112,11 @@ def evaluate(
 
     Raises:
         SettingsError: there are no weights to evaluate.
+        PreflightError: all that is wrong with the evaluation, before it begins.
     """
     cfg = as_config(cfg)
+    found = check_config(cfg, read_settings, training=False, model=model)
+    found.raise_problems()
     settings = read_settings(cfg)
     device = resolve_device(settings.device)
     with (
@@ -109,7 +125,7 @@ def evaluate(
     ):
         seed_all(settings.seed or 0)
         given = model is not None
-        parts = build_parts(cfg, training=False, model=model)
+        parts = build_or_tell(cfg, found, training=False, model=model)
         _to_device(parts.model, device, settings)
         if resume:
             load_weights(parts.model, Checkpointer(parts.model, settings.output_dir).get_checkpoint_file())
@@ -122,6 +138,8 @@ def evaluate(
             )
         if fuse:
             parts.model = fold(parts.model, inplace=not given)
+        compare(cfg, parts, settings, found, training=False)
+        try_out(parts, settings, device, found, training=False)
         results = run_evaluation(parts, settings)
         _write_results(results, settings.output_dir)
         return results
@@ -138,17 +156,27 @@ def read_settings(cfg: Node) -> TrainSettings:
     return TrainSettings.of({key: built[f"train.{key}"] for key in keys})
 
 
-def _train(cfg: Node, settings: TrainSettings, device: torch.device, resume: bool) -> dict[str, Any]:
+def _train(
+    cfg: Node, settings: TrainSettings, device: torch.device, resume: bool, found: Findings, log: LaterFile
+) -> dict[str, Any]:
     started = time.perf_counter()
     seed = shared_random_seed() if settings.seed is None or settings.seed < 0 else settings.seed
-    save_config(cfg, settings.output_dir)
     seed_all(seed)  # the same initial model in every process
-    parts = build_parts(cfg, training=True)
+    parts = build_or_tell(cfg, found, training=True)
     seed_all(seed, per_process=True)
     _to_device(parts.model, device, settings)
+    compare(cfg, parts, settings, found, training=True)
+    if found.problems and not resume:
+        load_initial(parts.model, settings, found)
+    share(found)
     trainer, data, checkpointer = _trainer(parts, settings)
     log_plan(parts, settings, device)
-    extra = checkpointer.resume_or_load(settings.init_checkpoint, resume=resume, ignore=settings.init_ignore)
+    extra = resume_or_load(checkpointer, settings, found, resume=resume)
+    share(found)
+    try_out(parts, settings, device, found, training=True)
+    # From here on things are written
+    log.open(settings.output_dir)
+    save_config(cfg, settings.output_dir)
     start_iter = extra.get("iteration", -1) + 1
     if start_iter:
         logger.info("going on with iteration %d of %d", start_iter, settings.max_iter)

@@ -34,6 +34,7 @@ class SemSegEvaluator(DatasetEvaluator):
     """
 
     def __init__(self, *, dataset: Any, num_classes: int | None = None, distributed: bool = True) -> None:
+        self.dataset = dataset
         names = list(getattr(dataset.metadata, "stuff_classes", None) or ())
         self.num_classes = num_classes or len(names)
         if not self.num_classes:
