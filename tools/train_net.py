@@ -60,14 +60,7 @@ def main(argv: list[str] | None = None) -> int:
     from lazycfg.checkpoint import UnsafeFileError, WeightsMismatchError
     from lazycfg.engine import SettingsError, evaluate, train
 
-    mistakes = (
-        ConfigError,
-        SettingsError,
-        WeightsMismatchError,
-        UnsafeFileError,
-        OSError,
-        FloatingPointError,
-    )
+    weights = (WeightsMismatchError, UnsafeFileError)
     try:
         if args.eval_only:
             evaluate(cfg, resume=args.resume)
