@@ -11,7 +11,7 @@ import os
 import sys
 
 from lazycfg import LazyConfig
-from lazycfg.config import ConfigError
+from lazycfg.config import DEFAULT_ALLOW, ConfigError, UntrustedError
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -21,6 +21,10 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--config-file", required=True, metavar="FILE", help="a .py, .yaml or .json config")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint of the run")
     parser.add_argument("--eval-only", action="store_true", help="evaluate train.init_checkpoint and stop")
+    parser.add_argument("--trusted", action="store_true", help="a .yaml or .json config may name anything")
+    parser.add_argument(
+        "--allow", action="append", default=[], metavar="NAME", help="a name that such a config may have, too"
+    )
     parser.add_argument(
         "--traceback", action="store_true", help="show where an error came from, not only its message"
     )
@@ -45,14 +49,15 @@ def complain(error: Exception, *, traceback: bool = False) -> int:
     if os.environ.get("RANK", "0") == "0":
         from lazycfg.engine.problems import short_text
 
-        print("\n".join(["error: " + short_text(error), *getattr(error, "__notes__", ())]), file=sys.stderr)
+        text = error.with_options() if isinstance(error, UntrustedError) else short_text(error)
+        print("\n".join(["error: " + text, *getattr(error, "__notes__", ())]), file=sys.stderr)
     return 2
 
 
 def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
     try:
-        cfg = LazyConfig.load(args.config_file)
+        cfg = LazyConfig.load(args.config_file, trusted=args.trusted, allow=(*DEFAULT_ALLOW, *args.allow))
         LazyConfig.apply_overrides(cfg, args.overrides)
     except (ConfigError, OSError) as error:
         return complain(error, traceback=args.traceback)

@@ -65,6 +65,7 @@ class Checkpointer:
         save_dir: made when first needed.
         max_to_keep: keep so many of the checkpoints whose names end in a number (``model_0004999``), the
             latest; the others (``model_final``, ``model_best``) stay. None keeps all.
+        metadata: texts to write into every file of weights, for whoever reads it.
         **stateful: by name, what else to save: ``optimizer=``, ``scheduler=``, ``random=RandomState()``...
     """
 
@@ -74,6 +75,7 @@ class Checkpointer:
         save_dir: str | os.PathLike[str],
         *,
         max_to_keep: int | None = None,
+        metadata: Mapping[str, str] | None = None,
         **stateful: Stateful,
     ) -> None:
         if max_to_keep is not None and max_to_keep < 1:
@@ -84,6 +86,7 @@ class Checkpointer:
         self.model = model
         self.save_dir = Path(save_dir)
         self.max_to_keep = max_to_keep
+        self.metadata = dict(metadata or {})
         self.stateful: dict[str, Stateful] = dict(stateful)
         self.last_report: LoadReport | None = None
         """How the last loaded weights fitted."""
@@ -127,7 +130,7 @@ class Checkpointer:
         save_id = secrets.token_hex(8)
         with atomic_write(self._trainer_file(weights)) as partial:
             torch.save({"save_id": save_id, **content}, partial)
-        _write_weights(state, weights, metadata={"save_id": save_id})
+        _write_weights(state, weights, metadata={**self.metadata, "save_id": save_id})
         with atomic_write(self.save_dir / _POINTER) as partial:
             partial.write_text(f"{weights.name}\n")
         self._remove_old(weights)

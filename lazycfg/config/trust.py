@@ -41,6 +41,8 @@ _DEFAULT_TEXT = """
     builtins.tuple builtins.abs builtins.len builtins.object collections.Counter collections.OrderedDict
     collections.defaultdict datetime decimal.Decimal fractions.Fraction uuid.UUID re.compile torch.Size
     torch.device torch.tensor numpy.array numpy.dtype numpy.empty
+    operator.is_not lazycfg.engine.PreciseBN
+    resolver:oc.env:DETECTRON2_DATASETS resolver:oc.env:LAZYCFG_WEIGHTS
 """
 DEFAULT_ALLOW: tuple[str, ...] = tuple(_DEFAULT_TEXT.split())
 """What a data file may name when the calling code gives no list of its own: the components of this library,
@@ -90,7 +92,9 @@ _PLAIN_ATTRIBUTES = frozenset(
 _INNER_PARTS = ("_", "f_", "gi_", "cr_", "ag_", "co_", "tb_", "func_")
 
 # `${name:...}`, and an interpolation inside another one, which could spell any name
-_RESOLVER = re.compile(r"\$\{([^${}:]*):|\$\{[^}]*\$\{")
+_RESOLVER = re.compile(r"\$\{([^${}:]*):([^${}]*)|\$\{[^}]*\$\{")
+# Resolvers that look at nothing but the config itself
+_INNER_RESOLVERS = frozenset(["oc.select", "oc.dict.keys", "oc.dict.values"])
 
 
 class UntrustedError(ConfigError, PermissionError):
@@ -107,6 +111,13 @@ class UntrustedError(ConfigError, PermissionError):
         self.listing = "not allowed:\n  " + "\n  ".join(self.refused)
         super().__init__(f"{self.listing}\n{hint}" if hint else self.listing)
 
+    def with_options(self) -> str:
+        """The message of a command that has the options ``--allow`` and ``--trusted``."""
+        return (
+            f"{self.listing}\nadd --allow NAME for each name that the file may have, or --trusted if you "
+            "trust it as you trust code"
+        )
+
 
 class Policy:
     """An allow list. ``Policy(None)`` is `DEFAULT_ALLOW`; `TRUST_ALL` allows everything.
@@ -116,7 +127,9 @@ class Policy:
             themselves. A package stands for the public classes and functions in it, an object for itself
             alone. Modules that reach the system are never meant by a package; but that list cannot be
             complete, and a package of which you need three classes is better given as these.
-            ``"resolver:NAME"`` allows interpolations ``${NAME:...}``.
+            ``"resolver:NAME"`` allows interpolations ``${NAME:...}``, and ``"resolver:oc.env:VARIABLE"``
+            those of one environment variable. Resolvers that look only at the config (``oc.select``,
+            ``oc.dict.keys``, ``oc.dict.values``) need no entry.
     """
 
     __slots__ = ("_all", "_exact", "_objects", "_packages", "_resolvers")
@@ -156,8 +169,8 @@ class Policy:
         return bool(self._all)
 
     def allows_resolver(self, name: str) -> bool:
-        """Whether ``${name:...}`` may run."""
-        return bool(self._all) or name in self._resolvers
+        """Whether ``${name:...}`` may run; of `oc.env` the name goes on with the variable."""
+        return bool(self._all) or name in _INNER_RESOLVERS or name in self._resolvers
 
     def resolve(self, written: str) -> Any:
         """The object that a written name stands for.
@@ -213,8 +226,14 @@ class Policy:
             name = None if match[1] is None else match[1].strip()
             if name is None and not self._all:
                 return f"an interpolation that is put together by another one, in {text!r}"
-            if name is not None and not self.allows_resolver(name):
+            if name is None or self.allows_resolver(name):
+                continue
+            ends = "," in match[2] or text[match.end() : match.end() + 1] == "}"  # else it is put together
+            variable = f"oc.env:{match[2].partition(',')[0].strip() if ends else match[2] + '...'}"
+            if name != "oc.env":
                 return f"the resolver {name!r} in {text!r}"
+            if not self.allows_resolver(variable):
+                return f"the resolver {variable!r} in {text!r}"
         if is_target and "${" in text and not self._all:
             return f"a target that is an interpolation, {text!r}"
         if is_target and "." in text:

@@ -12,31 +12,36 @@ from torch import Tensor
 from lazycfg.structures import BitMasks, Boxes, BoxMode, Instances, Keypoints, PolygonMasks, RotatedBoxes
 from lazycfg.structures.rle import decode_rle
 from lazycfg.structures.rotated_overlap import upright_reach
+from lazycfg.utils import printable
 
 from .datasets.contours import mask_to_polygons
 from .datasets.metadata import Metadata
 from .image import ImageError
 from .transforms import HFlipTransform, Transform, TransformList
+from .transforms.transform import image_size
 
 MaskFormat = Literal["polygon", "bitmask"]
 Annotation = dict[str, Any]
 
 
-def check_image_size(record: dict[str, Any], image: Tensor) -> None:
-    """Compare a picture with its record, and fill in "height" and "width" where the record has none.
+def check_image_size(record: dict[str, Any], image: Tensor | np.ndarray) -> None:
+    """Compare an image with its record, and fill in "height" and "width" where the record has none.
+
+    Args:
+        image: tensor (C, H, W), or array (H, W) or (H, W, C).
 
     Raises:
         ImageError: they differ.
     """
-    height, width = image.shape[-2:]
+    height, width = image_size(image)
     expected = record.get("height"), record.get("width")
     if expected[0] is not None and expected[1] is not None and expected != (height, width):
         hint = ""
         if expected == (width, height):
-            hint = "; sides are swapped: were the annotations made on the picture before its EXIF rotation?"
+            hint = "; sides are swapped: were the annotations made on the image before its EXIF rotation?"
         raise ImageError(
-            f"image {record.get('file_name', '')!r} (image_id {record.get('image_id')}) is {width}x{height} "
-            f"(width x height) but its record says {expected[1]}x{expected[0]}{hint}"
+            f"image {record.get('file_name', '')!r} (image_id {printable(record.get('image_id'))}) is "
+            f"{width}x{height} (width x height) but its record says {expected[1]}x{expected[0]}{hint}"
         )
     record["height"], record["width"] = height, width
 

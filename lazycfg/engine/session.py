@@ -18,7 +18,14 @@ from lazycfg.utils import get_rank, get_world_size
 
 from .settings import SettingsError
 
-__all__ = ["create_ddp_model", "distributed_session", "preserved_rng", "resolve_device", "seed_all"]
+__all__ = [
+    "create_ddp_model",
+    "cudnn_benchmark",
+    "distributed_session",
+    "preserved_rng",
+    "resolve_device",
+    "seed_all",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -79,6 +86,17 @@ def distributed_session(device: torch.device, *, timeout_minutes: float = 30) ->
         yield
     finally:
         dist.destroy_process_group()
+
+
+@contextmanager
+def cudnn_benchmark(enabled: bool) -> Iterator[None]:
+    """Let cuDNN try its algorithms for each new input shape, for the time of the block."""
+    before = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = enabled
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = before
 
 
 def create_ddp_model(

@@ -156,6 +156,7 @@ class TrainSettings(_FromMapping):
     ddp: Mapping[str, Any] = field(default_factory=dict)
     dist_timeout_minutes: float = 30
     channels_last: bool = False
+    cudnn_benchmark: bool = False
     accumulate: int = 1
     clip_grad: Any = None
     checkpointer: CheckpointSettings = field(default_factory=CheckpointSettings)

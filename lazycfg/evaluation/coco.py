@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import logging
 import os
 import pickle
@@ -14,6 +13,7 @@ from typing import Any, get_args
 from lazycfg.evaluation.coco_ground_truth import category_ids, coco_ground_truth
 from lazycfg.evaluation.coco_scores import CocoScores, IouType, coco_scores
 from lazycfg.evaluation.evaluator import DatasetEvaluator, Results
+from lazycfg.evaluation.json_files import to_json
 from lazycfg.evaluation.predictions import ImagePrediction
 from lazycfg.evaluation.proposals import ImageProposals, proposal_recall
 from lazycfg.evaluation.tables import metrics_table, per_class_table
@@ -223,4 +223,4 @@ class COCOEvaluator(DatasetEvaluator):
         if self.output_dir is not None:
             self.output_dir.mkdir(parents=True, exist_ok=True)
             with atomic_write(self.output_dir / name) as partial:
-                partial.write_text(json.dumps(content))
+                partial.write_text(to_json(content))

@@ -21,9 +21,9 @@ from typing import Any
 
 from lazycfg.config.errors import ConfigError, CycleError
 from lazycfg.config.formats.suffixes import format_of
-from lazycfg.config.formats.written import written_here
 from lazycfg.config.loading.session import run_source
 from lazycfg.config.node import REQUIRED, Node, is_call, raw_contains, raw_get, raw_items, raw_pop, raw_set
+from lazycfg.config.provenance.file_places import JsonMapping, MappingPosition
 from lazycfg.config.provenance.position import position_of
 from lazycfg.config.trust import TRUST_ALL, Policy, UntrustedError
 
@@ -82,9 +82,7 @@ def read_data_file(
 
     Args:
         file: its path.
-        policy: what its names may stand for; by default `trust.DEFAULT_ALLOW`, and anything when this
-        process wrote
-            the file itself.
+        policy: what its names may stand for; by default `trust.DEFAULT_ALLOW`.
         trusted: allow everything, source code of functions and classes included.
         decoder: what makes objects of special values; by default they are made as they were saved.
 
@@ -94,7 +92,7 @@ def read_data_file(
     """
     path = os.fspath(file)
     data = Path(path).read_bytes()
-    allowed = policy_for(data, policy, trusted)
+    allowed = policy_for(policy, trusted)
     if format_of(path) == "json":
         from lazycfg.config.formats.json_io import parse_json
 
@@ -106,9 +104,9 @@ def read_data_file(
     return decode(parsed, path, allowed, may_run=trusted, decoder=decoder)
 
 
-def policy_for(data: bytes, policy: Policy | None, trusted: bool) -> Policy:
+def policy_for(policy: Policy | None, trusted: bool) -> Policy:
     """What the names of a data file may stand for: see `read_data_file`."""
-    if trusted or (policy is None and written_here(data)):
+    if trusted:
         return TRUST_ALL
     return Policy(None) if policy is None else policy
 
@@ -240,9 +238,12 @@ class Decoder:
         line = "" if value.line is None else f":{value.line}"
         return DataFileError(f"{self.file}{line}: !{value.tag}: {message}")
 
-    def _refuse(self, value: Any, *reasons: str) -> None:
+    def _refuse(self, value: Any, *reasons: str, key: Any = None) -> None:
         origin = position_of(value) if type(value) is Node else None
-        line = origin.line if origin is not None else getattr(value, "line", None)
+        if isinstance(origin, MappingPosition | JsonMapping):
+            line = origin.line_of(key)
+        else:
+            line = getattr(value, "line", None)
         self.refused += [f"{line or '?'}: {reason}" for reason in reasons]
 
     # ---------------------------------------------------------------- calls
@@ -261,16 +262,16 @@ class Decoder:
         if type(target) is str:
             reason = self.policy.why_text_refused(target, is_target=True)
             if reason is not None:
-                self._refuse(node, reason)
+                self._refuse(node, reason, key="_target_")
         self._check_texts(node)
 
     def _check_texts(self, holder: Any) -> None:
         """Interpolations in a node, or in the list that a file may be, down to the next nodes."""
         target = raw_get(holder, "_target_") if type(holder) is Node else None
-        for text in _texts(holder):
+        for key, text in _texts(holder):
             reason = self.policy.why_text_refused(text, is_target=False)
             if reason is not None and text is not target:
-                self._refuse(holder, reason)
+                self._refuse(holder, reason, key=key)
 
     def _is_plain_attribute(self, node: Node) -> bool:
         args = raw_get(node, "_args_")
@@ -425,18 +426,20 @@ def _parts_of(value: Any) -> Iterable[Any]:
     return ()
 
 
-def _texts(holder: Any) -> Iterable[str]:
-    """Strings with an interpolation in a container and in what it holds, down to the next nodes."""
-    work: list[Any] = list(_parts_of(holder))
+def _texts(holder: Any) -> Iterable[tuple[Any, str]]:
+    """Strings with an interpolation in a container and in what it holds, down to the next nodes, each with
+    the key of the container that leads to it."""
+    pairs = raw_items(holder) if isinstance(holder, dict) else [(None, part) for part in _parts_of(holder)]
+    work = [(key, value) for pair in pairs for key, value in ((pair[0], pair[0]), pair)]
     seen: set[int] = set()
     while work:
-        value = work.pop()
+        key, value = work.pop()
         if type(value) is str:
             if "${" in value:
-                yield value
+                yield key, value
         elif type(value) is not Node and id(value) not in seen:
             seen.add(id(value))
-            work.extend(_parts_of(value))
+            work.extend((key, part) for part in _parts_of(value))
 
 
 def _text(value: Any) -> str:

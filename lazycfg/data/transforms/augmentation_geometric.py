@@ -116,7 +116,7 @@ class ResizeShortestEdge(Augmentation):
     def get_output_shape(
         old_h: int, old_w: int, short_edge_length: int, max_size: int = sys.maxsize
     ) -> tuple[int, int]:
-        """(height, width) after the resize."""
+        """Return (height, width) after the resize, each at least 1 pixel."""
         scale = short_edge_length / min(old_h, old_w)
         new_h, new_w = (
             (short_edge_length, scale * old_w) if old_h < old_w else (scale * old_h, short_edge_length)
@@ -124,7 +124,7 @@ class ResizeShortestEdge(Augmentation):
         longest = max(new_h, new_w)
         if longest > max_size:
             new_h, new_w = new_h * (max_size / longest), new_w * (max_size / longest)
-        return int(new_h + 0.5), int(new_w + 0.5)
+        return max(1, int(new_h + 0.5)), max(1, int(new_w + 0.5))
 
 
 class ResizeScale(Augmentation):
