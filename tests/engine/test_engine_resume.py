@@ -160,10 +160,10 @@ class FailingEvaluator:
         pass
 
     def process(self, inputs, outputs):
-        raise RuntimeError("out of memory")
+        pass
 
     def evaluate(self):
-        return {}
+        raise RuntimeError("out of memory")
 
 
 def test_another_run_is_not_written_over(whole_run):
