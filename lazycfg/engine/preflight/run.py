@@ -26,7 +26,7 @@ from .looking import metadata_of, stored
 from .names import name_problems, name_remarks, repeated_calls
 from .parts import check_parts as check_built_parts
 from .parts import schedule_problem
-from .samples import check_evaluated_data, check_formats, check_training_mapper
+from .samples import check_evaluated_data, check_formats, check_sigmas, check_training_mapper
 from .trial import check_images, try_evaluation, try_training
 
 __all__ = ["build_or_tell", "check_config", "check_written", "compare", "share", "try_out"]
@@ -180,6 +180,7 @@ def compare(
             else:
                 parts.class_mapping = _guarded(found, compare_data_sets, trained_on, parts.test_loader, found)
             _guarded(found, check_evaluated_data, cfg, parts.evaluator, parts.test_loader, found)
+            check_sigmas(parts.model, parts.evaluator, found)
 
 
 def try_out(
