@@ -26,7 +26,9 @@ def check(arguments: argparse.Namespace) -> int:
     if paths:
         raise CommandError(f"not an override: {' '.join(paths)}")
     size = _size(arguments.input_size)
-    cfg = load_config(arguments.config, overrides, real=True, trusted=arguments.trusted)
+    cfg = load_config(
+        arguments.config, overrides, real=True, trusted=arguments.trusted, allow=arguments.allow
+    )
     problems = list(problems_of(cfg))
     for problem in problems:
         say(problem)
@@ -41,10 +43,13 @@ def check(arguments: argparse.Namespace) -> int:
 def drift(arguments: argparse.Namespace) -> int:
     """Tell what of a saved config no longer fits the code; the exit status is 1 when something does not."""
     from lazycfg.config.comparing.drift import drift as compare
+    from lazycfg.config.trust import DEFAULT_ALLOW
 
     if arguments.words:
         raise CommandError(f"drift takes one file, not {' '.join(arguments.words)!r} too")
-    found = compare(find_config(arguments.config), trusted=arguments.trusted)
+    found = compare(
+        find_config(arguments.config), trusted=arguments.trusted, allow=(*DEFAULT_ALLOW, *arguments.allow)
+    )
     say(found)
     return 1 if found else 0
 

@@ -59,7 +59,7 @@ def _message(error: Exception) -> str:
     from lazycfg.config.trust import UntrustedError
 
     if isinstance(error, UntrustedError):
-        return f"{error.listing}\nif you trust the file as you trust code, add --trusted"
+        return error.with_options()
     if isinstance(error, ConfigError | CommandError):
         return str(error)
     if isinstance(error, OSError):
@@ -143,6 +143,8 @@ def make_parser() -> argparse.ArgumentParser:
             added.add_argument("words", nargs="*", metavar="...", help=words)
             trust = "the file is as trusted as code: it may name and define anything"
             added.add_argument("--trusted", action="store_true", help=trust)
+            name = "a name that a data file may have, too: package.module.Class, resolver:oc.env (repeatable)"
+            added.add_argument("--allow", action="append", default=[], metavar="NAME", help=name)
         return added
 
     show = command("show", "reading.show", "print a config, or a part of it")

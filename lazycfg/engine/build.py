@@ -1,8 +1,8 @@
 """From a config to the parts of a job."""
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import nn
@@ -16,9 +16,11 @@ from lazycfg.config.subset import subset
 from lazycfg.solver import get_default_optimizer_params
 from lazycfg.utils import closest
 
+from .class_mapping import ClassMapping
+from .from_data import calls_on_data
 from .settings import SettingsError
 
-__all__ = ["Parts", "as_config", "build_at", "build_parts"]
+__all__ = ["Parts", "as_config", "build_at", "build_parts", "check_parts", "errors_of_parts"]
 
 
 @dataclass
@@ -33,6 +35,10 @@ class Parts:
     evaluator: Any = None
     hooks: Any = ()
     clip_grad: Any = None
+    from_data: list[tuple[Node, Any]] = field(default_factory=list)
+    """What was asked of data sets: the calls, and what they gave (see `with_values`)."""
+    class_mapping: ClassMapping | None = None
+    """From the classes of the model to those of the test data, where these differ."""
 
 
 # Which field of Parts stands where in a config
@@ -48,6 +54,7 @@ _PATHS = {
 }
 _TO_TRAIN = ("model", "train_loader", "optimizer")
 _TO_EVALUATE = ("model", "test_loader", "evaluator")
+_ASKED = "_asked_of_data_"
 
 
 def as_config(cfg: Mapping[str, Any]) -> Node:
@@ -75,25 +82,59 @@ def build_parts(cfg: Node, *, training: bool, model: nn.Module | None = None) ->
         SettingsError: a part is not in the config.
         CheckError: all that is wrong with the parts.
     """
+    root, names, over_model = _prepare(cfg, training=training, model=model)
+    calls = calls_on_data(root)
+    root[_ASKED] = calls  # built with the parts, and so once
+    built = build_at(
+        root, [*(_PATHS[name] for name in names if not (over_model and name == "optimizer")), _ASKED]
+    )
+    answers = built.pop(_ASKED)
+    if over_model:
+        root["optimizer"] = _with_model(root["optimizer"], built["model"])
+        built.update(build_at(root, ["optimizer"]))
+    parts = {name: built[_PATHS[name]] for name in names}
+    return Parts(**parts, from_data=list(zip(calls, answers, strict=True)))
+
+
+def check_parts(cfg: Node, *, training: bool, model: nn.Module | None = None) -> None:
+    """Check what `build_parts` would build, and build nothing.
+
+    Raises:
+        SettingsError, CheckError: as `build_parts`.
+    """
+    _prepare(cfg, training=training, model=model)
+
+
+def errors_of_parts(cfg: Node, *, training: bool, model: nn.Module | None = None) -> list[Exception]:
+    """Build every part by itself and return what each raised, for when they cannot be built together."""
+    root, names, over_model = _prepare(cfg, training=training, model=model)
+    errors = []
+    for name in names:
+        try:
+            built = build_at(root, [_PATHS[name]])
+            if name == "model" and over_model:
+                root["optimizer"] = _with_model(root["optimizer"], built["model"])
+        except Exception as error:  # whatever a part of the user's raises
+            errors.append(error)
+            if name == "model":
+                root["optimizer"] = None  # it cannot be without the model
+    return errors
+
+
+def _prepare(cfg: Node, *, training: bool, model: nn.Module | None) -> tuple[Node, list[str], bool]:
+    """Return the config with the model given, its parts, and whether its optimizer lacks the model."""
     root = copy.copy(cfg)
     if model is not None:
         root["model"] = model
     needed = _TO_TRAIN if training else _TO_EVALUATE
-    for field in needed:
-        _require(root, _PATHS[field])
-    fields = [field for field in (_PATHS if training else needed) if _find(root, _PATHS[field]) is not None]
-
+    for name in needed:
+        _require(root, _PATHS[name])
+    names = [name for name in (_PATHS if training else needed) if _find(root, _PATHS[name]) is not None]
     over_model = training and _lacks_model(root["optimizer"])
-    optimizer: Any = root["optimizer"] if over_model else None
     if over_model:
-        root["optimizer"] = _with_model(optimizer, nn.Identity())
-    check(subset(root, [_PATHS[field] for field in fields]))
-    first = [field for field in fields if not (over_model and field == "optimizer")]
-    built = _build(root, first)
-    if over_model:
-        root["optimizer"] = _with_model(optimizer, built["model"])
-        built.update(_build(root, ["optimizer"]))
-    return Parts(**built)
+        root["optimizer"] = _with_model(root["optimizer"], nn.Identity())
+    check(subset(root, [_PATHS[name] for name in names]))
+    return root, names, over_model
 
 
 def build_at(cfg: Node, paths: Sequence[str]) -> dict[str, Any]:
@@ -104,11 +145,6 @@ def build_at(cfg: Node, paths: Sequence[str]) -> dict[str, Any]:
     """
     built = instantiate(subset(cfg, paths))
     return {path: _find(built, path) for path in paths}
-
-
-def _build(root: Node, fields: Iterable[str]) -> dict[str, Any]:
-    built = build_at(root, [_PATHS[field] for field in fields])
-    return {field: built[_PATHS[field]] for field in fields}
 
 
 def _find(cfg: Mapping[str, Any], path: str) -> Any:

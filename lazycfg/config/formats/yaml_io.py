@@ -13,7 +13,7 @@ from lazycfg.config.formats.data_writer import DataDocument, Mapping, document
 from lazycfg.config.formats.encode import Item, SaveError
 from lazycfg.config.node import Node, raw_contains, raw_items, raw_set
 from lazycfg.config.provenance.file_places import MappingPosition
-from lazycfg.config.provenance.position import position_of, set_position
+from lazycfg.config.provenance.position import FilePosition, position_of, set_position
 
 __all__ = ["parse_yaml", "to_yaml"]
 
@@ -287,7 +287,7 @@ class _Composer:
         if not tag.startswith("!") or not tag[1:].isidentifier():
             raise self._error(event, f"the tag {tag!r} is not known")
         mark = event.start_mark
-        return Tagged(tag[1:], payload, mark.line + 1, mark.column + 1)
+        return Tagged(tag[1:], payload, FilePosition(self.file, mark.line + 1, mark.column + 1))
 
     def _begin(self, event: Any, mapping: bool) -> None:
         tag = event.tag

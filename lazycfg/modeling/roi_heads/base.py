@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from lazycfg.structures import ImageList, Instances
 from lazycfg.utils.events import get_event_storage
 
+from ..data_needs import DataNeeds
 from ..matcher import Matcher
 from ..padded import GroundTruth, PaddedProposals, split_instances, upload
 from ..proposal_generator.proposal_utils import with_ground_truth
@@ -43,6 +44,10 @@ class ROIHeads(nn.Module):
         self.positive_fraction = positive_fraction
         self.proposal_matcher = proposal_matcher
         self.proposal_append_gt = proposal_append_gt
+
+    def data_needs(self) -> DataNeeds:
+        """Return what this part needs of the data."""
+        return DataNeeds(thing_classes=self.num_classes)
 
     def forward(
         self,

@@ -10,6 +10,7 @@ from lazycfg.layers import Conv2d, ConvTranspose2d, ShapeSpec
 from lazycfg.structures import Instances, Keypoints
 from lazycfg.structures.keypoints import heatmaps_to_keypoints
 
+from ..data_needs import DataNeeds
 from ..padded import cat_field
 
 __all__ = [
@@ -39,6 +40,10 @@ class BaseKeypointRCNNHead(nn.Module):
         self.num_keypoints = num_keypoints
         self.loss_weight = loss_weight
         self.loss_normalizer = loss_normalizer
+
+    def data_needs(self) -> DataNeeds:
+        """Return what this part needs of the data."""
+        return DataNeeds(keypoints=self.num_keypoints)
 
     def forward(self, x: Tensor, instances: Sequence[Instances]) -> dict[str, Tensor] | Sequence[Instances]:
         """

@@ -12,6 +12,7 @@ from lazycfg.layers.batch_norm import Norm
 from lazycfg.structures import BitMasks, Instances, PolygonMasks
 from lazycfg.utils.events import get_event_storage
 
+from ..data_needs import DataNeeds
 from ..padded import cat_field, pad_bitmasks, upload
 from .sampled import MatchedField
 
@@ -37,6 +38,10 @@ class BaseMaskRCNNHead(nn.Module):
         super().__init__()
         self.loss_weight = loss_weight
         self.vis_period = vis_period
+
+    def data_needs(self) -> DataNeeds:
+        """Return what this part needs of the data."""
+        return DataNeeds(masks=True)
 
     def forward(self, x: Tensor, instances: Sequence[Instances]) -> dict[str, Tensor] | Sequence[Instances]:
         """
@@ -106,6 +111,11 @@ class MaskRCNNConvUpsampleHead(BaseMaskRCNNHead, nn.Sequential):
         self.predictor = Conv2d(conv_dims[-1], num_classes, kernel_size=1)
         nn.init.normal_(self.predictor.weight, std=0.001)
         nn.init.zeros_(self.predictor.bias)
+
+    def data_needs(self) -> DataNeeds:
+        """Return what this part needs of the data."""
+        masks = self.predictor.out_channels
+        return DataNeeds(masks=True, thing_classes=None if masks == 1 else masks)
 
     def layers(self, x: Tensor) -> Tensor:
         for layer in self:
