@@ -110,6 +110,16 @@ def _read_safetensors(path: Path) -> Weights:
     return _checked(Weights(state=state, source=str(path), format="safetensors", metadata=metadata))
 
 
+def read_metadata(path: Path) -> dict[str, str]:
+    """The texts that a file of safetensors keeps beside its tensors.
+
+    Raises:
+        CheckpointError: it is no such file, or damaged.
+    """
+    with _naming(path, "a file of safetensors"), safe_open(path, framework="pt", device="cpu") as file:
+        return dict(file.metadata() or {})
+
+
 _READERS = {"safetensors": _read_safetensors, "torch": _read_torch, "pickle": _read_pickle}
 
 

@@ -51,9 +51,13 @@ def load_torch_file(path: str | Path) -> Any:
     """
     with open(path, "rb") as file:
         try:
-            is_zip = file.read(4) == ZIP_MAGIC
+            head = file.read(64)
             file.seek(0)
-            return _ZipFile(file).content() if is_zip else _read_legacy(file)
+            if head[:4] == ZIP_MAGIC:
+                return _ZipFile(file).content()
+            if LEGACY_MAGIC in head:
+                return _read_legacy(file)
+            raise pickle.UnpicklingError("it does not begin as one")
         except pickle.UnpicklingError:
             raise
         except Exception as error:  # of zipfile and struct: there are many
