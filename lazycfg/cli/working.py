@@ -86,7 +86,7 @@ def _output_dir(cfg: Any) -> str | None:
 
 def _apart(runs: list[list[str]], folders: list[str | None]) -> list[list[str]]:
     """Return the runs, with a folder of its own for each that would write where another one does."""
-    from lazycfg.config.editing.grammar import format_value
+    from lazycfg.config.editing.grammar import format_value, parse_value
 
     found, taken = [], {folder for folder in folders if folder is not None and folders.count(folder) == 1}
     for number, (run, folder) in enumerate(zip(runs, folders, strict=True)):
@@ -95,12 +95,12 @@ def _apart(runs: list[list[str]], folders: list[str | None]) -> list[list[str]]:
             continue
         kept = [text for text in run if not text.startswith(_OUTPUT_DIR)]
         differing = [text for text in kept if any(text not in other for other in runs)]
-        name = re.sub(r"[^\w.=,+-]+", "_", ",".join(differing)).strip("._")[:100] or str(number)
+        name = re.sub(r"[^\w.+-]+", "_", " ".join(differing)).strip("._")[:100] or str(number)
         mine = f"{folder.rstrip('/')}/{name}"
         if mine in taken:
             mine += f"-{number}"
         taken.add(mine)
-        found.append([*kept, f"{_OUTPUT_DIR}{format_value(mine)}"])
+        found.append([*kept, f"{_OUTPUT_DIR}{mine if parse_value(mine) == mine else format_value(mine)}"])
     return found
 
 

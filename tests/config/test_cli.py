@@ -285,10 +285,10 @@ def test_each_run_of_a_sweep_has_its_own_folder(run, tmp_path, monkeypatch):
         assert status == 0, errors
         return [line.partition("train.output_dir=")[2] for line in text.splitlines()]
 
-    assert folders("t.py", "train.lr=1,2", "n=5") == ["out/t/train.lr=1", "out/t/train.lr=2"]
-    assert folders("t.py", "train.lr=1,2", "train.output_dir=mine") == ["mine/train.lr=1", "mine/train.lr=2"]
+    assert folders("t.py", "train.lr=1,2", "n=5") == ["out/t/train.lr_1", "out/t/train.lr_2"]
+    assert folders("t.py", "train.lr=1,2", "train.output_dir=mine") == ["mine/train.lr_1", "mine/train.lr_2"]
     assert folders("t.py", "train.lr=1,2", "train.output_dir=o_${train.lr}") == ["o_${train.lr}'"] * 2
-    assert folders("t.py", "train.out=a/b,a:b") == ["out/t/train.out=a_b", "out/t/train.out=a_b-1"]
+    assert folders("t.py", "train.out=a/b,a:b") == ["out/t/train.out_a_b", "out/t/train.out_a_b-1"]
     assert folders("t.py", "train.lr=1") == [""]
     assert folders("plain.py", "n=1,2") == ["", ""]
 
