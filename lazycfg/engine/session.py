@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 
 def resolve_device(name: str = "auto") -> torch.device:
-    """The device of this process: ``"auto"`` takes the GPU of its local rank, or MPS, or the CPU.
+    """Return the device of this process: ``"auto"`` takes the GPU of its local rank, or MPS, or the CPU.
 
     Raises:
         SettingsError: a device that this machine does not have.
@@ -39,6 +39,10 @@ def resolve_device(name: str = "auto") -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     device = torch.device(name)
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise SettingsError(
+            f"device {name!r} asked for, but this machine has none; 'auto' takes what is there"
+        )
     if device.type == "cuda":
         if not torch.cuda.is_available():
             raise SettingsError(

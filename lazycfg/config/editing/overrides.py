@@ -79,7 +79,7 @@ def apply_overrides(
     if isinstance(overrides, str):
         raise TypeError(f"overrides is a list of texts, not one text: [{overrides!r}]")
     if policy is not None:
-        resolve_import = policy.resolve
+        resolve_import = policy.resolve_called
     journal = Journal()
     problems = []
     earlier: list[tuple[int, Override, tuple[Any, ...]]] = []
@@ -154,7 +154,12 @@ def _refuse_untrusted(override: Override, policy: Policy) -> None:
             reason = policy.why_text_refused(value, is_target=key == "_target_" or "*" in str(key))
             if reason is not None:
                 raise Wrong(reason)
+        elif key == "_target_" and not isinstance(value, ImportRef):
+            raise Wrong("a target is a name, package.module.Class")
         elif isinstance(value, dict):
+            odd = [name for name in value if str(name).startswith("__")]
+            if odd:
+                raise Wrong(f"the argument {odd[0]!r}")
             work.extend(value.items())
         elif isinstance(value, list | tuple | set):
             work.extend((None, element) for element in value)
