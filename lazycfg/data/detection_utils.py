@@ -67,9 +67,10 @@ def transform_instance_annotations(
     image_size: tuple[int, int],
     *,
     keypoint_hflip_indices: np.ndarray | None = None,
-    mask_format: MaskFormat = "polygon",
+    mask_format: MaskFormat = "bitmask",
 ) -> Annotation:
-    """`transform_annotations` of one annotation."""
+    """Apply transforms to one annotation, see `transform_annotations`; a run-length encoded mask becomes an
+    array (H, W) by default, as in detectron2."""
     return transform_annotations(
         [annotation],
         transforms,
@@ -97,9 +98,9 @@ def transform_annotations(
         rotated: give rotated boxes; upright ones have the angle 0.
 
     Returns:
-        new dicts with "bbox" XYXY (clipped to the picture; XYWHA are not), "segmentation" as list of polygons
-        (K, 2) or mask (H, W), "keypoints" (K, 3). What has left the picture is empty or, for keypoints, has
-        visibility 0.
+        new dicts with "bbox" XYXY (clipped to the image; XYWHA are not), "segmentation" as list of flat
+        polygons (2 K,) or mask (H, W), "keypoints" (K, 3). What has left the image is empty or, for
+        keypoints, has visibility 0.
     """
     if not isinstance(transforms, Transform):
         transforms = TransformList(transforms)
@@ -136,7 +137,7 @@ def _transform_segmentations(
         if isinstance(segmentation, dict):
             mask = decode_rle(segmentation)
             if mask_format == "bitmask":
-                annotation["segmentation"] = transforms.apply_segmentation(torch.from_numpy(mask))
+                annotation["segmentation"] = transforms.apply_segmentation(mask.view(np.uint8)).astype(bool)
                 continue
             segmentation = mask_to_polygons(mask)
         parts = [np.asarray(p, dtype=np.float64).reshape(-1, 2) for p in segmentation]
@@ -145,7 +146,7 @@ def _transform_segmentations(
     moved = iter(transforms.apply_polygons(polygons))
     for annotation, count in owners:
         parts = [next(moved) for _ in range(count)]
-        annotation["segmentation"] = [p for p in parts if len(p) >= 3]
+        annotation["segmentation"] = [p.reshape(-1) for p in parts if len(p) >= 3]
 
 
 def transform_keypoint_annotations(

@@ -113,7 +113,7 @@ class DatasetMapper:
         check_image_size(record, image)
         record.pop("pan_seg", None)  # would not follow the augmentations
         sem_seg = self._sem_seg(record)
-        annotations = [a for a in record.pop("annotations", ()) if self.is_train and a.get("iscrowd", 0) == 0]
+        annotations = [a for a in record.pop("annotations", ()) if self.is_train and self._is_wanted(a)]
 
         aug_input = AugInput(image, boxes=_boxes(annotations), sem_seg=sem_seg)
         transforms = self.augmentations(aug_input, rng)
@@ -127,6 +127,14 @@ class DatasetMapper:
         if self.is_train and "annotations" in dataset_dict:
             record["instances"] = self._instances(annotations, transforms, size, dataset_dict)
         return record
+
+    def _is_wanted(self, annotation: dict[str, Any]) -> bool:
+        """Whether an annotation is no crowd, and has what is asked for in a form that can be used."""
+        unusable = annotation.get("unusable", ())
+        return annotation.get("iscrowd", 0) == 0 and not (
+            (self.use_instance_mask and "segmentation" in unusable)
+            or (self.use_keypoint and "keypoints" in unusable)
+        )
 
     def _instances(
         self,

@@ -411,6 +411,10 @@ def test_what_the_calling_code_lists(tmp_path):
     assert all(str(file) in text for text in caught.value.refused)
     assert f"{file}:1" in str(caught.value)
     for allow in (("trusted_work",), (WORK,)):
+        with pytest.raises(UntrustedError, match=r"is no class.*trusted_work\.build") as caught:
+            LazyConfig.load(file, allow=allow)
+        assert len(caught.value.refused) == 3
+        allow = (*allow, "trusted_work.build", "trusted_work.Layer.method")
         built = instantiate(LazyConfig.load(file, allow=allow))
         assert type(built["a"]) is WORK.Layer
         assert built["a"].kwargs["f"] is WORK.build
@@ -602,7 +606,7 @@ BOMBS = {
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_short_file_cannot_take_hours_or_all_memory(tmp_path, name):
     (tmp_path / "bomb.yaml").write_text(BOMBS[name])
-    with pytest.raises(DataFileError, match=r"bomb\.yaml:\d+.*(exponent|unfolded|keys into)"):
+    with pytest.raises(DataFileError, match=r"bomb\.yaml.*(exponent|unfolded|keys into)"):
         LazyConfig.load(tmp_path / "bomb.yaml")
 
 
