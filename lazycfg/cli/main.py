@@ -170,6 +170,9 @@ def make_parser() -> argparse.ArgumentParser:
     check.add_argument(
         "--input-size", help="height x width of the image; 800x1333 where the model does not say"
     )
+    check.add_argument(
+        "--data", action="store_true", help="of a run, look at its data too, and whether the model fits it"
+    )
     check.add_argument("--no-build", action="store_true", help="do not build the model")
     command("drift", "checking.drift", "tell what of a saved config no longer fits the code", "(nothing)")
     command("doc", "reading.doc", "print what a parameter means")

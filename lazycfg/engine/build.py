@@ -18,9 +18,18 @@ from lazycfg.utils import closest
 
 from .class_mapping import ClassMapping
 from .from_data import calls_on_data
-from .settings import SettingsError
+from .settings import SettingsError, TrainSettings
 
-__all__ = ["Parts", "as_config", "build_at", "build_parts", "check_parts", "errors_of_parts"]
+__all__ = [
+    "Parts",
+    "as_config",
+    "build_at",
+    "build_parts",
+    "build_without_data",
+    "check_parts",
+    "errors_of_parts",
+    "read_settings",
+]
 
 
 @dataclass
@@ -53,6 +62,7 @@ _PATHS = {
     "clip_grad": "train.clip_grad",
 }
 _TO_TRAIN = ("model", "train_loader", "optimizer")
+_WITHOUT_DATA = ("model", "optimizer", "lr_multiplier", "clip_grad")
 _TO_EVALUATE = ("model", "test_loader", "evaluator")
 _ASKED = "_asked_of_data_"
 
@@ -94,6 +104,25 @@ def build_parts(cfg: Node, *, training: bool, model: nn.Module | None = None) ->
         built.update(build_at(root, ["optimizer"]))
     parts = {name: built[_PATHS[name]] for name in names}
     return Parts(**parts, from_data=list(zip(calls, answers, strict=True)))
+
+
+def build_without_data(cfg: Node) -> Parts:
+    """Build what needs no data, on the device that torch builds on: model, optimizer, schedule, clipping.
+
+    Raises:
+        Exception: whatever a part raises, with the config path in a note.
+    """
+    root = copy.copy(cfg)
+    names = [name for name in _WITHOUT_DATA if _find(root, _PATHS[name]) is not None]
+    over_model = "optimizer" in names and _lacks_model(root["optimizer"])
+    if over_model:
+        names.remove("optimizer")
+    built = build_at(root, [_PATHS[name] for name in names])
+    if over_model:
+        root["optimizer"] = _with_model(root["optimizer"], built["model"])
+        built.update(build_at(root, ["optimizer"]))
+        names.append("optimizer")
+    return Parts(**{name: built[_PATHS[name]] for name in names})
 
 
 def check_parts(cfg: Node, *, training: bool, model: nn.Module | None = None) -> None:
@@ -145,6 +174,21 @@ def build_at(cfg: Node, paths: Sequence[str]) -> dict[str, Any]:
     """
     built = instantiate(subset(cfg, paths))
     return {path: _find(built, path) for path in paths}
+
+
+# Built together with the model, since their nodes may refer to it
+_PARTS_OF_TRAIN = ("hooks", "clip_grad")
+
+
+def read_settings(cfg: Node) -> TrainSettings:
+    """Return the settings of ``cfg.train``, but for hooks and clipping, which are built with the model.
+
+    Raises:
+        SettingsError: an unknown key or a senseless value.
+    """
+    keys = [key for key in cfg.get("train", {}) if key not in _PARTS_OF_TRAIN]
+    built = build_at(cfg, [f"train.{key}" for key in keys])
+    return TrainSettings.of({key: built[f"train.{key}"] for key in keys})
 
 
 def _find(cfg: Mapping[str, Any], path: str) -> Any:

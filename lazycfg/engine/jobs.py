@@ -18,7 +18,7 @@ from lazycfg.layers import fuse as fold
 from lazycfg.solver import LRMultiplier
 from lazycfg.utils import atomic_write, is_main_process, shared_random_seed
 
-from .build import Parts, as_config, build_at
+from .build import Parts, as_config, read_settings
 from .evaluating import run_evaluation
 from .from_data import with_values
 from .hooks import (
@@ -50,12 +50,9 @@ from .stream import BatchStream, RankBuffers
 from .trainer import Trainer
 from .writers import default_writers
 
-__all__ = ["evaluate", "read_settings", "train"]
+__all__ = ["evaluate", "train"]
 
 logger = logging.getLogger(__name__)
-
-# Built together with the model, since their nodes may refer to it
-_PARTS_OF_TRAIN = ("hooks", "clip_grad")
 
 
 def train(cfg: Mapping[str, Any], *, resume: bool = False) -> dict[str, Any]:
@@ -80,7 +77,7 @@ def train(cfg: Mapping[str, Any], *, resume: bool = False) -> dict[str, Any]:
         FloatingPointError: a loss is not finite; names the loss, the iteration and the images.
     """
     cfg = as_config(cfg)
-    found = check_config(cfg, read_settings, training=True)
+    found = check_config(cfg, training=True)
     found.raise_problems()
     settings = read_settings(cfg)
     device = resolve_device(settings.device)
@@ -120,7 +117,7 @@ def evaluate(
         PreflightError: all that is wrong with the evaluation, before it begins.
     """
     cfg = as_config(cfg)
-    found = check_config(cfg, read_settings, training=False, model=model)
+    found = check_config(cfg, training=False, model=model)
     found.raise_problems()
     settings = read_settings(cfg)
     device = resolve_device(settings.device)
@@ -153,17 +150,6 @@ def evaluate(
             _write_results(results, folder)
             logger.info("results are in %s", folder)
             return results
-
-
-def read_settings(cfg: Node) -> TrainSettings:
-    """The checked settings of ``cfg.train``, without its hooks and clipping, which are built with the model.
-
-    Raises:
-        SettingsError: an unknown key or a senseless value.
-    """
-    keys = [key for key in cfg.get("train", {}) if key not in _PARTS_OF_TRAIN]
-    built = build_at(cfg, [f"train.{key}" for key in keys])
-    return TrainSettings.of({key: built[f"train.{key}"] for key in keys})
 
 
 def _train(

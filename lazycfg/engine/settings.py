@@ -132,8 +132,24 @@ _TYPES: dict[str, tuple[tuple[type, ...], str]] = {
     "init_ignore": ((Sequence,), "a list of patterns"),
     "hooks": ((Sequence,), "a list of hooks"),
 }
+_DEVICES = ("cpu", "cuda", "mps", "xpu")
 # The arguments of `create_ddp_model`
 _DDP = ("broadcast_buffers", "find_unused_parameters", "fp16_compression", "static_graph")
+
+
+def _device_problem(name: Any) -> Problem | None:
+    if name == "auto" or not isinstance(name, str):
+        return None
+    remedy = ""
+    try:
+        if torch.device(name).type in _DEVICES:
+            return None
+    except RuntimeError:
+        remedy = "train.device=cuda" if name.startswith("gpu") else ""
+    known = ", ".join(("auto", *_DEVICES))
+    return Problem(
+        "train.device", f"train.device={name!r}: nothing is trained there (known: {known})", remedy
+    )
 
 
 def _raise(problems: Iterable[Problem | None]) -> None:
@@ -184,7 +200,7 @@ class TrainSettings(_FromMapping):
             _type_problem(f"train.{name}", getattr(self, name), kinds, expected)
             for name, (kinds, expected) in _TYPES.items()
         ]
-        problems += self._texts() + self._mappings()
+        problems += [_device_problem(self.device), *self._texts(), *self._mappings()]
         _raise(problems)
 
     def _texts(self) -> list[Problem | None]:

@@ -3,11 +3,13 @@
 from .findings import Findings
 from .run import build_or_tell, check_config, compare, share, try_out
 from .weights import load_initial, resume_or_load
+from .without_running import check_job
 
 __all__ = [
     "Findings",
     "build_or_tell",
     "check_config",
+    "check_job",
     "compare",
     "load_initial",
     "resume_or_load",

@@ -1,20 +1,22 @@
 """Names of a config that a run would pass over: misspelt parts, parts that are not there."""
 
 import difflib
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from lazycfg.config.node import Node
+from lazycfg.config.node import Node, is_call
+from lazycfg.config.paths import format_path
 from lazycfg.config.traverse import children
 
 from ..problems import Problem
 
-__all__ = ["name_problems", "name_remarks"]
+__all__ = ["name_problems", "name_remarks", "repeated_calls"]
 
 JOB = ("model", "dataloader", "optimizer", "lr_multiplier", "train")
 LOADERS = ("train", "test", "evaluator")
-_NEAR = 0.75
-_VERY_NEAR = 0.85  # where the right name is there as well
+_NEAR = 0.7
+_VERY_NEAR = 0.8  # where the right name is there as well
 
 
 def name_problems(cfg: Node) -> list[Problem]:
@@ -49,9 +51,32 @@ def name_remarks(cfg: Node) -> list[str]:
         f"{path}.{key}" if path else str(key)
         for path, holder, known in _places(cfg)
         for key in holder
-        if key not in known and (path, key) not in used
+        if key not in known and (path, key) not in used and _meant(str(key), known, holder) is None
     ]
     return [f"not used by the run: {', '.join(idle)}"] if idle else []
+
+
+def repeated_calls(cfg: Node) -> list[str]:
+    """Return remarks on lists that hold the same call more than once: one object is built for all of them."""
+    remarks = []
+    work: list[tuple[tuple[Any, ...], Any]] = [((), cfg)]
+    seen: set[int] = set()
+    while work:
+        path, value = work.pop()
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        items = list(children(value) or ())
+        if isinstance(value, list | tuple):
+            counts = Counter(id(child) for _, child in items if is_call(child))
+            for count in counts.values():
+                if count > 1:
+                    remarks.append(
+                        f"{format_path(path)} holds the same call {count} times, and one object is built for "
+                        "all of them; for an object each: [node.copy() for _ in range(n)]"
+                    )
+        work += [((*path, key), child) for key, child in items if children(child) is not None]
+    return remarks
 
 
 def _places(cfg: Node) -> Iterator[tuple[str, dict[Any, Any], tuple[str, ...]]]:

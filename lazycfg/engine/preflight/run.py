@@ -14,17 +14,19 @@ from lazycfg.config.node import Node
 from lazycfg.config.paths import format_path
 from lazycfg.utils import all_gather, get_world_size
 
-from ..build import Parts, build_parts, check_parts, errors_of_parts
+from ..build import Parts, build_parts, check_parts, errors_of_parts, read_settings
+from ..hooks.base import HookBase
 from ..problems import PreflightError, Problem, SettingsError
-from ..session import preserved_rng
+from ..session import preserved_rng, resolve_device
 from ..settings import TrainSettings
 from .classes import compare_data_sets, compare_with_model
 from .findings import Findings
 from .folder import check_folder, check_space
 from .looking import metadata_of, stored
-from .names import name_problems, name_remarks
+from .names import name_problems, name_remarks, repeated_calls
 from .parts import check_parts as check_built_parts
-from .samples import check_evaluated_data, check_formats, check_training_mapper
+from .parts import schedule_problem
+from .samples import check_evaluated_data, check_formats, check_sigmas, check_training_mapper
 from .trial import check_images, try_evaluation, try_training
 
 __all__ = ["build_or_tell", "check_config", "check_written", "compare", "share", "try_out"]
@@ -32,26 +34,19 @@ __all__ = ["build_or_tell", "check_config", "check_written", "compare", "share",
 logger = logging.getLogger(__name__)
 
 
-def check_config(
-    cfg: Node,
-    read_settings: Callable[[Node], TrainSettings],
-    *,
-    training: bool,
-    model: nn.Module | None = None,
-) -> Findings:
+def check_config(cfg: Node, *, training: bool, model: nn.Module | None = None) -> Findings:
     """Look at a config, and build nothing of it.
 
     Args:
         cfg: of the run.
-        read_settings: gives the settings of ``cfg.train``, or raises what is wrong with them.
         training: whether it is to be trained, or only evaluated.
         model: takes the place of ``cfg.model``.
     """
     found = Findings()
     found.problems += name_problems(cfg)
-    found.remarks += name_remarks(cfg)
+    found.remarks += [*name_remarks(cfg), *repeated_calls(cfg)]
     try:
-        read_settings(cfg)
+        resolve_device(read_settings(cfg).device)
     except (SettingsError, CheckError) as error:
         _add(cfg, error, found)
     try:
@@ -66,16 +61,17 @@ def check_config(
 def check_written(cfg: Node, found: Findings) -> None:
     """Look at values that can be judged as they are written."""
     schedule = dict.get(cfg, "lr_multiplier")
-    if isinstance(schedule, int | float):
-        found.add(
-            "lr_multiplier",
-            f"{schedule!r}: expected a schedule, which is called with the share of the training done",
-            "lr_multiplier=None for a constant rate, of optimizer.lr",
-        )
+    if isinstance(schedule, int | float) and (told := schedule_problem(schedule)) is not None:
+        found.add("lr_multiplier", *told)
     path = "dataloader.train.total_batch_size"
     size = stored(cfg, path)
     if isinstance(size, int | float) and (type(size) is not int or size < 1):
         found.add(path, f"{path}={size!r}: expected a whole number of at least 1")
+    hooks = stored(cfg, "train.hooks")
+    for number, hook in enumerate(hooks if isinstance(hooks, list | tuple) else ()):
+        if not isinstance(hook, HookBase | Node) and not (isinstance(hook, str) and "${" in hook):
+            said = f"{hook!r} is no hook: expected a call of a class of HookBase"
+            found.add(f"train.hooks.{number}", said, f"~train.hooks.{number}")
 
 
 def _add(cfg: Node, error: Exception, found: Findings) -> None:
@@ -184,6 +180,7 @@ def compare(
             else:
                 parts.class_mapping = _guarded(found, compare_data_sets, trained_on, parts.test_loader, found)
             _guarded(found, check_evaluated_data, cfg, parts.evaluator, parts.test_loader, found)
+            check_sigmas(parts.model, parts.evaluator, found)
 
 
 def try_out(

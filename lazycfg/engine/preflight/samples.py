@@ -8,12 +8,14 @@ from torch import nn
 
 from lazycfg.config.node import Node
 from lazycfg.data import DatasetMapper, get_annotations, summarize
+from lazycfg.data.datasets.coco_keypoints import COCO_PERSON_KEYPOINT_OKS_SIGMAS
 from lazycfg.data.transforms import RandomFlip
+from lazycfg.evaluation import COCOEvaluator
 
 from .findings import Findings
 from .looking import evaluators_of, mapper_of, metadata_of, needs_of, records_of, stored
 
-__all__ = ["check_evaluated_data", "check_formats", "check_training_mapper"]
+__all__ = ["check_evaluated_data", "check_formats", "check_sigmas", "check_training_mapper"]
 
 
 def check_formats(model: nn.Module, loaders: Mapping[str, Any], found: Findings) -> None:
@@ -138,6 +140,23 @@ def check_evaluated_data(cfg: Node, evaluator: Any, loader: Any, found: Findings
                 f"'{path}.dataset=&dataloader.test.dataset'"
                 if stored(cfg, "dataloader.test.dataset") is not None
                 else "",
+            )
+
+
+def check_sigmas(model: nn.Module, evaluator: Any, found: Findings) -> None:
+    """See whether the evaluation of keypoints knows how exact each of them has to be."""
+    counts = [need.keypoints for _, need in needs_of(model) if need.keypoints is not None]
+    for single in evaluators_of(evaluator):
+        if not counts or not isinstance(single, COCOEvaluator):
+            continue
+        given = len(single.kpt_oks_sigmas) or len(COCO_PERSON_KEYPOINT_OKS_SIGMAS)
+        if given != counts[0] and (single.tasks is None or "keypoints" in single.tasks):
+            whose = "" if single.kpt_oks_sigmas else " (those of COCO's persons)"
+            found.add(
+                "dataloader.evaluator.kpt_oks_sigmas",
+                f"the model predicts {counts[0]} keypoints, and there are {given} tolerances{whose}",
+                f"'dataloader.evaluator.kpt_oks_sigmas=[0.05, ...]' with {counts[0]} numbers, or keypoint_oks_sigmas "
+                "in the metadata of the data set",
             )
 
 
