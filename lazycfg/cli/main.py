@@ -187,9 +187,11 @@ def make_parser() -> argparse.ArgumentParser:
     command("save", "working.save", "write a config in the format of the suffix", "the file, and overrides")
     sweep = command("sweep", "working.sweep", "print or run the command lines of a sweep", "key=a,b,c")
     sweep.add_argument("--file", help="a Python file whose generator sweep() yields lists of overrides")
-    sweep.add_argument("--run", action="store_true", help="run them, one after the other")
+    sweep.add_argument(
+        "--run", action="store_true", help="run them one after the other, each in its own folder"
+    )
     sweep.add_argument("--keep-going", action="store_true", help="go on after a run that fails")
-    sweep.add_argument("--command", default="python tools/train_net.py", help="what runs a config")
+    sweep.add_argument("--command", help="what runs a config; lazycfg's tools/train_net.py by default")
     completion = command("completion", "completion.completion", "print the completion code of a shell")
     completion.add_argument("shell", choices=("bash", "zsh"))
     return parser
