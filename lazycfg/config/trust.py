@@ -50,7 +50,7 @@ _DEFAULT_TEXT = """
     numpy.float32 numpy.float64 numpy.int8 numpy.int16 numpy.int32 numpy.int64 numpy.uint8 numpy.uint16
     numpy.uint32 numpy.uint64
     builtins.abs builtins.bool builtins.bytearray builtins.complex builtins.dict builtins.float
-    builtins.frozenset builtins.int builtins.len builtins.list builtins.range builtins.round builtins.set
+    builtins.frozenset builtins.int builtins.len builtins.list builtins.range builtins.set
     builtins.slice builtins.str builtins.tuple
     collections.Counter collections.OrderedDict collections.defaultdict datetime.date datetime.datetime
     datetime.time datetime.timedelta datetime.timezone decimal.Decimal fractions.Fraction operator.is_not

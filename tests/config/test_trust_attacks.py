@@ -22,7 +22,7 @@ torch = pytest.importorskip("torch")
 DANGEROUS_TEXT = """
     builtins.getattr builtins.setattr builtins.eval builtins.exec builtins.compile builtins.open
     builtins.__import__ builtins.map builtins.filter builtins.type builtins.bytes builtins.vars
-    builtins.sorted builtins.max builtins.min builtins.sum builtins.object builtins.memoryview
+    builtins.round builtins.sorted builtins.max builtins.min builtins.sum builtins.object builtins.memoryview
     builtins.print builtins.str.format builtins.dict.get builtins.dict.fromkeys builtins.int.from_bytes
     os.system posix.system os.popen os.mkdir os.remove os.putenv os._exit sys.exit sys.setrecursionlimit
     subprocess.Popen subprocess.run subprocess.os.system shutil.copy shutil.rmtree
