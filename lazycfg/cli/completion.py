@@ -86,9 +86,12 @@ def candidates(line: str) -> list[str]:
         return _config_files(current)
     if before[0] == "drift":
         return []
+    from lazycfg.config.interpolation import limited_resolvers
+
     keys_only = before[0] in ("get", "explain", "doc") and len(plain) == 1
     found = [] if before[0] not in ("diff", "grep") or "=" in current else _config_files(current)
-    found += _keys_and_values(_config(plain[0]), current, keys_only=keys_only)
+    with limited_resolvers():
+        found += _keys_and_values(_config(plain[0]), current, keys_only=keys_only)
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import contextvars
+import contextlib
 import importlib
 import os
 import re
@@ -30,8 +30,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     with warnings.catch_warnings():
         # for whoever writes a config; who looks at one can do nothing about it
         warnings.filterwarnings("ignore", message="argument .* named like a method of dict")
-        # what a command allows (`interpolation.limit_resolvers`) ends with it
-        return contextvars.copy_context().run(_run, arguments)
+        with _resolvers(arguments):
+            return _run(arguments)
+
+
+def _resolvers(arguments: argparse.Namespace) -> contextlib.AbstractContextManager[None]:
+    """While a command looks at a data file that is not trusted, only the resolvers run that are allowed."""
+    names = [getattr(arguments, "config", ""), *getattr(arguments, "words", ())]
+    if getattr(arguments, "trusted", True) or not any(
+        name.lower().endswith((".yaml", ".yml", ".json")) for name in names
+    ):
+        return contextlib.nullcontext()
+    from lazycfg.config.interpolation import limited_resolvers
+    from lazycfg.config.trust import DEFAULT_ALLOW, Policy
+
+    return limited_resolvers(Policy((*DEFAULT_ALLOW, *arguments.allow)).allows_resolver)
 
 
 def _run(arguments: argparse.Namespace) -> int:

@@ -34,8 +34,7 @@ if TYPE_CHECKING:
 __all__ = [
     "INNER_RESOLVERS",
     "chain_of",
-    "limit_resolvers",
-    "only_inner_resolvers",
+    "limited_resolvers",
     "resolve_in",
     "resolve_read",
     "resolve_with_chain",
@@ -258,16 +257,11 @@ def _follow(content: str, chain: Chain, active: Active) -> tuple[Any, Chain]:
 _allows: ContextVar[Callable[[str], bool] | None] = ContextVar("lazycfg_resolvers", default=None)
 
 
-def limit_resolvers(allows: Callable[[str], bool]) -> None:
-    """From now on in this context run only the resolvers that `allows` (see `Policy.allows_resolver`)."""
-    _allows.set(allows)
-
-
 @contextlib.contextmanager
-def only_inner_resolvers() -> Iterator[None]:
-    """While this lasts run only resolvers that look at nothing but the config: what is read is shown to
-    others."""
-    token = _allows.set(INNER_RESOLVERS.__contains__)
+def limited_resolvers(allows: Callable[[str], bool] = INNER_RESOLVERS.__contains__) -> Iterator[None]:
+    """While this lasts run only the resolvers that `allows` (see `Policy.allows_resolver`); by default those
+    that look at nothing but the config, as what is read then is shown to others."""
+    token = _allows.set(allows)
     try:
         yield
     finally:

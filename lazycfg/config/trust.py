@@ -225,14 +225,18 @@ class Policy:
         if any(part.startswith("_") for part in name.qualname.split(".")):
             return f"{shown} is private ({canonical!r})"
         if not isinstance(found, type):
-            return f"{shown} is no class; a function is allowed by its own name (allow {min(known)!r})"
+            return (
+                f"{shown} is no class; a function is allowed by its own name (allow {min(known, key=len)!r})"
+            )
         if issubclass(found, type):
             return f"{shown} is a metaclass"
         if canonical in _NOT_MEANT:
-            return f"{shown} is allowed only by its own name ({canonical!r})"
+            return f"{shown} is allowed only by its own name (allow {min(known, key=len)!r})"
         if not any(_means(entry, name, found) for entry in self._names):
             if any(_is_own(entry) and f"{name.module}.".startswith(f"{entry}.") for entry in self._names):
-                return f"{shown} is not exported (in '__all__') by its package (allow {min(known)!r})"
+                return (
+                    f"{shown} is not exported (in '__all__') by its package (allow {min(known, key=len)!r})"
+                )
             return f"{shown} is {canonical!r}, which no entry allows{self._hint(canonical)}"
         return None
 

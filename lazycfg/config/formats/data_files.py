@@ -164,7 +164,7 @@ class Decoder:
         self._judge(result)
         if self.refused:
             raise UntrustedError(
-                [f"{self.file}:{text}" for text in dict.fromkeys(self.refused)],
+                [f"{self.file}:{text}" for text in sorted(dict.fromkeys(self.refused), key=_line_in)],
                 'list what the file may name (allow=(*DEFAULT_ALLOW, "package.Class")), or load it with '
                 "trusted=True if you trust it as you trust code",
             )
@@ -535,6 +535,11 @@ def _fields_of(value: Any) -> list[Any]:
 
 def _brief(value: Any) -> str:
     return target_name(value, full=True) if callable(value) and type(value) is not Node else short_repr(value)
+
+
+def _line_in(refusal: str) -> int:
+    line = refusal.partition(":")[0]
+    return int(line) if line.isdigit() else 0
 
 
 def _hashed(keys: list[Any]) -> list[Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from lazycfg.config.brief import short_repr, target_name
 from lazycfg.config.errors import ConfigError
-from lazycfg.config.interpolation import only_inner_resolvers
+from lazycfg.config.interpolation import limited_resolvers
 from lazycfg.config.node import Node, is_call, is_required, raw_get
 from lazycfg.config.paths import format_path, get_path
 from lazycfg.config.provenance.position import position_of
@@ -207,7 +207,7 @@ class _Maker:
         text = full = short_repr(value)
         if type(value) is str and "${" in value and ":" not in value:
             try:
-                with only_inner_resolvers():
+                with limited_resolvers():
                     found = get_path(self.cfg, path)
             except (ConfigError, RecursionError):
                 found = value
