@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lazycfg import LazyConfig
-from lazycfg.config import ConfigError
+from lazycfg.config import DEFAULT_ALLOW, ConfigError, UntrustedError
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -34,6 +34,10 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         help="loader: after the augmentations, as the model gets it; dataset: as annotated",
     )
     parser.add_argument("--scale", type=float, default=None, help="size of the PNGs relative to the pictures")
+    parser.add_argument("--trusted", action="store_true", help="a .yaml or .json config may name anything")
+    parser.add_argument(
+        "--allow", action="append", default=[], metavar="NAME", help="a name that such a config may have, too"
+    )
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="changes: a.b=1, +a.new=2, ~a.gone")
     return parser.parse_intermixed_args(argv)
 
@@ -96,11 +100,12 @@ def show(cfg: Any, args: argparse.Namespace) -> None:
 def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
     try:
-        cfg = LazyConfig.load(args.config_file)
+        cfg = LazyConfig.load(args.config_file, trusted=args.trusted, allow=(*DEFAULT_ALLOW, *args.allow))
         LazyConfig.apply_overrides(cfg, args.overrides)
         show(cfg, args)
     except (ConfigError, OSError, ValueError) as error:
-        print("\n".join([f"error: {error}", *getattr(error, "__notes__", ())]), file=sys.stderr)
+        text = error.with_options() if isinstance(error, UntrustedError) else str(error)
+        print("\n".join([f"error: {text}", *getattr(error, "__notes__", ())]), file=sys.stderr)
         return 2
     return 0
 

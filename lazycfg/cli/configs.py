@@ -66,16 +66,23 @@ def _near(name: str) -> str:
 
 
 def load_config(
-    name: str, overrides: Sequence[str] = (), *, real: bool = False, trusted: bool = False
+    name: str,
+    overrides: Sequence[str] = (),
+    *,
+    real: bool = False,
+    trusted: bool = False,
+    allow: Sequence[str] = (),
 ) -> Any:
-    """Load a config and apply overrides; imports are deferred unless ``real``."""
+    """Load a config and apply overrides; imports are deferred unless ``real``. ``allow`` are names that a
+    data file may have besides the usual ones."""
     from lazycfg.config.editing.overrides import apply_overrides
     from lazycfg.config.formats.suffixes import format_of
     from lazycfg.config.loading.load import load
+    from lazycfg.config.trust import DEFAULT_ALLOW
 
     file = find_config(name)
     if real:
-        cfg = load(file, trusted=trusted)
+        cfg = load(file, trusted=trusted, allow=(*DEFAULT_ALLOW, *allow))
         return apply_overrides(cfg, overrides) if overrides else cfg
     from lazycfg.config.loading.deferred import Deferred, deferred_import
 

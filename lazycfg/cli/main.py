@@ -59,7 +59,7 @@ def _message(error: Exception) -> str:
     from lazycfg.config.trust import UntrustedError
 
     if isinstance(error, UntrustedError):
-        return f"{error.listing}\nif you trust the file as you trust code, add --trusted"
+        return error.with_options()
     if isinstance(error, ConfigError | CommandError):
         return str(error)
     if isinstance(error, OSError):
@@ -143,6 +143,8 @@ def make_parser() -> argparse.ArgumentParser:
             added.add_argument("words", nargs="*", metavar="...", help=words)
             trust = "the file is as trusted as code: it may name and define anything"
             added.add_argument("--trusted", action="store_true", help=trust)
+            name = "a name that a data file may have, too: package.module.Class, resolver:oc.env (repeatable)"
+            added.add_argument("--allow", action="append", default=[], metavar="NAME", help=name)
         return added
 
     show = command("show", "reading.show", "print a config, or a part of it")
@@ -167,6 +169,9 @@ def make_parser() -> argparse.ArgumentParser:
     )
     check.add_argument(
         "--input-size", help="height x width of the image; 800x1333 where the model does not say"
+    )
+    check.add_argument(
+        "--data", action="store_true", help="of a run, look at its data too, and whether the model fits it"
     )
     check.add_argument("--no-build", action="store_true", help="do not build the model")
     command("drift", "checking.drift", "tell what of a saved config no longer fits the code", "(nothing)")

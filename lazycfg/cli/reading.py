@@ -32,7 +32,7 @@ def show(arguments: argparse.Namespace) -> int:
     path, overrides = _one_path(arguments.words, required=False)
     for text in overrides if arguments.matches else ():
         _print_matches(arguments.config, text)
-    cfg = load_config(arguments.config, overrides, trusted=arguments.trusted)
+    cfg = load_config(arguments.config, overrides, trusted=arguments.trusted, allow=arguments.allow)
     value = get_path(cfg, path, resolve=False) if path else cfg
     if arguments.format == "tree":
         from lazycfg.config.views.tree_view import tree_text
@@ -60,7 +60,9 @@ def get(arguments: argparse.Namespace) -> int:
     from lazycfg.config.paths import get_path
 
     path, overrides = _one_path(arguments.words, required=True)
-    value = get_path(load_config(arguments.config, overrides, trusted=arguments.trusted), path)
+    value = get_path(
+        load_config(arguments.config, overrides, trusted=arguments.trusted, allow=arguments.allow), path
+    )
     print(value if isinstance(value, str) else _spelled(value))
     return 0
 
@@ -81,7 +83,11 @@ def explain(arguments: argparse.Namespace) -> int:
     from lazycfg.config.provenance.history import explain as explain_value
 
     path, overrides = _one_path(arguments.words, required=True)
-    say(explain_value(load_config(arguments.config, overrides, trusted=arguments.trusted), path))
+    say(
+        explain_value(
+            load_config(arguments.config, overrides, trusted=arguments.trusted, allow=arguments.allow), path
+        )
+    )
     return 0
 
 
@@ -94,7 +100,7 @@ def doc(arguments: argparse.Namespace) -> int:
     from lazycfg.config.signature import why_not
 
     path, overrides = _one_path(arguments.words, required=True)
-    cfg = load_config(arguments.config, overrides, trusted=arguments.trusted)
+    cfg = load_config(arguments.config, overrides, trusted=arguments.trusted, allow=arguments.allow)
     keys = parse_path(path)
     holder: Any = get_path(cfg, keys[:-1])
     value: Any = find_key(holder, keys[-1])
@@ -121,13 +127,14 @@ def diff(arguments: argparse.Namespace) -> int:
     others, overrides = split_words(arguments.words)
     if len(others) > 1 or not (others or overrides):
         raise CommandError("diff takes two configs, or one config and overrides")
-    other, trusted = others[0] if others else arguments.config, arguments.trusted
-    first = load_config(arguments.config, trusted=trusted)
-    found = compare(first, load_config(other, overrides, trusted=trusted), importing=False)
+    other = others[0] if others else arguments.config
+    trust = {"trusted": arguments.trusted, "allow": arguments.allow}
+    first = load_config(arguments.config, **trust)
+    found = compare(first, load_config(other, overrides, **trust), importing=False)
     if any(map(_is_uncertain, found)):
         found = compare(
-            load_config(arguments.config, real=True, trusted=trusted),
-            load_config(other, overrides, real=True, trusted=trusted),
+            load_config(arguments.config, real=True, **trust),
+            load_config(other, overrides, real=True, **trust),
         )
     if arguments.overrides:
         print("\n".join(found.overrides()))  # for another command line: exactly as it is
@@ -175,7 +182,9 @@ def grep(arguments: argparse.Namespace) -> int:
     configs = [arguments.config, *paths]
     for config in configs:
         prefix = f"{config}: " if len(configs) > 1 else ""
-        for path, value in walk(load_config(config, overrides, trusted=arguments.trusted)):
+        for path, value in walk(
+            load_config(config, overrides, trusted=arguments.trusted, allow=arguments.allow)
+        ):
             if not path or path[-1] in ("_target_", "_partial_"):
                 continue
             if is_call(value):
@@ -205,7 +214,7 @@ def graph(arguments: argparse.Namespace) -> int:
         raise CommandError(f"the suffix of {output!r} says no format; known are {', '.join(writers)}")
     if arguments.depth is not None and arguments.depth < 0:
         raise CommandError(f"--depth is 0 or more, not {arguments.depth}")
-    cfg = load_config(arguments.config, overrides, trusted=arguments.trusted)
+    cfg = load_config(arguments.config, overrides, trusted=arguments.trusted, allow=arguments.allow)
     value = get_path(cfg, path) if path else cfg
     title = f"{os.path.basename(arguments.config)}{f': {path}' if path else ''}"
     text = writers[suffix](value, title=title, max_depth=arguments.depth)

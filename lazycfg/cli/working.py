@@ -23,7 +23,10 @@ def save(arguments: argparse.Namespace) -> int:
     if len(others) != 1:
         raise CommandError("save takes the file to write, and overrides")
     format_of(others[0])
-    write(load_config(arguments.config, overrides, real=True, trusted=arguments.trusted), others[0])
+    write(
+        load_config(arguments.config, overrides, real=True, trusted=arguments.trusted, allow=arguments.allow),
+        others[0],
+    )
     print(others[0])
     return 0
 
@@ -36,11 +39,14 @@ def sweep(arguments: argparse.Namespace) -> int:
     runs = list(_from_file(arguments.file)) if arguments.file else [[]]
     combined = [[*run, *choice] for run in runs for choice in product_of(overrides)]
     for run in combined:
-        load_config(arguments.config, run)  # a wrong override is found before anything starts
+        load_config(
+            arguments.config, run, trusted=arguments.trusted, allow=arguments.allow
+        )  # a wrong override is found before anything starts
     command = shlex.split(arguments.command)
     file = find_config(arguments.config)
+    trust = [*(["--trusted"] if arguments.trusted else []), *(f"--allow={name}" for name in arguments.allow)]
     for run in combined:
-        line = [*command, "--config-file", file, *run]
+        line = [*command, "--config-file", file, *trust, *run]
         print(shlex.join(line), flush=True)
         if arguments.run and (status := subprocess.run(line, check=False).returncode):
             print(f"lazycfg: that run ended with status {status}", file=sys.stderr)

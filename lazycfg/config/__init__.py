@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lazycfg.config.comparing.drift import drift as drift
     from lazycfg.config.comparing.hashing import hash_of as hash_of
     from lazycfg.config.dump import dump_dataclass as dump_dataclass
+    from lazycfg.config.editing.merging import merge as merge
     from lazycfg.config.editing.selecting import SelectError as SelectError
     from lazycfg.config.editing.selecting import select as select
     from lazycfg.config.errors import CheckError as CheckError
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
     from lazycfg.config.provenance.origins import explain_errors as explain_errors
     from lazycfg.config.provenance.origins import origin as origin
     from lazycfg.config.subset import subset as subset
+    from lazycfg.config.trust import DEFAULT_ALLOW as DEFAULT_ALLOW
+    from lazycfg.config.trust import UntrustedError as UntrustedError
 
 _HOME = {
     "REQUIRED": "node",
@@ -66,6 +69,8 @@ _HOME = {
     "instantiate": "build",
     "method": "call",
     "to_omegaconf": "omegaconf_bridge",
+    "DEFAULT_ALLOW": "trust",
+    "UntrustedError": "trust",
     "Profile": "observe",
     "SelectError": "editing.selecting",
     "Drift": "comparing.drift",
@@ -75,11 +80,13 @@ _HOME = {
     "explain_errors": "provenance.origins",
     "hash_of": "comparing.hashing",
     "origin": "provenance.origins",
+    "merge": "editing.merging",
     "select": "editing.selecting",
     "subset": "subset",
 }
 
 __all__ = [
+    "DEFAULT_ALLOW",
     "REQUIRED",
     "CheckError",
     "ConfigAttributeError",
@@ -97,6 +104,7 @@ __all__ = [
     "Profile",
     "SelectError",
     "TargetError",
+    "UntrustedError",
     "attr",
     "check",
     "diff",
@@ -108,6 +116,7 @@ __all__ = [
     "get_path",
     "hash_of",
     "instantiate",
+    "merge",
     "method",
     "origin",
     "select",

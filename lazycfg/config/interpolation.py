@@ -33,7 +33,7 @@ _MOST_LOOKED = 64  # containers that are looked into for a node; they may lead i
 # Far above what anybody writes. A file that others wrote shall not be able to take hours or all memory with
 # texts that double each other.
 _DEEPEST = 100
-_MOST_TEXTS = 10_000
+_MOST_TEXTS = 2_000
 _LONGEST = 1 << 20
 
 

@@ -1,10 +1,10 @@
 """The two jobs of a config: to train its model, and to evaluate it."""
 
-import json
 import logging
 import os
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,14 @@ from torch import nn
 
 from lazycfg.checkpoint import Checkpointer, RandomState, load_weights
 from lazycfg.config.node import Node
+from lazycfg.evaluation import to_json
 from lazycfg.layers import fuse as fold
 from lazycfg.solver import LRMultiplier
 from lazycfg.utils import atomic_write, is_main_process, shared_random_seed
 
-from .build import Parts, as_config, build_at, build_parts
+from .build import Parts, as_config, read_settings
 from .evaluating import run_evaluation
+from .from_data import with_values
 from .hooks import (
     BestCheckpointer,
     EvalHook,
@@ -28,21 +30,29 @@ from .hooks import (
     PeriodicCheckpointer,
     PeriodicWriter,
 )
-from .log import run_logging
+from .log import LaterFile, run_logging
 from .plan import log_plan
-from .run_dir import check_output_dir, save_config
-from .session import create_ddp_model, distributed_session, resolve_device, seed_all
+from .preflight import (
+    Findings,
+    build_or_tell,
+    check_config,
+    compare,
+    load_initial,
+    resume_or_load,
+    share,
+    try_out,
+)
+from .run_dir import check_output_dir, evaluation_dir, evaluator_into, save_config
+from .run_metadata import check_same_data, loader_metadata, metadata_of_weights, weights_metadata
+from .session import create_ddp_model, cudnn_benchmark, distributed_session, resolve_device, seed_all
 from .settings import SettingsError, TrainSettings
 from .stream import BatchStream, RankBuffers
 from .trainer import Trainer
 from .writers import default_writers
 
-__all__ = ["evaluate", "read_settings", "train"]
+__all__ = ["evaluate", "train"]
 
 logger = logging.getLogger(__name__)
-
-# Built together with the model, since their nodes may refer to it
-_PARTS_OF_TRAIN = ("hooks", "clip_grad")
 
 
 def train(cfg: Mapping[str, Any], *, resume: bool = False) -> dict[str, Any]:
@@ -61,17 +71,20 @@ def train(cfg: Mapping[str, Any], *, resume: bool = False) -> dict[str, Any]:
         last losses, ``"iterations"`` and ``"seconds"``.
 
     Raises:
-        SettingsError, CheckError: the config does not describe a training; all that is wrong with it.
+        PreflightError: the run cannot work: all that is wrong with it, found before anything was trained or
+            written; see docs/before-step-1.md.
         OutputDirInUseError: the output folder holds another run, and ``resume`` is false.
         FloatingPointError: a loss is not finite; names the loss, the iteration and the images.
     """
     cfg = as_config(cfg)
+    found = check_config(cfg, training=True)
+    found.raise_problems()
     settings = read_settings(cfg)
     device = resolve_device(settings.device)
     with distributed_session(device, timeout_minutes=settings.dist_timeout_minutes):
         check_output_dir(settings.output_dir, resume=resume)
-        with run_logging(settings.output_dir):
-            return _train(cfg, settings, device, resume)
+        with run_logging(None) as log, cudnn_benchmark(settings.cudnn_benchmark):
+            return _train(cfg, settings, device, resume, found, log)
 
 
 def evaluate(
@@ -86,7 +99,9 @@ def evaluate(
 
     Args:
         cfg: has ``dataloader.test``, ``dataloader.evaluator``, ``train`` and (unless given) ``model``; it is
-            not changed.
+            not changed. Log, results and images go to ``<train.output_dir>/evaluation/<name of weights>``
+            (``..._2`` and so on, when there is one): nothing of the training is written over. What
+            ``dataloader.evaluator.output_dir`` would write beside the training's results goes there too.
         model: a built model with its weights; ``cfg.model`` with loaded weights when left out.
         weights: a file of weights; when left out and no model is given, ``train.init_checkpoint``.
         resume: take the last checkpoint of the output folder instead.
@@ -99,56 +114,67 @@ def evaluate(
 
     Raises:
         SettingsError: there are no weights to evaluate.
+        PreflightError: all that is wrong with the evaluation, before it begins.
     """
     cfg = as_config(cfg)
+    found = check_config(cfg, training=False, model=model)
+    found.raise_problems()
     settings = read_settings(cfg)
     device = resolve_device(settings.device)
-    with (
-        distributed_session(device, timeout_minutes=settings.dist_timeout_minutes),
-        run_logging(settings.output_dir),
-    ):
-        seed_all(settings.seed or 0)
-        given = model is not None
-        parts = build_parts(cfg, training=False, model=model)
-        _to_device(parts.model, device, settings)
-        if resume:
-            load_weights(parts.model, Checkpointer(parts.model, settings.output_dir).get_checkpoint_file())
-        elif weights is not None or (not given and settings.init_checkpoint):
-            load_weights(parts.model, weights or settings.init_checkpoint, ignore=settings.init_ignore)
-        elif not given:
-            raise SettingsError(
-                "no weights to evaluate: set train.init_checkpoint=FILE, or pass --resume (resume=True) for "
-                f"the last checkpoint in {settings.output_dir}"
-            )
-        if fuse:
-            parts.model = fold(parts.model, inplace=not given)
-        results = run_evaluation(parts, settings)
-        _write_results(results, settings.output_dir)
-        return results
+    given = model is not None
+    if resume:
+        weights = Checkpointer(nn.Identity(), settings.output_dir).get_checkpoint_file()
+    elif weights is None and not given:
+        weights = settings.init_checkpoint or None
+    if weights is None and not given:
+        raise SettingsError(
+            "no weights to evaluate: set train.init_checkpoint=FILE, or pass --resume (resume=True) for "
+            f"the last checkpoint in {settings.output_dir}"
+        )
+    with distributed_session(device, timeout_minutes=settings.dist_timeout_minutes):
+        folder = evaluation_dir(settings.output_dir, weights)
+        with run_logging(None) as log:
+            seed_all(settings.seed or 0)
+            cfg = evaluator_into(cfg, settings.output_dir, folder)
+            parts = build_or_tell(cfg, found, training=False, model=model)
+            _to_device(parts.model, device, settings)
+            if weights is not None:
+                load_weights(parts.model, weights, ignore=() if resume else settings.init_ignore)
+            if fuse:
+                parts.model = fold(parts.model, inplace=not given)
+            trained_on = None if weights is None else metadata_of_weights(weights)
+            compare(cfg, parts, settings, found, training=False, trained_on=trained_on)
+            try_out(parts, settings, device, found, training=False)
+            log.open(folder)
+            results = run_evaluation(parts, replace(settings, output_dir=folder))
+            _write_results(results, folder)
+            logger.info("results are in %s", folder)
+            return results
 
 
-def read_settings(cfg: Node) -> TrainSettings:
-    """The checked settings of ``cfg.train``, without its hooks and clipping, which are built with the model.
-
-    Raises:
-        SettingsError: an unknown key or a senseless value.
-    """
-    keys = [key for key in cfg.get("train", {}) if key not in _PARTS_OF_TRAIN]
-    built = build_at(cfg, [f"train.{key}" for key in keys])
-    return TrainSettings.of({key: built[f"train.{key}"] for key in keys})
-
-
-def _train(cfg: Node, settings: TrainSettings, device: torch.device, resume: bool) -> dict[str, Any]:
+def _train(
+    cfg: Node, settings: TrainSettings, device: torch.device, resume: bool, found: Findings, log: LaterFile
+) -> dict[str, Any]:
     started = time.perf_counter()
     seed = shared_random_seed() if settings.seed is None or settings.seed < 0 else settings.seed
-    save_config(cfg, settings.output_dir)
     seed_all(seed)  # the same initial model in every process
-    parts = build_parts(cfg, training=True)
+    parts = build_or_tell(cfg, found, training=True)
     seed_all(seed, per_process=True)
     _to_device(parts.model, device, settings)
-    trainer, data, checkpointer = _trainer(parts, settings)
+    compare(cfg, parts, settings, found, training=True)
+    if found.problems and not resume:
+        load_initial(parts.model, settings, found)
+    share(found)
+    metadata = loader_metadata(parts.train_loader)
+    trainer, data, checkpointer = _trainer(parts, settings, weights_metadata(metadata))
     log_plan(parts, settings, device)
-    extra = checkpointer.resume_or_load(settings.init_checkpoint, resume=resume, ignore=settings.init_ignore)
+    if resume and checkpointer.has_checkpoint():
+        check_same_data(checkpointer.get_checkpoint_file(), metadata)
+    extra = resume_or_load(checkpointer, settings, found, resume=resume)
+    try_out(parts, settings, device, found, training=True)
+    # From here on things are written
+    log.open(settings.output_dir)
+    save_config(with_values(cfg, parts.from_data), settings.output_dir)
     start_iter = extra.get("iteration", -1) + 1
     if start_iter:
         logger.info("going on with iteration %d of %d", start_iter, settings.max_iter)
@@ -163,7 +189,9 @@ def _train(cfg: Node, settings: TrainSettings, device: torch.device, resume: boo
     return {**trainer.results, "train": run}
 
 
-def _trainer(parts: Parts, settings: TrainSettings) -> tuple[Trainer, BatchStream, Checkpointer]:
+def _trainer(
+    parts: Parts, settings: TrainSettings, metadata: Mapping[str, str]
+) -> tuple[Trainer, BatchStream, Checkpointer]:
     """The trainer with all hooks, its data, and the checkpointer of everything that has a state."""
     model, optimizer = parts.model, parts.optimizer
     if not isinstance(optimizer, torch.optim.Optimizer):
@@ -183,6 +211,7 @@ def _trainer(parts: Parts, settings: TrainSettings) -> tuple[Trainer, BatchStrea
         model,
         settings.output_dir,
         max_to_keep=settings.checkpointer.max_to_keep,
+        metadata=metadata,
         optimizer=optimizer,
         grad_scaler=trainer.grad_scaler,
         data=data,
@@ -200,7 +229,7 @@ def _trainer(parts: Parts, settings: TrainSettings) -> tuple[Trainer, BatchStrea
     if parts.test_loader is not None and parts.evaluator is not None:
         hooks.append(EvalHook(settings.eval_period, lambda: run_evaluation(parts, settings)))
         if settings.best_metric:
-            hooks.append(BestCheckpointer(settings.output_dir, settings.best_metric))
+            hooks.append(BestCheckpointer(settings.output_dir, settings.best_metric, metadata=metadata))
     hooks += [hook for hook in own if getattr(hook, "after_evaluation", False)]
     writers = default_writers(
         settings.output_dir, log_period=settings.log_period, tensorboard=settings.tensorboard
@@ -220,4 +249,4 @@ def _to_device(model: nn.Module, device: torch.device, settings: TrainSettings) 
 def _write_results(results: Mapping[str, Any], output_dir: str) -> None:
     if results and is_main_process():
         with atomic_write(Path(output_dir) / "results.json") as partial:
-            partial.write_text(json.dumps(results, indent=1, default=str) + "\n")
+            partial.write_text(to_json(results, indent=1) + "\n")

@@ -1,5 +1,6 @@
-"""A model with all that stands between it and a picture."""
+"""A model with all that stands between it and an image."""
 
+import logging
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -9,47 +10,66 @@ from typing import Any, Literal, Self
 
 import numpy as np
 import torch
+from PIL import Image, ImageOps
 from torch import Tensor, nn
 
 from lazycfg.checkpoint import load_weights
 from lazycfg.config.lazy import LazyConfig
-from lazycfg.data import DatasetMapper
+from lazycfg.data import DatasetMapper, Metadata, read_image
 from lazycfg.layers import fuse as fold
 from lazycfg.structures import Instances
 
 from .build import as_config, build_at
+from .pictures import draw_output
+from .run_metadata import metadata_of_weights
 from .session import resolve_device
 from .settings import SettingsError
 
-__all__ = ["Picture", "Predictor"]
+__all__ = ["ImageInput", "Predictor"]
 
-Picture = str | os.PathLike[str] | np.ndarray | Tensor | Any
-"""A file, a uint8 array (H, W, 3), a uint8 tensor (3, H, W), or a Pillow image."""
+logger = logging.getLogger(__name__)
+
+ImageInput = str | os.PathLike[str] | np.ndarray | Tensor | Image.Image
+"""A file, a Pillow image, a uint8 array (H, W, 3) or a uint8 tensor (3, H, W)."""
+
+ChannelOrder = Literal["RGB", "BGR"]
+OnError = Literal["raise", "return"]
+_UINT8 = ("uint8", "torch.uint8")
 
 
 class Predictor:
-    """Takes pictures and gives what the model finds in them.
+    """Takes images and gives what the model finds in them.
 
     Reading and resizing run in threads, one batch ahead of the model.
 
-        predictor = Predictor.from_config("x.py", weights="output/model_final.safetensors")
+        predictor = Predictor.from_config("out/config.yaml", weights="out/model_final.safetensors")
         for file, instances in zip(files, predictor(files)):
             print(file, instances.pred_boxes, instances.scores, instances.pred_classes)
+            rgb = predictor.draw(file, instances)
+
+    Files and Pillow images are turned upright as their EXIF orientation says, and results are in pixels of
+    the upright image.
 
     Args:
         model: is put on ``device`` and into evaluation mode.
         mapper: from ``{"file_name": ...}`` or ``{"image": RGB uint8}`` to what the model takes: the mapper of
-            the test loader, with its resizing and channel order. When left out, pictures keep their size and
+            the test loader, with its resizing and channel order. When left out, images keep their size and
             get the channel order of the model's ``input_format`` (BGR if it has none).
         weights: a file of weights to load first.
-        batch_size: pictures the model sees at a time.
-        input_format: channel order of the arrays and tensors given (files and Pillow images know theirs).
-            OpenCV reads "BGR".
+        metadata: class names, colors and keypoints for `draw`; when left out, those that the file of weights
+            holds (`train` writes them into it).
+        batch_size: images the model sees at a time.
+        channel_order: of the arrays and tensors given, "RGB" or "BGR" (what ``cv2.imread`` returns). Nothing
+            in an array tells which it is, so arrays are refused when it is given neither here nor in the
+            call. Files and Pillow images know theirs.
         device: "auto" takes a GPU where there is one; None leaves the model where it is.
         autocast: run the model under autocast with this type, e.g. ``torch.bfloat16``.
-        fuse: fold batch normalisations into convolutions (`lazycfg.layers.fuse`), which is faster; the
+        fuse: fold batch normalizations into convolutions (`lazycfg.layers.fuse`), which is faster; the
             predictor then has a copy of the model.
         num_threads: that read and resize.
+
+    Raises:
+        SettingsError: the weights leave a part of the model as it was initialized.
     """
 
     def __init__(
@@ -58,8 +78,9 @@ class Predictor:
         *,
         mapper: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
         weights: str | os.PathLike[str] | None = None,
+        metadata: Metadata | None = None,
         batch_size: int = 1,
-        input_format: Literal["RGB", "BGR"] = "RGB",
+        channel_order: ChannelOrder | None = None,
         device: str | None = "auto",
         autocast: torch.dtype | None = None,
         fuse: bool = False,
@@ -67,10 +88,9 @@ class Predictor:
     ) -> None:
         if batch_size < 1:
             raise ValueError(f"batch_size={batch_size}: expected at least 1")
-        if input_format not in ("RGB", "BGR"):
-            raise ValueError(f"input_format {input_format!r}: expected 'RGB' or 'BGR'")
+        _check_order(channel_order)
         if weights is not None:
-            load_weights(model, weights)
+            metadata = _load(model, weights, metadata)
         if fuse:
             model = fold(model)
         self.model = model.eval() if device is None else model.to(resolve_device(device)).eval()
@@ -78,8 +98,9 @@ class Predictor:
             wanted = getattr(model, "input_format", None) or "BGR"
             mapper = DatasetMapper(is_train=False, image_format=wanted)
         self.mapper = mapper
+        self.metadata = metadata
         self.batch_size = batch_size
-        self.input_format = input_format
+        self.channel_order = channel_order
         self.autocast = autocast
         self.num_threads = num_threads
 
@@ -90,22 +111,33 @@ class Predictor:
         *,
         weights: str | os.PathLike[str] | None = None,
         overrides: Sequence[str] = (),
+        metadata: Metadata | None = None,
+        trusted: bool = False,
+        allow: Iterable[Any] | None = None,
         **options: Any,
     ) -> Self:
-        """From ``model``, ``dataloader.test.mapper`` and ``train.init_checkpoint`` of a config.
+        """Build from ``model``, ``dataloader.test.mapper`` and ``train.init_checkpoint`` of a config.
 
         Args:
             config: a file, or a loaded config; it is not changed.
             weights: a file of weights, instead of ``train.init_checkpoint``.
             overrides: changes such as ``["model.roi_heads.box_predictor.test_score_thresh=0.5"]``.
+            trusted, allow: what a data file may name, as for `LazyConfig.load`.
+            metadata: as for `Predictor`.
             **options: as for `Predictor`. ``fuse`` is true if left out: the model is built here, and nobody
                 else has a use for it as it was.
 
         Raises:
-            SettingsError: the config has no model, or there are no weights.
+            SettingsError: the config has no model; there are no weights, or they leave a part of the model
+                as it was initialized.
         """
         if isinstance(config, (str, os.PathLike)):
-            cfg = LazyConfig.load(config)
+            if os.path.isdir(config):
+                raise SettingsError(
+                    f"{os.fspath(config)} is a folder; give the config in it: "
+                    f"{os.path.join(config, 'config.yaml')}"
+                )
+            cfg = LazyConfig.load(config, trusted=trusted, allow=allow)
         else:
             cfg = as_config(config)
         if overrides:
@@ -125,73 +157,198 @@ class Predictor:
         if "dataloader.test.mapper" in built:
             options["mapper"] = built["dataloader.test.mapper"]
         model = built["model"]
-        load_weights(model, weights)
+        metadata = _load(model, weights, metadata)
         if options.pop("fuse", True):
             fold(model, inplace=True)
-        return cls(model, **options)
+        return cls(model, metadata=metadata, **options)
 
-    def __call__(self, pictures: Picture | Iterable[Picture]) -> Any:
+    def __call__(
+        self,
+        images: ImageInput | Iterable[ImageInput],
+        *,
+        channel_order: ChannelOrder | None = None,
+        on_error: OnError = "raise",
+    ) -> Any:
         """Predict.
 
         Args:
-            pictures: one picture (see `Picture`), or several of any sizes.
+            images: one image (see `ImageInput`), or several of any sizes.
+            channel_order: of the arrays and tensors among them; default: the predictor's.
+            on_error: what to do with an image that cannot be read. "raise" ends the call. "return" puts the
+                exception into the list in place of the result, and goes on with the others.
 
         Returns:
-            `Instances` on the CPU, in pixels of the picture: of one picture, or a list in the order given.
-            The dict of the model's outputs instead, when it has other outputs than instances.
-        """
-        if _is_one(pictures):
-            return next(self.stream([pictures]))
-        return list(self.stream(pictures))
+            `Instances` on the CPU, in pixels of the image: of one image, or a list in the order given. The
+            dict of the model's outputs instead, when it has other outputs than instances.
 
-    def stream(self, pictures: Iterable[Picture]) -> Iterator[Any]:
-        """Predict one after another: for more pictures than fit in memory."""
-        source = iter(pictures)
+        Raises:
+            FileNotFoundError, ImageError: a file cannot be read.
+            ValueError: an array of another shape or type, without pixels, or of unknown channel order.
+        """
+        one = _is_one(images)
+        source: Any = [images] if one else images
+        results = list(self.stream(source, channel_order=channel_order, on_error=on_error))
+        return results[0] if one else results
+
+    def stream(
+        self,
+        images: Iterable[ImageInput],
+        *,
+        channel_order: ChannelOrder | None = None,
+        on_error: OnError = "raise",
+    ) -> Iterator[Any]:
+        """Predict one after another, for more images than fit in memory; arguments as in a call."""
+        _check_order(channel_order)
+        if on_error not in ("raise", "return"):
+            raise ValueError(f"on_error={on_error!r}: expected 'raise' or 'return'")
+        return self._stream(enumerate(images), channel_order or self.channel_order, on_error)
+
+    def draw(
+        self,
+        image: ImageInput,
+        result: Any,
+        *,
+        channel_order: ChannelOrder | None = None,
+        score_threshold: float = 0.5,
+        **options: Any,
+    ) -> np.ndarray:
+        """Draw a result on its image, with the class names of `metadata`.
+
+        Args:
+            image: as it was given to the predictor.
+            result: what the predictor returned for it.
+            channel_order: of an array or tensor; default: the predictor's.
+            score_threshold: leave out objects below it.
+            **options: for `lazycfg.visualization.draw_instances`: ``scale``, ``max_instances``, ``font``...
+
+        Returns:
+            (H, W, 3) uint8, RGB, enlarged if the image is small (``scale=1`` keeps its size).
+        """
+        if isinstance(result, Exception):
+            raise TypeError(f"there is no result to draw; the image could not be read: {result}") from result
+        _check_order(channel_order)
+        rgb = self._read(image, channel_order or self.channel_order)
+        output = result if isinstance(result, Mapping) else {"instances": result}
+        return draw_output(rgb, dict(output), self.metadata, score_threshold=score_threshold, **options)
+
+    def _stream(
+        self, images: Iterator[tuple[int, ImageInput]], order: ChannelOrder | None, on_error: OnError
+    ) -> Iterator[Any]:
         with ThreadPoolExecutor(max_workers=self.num_threads, thread_name_prefix="predictor") as pool:
             waiting: deque[list[Future[dict[str, Any]]]] = deque()
             while True:
                 while len(waiting) < 2:
-                    batch = [pool.submit(self._prepare, each) for each in islice(source, self.batch_size)]
+                    batch = [
+                        pool.submit(self._prepare, *each, order) for each in islice(images, self.batch_size)
+                    ]
                     if not batch:
                         break
                     waiting.append(batch)
                 if not waiting:
                     return
-                yield from self._predict([future.result() for future in waiting.popleft()])
+                samples = [_outcome(future, on_error) for future in waiting.popleft()]
+                found = iter(self._predict([each for each in samples if not isinstance(each, Exception)]))
+                for sample in samples:
+                    yield sample if isinstance(sample, Exception) else next(found)
 
-    def _prepare(self, picture: Picture) -> dict[str, Any]:
-        if isinstance(picture, (str, os.PathLike)):
-            return self.mapper({"file_name": os.fspath(picture)})
-        if isinstance(picture, (np.ndarray, Tensor)):
-            array = self._rgb(picture)
-        elif hasattr(picture, "convert"):
-            array = torch.from_numpy(np.array(picture.convert("RGB"))).permute(2, 0, 1)
-        else:
-            raise TypeError(f"a picture is a file, an array, a tensor or a Pillow image, got {type(picture)}")
-        return self.mapper({"image": array})
+    def _prepare(self, index: int, image: ImageInput, order: ChannelOrder | None) -> dict[str, Any]:
+        try:
+            if isinstance(image, (str, os.PathLike)):
+                return self.mapper({"file_name": _file(image)})
+            return self.mapper({"image": self._read(image, order)})
+        except Exception as error:
+            error.add_note(f"while preparing image {index} of the call (counted from 0)")
+            raise
 
-    def _rgb(self, picture: np.ndarray | Tensor) -> Tensor:
-        """A uint8 tensor (3, H, W), RGB."""
-        in_numpy = isinstance(picture, np.ndarray)
-        tensor = torch.from_numpy(np.ascontiguousarray(picture)) if in_numpy else picture.cpu()
-        if tensor.ndim != 3 or tensor.shape[2 if in_numpy else 0] != 3 or tensor.dtype != torch.uint8:
-            raise ValueError(
-                "a picture in memory is a uint8 array (H, W, 3) or a uint8 tensor (3, H, W), got "
-                f"{type(picture).__name__} {picture.dtype} {tuple(picture.shape)}"
-            )
-        tensor = tensor.permute(2, 0, 1) if in_numpy else tensor
-        return tensor.flip(0) if self.input_format == "BGR" else tensor
+    def _read(self, image: ImageInput, order: ChannelOrder | None) -> Tensor:
+        """Return a uint8 tensor (3, H, W), RGB, upright."""
+        if isinstance(image, (str, os.PathLike)):
+            return read_image(_file(image), "RGB")
+        if isinstance(image, (np.ndarray, Tensor)):
+            return _of_array(image, order)
+        if isinstance(image, Image.Image):
+            return torch.from_numpy(np.array(ImageOps.exif_transpose(image).convert("RGB"))).permute(2, 0, 1)
+        raise TypeError(
+            f"an image is a file, an array, a tensor or a Pillow image, got {type(image).__name__}"
+        )
 
     @torch.no_grad()
     def _predict(self, batch: list[dict[str, Any]]) -> list[Any]:
+        if not batch:
+            return []
         device = next((p.device.type for p in self.model.parameters()), "cpu")
         with torch.autocast(device, dtype=self.autocast, enabled=self.autocast is not None):
             outputs = self.model(batch)
         return [_on_cpu(output) for output in outputs]
 
 
-def _is_one(pictures: Any) -> bool:
-    return isinstance(pictures, (str, os.PathLike, np.ndarray, Tensor)) or hasattr(pictures, "convert")
+def _load(model: nn.Module, weights: str | os.PathLike[str], metadata: Metadata | None) -> Metadata | None:
+    """Load all weights of a model, and find the names of its classes."""
+    report = load_weights(model, weights)
+    if report.newly_initialized:
+        shown = ", ".join(report.newly_initialized[:3])
+        raise SettingsError(
+            f"{os.fspath(weights)} has weights for a part of the model only (of a backbone?): "
+            f"{len(report.newly_initialized)} tensors are not in it ({shown}, ...), so predictions would be "
+            "random. Give the weights of a trained model: weights=.../model_final.safetensors"
+        )
+    if metadata is not None:
+        return metadata
+    found = metadata_of_weights(weights)
+    if found is None:
+        logger.warning(
+            "%s holds no class names (it was written by another program, or by an older version): labels are "
+            "numbers. For names, pass metadata=Metadata(thing_classes=(...)) of lazycfg.data",
+            os.fspath(weights),
+        )
+    return found
+
+
+def _check_order(order: str | None) -> None:
+    if order not in (None, "RGB", "BGR"):
+        raise ValueError(f"channel_order={order!r}: expected 'RGB' or 'BGR'")
+
+
+def _file(image: str | os.PathLike[str]) -> str:
+    path = os.fspath(image)
+    if os.path.isdir(path):
+        raise IsADirectoryError(
+            f"{path} is a folder; pass its files: sorted(pathlib.Path({path!r}).glob('*.jpg'))"
+        )
+    return path
+
+
+def _of_array(image: np.ndarray | Tensor, order: ChannelOrder | None) -> Tensor:
+    """Return a uint8 tensor (3, H, W), RGB."""
+    in_numpy = isinstance(image, np.ndarray)
+    if image.ndim != 3 or image.shape[2 if in_numpy else 0] != 3 or str(image.dtype) not in _UINT8:
+        raise ValueError(
+            "an image in memory is a uint8 array (H, W, 3) or a uint8 tensor (3, H, W), got "
+            f"{type(image).__name__} {image.dtype} {tuple(image.shape)}"
+        )
+    if 0 in image.shape:
+        raise ValueError(f"an image of shape {tuple(image.shape)} has no pixels")
+    if order is None:
+        raise ValueError(
+            "the channel order of an array cannot be seen: pass channel_order='BGR' (of cv2.imread) or "
+            "channel_order='RGB' (of Pillow, torchvision, matplotlib), or give the file itself"
+        )
+    tensor = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1) if in_numpy else image.cpu()
+    return tensor.flip(0) if order == "BGR" else tensor
+
+
+def _outcome(future: Future[dict[str, Any]], on_error: OnError) -> dict[str, Any] | Exception:
+    """Return what was prepared; or the exception, of an image that could not be read."""
+    try:
+        return future.result()
+    except (OSError, ValueError) as error:
+        if on_error == "raise":
+            raise
+        return error
+
+
+def _is_one(images: Any) -> bool:
+    return isinstance(images, (str, os.PathLike, np.ndarray, Tensor, Image.Image))
 
 
 def _on_cpu(output: dict[str, Any]) -> Any:

@@ -1,14 +1,19 @@
 """The output folder of a run: whose it is, and what is written into it before training."""
 
+import copy
 import difflib
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
 from lazycfg.config.lazy import LazyConfig
+from lazycfg.config.node import Node
 from lazycfg.utils import broadcast_object, is_main_process
 
-__all__ = ["OutputDirInUseError", "check_output_dir", "save_config"]
+from .build import build_at
+
+__all__ = ["OutputDirInUseError", "check_output_dir", "evaluation_dir", "evaluator_into", "save_config"]
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +39,42 @@ def check_output_dir(output_dir: str | Path, *, resume: bool) -> None:
             "Go on with it by --resume (train(cfg, resume=True)), choose another folder with "
             "train.output_dir=..., or delete this one"
         )
+
+
+def evaluation_dir(output_dir: str | Path, weights: str | os.PathLike[str] | None) -> str:
+    """Return a folder for one evaluation that nothing is in yet; every process calls this.
+
+    Args:
+        output_dir: of the run.
+        weights: the file evaluated, None for a model in memory.
+
+    Returns:
+        ``<output_dir>/evaluation/<name of the weights>``, with a number where that is taken.
+    """
+    name = "model" if weights is None else Path(weights).stem
+    first = folder = Path(output_dir) / "evaluation" / name
+    number = 1
+    while folder.exists():
+        number += 1
+        folder = first.with_name(f"{name}_{number}")
+    return str(broadcast_object(str(folder)))
+
+
+def evaluator_into(cfg: Node, output_dir: str, folder: str) -> Node:
+    """Return a config whose evaluator writes into ``folder`` what it would write into ``output_dir``."""
+    path = "dataloader.evaluator.output_dir"
+    node = cfg.get("dataloader", {}).get("evaluator")
+    if not isinstance(node, Node) or node.get("output_dir") is None:
+        return cfg
+    written = Path(build_at(cfg, [path])[path])
+    if not written.resolve().is_relative_to(Path(output_dir).resolve()):
+        return cfg
+    inside = written.resolve().relative_to(Path(output_dir).resolve())
+    evaluator, dataloader, result = copy.copy(node), copy.copy(cfg["dataloader"]), copy.copy(cfg)
+    evaluator["output_dir"] = str(Path(folder) / inside)
+    dataloader["evaluator"] = evaluator
+    result["dataloader"] = dataloader
+    return result
 
 
 def save_config(cfg: Any, output_dir: str | Path) -> None:

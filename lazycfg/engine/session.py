@@ -18,13 +18,20 @@ from lazycfg.utils import get_rank, get_world_size
 
 from .settings import SettingsError
 
-__all__ = ["create_ddp_model", "distributed_session", "preserved_rng", "resolve_device", "seed_all"]
+__all__ = [
+    "create_ddp_model",
+    "cudnn_benchmark",
+    "distributed_session",
+    "preserved_rng",
+    "resolve_device",
+    "seed_all",
+]
 
 logger = logging.getLogger(__name__)
 
 
 def resolve_device(name: str = "auto") -> torch.device:
-    """The device of this process: ``"auto"`` takes the GPU of its local rank, or MPS, or the CPU.
+    """Return the device of this process: ``"auto"`` takes the GPU of its local rank, or MPS, or the CPU.
 
     Raises:
         SettingsError: a device that this machine does not have.
@@ -32,6 +39,10 @@ def resolve_device(name: str = "auto") -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     device = torch.device(name)
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise SettingsError(
+            f"device {name!r} asked for, but this machine has none; 'auto' takes what is there"
+        )
     if device.type == "cuda":
         if not torch.cuda.is_available():
             raise SettingsError(
@@ -67,6 +78,17 @@ def distributed_session(device: torch.device, *, timeout_minutes: float = 30) ->
         yield
     finally:
         dist.destroy_process_group()
+
+
+@contextmanager
+def cudnn_benchmark(enabled: bool) -> Iterator[None]:
+    """Let cuDNN try its algorithms for each new input shape, for the time of the block."""
+    before = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = enabled
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = before
 
 
 def create_ddp_model(

@@ -4,7 +4,7 @@ from .coco import COCOEvaluator
 from .coco_ground_truth import coco_ground_truth
 from .coco_scores import CocoScores, coco_scores
 from .evaluator import DatasetEvaluator, DatasetEvaluators, inference_context, inference_on_dataset
-from .json_files import evaluate_json
+from .json_files import evaluate_json, to_json
 from .panoptic import COCOPanopticEvaluator
 from .rotated_coco import RotatedCOCOEvaluator
 from .sem_seg import SemSegEvaluator
@@ -24,4 +24,5 @@ __all__ = [
     "inference_context",
     "inference_on_dataset",
     "print_csv_format",
+    "to_json",
 ]

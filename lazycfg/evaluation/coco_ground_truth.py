@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from lazycfg.evaluation.tables import distinct_names
 from lazycfg.structures import BoxMode
 from lazycfg.structures.rle import rle_area
 
@@ -34,7 +35,7 @@ def coco_ground_truth(dataset: Any, *, rotated: bool = False) -> dict[str, Any]:
         keypoints as pixel indices (half a pixel less than in records).
 
     Raises:
-        ValueError: naming the record that is not complete.
+        ValueError: naming the record that is not complete, or has the image_id of another.
     """
     get = getattr(dataset, "get_annotations", None) or dataset.__getitem__
     mode = BoxMode.XYWHA_ABS if rotated else BoxMode.XYWH_ABS
@@ -42,12 +43,18 @@ def coco_ground_truth(dataset: Any, *, rotated: bool = False) -> dict[str, Any]:
     ids = category_ids(dataset.metadata, len(names))
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
+    seen: dict[Any, int] = {}
     for index in range(len(dataset)):
         record = get(index)
         where = f"record {index} ({record.get('file_name', 'no file_name')})"
         if "height" not in record or "width" not in record:
             raise ValueError(f"{where} has no height and width, which an evaluation needs")
         image_id = record.get("image_id", index)
+        first = seen.setdefault(image_id, index)
+        if first != index:
+            raise ValueError(
+                f"{where} has the image_id {image_id!r} of record {first}; predictions are told apart by it"
+            )
         images.append({"id": image_id, "height": int(record["height"]), "width": int(record["width"])})
         for annotation in record.get("annotations", ()):
             try:
@@ -62,13 +69,16 @@ def coco_ground_truth(dataset: Any, *, rotated: bool = False) -> dict[str, Any]:
 def _class_names(dataset: Any) -> list[str]:
     names = list(getattr(dataset.metadata, "thing_classes", None) or ())
     count = getattr(dataset, "num_classes", len(names))
-    return names or [f"class {index}" for index in range(count)]
+    return distinct_names(names) or [f"class {index}" for index in range(count)]
 
 
 def _annotation(annotation: Mapping[str, Any], ids: list[int], mode: BoxMode) -> dict[str, Any]:
     box = BoxMode.convert(list(annotation["bbox"]), annotation["bbox_mode"], mode)
+    label = annotation["category_id"]
+    if not 0 <= label < len(ids):
+        raise ValueError(f"category_id {label}, expected 0 to {len(ids) - 1}: the classes count from 0")
     result: dict[str, Any] = {
-        "category_id": ids[annotation["category_id"]],
+        "category_id": ids[label],
         "bbox": [float(value) for value in box],
         "iscrowd": int(annotation.get("iscrowd", 0)),
     }

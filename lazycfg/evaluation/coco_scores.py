@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, Literal
 
 import numpy as np
@@ -50,6 +51,10 @@ class CocoScores:
     num_objects: np.ndarray
     """(classes, areas): objects that count (crowds do not)."""
     num_detections: int
+    most_objects: int = 0
+    """The largest number of objects of one class in one image (crowds do not count)."""
+    fullest_image: Any = None
+    """The id of an image that has them."""
 
     def average_precision(
         self, *, iou: float | None = None, area: str = "all", class_index: int | None = None
@@ -125,6 +130,13 @@ class CocoScores:
                         + " pixels"
                     )
                     said.append(f"there are no {area} objects ({bounds}): AP{area[0]} is NaN")
+        if self.most_objects > self.max_dets[-1]:
+            said.append(
+                f"image {self.fullest_image!r} has {self.most_objects} objects of one class, and only the "
+                f"best {self.max_dets[-1]} detections of a class in an image count, so some can never be "
+                f"found: give the evaluator max_dets_per_image={self.most_objects}, and let the model return "
+                "as many (test_topk_per_image of its box predictor)"
+            )
         if self.num_detections == 0:
             said.append("there are no detections at all")
         return said
@@ -224,7 +236,10 @@ def coco_scores(
     order = np.argsort([category["id"] for category in ground_truth["categories"]], kind="stable")
     back = np.argsort(order, kind="stable")  # the evaluation sorts the classes by id
     areas = tuple(evaluation.params.areaRngLbl)
-    num_objects = _count(ground_truth, iou_type, areas, img_ids)
+    counted = _countable(ground_truth, iou_type, img_ids)
+    num_objects = _count(counted, ground_truth, areas)
+    by_image = Counter((a["image_id"], a["category_id"]) for a in counted)
+    (fullest, _), most = max(by_image.items(), key=itemgetter(1), default=((None, None), 0))
     precision = _nan(evaluation.eval["precision"])[:, :, back]
     recall = _nan(evaluation.eval["recall"])[:, back]
     return CocoScores(
@@ -238,6 +253,8 @@ def coco_scores(
         max_dets=tuple(sorted(limits)),
         num_objects=num_objects,
         num_detections=len(detections),
+        most_objects=most,
+        fullest_image=fullest,
     )
 
 
@@ -315,22 +332,32 @@ def _detection(detection: Mapping[str, Any], iou_type: str) -> dict[str, Any]:
         x, y = keypoints[0::3], keypoints[1::3]
         result["keypoints"] = keypoints
         result["bbox"] = [min(x), min(y), max(x) - min(x), max(y) - min(y)]
-        result["area"] = result["bbox"][2] * result["bbox"][3]
+        # A detection without a match is small or large by its box where it has one, as COCO reads such files.
+        _, _, width, height = detection.get("bbox") or result["bbox"]
+        result["area"] = width * height
     return result
 
 
-def _count(
-    truth: Mapping[str, Any], iou_type: str, areas: Sequence[str], img_ids: Sequence[Any] | None
-) -> np.ndarray:
-    """How many objects count, by class and area."""
+def _countable(
+    truth: Mapping[str, Any], iou_type: str, img_ids: Sequence[Any] | None
+) -> list[Mapping[str, Any]]:
+    """Return the annotations that are to be found: no crowds, and with keypoints where these are compared."""
     wanted = None if img_ids is None else set(img_ids)
+    return [
+        annotation
+        for annotation in truth["annotations"]
+        if not annotation.get("iscrowd", 0)
+        and (iou_type != "keypoints" or any(annotation.get("keypoints", ())[2::3]))
+        and (wanted is None or annotation["image_id"] in wanted)
+    ]
+
+
+def _count(
+    annotations: Sequence[Mapping[str, Any]], truth: Mapping[str, Any], areas: Sequence[str]
+) -> np.ndarray:
+    """Return how many objects there are, by class and area."""
     counts: Counter[tuple[Any, str]] = Counter()
-    for annotation in truth["annotations"]:
-        ignored = annotation.get("iscrowd", 0) or (
-            iou_type == "keypoints" and not any(annotation.get("keypoints", ())[2::3])
-        )
-        if ignored or (wanted is not None and annotation["image_id"] not in wanted):
-            continue
+    for annotation in annotations:
         counts[annotation["category_id"], "all"] += 1
         for area in areas[1:]:
             low, high = _AREAS[area]

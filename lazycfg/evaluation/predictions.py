@@ -49,7 +49,17 @@ class ImagePrediction:
         )
 
     def to_coco(self, category_ids: Sequence[int]) -> list[dict[str, Any]]:
-        """One dict per detection, as in a COCO results file; rotated boxes as (xc, yc, w, h, angle)."""
+        """Return one dict per detection, as in a COCO results file; rotated boxes as (xc, yc, w, h, angle).
+
+        Raises:
+            ValueError: a class that the data set does not have.
+        """
+        foreign = self.classes[(self.classes < 0) | (self.classes >= len(category_ids))]
+        if len(foreign):
+            raise ValueError(
+                f"the model predicts class {foreign[0]} in image {self.image_id!r}, and the data set has "
+                f"{len(category_ids)} classes, from 0: is its num_classes that of the data set?"
+            )
         mode = BoxMode.XYWHA_ABS if self.boxes.shape[1] == 5 else BoxMode.XYWH_ABS
         own_mode = mode if mode == BoxMode.XYWHA_ABS else BoxMode.XYXY_ABS
         boxes = BoxMode.convert(self.boxes, own_mode, mode).astype(np.float64).tolist()
@@ -65,7 +75,9 @@ class ImagePrediction:
         if self.keypoints is not None:
             # Files hold the indices of pixels, whose middle is half a pixel on.
             points = self.keypoints.astype(np.float64) - (0.5, 0.5, 0.0)
-            for result, row in zip(results, points.reshape(len(points), -1).tolist(), strict=True):
+            for result, row in zip(
+                results, points.reshape(len(points), 3 * points.shape[1]).tolist(), strict=True
+            ):
                 result["keypoints"] = row
         return results
 

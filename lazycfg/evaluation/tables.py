@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import logging
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["metrics_table", "per_class_table", "print_csv_format"]
+__all__ = ["distinct_names", "metrics_table", "per_class_table", "print_csv_format"]
+
+
+def distinct_names(names: Sequence[str]) -> list[str]:
+    """Return class names of which no two are equal: a repeated one is followed by the number of its class."""
+    counts = Counter(names)
+    return [name if counts[name] == 1 else f"{name} (class {index})" for index, name in enumerate(names)]
 
 
 def metrics_table(metrics: Mapping[str, float]) -> str:

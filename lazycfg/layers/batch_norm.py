@@ -31,6 +31,8 @@ class FrozenBatchNorm2d(nn.Module):
         self.register_buffer("bias", torch.zeros(num_features))
         self.register_buffer("running_mean", torch.zeros(num_features))
         self.register_buffer("running_var", torch.ones(num_features) - eps)
+        # Kept where a layer that counts its batches is frozen, so that checkpoints have detectron2's keys
+        self.register_buffer("num_batches_tracked", None)
 
     def scale_and_bias(self) -> tuple[Tensor, Tensor]:
         """The layer as ``y = x * scale + bias``; each of shape (C,)."""
@@ -53,7 +55,10 @@ class FrozenBatchNorm2d(nn.Module):
         if version is None or version < 2:  # files of converted Caffe2 models carry only the affine part
             state_dict.setdefault(prefix + "running_mean", torch.zeros_like(self.running_mean))
             state_dict.setdefault(prefix + "running_var", torch.ones_like(self.running_var))
-        state_dict.pop(prefix + "num_batches_tracked", None)  # what a BatchNorm2d checkpoint has besides
+        if self.num_batches_tracked is None:
+            state_dict.pop(prefix + "num_batches_tracked", None)  # what a BatchNorm2d checkpoint has besides
+        else:
+            state_dict.setdefault(prefix + "num_batches_tracked", self.num_batches_tracked)
         super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)
 
     def extra_repr(self) -> str:
@@ -84,6 +89,8 @@ def _copy_norm(source: nn.Module, target: nn.Module) -> None:
             value = getattr(source, name)
             if value is not None:
                 getattr(target, name).data = value.detach().clone()
+        if source.num_batches_tracked is not None:
+            target.num_batches_tracked = source.num_batches_tracked.detach().clone()
 
 
 def _convert_children(module: nn.Module, convert: Callable[[nn.Module], nn.Module]) -> nn.Module:

@@ -6,6 +6,7 @@ from . import backbone, meta_arch, proposal_generator, roi_heads
 from .anchor_generator import DefaultAnchorGenerator, RotatedAnchorGenerator
 from .backbone import *  # noqa: F403
 from .box_regression import Box2BoxTransform, Box2BoxTransformLinear, Box2BoxTransformRotated
+from .data_needs import DataNeeds, TellsDataNeeds
 from .matcher import Matcher
 from .meta_arch import *  # noqa: F403
 from .poolers import ROIPooler, assign_boxes_to_levels
@@ -22,6 +23,7 @@ __all__ = [
     "Box2BoxTransformRotated",
     "BoxHead",
     "BoxPredictor",
+    "DataNeeds",
     "DatasetMapperTTA",
     "DefaultAnchorGenerator",
     "GeneralizedRCNNWithTTA",
@@ -32,6 +34,7 @@ __all__ = [
     "RegionHeads",
     "RegionPooler",
     "RotatedAnchorGenerator",
+    "TellsDataNeeds",
     "assign_boxes_to_levels",
     "detector_postprocess",
     "fuse",

@@ -7,11 +7,12 @@ from typing import Any
 
 from torch import nn
 
-from lazycfg.layers.batch_norm import CycleBatchNormList, LayerNorm
 from lazycfg.utils.suggest import closest
 
 __all__ = ["NORM_TYPES", "get_default_optimizer_params", "reduce_param_groups"]
 
+# Not lazycfg.layers.LayerNorm (over channels) and CycleBatchNormList: the published recipes of ViTDet, Swin
+# and MViTv2 let them decay like any other layer.
 NORM_TYPES: tuple[type[nn.Module], ...] = (
     nn.modules.batchnorm._BatchNorm,
     nn.modules.instancenorm._InstanceNorm,
@@ -19,8 +20,6 @@ NORM_TYPES: tuple[type[nn.Module], ...] = (
     nn.LayerNorm,
     nn.LocalResponseNorm,
     nn.RMSNorm,
-    LayerNorm,
-    CycleBatchNormList,
 )
 
 

@@ -1,6 +1,7 @@
 """Small helpers without knowledge of detection: events, processes, safe files, spelling suggestions."""
 
-from .atomic import atomic_write
+from lazycfg._atomic import atomic_write, open_for_appending, remove_partial_files
+
 from .comm import (
     all_gather,
     broadcast_object,
@@ -14,9 +15,11 @@ from .comm import (
     synchronize,
 )
 from .events import EventStorage, HistoryBuffer, NullEventStorage, get_event_storage, has_event_storage
-from .numpy_pickle import UnsafeFileError, load_numpy_pickle
+from .numpy_pickle import load_numpy_pickle
+from .safe_pickle import UnsafeFileError
 from .suggest import closest
 from .sync_counter import SyncCounter
+from .text import printable
 
 __all__ = [
     "EventStorage",
@@ -36,7 +39,10 @@ __all__ = [
     "has_event_storage",
     "is_main_process",
     "load_numpy_pickle",
+    "open_for_appending",
+    "printable",
     "reduce_dict",
+    "remove_partial_files",
     "shared_random_seed",
     "synchronize",
 ]

@@ -22,6 +22,7 @@ model.update(
 del constants, mvitv2_t
 
 train.amp.enabled = True
+train.ddp.fp16_compression = True
 train.init_checkpoint = "${oc.env:LAZYCFG_WEIGHTS,weights}/ImageNetPretrained/mvitv2/MViTv2_T_in1k.pyth"
 train.max_iter = 67500
 
@@ -35,7 +36,6 @@ lr_multiplier = L(WarmupParamScheduler)(
 
 optimizer.lr = 1.6e-4
 optimizer.params.overrides = {
-    "pos_embed": {"weight_decay": 0.0},
     "rel_pos_h": {"weight_decay": 0.0},
     "rel_pos_w": {"weight_decay": 0.0},
 }

@@ -16,17 +16,16 @@ model.backbone.bottom_up.stages.update(depth=152, num_groups=32, width_per_group
 model.backbone.bottom_up.freeze_at = 2
 model.proposal_generator.post_nms_topk = (2000, 1000)
 model.roi_heads.mask_head.conv_dims = [256] * 9  # eight convolutions, and the upsampling one
-# The weights expect pixels of this mean and scale.
-model.pixel_mean = [103.53, 116.28, 123.675]
-model.pixel_std = [57.375, 57.12, 58.395]
 
 augmentations = dataloader.train.mapper.augmentations
 augmentations[0].update(short_edge_length=(640, 864), sample_style="range", max_size=1440)
 augmentations.insert(0, L(RandomCrop)(crop_type="relative_range", crop_size=(0.9, 0.9)))
 del augmentations
+dataloader.train.mapper.recompute_boxes = True  # of what the crop leaves of each mask
 dataloader.train.total_batch_size = 128
 optimizer.lr = 0.16
 train.max_iter = 50000
+train.eval_period = 2500
 train.init_checkpoint = "${oc.env:LAZYCFG_WEIGHTS,weights}/ImageNetPretrained/FAIR/X-152-32x8d-IN5k.pkl"
 
 lr_multiplier = L(WarmupParamScheduler)(

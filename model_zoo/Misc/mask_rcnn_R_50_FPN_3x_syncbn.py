@@ -3,6 +3,7 @@
 from ..common.data.coco import dataloader
 from ..common.models.mask_rcnn_fpn_syncbn import model
 from ..common.optim import SGD as optimizer
+from ..common.precise_bn import precise_bn
 from ..common.schedules import lr_multiplier_3x as lr_multiplier
 from ..common.train import train
 
@@ -11,3 +12,4 @@ model.backbone.bottom_up.freeze_at = 2
 model.backbone.bottom_up.stages.stride_in_1x1 = True
 train.max_iter = 270000
 train.init_checkpoint = "${oc.env:LAZYCFG_WEIGHTS,weights}/ImageNetPretrained/MSRA/R-50.pkl"
+train.hooks = [precise_bn()]

@@ -16,10 +16,13 @@ model.backbone.bottom_up.stem.norm = "GN"
 model.backbone.bottom_up.stages.update(depth=101, norm="GN")
 model.backbone.bottom_up.freeze_at = 2
 model.proposal_generator.post_nms_topk = (2000, 1000)
-del cascade
+for head in model.roi_heads.box_heads:
+    head.update(conv_dims=[], fc_dims=[1024, 1024], conv_norm="")
+del cascade, head
 
 # Twice the batch for half of the steps.
 dataloader.train.total_batch_size = 32
 optimizer.lr = 0.04
 train.max_iter = 135000
+lr_multiplier.warmup_length = 1000 / train.max_iter
 train.init_checkpoint = "${oc.env:LAZYCFG_WEIGHTS,weights}/ImageNetPretrained/FAIR/R-101-GN.pkl"

@@ -6,5 +6,4 @@ The reference published box AP 39.9, mask AP 36.6.
 from .mask_rcnn_R_50_FPN_3x_gn import dataloader, lr_multiplier, model, optimizer, train
 
 model.backbone.bottom_up.freeze_at = 0
-model.pixel_std = [57.375, 57.120, 58.395]
 train.init_checkpoint = ""

@@ -8,8 +8,10 @@ from lazycfg.solver import MultiStepParamScheduler, WarmupParamScheduler
 
 from .scratch_mask_rcnn_R_50_FPN_3x_gn import dataloader, model, optimizer, train
 
+model.pixel_std = [57.375, 57.120, 58.395]
 dataloader.train.total_batch_size = 64
 optimizer.lr = 0.08
+train.eval_period = 2500
 train.max_iter = 202500  # nine times 90,000 steps, with four times the batch
 
 lr_multiplier = L(WarmupParamScheduler)(

@@ -26,6 +26,7 @@ model.roi_heads.mask_head.conv_norm = "LN"
 del constants, head, swin_b
 
 train.amp.enabled = True
+train.ddp.fp16_compression = True
 train.init_checkpoint = (
     "${oc.env:LAZYCFG_WEIGHTS,weights}/ImageNetPretrained/swin/swin_base_patch4_window7_224_22k.pth"
 )
@@ -35,7 +36,7 @@ lr_multiplier = L(WarmupParamScheduler)(
     scheduler=L(MultiStepParamScheduler)(
         [1.0, 0.1, 0.01], milestones=[81944, 88773], num_updates=train.max_iter
     ),
-    warmup_length=250 / train.max_iter,
+    warmup_length=125 / train.max_iter,  # 250 steps of the schedule of 100 epochs
     warmup_factor=0.001,
 )
 

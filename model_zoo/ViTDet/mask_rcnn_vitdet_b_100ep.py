@@ -15,6 +15,7 @@ from ..common.optim import AdamW as optimizer
 from ..common.train import train
 
 train.amp.enabled = True
+train.ddp.fp16_compression = True
 train.init_checkpoint = "${oc.env:LAZYCFG_WEIGHTS,weights}/ImageNetPretrained/MAE/mae_pretrain_vit_base.pth"
 train.max_iter = 184375  # 100 epochs of 118,000 pictures by 64
 

@@ -26,6 +26,8 @@ train = dict(
     dist_timeout_minutes=30,
     # Memory layout of weights and activations: faster on CPUs, and on GPUs in mixed precision.
     channels_last=False,
+    # Let cuDNN time its algorithms for each new shape: faster where all images have one size.
+    cudnn_benchmark=False,
     # Batches per optimizer step, their gradients averaged: for batches that do not fit at once.
     accumulate=1,
     # Called with the parameters before each step: L(ClipGradNorm)(max_norm=1.0) (lazycfg.solver). None: none.

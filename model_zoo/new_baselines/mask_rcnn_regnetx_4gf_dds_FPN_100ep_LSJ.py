@@ -10,3 +10,4 @@ model.backbone.bottom_up = regnetx_4gf
 model.backbone.bottom_up.norm = "SyncBN"
 model.pixel_std = [57.375, 57.120, 58.395]
 del regnetx_4gf
+train.cudnn_benchmark = True

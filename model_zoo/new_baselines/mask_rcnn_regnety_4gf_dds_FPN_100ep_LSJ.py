@@ -10,3 +10,4 @@ model.backbone.bottom_up = regnety_4gf
 model.backbone.bottom_up.norm = "SyncBN"
 model.pixel_std = [57.375, 57.120, 58.395]
 del regnety_4gf
+train.cudnn_benchmark = True

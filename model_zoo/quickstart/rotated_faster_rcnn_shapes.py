@@ -50,7 +50,7 @@ del resnet, rpn, heads
 for part in (dataloader.train, dataloader.test):
     part.dataset.update(classes=("triangle", "square", "bar"), rotated=True)
 dataloader.train.mapper.update(use_instance_mask=False, use_rotated_box=True)
-dataloader.evaluator = L(RotatedCOCOEvaluator)(dataset=dataloader.test.dataset)
+dataloader.evaluator = L(RotatedCOCOEvaluator)(dataset="${..test.dataset}")
 del part
 
 optimizer.update(lr=2e-3, weight_decay=0.05)

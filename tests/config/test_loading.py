@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from lazycfg.config.build import instantiate
 from lazycfg.config.call import LazyCall as L
+from lazycfg.config.checking import check
 from lazycfg.config.errors import ConfigError, ConfigKeyError, FormatError
 from lazycfg.config.lazy import LazyConfig
 from lazycfg.config.node import Node
@@ -67,7 +69,8 @@ def test_config_data_of_a_file(files):
     cfg = LazyConfig.load(folder / "a.py")
     assert type(cfg) is Node
     assert list(cfg) == [
-        *("model", "train", "lr", "name", "nothing", "steps", "sizes", "spec", "color", "path", "wanted")
+        *("model", "train", "lr", "name", "nothing", "steps", "sizes", "spec", "color", "path", "wanted"),
+        *("obj", "fn"),
     ]
     assert type(cfg.train) is type(cfg.train.sub) is type(cfg.train.sub.b[0]) is Node
     assert type(cfg.steps) is list
@@ -404,3 +407,54 @@ def test_only_python_files_are_run(tmp_path):
     assert LazyConfig.load(tmp_path / "y.JSON") == {"a": 1}
     LazyConfig.save(Node(a=1), tmp_path / "z.YML")
     assert LazyConfig.load(tmp_path / "z.YML") == {"a": 1}
+
+
+def test_a_file_that_was_rewritten_within_the_clock_tick_is_read_anew(files):
+    folder = files(a="n = 1\n")
+    assert LazyConfig.load(folder / "a.py").n == 1
+    before = os.stat(folder / "a.py")
+    (folder / "a.py").write_text("n = 2\n")
+    os.utime(folder / "a.py", ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert LazyConfig.load(folder / "a.py").n == 2
+
+
+def test_the_config_that_a_file_names_itself_is_the_root(files):
+    folder = files(
+        a="n = 3\nm = dict(x='${n}', y='${.x}')\n__config__ = {'n': n, 'm': m}\n",
+        b="from .a import m as part\n__config__ = {'n': 4, 'inner': {'n': 5, 'part': part}}\n",
+        c=HEAD + "n = 3\n__config__ = L(dict)(n=7, x='${n}')\n",
+    )
+    cfg = LazyConfig.load(folder / "a.py")
+    assert (cfg.m.x, cfg.m.y) == (3, 3)
+    assert instantiate(cfg)["m"] == {"x": 3, "y": 3}
+    cfg.m.x = "${none}"
+    with pytest.raises(ConfigError, match="none") as caught:
+        assert cfg.m.x
+    assert "there is ''" not in str(caught.value)
+    assert LazyConfig.load(folder / "b.py").inner.part.x == 4
+    assert LazyConfig.load(folder / "c.py").x == 7
+    assert "``" not in str(check(LazyConfig.load(folder / "a.py")))
+
+
+def test_a_file_beside_the_config_is_imported_with_a_dot(files):
+    folder = files(
+        a="from my_head import MyHead\n", my_head="class MyHead: pass\n", b="import nowhere_at_all\n"
+    )
+    with pytest.raises(ModuleNotFoundError) as caught:
+        LazyConfig.load(folder / "a.py")
+    assert any("write a dot before it, from .my_head import ..." in note for note in caught.value.__notes__)
+    with pytest.raises(ModuleNotFoundError) as caught:
+        LazyConfig.load(folder / "b.py")
+    assert not any("dot" in note for note in caught.value.__notes__)
+
+
+def test_arguments_named_like_methods_of_dict_do_not_warn_at_load(files, recwarn):
+    folder = files(
+        a=HEAD + "def f(values, items=1): pass\ns = L(f)(values=[1], items=2)\ns['values'] = [2]\n"
+    )
+    cfg = LazyConfig.load(folder / "a.py")
+    LazyConfig.save(cfg, folder / "b.py")
+    LazyConfig.load(folder / "b.py")
+    assert not recwarn.list
+    with pytest.warns(UserWarning, match="named like a method"):
+        L(dict)(values=1)

@@ -24,11 +24,15 @@ def test_train_resume_evaluate(main, tmp_path):
     assert main(["--config-file", CONFIG, "train.max_iter=8", "--resume", out]) == 0
     trained = json.loads((tmp_path / "results.json").read_text())
     assert main(["--config-file", CONFIG, "--eval-only", "--resume", out]) == 0
-    assert json.loads((tmp_path / "results.json").read_text()) == trained
+    evaluated = tmp_path / "evaluation" / "model_0000007" / "results.json"
+    assert json.loads(evaluated.read_text()) == trained
     weights = f"train.init_checkpoint={tmp_path}/model_final.safetensors"
     assert main(["--config-file", CONFIG, "--eval-only", f"train.output_dir={tmp_path}/eval", weights]) == 0
-    assert json.loads((tmp_path / "eval" / "results.json").read_text()) == trained
-    assert main(["--config-file", str(tmp_path / "config.yaml"), "--resume", "train.max_iter=9"]) == 0
+    evaluated = tmp_path / "eval" / "evaluation" / "model_final" / "results.json"
+    assert json.loads(evaluated.read_text()) == trained
+    resume = ["--config-file", str(tmp_path / "config.yaml"), "--resume", "train.max_iter=9"]
+    assert main(resume) == 2  # a data file that names the code of toy_job.py
+    assert main([*resume, "--trusted"]) == 0
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,9 @@ def same(a, b):
 
 def test_predictions_do_not_depend_on_how_pictures_are_given(shapes, weights, tmp_path):
     overrides = ["model.roi_heads.box_predictor.test_score_thresh=0.0"]
-    predictor = Predictor.from_config(CONFIG, weights=weights, overrides=overrides, device="cpu")
+    predictor = Predictor.from_config(
+        CONFIG, weights=weights, overrides=overrides, device="cpu", channel_order="RGB"
+    )
     expected = [predictor(image) for image in shapes]
     assert all(len(instances) > 0 and instances.has("pred_masks") for instances in expected)
     assert expected[0].image_size == (64, 64)
@@ -121,10 +123,12 @@ def test_predictions_do_not_depend_on_how_pictures_are_given(shapes, weights, tm
             same(a, b)
 
     batched = Predictor(predictor.model, mapper=predictor.mapper, batch_size=2, device=None)
-    for a, b in zip(batched.stream(iter(shapes)), expected, strict=True):
+    for a, b in zip(batched.stream(iter(shapes), channel_order="RGB"), expected, strict=True):
         same(a, b)
-    bgr = Predictor(predictor.model, mapper=predictor.mapper, input_format="BGR", device=None)
+    bgr = Predictor(predictor.model, mapper=predictor.mapper, channel_order="BGR", device=None)
     same(bgr(shapes[0][:, :, ::-1]), expected[0])
+    same(bgr(shapes[0], channel_order="RGB"), expected[0])
+    same(bgr(files[0]), expected[0])  # files know theirs
     assert predictor([]) == []
 
 
@@ -136,7 +140,7 @@ def test_predictions_come_in_pixels_of_the_picture_given(shapes, weights):
     cfg.dataloader.test.mapper = L(DatasetMapper)(
         is_train=False, augmentations=[L(T.ResizeShortestEdge)(short_edge_length=96, max_size=200)]
     )
-    predictor = Predictor.from_config(cfg, weights=weights, device="cpu")
+    predictor = Predictor.from_config(cfg, weights=weights, device="cpu", channel_order="RGB")
     seen = []
     predictor.model.backbone.register_forward_pre_hook(lambda module, args: seen.append(args[0].shape[-1]))
     instances = predictor(np.repeat(shapes[0], 2, axis=1))
@@ -151,7 +155,11 @@ def test_predictions_come_in_pixels_of_the_picture_given(shapes, weights):
         (np.zeros((8, 8), np.uint8), ValueError, r"\(H, W, 3\)"),
         (torch.zeros(8, 8, 3, dtype=torch.uint8), ValueError, r"\(3, H, W\)"),
         ("no_such.png", FileNotFoundError, "no_such.png"),
-        ([object()], TypeError, "a picture is a file"),
+        ([object()], TypeError, "an image is a file"),
+        (np.zeros((8, 0, 3), np.uint8), ValueError, "no pixels"),
+        (torch.zeros(3, 0, 8, dtype=torch.uint8), ValueError, "no pixels"),
+        (np.zeros((8, 8, 3), np.uint8), ValueError, "channel_order='BGR'"),
+        (".", IsADirectoryError, "is a folder; pass its files"),
     ],
 )
 def test_what_is_no_picture_is_refused(weights, picture, error, message):
@@ -168,7 +176,7 @@ def test_fused_or_not_the_answers_are_the_same(shapes, weights):
     for predictor in (fused, copied):
         assert not any("norm" in name for name in predictor.model.state_dict())
         for image in shapes:
-            a, b = predictor(image), plain(image)
+            a, b = (each(image, channel_order="RGB") for each in (predictor, plain))
             assert len(a) == len(b)
             torch.testing.assert_close(a.pred_boxes.tensor, b.pred_boxes.tensor, rtol=1e-4, atol=1e-2)
             torch.testing.assert_close(a.scores, b.scores, rtol=1e-4, atol=1e-5)

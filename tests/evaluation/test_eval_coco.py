@@ -161,6 +161,73 @@ def test_keypoints():
         run(COCOEvaluator(dataset=Data(data.images)), [output])
 
 
+def test_an_image_without_detections_does_not_end_the_evaluation_of_keypoints():
+    flat = [10.5, 10.5, 2, 20.5, 12.5, 1]
+    data = Data([[annotation(BOXES[0], keypoints=flat)], []], keypoint_oks_sigmas=(0.05, 0.05))
+    found = instances([BOXES[0]], pred_keypoints=torch.tensor(flat).reshape(1, 2, 3))
+    empty = instances([], pred_keypoints=torch.zeros(0, 2, 3))
+    results = run(COCOEvaluator(dataset=data), [{"instances": found}, {"instances": empty}])
+    assert results["keypoints"]["AP"] == pytest.approx(100, abs=1e-6)
+    results = run(COCOEvaluator(dataset=data), [{"instances": empty}, {"instances": empty}])
+    assert results["keypoints"]["AP"] == 0
+
+
+def test_a_detection_with_keypoints_is_small_or_large_by_its_box():
+    """As COCO reads result files: what has no match counts only in the range of sizes of its own box."""
+    flat = [10.5, 10.5, 2, 20.5, 12.5, 1]
+    images = [[annotation((0, 0, 50, 50), keypoints=flat, area=2500.0)]]
+    data = Data(images, names=("person",), keypoint_oks_sigmas=(0.05, 0.05))
+    right = torch.tensor(flat).reshape(1, 2, 3)
+    # Wrong points that span 70 x 50 pixels, with a higher score: medium by their extent, small by their box
+    wrong = torch.tensor([[[5.0, 5, 1], [75, 55, 1]]])
+    for box, ap in (((60, 40, 70, 50), 100), ((5, 5, 75, 55), 50)):
+        found = instances([box, (0, 0, 50, 50)], None, [0.9, 0.8], pred_keypoints=torch.cat([wrong, right]))
+        results = run(COCOEvaluator(dataset=data), [{"instances": found}])
+        assert results["keypoints"]["APm"] == pytest.approx(ap, abs=1e-4)
+
+
+def test_classes_that_do_not_exist_are_refused():
+    data = Data(DATA)
+    with pytest.raises(ValueError, match=r"record 0.*category_id -1, expected 0 to 1"):
+        coco_ground_truth(Data([[annotation(BOXES[0], -1)]]))
+    for label in (2, -1):
+        with pytest.raises(ValueError, match=rf"predicts class {label} in image 'image 0'.*has 2 classes"):
+            run(COCOEvaluator(dataset=data), [{"instances": instances(BOXES[:1], [label])}, *perfect()[1:]])
+
+
+def test_two_records_of_one_image_id_are_refused():
+    class Same(Data):
+        def __getitem__(self, index):
+            return {**super().__getitem__(index), "image_id": 5}
+
+    with pytest.raises(ValueError, match=r"record 1.*has the image_id 5 of record 0"):
+        coco_ground_truth(Same(DATA))
+
+
+def test_classes_of_one_name_have_results_of_their_own():
+    data = Data(DATA, names=("cat", "cat"))
+    outputs = perfect()
+    outputs[0]["instances"] = outputs[0]["instances"][:1]  # the only one of the second class is missed
+    result = run(COCOEvaluator(dataset=data), outputs)["bbox"]
+    assert result["AP-cat (class 0)"] == pytest.approx(100)
+    assert result["AP-cat (class 1)"] == 0
+
+
+def test_more_objects_than_detections_that_count_is_said(caplog):
+    boxes = [(4 * x, 4 * y, 4 * x + 3, 4 * y + 3) for y in range(15) for x in range(20)]
+    data = Data([[annotation(box) for box in boxes]])
+    with caplog.at_level(logging.INFO):
+        result = run(COCOEvaluator(dataset=data), [{"instances": instances(boxes)}])["bbox"]
+    assert result["AP-cat"] < 35
+    assert "image 'image 0' has 300 objects of one class" in caplog.text
+    assert "max_dets_per_image=300" in caplog.text
+    caplog.clear()
+    with caplog.at_level(logging.INFO):
+        result = run(COCOEvaluator(dataset=data, max_dets_per_image=300), [{"instances": instances(boxes)}])
+    assert result["bbox"]["AP-cat"] == pytest.approx(100)
+    assert "objects of one class" not in caplog.text
+
+
 def test_keypoints_are_half_a_pixel_off_in_files():
     points = [10.5, 10.5, 2, 0, 0, 0]
     truth = coco_ground_truth(Data([[annotation(BOXES[0], keypoints=points)]]))
@@ -180,7 +247,7 @@ def test_ground_truth_of_records():
 
 
 def test_a_bad_record_is_named():
-    with pytest.raises(ValueError, match=r"record 0.*IndexError"):
+    with pytest.raises(ValueError, match=r"record 0.*category_id 7, expected 0 to 1"):
         coco_ground_truth(Data([[annotation(BOXES[0], 7)]]))
 
 

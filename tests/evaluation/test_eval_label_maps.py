@@ -49,12 +49,63 @@ def test_iou_and_accuracy_by_hand():
     assert result["ACC-road"] == pytest.approx(200 / 3)
 
 
-def test_a_class_that_is_only_predicted_counts_as_missed():
+def test_a_class_without_truth_is_left_out_of_the_means():
     result = evaluate(
         SemSegEvaluator(dataset=Data([{"sem_seg": np.zeros((2, 2))}])),
         [{"sem_seg": torch.tensor([[0, 0], [0, 2]])}],
     )
-    assert result["sem_seg"]["mIoU"] == pytest.approx((75 + 0) / 2)
+    assert result["sem_seg"]["mIoU"] == pytest.approx(75)
+    assert math.isnan(result["sem_seg"]["IoU-grass"])
+    assert math.isnan(result["sem_seg"]["BoundaryIoU-grass"])
+
+
+def boundary(mask, distance):
+    """The pixels of a mask that some pixel outside of it, or of the image, is near to; one by one."""
+    height, width = mask.shape
+    padded = np.pad(mask, distance)
+    return np.array(
+        [
+            [
+                mask[y, x] and not padded[y : y + 2 * distance + 1, x : x + 2 * distance + 1].all()
+                for x in range(width)
+            ]
+            for y in range(height)
+        ]
+    )
+
+
+@pytest.mark.parametrize(("height", "width", "distance"), [(24, 40, 1), (3, 60, 1), (90, 120, 3), (1, 5, 1)])
+def test_boundary_iou_as_the_paper_defines_it(height, width, distance):
+    rng = np.random.default_rng(height)
+    # Blocks, so that regions have an inside
+    blocks = rng.integers(0, 3, (2, -(-height // 8), -(-width // 8)))
+    truth, labels = blocks.repeat(8, axis=1).repeat(8, axis=2)[:, :height, :width]
+    truth = np.where(rng.random(truth.shape) < 0.02, 255, truth)
+    result = evaluate(
+        SemSegEvaluator(dataset=Data([{"sem_seg": truth}])), [{"sem_seg": torch.from_numpy(labels)}]
+    )["sem_seg"]
+    counts = truth != 255
+    for index, name in enumerate(METADATA.stuff_classes):
+        true = boundary(truth == index, distance) & counts
+        found = boundary(labels == index, distance) & counts
+        if not (truth == index).any():
+            assert math.isnan(result[f"BoundaryIoU-{name}"])
+            continue
+        expected = 100 * (true & found).sum() / (true | found).sum()
+        assert result[f"BoundaryIoU-{name}"] == pytest.approx(expected)
+        assert result[f"min(IoU, B-Iou)-{name}"] == pytest.approx(min(expected, result[f"IoU-{name}"]))
+
+
+def test_labels_that_are_no_class_are_refused_and_equal_names_kept_apart():
+    data = Data([{"sem_seg": np.array([[0, 7]])}])
+    with pytest.raises(ValueError, match="truth of image 100 has label 7; expected 0 to 2, or 255"):
+        evaluate(SemSegEvaluator(dataset=data), [{"sem_seg": torch.zeros(1, 2)}])
+    data = Data([{"sem_seg": np.array([[0, 1]])}])
+    with pytest.raises(ValueError, match="prediction for image 100 has label -1"):
+        evaluate(SemSegEvaluator(dataset=data), [{"sem_seg": torch.tensor([[0, -1]])}])
+    data.metadata = SimpleNamespace(stuff_classes=("a", "a"), ignore_label=255)
+    result = evaluate(SemSegEvaluator(dataset=data), [{"sem_seg": torch.tensor([[0, 0]])}])["sem_seg"]
+    assert (result["IoU-a (class 0)"], result["IoU-a (class 1)"]) == (50, 0)
 
 
 def test_scores_files_and_several_images(tmp_path):

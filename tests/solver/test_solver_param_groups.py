@@ -38,14 +38,14 @@ def test_without_rules_all_trainable_parameters_share_one_group():
     assert len(group["params"]) == len(expected)
 
 
-def test_norm_layers_of_torch_and_of_ours_get_their_own_weight_decay():
+def test_norm_layers_of_torch_get_their_own_weight_decay_and_ours_decay_as_published():
     model = Net()
     found = settings_by_name(
         model, get_default_optimizer_params(model, weight_decay=1e-4, weight_decay_norm=0.0)
     )
     norms = {name for name, settings in found.items() if settings["weight_decay"] == 0.0}
-    assert norms == {f"{m}.{p}" for m in ("bn", "gn", "ln") for p in ("weight", "bias")}
-    assert found["conv.bias"] == {"weight_decay": 1e-4}
+    assert norms == {f"{m}.{p}" for m in ("bn", "gn") for p in ("weight", "bias")}
+    assert found["conv.bias"] == found["ln.weight"] == found["ln.bias"] == {"weight_decay": 1e-4}
 
 
 def test_bias_rules_also_hold_in_norm_layers():

@@ -88,7 +88,7 @@ def test_statistics_over_all_processes_everywhere():
     cfg = model_zoo.get_config("Misc/scratch_mask_rcnn_R_50_FPN_9x_syncbn.py")
     resnet, heads = cfg.model.backbone.bottom_up, cfg.model.roi_heads
     assert {cfg.model.backbone.norm, resnet.stem.norm, resnet.stages.norm} == {"SyncBN"}
-    assert {heads.box_head.conv_norm, heads.mask_head.conv_norm} == {"naiveSyncBN_N"}
+    assert {heads.box_head.conv_norm, heads.mask_head.conv_norm} == {"SyncBN"}
     assert (resnet.freeze_at, resnet.stages.stride_in_1x1, cfg.train.init_checkpoint) == (0, False, "")
 
 

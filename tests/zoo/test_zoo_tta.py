@@ -40,12 +40,16 @@ def test_weights_of_the_plain_model_are_evaluated(config_file, tmp_path):
     cfg.train.output_dir = str(tmp_path)
     results = evaluate(cfg, weights=config_file.parent / "plain.safetensors")
     assert set(results) >= {"bbox", "segm"}
-    assert len(list((tmp_path / "pictures").iterdir())) == 1
+    assert len(list((tmp_path / "evaluation" / "plain" / "pictures").iterdir())) == 1
 
 
 def test_predictor_takes_it_for_a_model(config_file):
     predictor = Predictor.from_config(
-        config_file, weights=config_file.parent / "plain.safetensors", device="cpu", batch_size=2
+        config_file,
+        weights=config_file.parent / "plain.safetensors",
+        device="cpu",
+        batch_size=2,
+        channel_order="RGB",
     )
     assert isinstance(predictor.model, GeneralizedRCNNWithTTA)
     first, second = predictor([np.full((60, 80, 3), 99, np.uint8), np.zeros((70, 50, 3), np.uint8)])

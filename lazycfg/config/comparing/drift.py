@@ -11,7 +11,6 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from lazycfg.config.brief import target_name
@@ -91,7 +90,7 @@ def drift(
         if not os.path.isfile(file):
             load(file)  # says what there is instead
         given = None if allow is None else Policy(allow)
-        policy = policy_for(Path(file).read_bytes(), given, trusted)
+        policy = policy_for(given, trusted)
         cfg = read_data_file(file, policy=given, trusted=trusted, decoder=DriftDecoder)
         return _compare(cfg, [], file, policy)
     imports = Imports()

@@ -11,7 +11,7 @@ import enum
 import functools
 import re
 import uuid
-from collections import Counter, OrderedDict, defaultdict
+from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Iterable, Sequence
 from pathlib import PurePath
 from types import MethodType, ModuleType
@@ -21,6 +21,7 @@ from lazycfg.config.brief import short_repr, target_name
 from lazycfg.config.errors import ConfigError
 from lazycfg.config.formats.importable import ImportName, find_name
 from lazycfg.config.formats.source_capture import CaptureError, capture, shared_state
+from lazycfg.config.loading.session import config_file_of
 from lazycfg.config.node import REQUIRED, Node
 from lazycfg.config.paths import format_path, unlink
 from lazycfg.config.signature import is_deferred
@@ -170,7 +171,7 @@ class Encoder:
         elif isinstance(value, defaultdict) and kind is defaultdict:
             item.parts = [(None, self.child(value.default_factory, path)), (None, pairs)]
         else:
-            self._refuse(path, value, f"a {kind.__qualname__} (a subclass of dict) cannot be written out")
+            self._refuse(path, value, f"cannot save a {kind.__qualname__}, a subclass of dict")
             return None
         return item
 
@@ -179,7 +180,7 @@ class Encoder:
 
         kind = type(value)
         if not dataclasses.is_dataclass(value) or isinstance(value, type):
-            self._refuse(path, value, f"no way to write a {kind.__qualname__}")
+            self._refuse(path, value, f"cannot save a {kind.__qualname__}")
             return None
         fields = dataclasses.fields(value)
         try:
@@ -288,7 +289,14 @@ class Encoder:
             made = _by_reduce(value)
         if made is None:
             hint = "write it as a call, L(Class)(...), or give it to the function that needs it"
-            self._refuse(path, value, f"no way to write a {kind.__module__}.{kind.__qualname__}; {hint}")
+            if path.isidentifier():
+                hint += f"; if it is no config, name it '_{path}'"
+            name = (
+                kind.__qualname__
+                if config_file_of(kind.__module__)
+                else f"{kind.__module__}.{kind.__qualname__}"
+            )
+            self._refuse(path, value, f"cannot save a {name}; {hint}")
             return None
         if isinstance(made, ImportName):
             return Item("name", made, path)
@@ -309,6 +317,8 @@ def _by_reduce(value: Any) -> ImportName | _Made | None:
     kind = type(value)
     if kind in (slice, range):
         return kind, (value.start, value.stop, value.step), {}
+    if kind is deque:
+        return deque, (list(value),), {} if value.maxlen is None else {"maxlen": value.maxlen}
     if kind is bytearray:
         return bytearray, (bytes(value),), {}
     if kind is re.Pattern:
@@ -330,7 +340,9 @@ def _by_reduce(value: Any) -> ImportName | _Made | None:
         return None
     if function is copyreg.__newobj__:  # type: ignore[attr-defined]
         function, args = args[0], args[1:]
-    if function is copyreg._reconstructor or find_name(function) is None:  # type: ignore[attr-defined]
+    if function is copyreg._reconstructor:  # type: ignore[attr-defined]
+        return None
+    if not isinstance(function, type) and find_name(function) is None:  # a class may be kept as source
         return None
     try:
         again = function(*args)

@@ -94,6 +94,10 @@ class _StandIn:
     def __lazycfg_signature__(self) -> Any:
         return None
 
+    def __lazycfg_kind__(self) -> str | None:
+        """What it stands for: "module", "class" or "function"; None when only the object tells."""
+        return None
+
     def __lazycfg_settled__(self) -> Any:
         """For a top-level name of a config: the object itself, where it may be data."""
         return self.__lazycfg_resolve__()
@@ -152,12 +156,24 @@ class Deferred(_StandIn):
 
         return source_signature(str(self))
 
+    def __lazycfg_kind__(self) -> str | None:
+        if not _read(self, "_lz_qualname"):
+            return "module"
+        if type(self)._lz_may_fail:  # what it is cannot be known; nothing that is no class is missed by it
+            return "class"
+        if _read(self, "_lz_value") is not _MISSING:
+            return None
+        from lazycfg.config.source_signature import Unsure, find_definition
+
+        try:
+            statement = type(find_definition(str(self)).node).__name__
+        except (Unsure, OSError, SyntaxError, ValueError, RecursionError):
+            return None
+        return "class" if statement == "ClassDef" else "function"
+
     def __lazycfg_settled__(self) -> Any:
-        """Itself for a module, and for a class or function as its source tells: these are no data."""
-        is_module = not _read(self, "_lz_qualname")
-        if is_module or type(self)._lz_may_fail or self.__lazycfg_signature__() is not None:
-            return self
-        return self.__lazycfg_resolve__()
+        """Itself for a function as its source tells, which is shown by its name."""
+        return self if self.__lazycfg_kind__() is not None else self.__lazycfg_resolve__()
 
     def _lz_make(self) -> Any:
         return resolve_name(str(self))
@@ -228,9 +244,8 @@ class DeferredCall(_StandIn):
         name = getattr(target, "__name__", None) or repr(target)
         return f"{str(name).rpartition('.')[2]}({', '.join(shown)})"
 
-    def __lazycfg_settled__(self) -> Any:
-        target = _read(self, "_lz_target")
-        return self if getattr(type(target), "_lz_may_fail", False) else self.__lazycfg_resolve__()
+    def __lazycfg_kind__(self) -> str | None:
+        return "class" if getattr(type(_read(self, "_lz_target")), "_lz_may_fail", False) else None
 
     def __str__(self) -> str:  # what a config file makes of it is a value; messages take the repr
         return str(resolve_deferred(self))

@@ -1,37 +1,32 @@
 """Loading configs: what of a config file's names is its config, and the data formats.
 
-The config of a Python file is a `Node` of its top-level names that are *data*: nodes, dicts, lists, tuples,
-sets, numbers, strings, None, paths, enum members, dataclass objects and OmegaConf objects, also those
-imported from other config files. Left out are modules, classes, functions and other objects, names with a
-leading underscore, and what was imported from ordinary modules (``from math import pi``). A name that is
-left out is still there for ``load(path, keys="name")``. A file that defines ``__config__`` says itself what
-its config is.
+The config of a Python file is a `Node` of its top-level names: what the file assigns, the functions that it
+defines and does not use itself, and what it imports from other config files; see `top_level` for the rule.
+`left_out` tells which names are not part of it, and why; ``load(path, keys="name")`` still gives them.
+A file that defines ``__config__`` says itself what its config is.
 
 Every exact dict becomes a `Node` and every OmegaConf object is converted; a dict reached twice is one node.
 """
 
 from __future__ import annotations
 
-import enum
 import os
 import sys
 from collections.abc import Iterable, Mapping
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 from lazycfg.config.errors import ConfigKeyError
 from lazycfg.config.formats.suffixes import SUFFIXES, format_of
-from lazycfg.config.loading.session import ImportFunction, Session, imported_from_code, python_import
-from lazycfg.config.node import REQUIRED, Node, raw_get, to_nodes
+from lazycfg.config.loading.session import ImportFunction, python_import, run_file
+from lazycfg.config.loading.top_level import sort_out
+from lazycfg.config.node import Node, _set_parent, raw_get, to_nodes
 from lazycfg.config.omegaconf_bridge import from_omegaconf, is_omegaconf
-from lazycfg.config.provenance.position import Assigned, set_position
+from lazycfg.config.provenance.position import Assigned, notes_of, set_position
 from lazycfg.config.suggest import closest
-from lazycfg.config.traverse import has_fields
 from lazycfg.config.trust import Policy
 
-__all__ = ["load", "load_rel"]
-
-_DATA = (dict, list, tuple, set, frozenset, bool, int, float, complex, str, bytes, PurePath, enum.Enum, Node)
+__all__ = ["left_out", "load", "load_rel"]
 
 
 def load(
@@ -49,9 +44,8 @@ def load(
         keys: a name: its value is returned; several names: a tuple of their values.
         trusted: take a data file to be as trusted as code: it may name anything and bring source code.
         allow: what a data file may name: packages, modules, classes, functions or names of them; by default
-        the
-            components of this library and of torch (`trust.DEFAULT_ALLOW`), and anything when this process
-            wrote the file itself. A Python file is code, and not concerned.
+            the components of this library and of torch (`trust.DEFAULT_ALLOW`). A Python file is code, and
+            not concerned.
         import_absolute: how a config file imports ordinary modules.
 
     Returns:
@@ -73,19 +67,14 @@ def load(
         )
         wanted = None if keys is None else _pick(namespace, keys, file)
         return namespace if wanted is None else _result(wanted, keys)
-    module = Session(import_absolute).run(file)
+    module = run_file(file, import_absolute)
     if keys is None and "__config__" in vars(module):
-        config = as_tree({"": vars(module)["__config__"]})
-        return raw_get(config, "")
+        return _as_root(vars(module)["__config__"])
     if keys is None:
-        foreign = imported_from_code(module)
-        names = {
-            name: _settled(value)
-            for name, value in vars(module).items()
-            if not name.startswith("_") and name not in foreign
-        }
-        tree = as_tree({name: value for name, value in names.items() if _is_data(name, value)})
+        names, reasons = sort_out(module)
+        tree = as_tree(names)
         set_position(tree, Assigned(file))
+        notes_of(tree)["left_out"] = reasons
         return tree
     return _result(as_tree(_pick(vars(module), keys, file)), keys)
 
@@ -102,6 +91,13 @@ def load_rel(path: str | os.PathLike[str], keys: str | Iterable[str] | None = No
             f"load_rel({os.fspath(path)!r}) needs a caller that stands in a file, not in {caller}"
         )
     return load(os.path.join(os.path.dirname(os.path.abspath(caller)), path), keys)
+
+
+def left_out(cfg: Any) -> dict[str, str]:
+    """The public names of a config file that are no part of its config, each with the reason; {} for a config
+    that was not loaded from a Python file as a whole.
+    """
+    return dict(notes_of(cfg).get("left_out", {})) if type(cfg) is Node else {}
 
 
 def as_tree(namespace: Mapping[str, object]) -> Node:
@@ -128,18 +124,16 @@ def _holds_omegaconf(root: object) -> bool:
     return False
 
 
-def _settled(value: Any) -> Any:
-    """A value, or what a stand-in of it stands for, where that may be data."""
-    settle = getattr(type(value), "__lazycfg_settled__", None)
-    return value if settle is None else settle(value)
-
-
-def _is_data(name: str, value: object) -> bool:
-    if isinstance(value, _DATA) and not isinstance(value, type):
-        return True
-    if value is None or (value is REQUIRED and name != "REQUIRED"):
-        return True
-    return has_fields(value) or is_omegaconf(value)
+def _as_root(value: Any) -> Any:
+    """The value of ``__config__``, with nothing above it."""
+    if not isinstance(value, dict):
+        return raw_get(as_tree({"": value}), "")
+    root = to_nodes(value)
+    if _holds_omegaconf(root):
+        from_omegaconf(root)
+    if type(root) is Node:
+        _set_parent(root, None)
+    return root
 
 
 def _existing_file(path: str | os.PathLike[str]) -> str:

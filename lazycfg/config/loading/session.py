@@ -3,7 +3,8 @@
 A config file is executed as a module that nobody else sees: its ``__builtins__`` is a dict of the session
 whose ``__import__`` resolves relative imports between files (no package needed) and modules of packages of
 configs; everything else is Python's import. So nothing is patched, threads do not meet, a file runs once
-per session, and two sessions share no object. Only the compiled code is kept between loads.
+per session (see `sharing` for the one exception), and two sessions share no object. Only the compiled code is
+kept between loads.
 """
 
 import ast
@@ -20,16 +21,20 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
+from lazycfg.config.loading.bindings import Bindings, bindings_of
 from lazycfg.config.loading.config_packages import find_config_package
+from lazycfg.config.loading.omegaconf_names import omegaconf_view
+from lazycfg.config.loading.sharing import Ledger, Own, Runs
+from lazycfg.config.loading.top_level import imported_from_code
 from lazycfg.config.node import Node, raw_items, to_nodes
 from lazycfg.config.provenance.position import Assigned, position_of, set_position
 from lazycfg.config.suggest import closest
 
-__all__ = ["ConfigModule", "Session", "config_file_of", "imported_from_code", "modules_in", "run_source"]
+__all__ = ["ConfigModule", "Session", "config_file_of", "modules_in", "run_file", "run_source"]
 
 _PREFIX = "lazycfg_configs."
 _CODE_LIMIT = 4096
-_code: dict[str, tuple[tuple[int, int], CodeType, frozenset[tuple[str, str, str]]]] = {}
+_code: dict[str, tuple[bytes, CodeType, Bindings]] = {}
 _files: dict[str, str] = {}  # module name -> file, for the source of functions and classes
 _running: dict[str, int] = {}
 _running_lock = threading.Lock()
@@ -38,20 +43,32 @@ ImportFunction = Callable[[str, Mapping[str, object] | None, Sequence[str]], Any
 
 
 class ConfigModule(ModuleType):
-    """The module of one config file in one session."""
+    """The module of one config file in one session.
+
+    Attributes:
+        _lazycfg_key: the file, as `Runs` knows it.
+        _lazycfg_site: the import statement that made the file run.
+        _lazycfg_bindings: how the file binds its names.
+        _lazycfg_sources: the modules that it imports from, by level and name as written.
+        _lazycfg_runs: where the files that it imports are run.
+    """
 
     def __init__(self, name: str, file: str, imported_from: "_ImportSite | None") -> None:
         super().__init__(name)
         self.__file__ = file
+        self._lazycfg_key = file
         self._lazycfg_site = imported_from
-        self._lazycfg_foreign: frozenset[tuple[str, str, str]] = frozenset()
+        self._lazycfg_bindings = Bindings()
+        self._lazycfg_sources: dict[tuple[int, str], ModuleType] = {}
+        self._lazycfg_runs = Runs()
         self._lazycfg_running = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _ImportSite:
-    """Where an import statement stands: the file, its line, and who imported that file."""
+    """Where an import statement stands: the module and its file, the line, and who imported that file."""
 
+    module: ConfigModule | None
     file: str
     line: int
     outer: "_ImportSite | None"
@@ -67,42 +84,96 @@ def python_import(name: str, module_globals: Mapping[str, object] | None, fromli
     return builtins.__import__(name, module_globals, None, fromlist, 0)
 
 
-class Session:
-    """One load. ``import_absolute`` stands for Python's import (the read-only commands defer it)."""
+def run_file(file: str, import_absolute: ImportFunction = python_import) -> ModuleType:
+    """Execute a config file in a session of its own; again, with files run apart, as long as one of them
+    would see the edits of another (see `sharing`).
+    """
+    own: Own = {}
+    while True:
+        session = Session(import_absolute, own)
+        try:
+            module = session.run(file)
+        except Exception:
+            if not session.part_ways(own):
+                raise
+            continue
+        if not session.part_ways(own):
+            return module
 
-    def __init__(self, import_absolute: ImportFunction = python_import) -> None:
-        self.modules: dict[str, ModuleType] = {}
+
+class Session:
+    """One load.
+
+    Args:
+        import_absolute: stands for Python's import (the read-only commands defer it).
+        own: which files have runs of their own of others.
+    """
+
+    def __init__(
+        self, import_absolute: ImportFunction = python_import, own: Mapping[str, frozenset[str]] | None = None
+    ) -> None:
+        self._runs = Runs()
+        self._own = own or {}
+        self._ledger = Ledger()
+        self._root: ModuleType | None = None
+        self._by_namespace: dict[int, ConfigModule] = {}
         self._import_absolute = import_absolute
         self._builtins = {**vars(builtins), "__import__": self._import}
         self._copies: dict[int, Any] = {}
         self._lock = threading.RLock()
 
+    def part_ways(self, own: Own) -> bool:
+        """Add to ``own`` what the files of this load would need; False when nothing is missing."""
+        more = {} if self._root is None else self._ledger.conflicts(self._root)
+        before = dict(own)
+        for editor, files in more.items():
+            own[editor] = own.get(editor, frozenset()) | files
+        return own != before
+
     # ---------------------------------------------------------------- running files
 
     def run(
-        self, file: str, imported_from: _ImportSite | None = None, folder: str | None = None
+        self,
+        file: str,
+        imported_from: _ImportSite | None = None,
+        folder: str | None = None,
     ) -> ModuleType:
         """Execute a config file, or return its module when this session has run it already."""
         key = os.path.join(os.path.realpath(os.path.dirname(file)), os.path.basename(file))
         with self._lock:
-            module = self.modules.get(key)
-            if module is not None:
-                return module
+            level = self._runs_for(imported_from).holding(key)
+            known = level.modules.get(key)
+            if known is not None:
+                self._note_import(imported_from, known)
+                return known
             module = ConfigModule(_module_name(file, folder), file, imported_from)
+            module._lazycfg_key = key
+            module._lazycfg_runs = Runs(level, self._own[key]) if key in self._own else level
+            self._root = self._root or module
+            self._by_namespace[id(vars(module))] = module
+            self._note_import(imported_from, module)
             if folder is not None:
                 module.__path__ = [folder]
-            self.modules[key] = module
+            level.modules[key] = module
             try:
-                code, module._lazycfg_foreign = _compile(file)
+                code, module._lazycfg_bindings = _compile(file)
                 self._execute(code, module)
                 self._make_nodes(module)
                 module._lazycfg_running = False
             except BaseException as error:
-                del self.modules[key]
+                del level.modules[key]
                 if isinstance(error, Exception):
                     _note_chain(error, file, imported_from)
                 raise
+            self._ledger.note_end(module)
             return module
+
+    def _runs_for(self, site: _ImportSite | None) -> Runs:
+        return self._runs if site is None or site.module is None else site.module._lazycfg_runs
+
+    def _note_import(self, site: _ImportSite | None, imported: ModuleType) -> None:
+        if site is not None and site.module is not None and site.module is not imported:
+            self._ledger.note_import(site.module, imported)
 
     def _make_nodes(self, module: ModuleType) -> None:
         """Turn the file's own dicts into nodes, so that an importing file edits them by attribute too.
@@ -157,7 +228,14 @@ class Session:
         found = find_config_package(name)
         if found is not None:
             return self._import_from_package(name, found, globals or {}, names)
-        module = self._import_absolute(name, globals, names)
+        omegaconf = omegaconf_view(name, names)
+        if omegaconf is not None:
+            return omegaconf
+        try:
+            module = self._import_absolute(name, globals, names)
+        except ModuleNotFoundError as error:
+            _hint_at_dot(error, name, globals or {})
+            raise
         return self._with_own_nodes(module, names)
 
     def _import_relative(
@@ -170,12 +248,14 @@ class Session:
                 raise ImportError(f"relative import with {level} dots leaves the file system, in {site.file}")
             base = base.parent
         spelled = "." * level + name
-        module = self._package(base)
+        module = self._package(base, site)
         if name:
             module = self._descend(module, base, name.split("."), spelled, site)
         elif (init := base / "__init__.py").is_file():
-            module = self.run(str(init), site, folder=str(base))
+            module = self._seen_from(site, self.run(str(init), site, folder=str(base)))
         self._bind_names(module, names, spelled, site)
+        if site.module is not None:
+            site.module._lazycfg_sources[level, name] = module
         return module
 
     def _import_from_package(
@@ -202,6 +282,8 @@ class Session:
         if not names:
             return top
         self._bind_names(leaf, names, name, site)
+        if site.module is not None:
+            site.module._lazycfg_sources[0, name] = leaf
         return leaf
 
     def _descend(
@@ -216,9 +298,15 @@ class Session:
                     name=part,
                     path=str(folder),
                 )
+            child = self._seen_from(site, child)
             setattr(module, part, child)
             module, folder = child, folder / part
         return module
+
+    def _seen_from(self, site: _ImportSite, module: ModuleType) -> ModuleType:
+        """A package as a file sees it that has runs of its own of other files: they become attributes."""
+        apart = self._runs_for(site) is not self._runs
+        return _PackageView(module) if apart and hasattr(module, "__path__") else module
 
     def _submodule(self, folder: Path, name: str, site: _ImportSite) -> ModuleType | None:
         """Module ``name`` of a folder: a package, a file, or a plain folder; None when there is none."""
@@ -230,7 +318,7 @@ class Session:
             return self.run(str(file), site)
         return self._namespace(inner) if inner.is_dir() else None
 
-    def _package(self, folder: Path) -> ModuleType:
+    def _package(self, folder: Path, site: _ImportSite) -> ModuleType:
         """The module that stands for the folder where ``from .x import y`` starts.
 
         Its ``__init__.py`` is not run: a config file needs no package around it, and one that lies in a
@@ -238,16 +326,17 @@ class Session:
         defined there.)
         """
         key = os.path.join(os.path.realpath(folder), "__init__.py")
-        return self.modules.get(key) or self._namespace(folder)
+        known = self._runs_for(site).holding(key).modules.get(key)
+        return self._seen_from(site, known or self._namespace(folder))
 
     def _namespace(self, folder: Path) -> ModuleType:
         key = os.path.realpath(folder)
         with self._lock:
-            if key not in self.modules:
+            if key not in self._runs.modules:
                 module = ModuleType(_module_name(str(folder), str(folder)))
                 module.__path__ = [str(folder)]
-                self.modules[key] = module
-            return self.modules[key]
+                self._runs.modules[key] = module
+            return self._runs.modules[key]
 
     def _bind_names(self, module: ModuleType, names: Sequence[str], spelled: str, site: _ImportSite) -> None:
         """Make every imported name an attribute of ``module``, running submodules where a name means one."""
@@ -264,6 +353,8 @@ class Session:
                 and name not in vars(module)
             )
             if hasattr(module, name) and not stale:
+                if isinstance(bound, ConfigModule):
+                    self._note_import(site, bound)
                 continue
             child = self._submodule(folder, name, site) if folder is not None else None
             if child is not None:
@@ -279,7 +370,10 @@ class Session:
         outer = module_globals.get("_lazycfg_site")
         line = frame.f_lineno if frame.f_globals is module_globals else 0
         return _ImportSite(
-            str(module_globals.get("__file__")), line, outer if isinstance(outer, _ImportSite) else None
+            self._by_namespace.get(id(module_globals)),
+            str(module_globals.get("__file__")),
+            line,
+            outer if isinstance(outer, _ImportSite) else None,
         )
 
     # ---------------------------------------------------------------- imports of ordinary modules
@@ -321,27 +415,28 @@ def _module_name(file: str, folder: str | None) -> str:
     return name
 
 
-def _compile(file: str) -> tuple[CodeType, frozenset[tuple[str, str, str]]]:
-    """Code of a file and the names it imports from ordinary modules; compiled anew only when it has
-    changed.
-    """
-    status = os.stat(file)
-    stamp = (status.st_mtime_ns, status.st_size)
+def _compile(file: str) -> tuple[CodeType, Bindings]:
+    """Code of a file and how it binds its names; compiled anew only when its bytes have changed."""
+    data = Path(file).read_bytes()
     known = _code.get(file)
-    if known is not None and known[0] == stamp:
+    if known is not None and known[0] == data:
         return known[1], known[2]
-    tree = ast.parse(Path(file).read_bytes(), file)
-    foreign = frozenset(
-        (alias.asname or alias.name, statement.module or "", alias.name)
-        for statement in tree.body
-        if isinstance(statement, ast.ImportFrom) and statement.level == 0
-        for alias in statement.names
-    )
+    tree = ast.parse(data, file)
+    bindings = bindings_of(tree)
     code = compile(tree, file, "exec", dont_inherit=True)
     if len(_code) >= _CODE_LIMIT:
         _code.clear()
-    _code[file] = (stamp, code, foreign)
-    return code, foreign
+    _code[file] = (data, code, bindings)
+    return code, bindings
+
+
+def _hint_at_dot(error: ModuleNotFoundError, name: str, module_globals: Mapping[str, object]) -> None:
+    """Say how to import a file that lies beside the config."""
+    first = name.partition(".")[0]
+    folder = Path(str(module_globals.get("__file__"))).parent
+    beside = (folder / f"{first}.py").is_file() or (folder / first).is_dir()
+    if error.name == first and beside:
+        error.add_note(f"{first!r} is beside the config file: write a dot before it, from .{name} import ...")
 
 
 def modules_in(folder: Path) -> list[str]:
@@ -391,15 +486,3 @@ def run_source(source: str, file: str) -> ModuleType:
         error.add_note(f"while running the source code in data file {file}")
         raise
     return module
-
-
-def imported_from_code(module: ModuleType) -> set[str]:
-    """Names of a config module that are what an ordinary module holds, bound by ``from module import
-    name``.
-    """
-    names = set()
-    for bound, origin, name in getattr(module, "_lazycfg_foreign", ()):
-        real = sys.modules.get(origin)
-        if real is not None and bound in vars(module) and vars(module)[bound] is getattr(real, name, module):
-            names.add(bound)
-    return names

@@ -35,6 +35,10 @@ class MappingPosition(FilePosition):
         super().__init__(file, line, column)
         self.keys: dict[Any, Spot] = {}
 
+    def line_of(self, key: Any) -> int | None:
+        """The line of a key of the mapping."""
+        return self.keys[key][0] if key in self.keys else self.line
+
     def source(self) -> Source:
         return _YamlMapping(self)
 
@@ -182,6 +186,11 @@ class JsonMapping(FilePosition):
     def column(self) -> int | None:
         found = self._places.at(self._path)
         return None if found is None else found[0][1]
+
+    def line_of(self, key: Any) -> int | None:
+        """The line of a key of the object."""
+        found = self._places.at((*self._path, key))
+        return self.line if found is None else found[0][0]
 
     def source(self) -> Source:
         return _JsonValue(str(self.file), self._places, self._path)

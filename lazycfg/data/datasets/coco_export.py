@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from lazycfg.structures import BoxMode
-from lazycfg.utils.atomic import atomic_write
+from lazycfg.utils import atomic_write
 
 from .base import Record, get_annotations
 from .metadata import Metadata

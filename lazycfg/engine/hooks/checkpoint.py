@@ -3,6 +3,7 @@
 import logging
 import math
 import operator
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -44,8 +45,8 @@ class PeriodicCheckpointer(HookBase):
         if self._saved != self.trainer.iter - 1 and self.trainer.iter > self.trainer.start_iter:
             self._save(self.trainer.iter - 1)
         if is_main_process():
-            model = self.checkpointer.model
-            save_weights(model, Path(self.checkpointer.save_dir) / f"{self.file_prefix}_final.safetensors")
+            path = Path(self.checkpointer.save_dir) / f"{self.file_prefix}_final.safetensors"
+            save_weights(self.checkpointer.model, path, metadata=self.checkpointer.metadata)
 
     def _save(self, iteration: int | None = None) -> None:
         iteration = self.trainer.iter if iteration is None else iteration
@@ -63,6 +64,7 @@ class BestCheckpointer(HookBase):
         metric: an evaluation result, e.g. ``"segm/AP"``.
         mode: whether ``"max"`` or ``"min"`` is best.
         file_prefix: name of the file.
+        metadata: texts to write into the file.
     """
 
     after_evaluation = True
@@ -74,11 +76,13 @@ class BestCheckpointer(HookBase):
         *,
         mode: Literal["max", "min"] = "max",
         file_prefix: str = "model_best",
+        metadata: Mapping[str, str] | None = None,
     ) -> None:
         if mode not in ("max", "min"):
             raise ValueError(f"mode {mode!r}: expected 'max' or 'min'")
         self.path = Path(save_dir) / f"{file_prefix}.safetensors"
         self.metric = metric
+        self.metadata = dict(metadata or {})
         self._better = operator.gt if mode == "max" else operator.lt
         self.best: float | None = None
         self.best_iter: int | None = None
@@ -116,7 +120,7 @@ class BestCheckpointer(HookBase):
                 if math.isfinite(value) and (self.best is None or self._better(value, self.best)):
                     logger.info("%s = %.4f is the best so far (was %s)", self.metric, value, self.best)
                     self.best, self.best_iter = value, newest
-                    save_weights(self.trainer.model, self.path)
+                    save_weights(self.trainer.model, self.path, metadata=self.metadata)
         self.best, self.best_iter = broadcast_object((self.best, self.best_iter))
 
     def state_dict(self) -> dict[str, Any]:

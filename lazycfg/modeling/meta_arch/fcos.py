@@ -12,6 +12,7 @@ from lazycfg.utils.events import get_event_storage
 from ..anchor_generator import DefaultAnchorGenerator
 from ..backbone import Backbone
 from ..box_regression import Box2BoxTransformLinear, dense_box_regression_loss
+from ..data_needs import DataNeeds
 from ..ground_truth import GroundTruth
 from .dense_detector import DenseDetector, dense_predictions, stack_images
 from .focal_loss import dense_focal_loss
@@ -87,6 +88,10 @@ class FCOS(DenseDetector):
         self.test_topk_candidates = test_topk_candidates
         self.test_nms_thresh = test_nms_thresh
         self.max_detections_per_image = max_detections_per_image
+
+    def data_needs(self) -> DataNeeds:
+        """Return what this part needs of the data."""
+        return DataNeeds(thing_classes=self.num_classes, input_format=self.input_format)
 
     def forward_training(
         self,

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from lazycfg.structures import ImageList, Instances
 
 from ..backbone import Backbone
+from ..data_needs import DataNeeds
 from ..postprocessing import postprocess_batch
 from ..preprocessing import batch_images, instances_to_device
 from ..protocols import ProposalGenerator, RegionHeads
@@ -44,6 +45,10 @@ class ImageModel(nn.Module):
     @property
     def device(self) -> torch.device:
         return self.pixel_mean.device
+
+    def data_needs(self) -> DataNeeds:
+        """Return what this part needs of the data."""
+        return DataNeeds(input_format=self.input_format)
 
     def preprocess_image(self, batched_inputs: Sequence[dict[str, Any]]) -> ImageList:
         """The images of the inputs, normalised and padded, on the device of the model."""

@@ -11,6 +11,7 @@ from lazycfg.utils.events import get_event_storage
 from ..anchor_generator import DefaultAnchorGenerator
 from ..backbone import Backbone
 from ..box_regression import BoxCodec, check_box_reg_loss_type, dense_box_regression_loss
+from ..data_needs import DataNeeds
 from ..ground_truth import GroundTruth
 from ..matcher import Matcher
 from .dense_detector import DenseDetector, dense_predictions, stack_images
@@ -87,6 +88,10 @@ class RetinaNet(DenseDetector):
         self.test_nms_thresh = test_nms_thresh
         self.max_detections_per_image = max_detections_per_image
         self.vis_period = vis_period
+
+    def data_needs(self) -> DataNeeds:
+        """Return what this part needs of the data."""
+        return DataNeeds(thing_classes=self.num_classes, input_format=self.input_format)
 
     def forward_training(
         self,

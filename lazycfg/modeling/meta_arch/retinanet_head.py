@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from lazycfg.layers import CycleBatchNormList, ShapeSpec, get_norm
 from lazycfg.layers.batch_norm import Norm
 
+from ..data_needs import DataNeeds
+
 __all__ = ["FCOSHead", "RetinaNetHead"]
 
 
@@ -40,6 +42,7 @@ class RetinaNetHead(nn.Module):
         in_channels = channels.pop()
         per_level = norm in ("BN", "SyncBN")
         self._num_features = len(input_shape)
+        self.num_classes = num_classes
 
         def norm_layer(width: int) -> nn.Module | None:
             if not per_level:
@@ -65,6 +68,10 @@ class RetinaNetHead(nn.Module):
                 nn.init.normal_(module.weight, std=0.01)
                 nn.init.zeros_(module.bias)
         nn.init.constant_(self.cls_score.bias, -math.log((1 - prior_prob) / prior_prob))
+
+    def data_needs(self) -> DataNeeds:
+        """Return what this part needs of the data."""
+        return DataNeeds(thing_classes=self.num_classes)
 
     def forward(self, features: Sequence[Tensor]) -> tuple[list[Tensor], ...]:
         """Maps (N, C, H, W) -> per level logits (N, A * num_classes, H, W), offsets (N, A * 4, H, W)."""

@@ -8,6 +8,8 @@ from torch import Tensor, nn
 
 from lazycfg.layers import Conv2d, ShapeSpec, c2_msra_fill, get_norm
 
+from ..data_needs import DataNeeds
+
 __all__ = ["SemSegFPNHead"]
 
 
@@ -47,6 +49,10 @@ class SemSegFPNHead(nn.Module):
             self.add_module(name, self._to_common_stride(name, spec, conv_dims, norm))
         self.predictor = Conv2d(conv_dims, num_classes, kernel_size=1)
         c2_msra_fill(self.predictor)
+
+    def data_needs(self) -> DataNeeds:
+        """Return what this part needs of the data."""
+        return DataNeeds(stuff_classes=self.predictor.out_channels)
 
     def _to_common_stride(
         self, name: str, spec: ShapeSpec, conv_dims: int, norm: str | Callable[[int], nn.Module] | None

@@ -10,6 +10,7 @@ from lazycfg.structures import ImageList, Instances
 from lazycfg.utils.events import get_event_storage
 
 from ..batched_instances import cat_field, check_batch, select_rows
+from ..data_needs import DataNeeds
 from ..ground_truth import GroundTruth
 from ..matcher import Matcher
 from ..padding import pad_rows
@@ -46,6 +47,10 @@ class ROIHeads(nn.Module):
         self.positive_fraction = positive_fraction
         self.proposal_matcher = proposal_matcher
         self.proposal_append_gt = proposal_append_gt
+
+    def data_needs(self) -> DataNeeds:
+        """Return what this part needs of the data."""
+        return DataNeeds(thing_classes=self.num_classes)
 
     def forward(
         self,

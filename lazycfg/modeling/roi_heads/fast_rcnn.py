@@ -14,6 +14,7 @@ from lazycfg.utils.events import get_event_storage
 
 from ..batched_instances import cat_field
 from ..box_regression import BoxCodec, check_box_reg_loss_type, dense_box_regression_loss
+from ..data_needs import DataNeeds
 from .box_head import flat_size, flatten_regions
 from .detections import fast_rcnn_inference
 from .fed_loss import get_fed_loss_classes
@@ -110,6 +111,10 @@ class FastRCNNOutputLayers(nn.Module):
                     f"get_fed_loss_cls_weights gives shape {tuple(weights.shape)} for {num_classes} classes"
                 )
             self.register_buffer("fed_loss_cls_weights", weights, persistent=False)
+
+    def data_needs(self) -> DataNeeds:
+        """Return what this part needs of the data."""
+        return DataNeeds(thing_classes=self.num_classes)
 
     def forward(self, x: Tensor) -> Predictions:
         """Features (R, ...) -> scores (R, K + 1), background last, and offsets (R, K * 4) or (R, 4)."""

@@ -12,6 +12,7 @@ from lazycfg.structures.keypoints import heatmaps_to_keypoints
 from lazycfg.utils.events import get_event_storage
 
 from ..batched_instances import cat_field
+from ..data_needs import DataNeeds
 
 __all__ = [
     "BaseKeypointRCNNHead",
@@ -41,6 +42,10 @@ class BaseKeypointRCNNHead(nn.Module):
         self.loss_weight = loss_weight
         self.loss_normalizer = loss_normalizer
         self.num_skipped_batches = 0
+
+    def data_needs(self) -> DataNeeds:
+        """Return what this part needs of the data."""
+        return DataNeeds(keypoints=self.num_keypoints)
 
     def forward(self, x: Tensor, instances: Sequence[Instances]) -> dict[str, Tensor] | Sequence[Instances]:
         """

@@ -13,6 +13,7 @@ from lazycfg.structures import BitMasks, Instances, PolygonMasks
 from lazycfg.utils.events import get_event_storage
 
 from ..batched_instances import cat_field
+from ..data_needs import DataNeeds
 from ..padding import pad_bitmasks, rows_of_images
 from ..transfer import upload
 
@@ -38,6 +39,10 @@ class BaseMaskRCNNHead(nn.Module):
         super().__init__()
         self.loss_weight = loss_weight
         self.vis_period = vis_period
+
+    def data_needs(self) -> DataNeeds:
+        """Return what this part needs of the data."""
+        return DataNeeds(masks=True)
 
     def forward(self, x: Tensor, instances: Sequence[Instances]) -> dict[str, Tensor] | Sequence[Instances]:
         """
@@ -107,6 +112,11 @@ class MaskRCNNConvUpsampleHead(BaseMaskRCNNHead, nn.Sequential):
         self.predictor = Conv2d(conv_dims[-1], num_classes, kernel_size=1)
         nn.init.normal_(self.predictor.weight, std=0.001)
         nn.init.zeros_(self.predictor.bias)
+
+    def data_needs(self) -> DataNeeds:
+        """Return what this part needs of the data."""
+        masks = self.predictor.out_channels
+        return DataNeeds(masks=True, thing_classes=None if masks == 1 else masks)
 
     def layers(self, x: Tensor) -> Tensor:
         for layer in self:

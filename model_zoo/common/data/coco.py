@@ -23,11 +23,6 @@ _train_set = L(CocoDataset)(
     image_root=f"{_coco}/train2017",
     on_error="skip",  # some boxes of the official file have no area
 )
-_test_set = L(CocoDataset)(
-    name="coco_2017_val",
-    json_file=f"{_coco}/annotations/instances_val2017.json",
-    image_root=f"{_coco}/val2017",
-)
 
 dataloader = dict(
     train=L(build_detection_train_loader)(
@@ -48,13 +43,17 @@ dataloader = dict(
         seed="${oc.select:train.seed,0}",  # the data may be loaded without a `train`
     ),
     test=L(build_detection_test_loader)(
-        dataset=_test_set,
+        dataset=L(CocoDataset)(
+            name="coco_2017_val",
+            json_file=f"{_coco}/annotations/instances_val2017.json",
+            image_root=f"{_coco}/val2017",
+        ),
         mapper=L(DatasetMapper)(
             is_train=False,
             augmentations=[L(T.ResizeShortestEdge)(short_edge_length=800, max_size=1333)],
-            image_format="BGR",
+            image_format="${...train.mapper.image_format}",
         ),
         num_workers=4,
     ),
-    evaluator=L(COCOEvaluator)(dataset=_test_set),
+    evaluator=L(COCOEvaluator)(dataset="${..test.dataset}"),
 )

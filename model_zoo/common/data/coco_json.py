@@ -17,11 +17,10 @@ from .coco import dataloader
 
 data = dict(train_json=REQUIRED, test_json=REQUIRED, train_images=None, test_images=None)
 
-_test_set = L(CocoDataset)(json_file="${data.test_json}", image_root="${data.test_images}")
-
 dataloader.train.dataset.dataset = L(CocoDataset)(
     json_file="${data.train_json}", image_root="${data.train_images}"
 )
 dataloader.train.update(total_batch_size=2, num_workers=2)
-dataloader.test.update(dataset=_test_set, num_workers=2)
-dataloader.evaluator.dataset = _test_set
+dataloader.test.update(
+    dataset=L(CocoDataset)(json_file="${data.test_json}", image_root="${data.test_images}"), num_workers=2
+)

@@ -17,5 +17,4 @@ dataloader.train.mapper.update(
 dataloader.train.total_batch_size = 64
 dataloader.test.mapper.update(
     augmentations=[L(T.ResizeShortestEdge)(short_edge_length=1024, max_size=1024)],
-    image_format="RGB",
 )

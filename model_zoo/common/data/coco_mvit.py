@@ -26,4 +26,3 @@ dataloader.train.mapper.update(
     image_format="RGB",
 )
 dataloader.train.total_batch_size = 64
-dataloader.test.mapper.image_format = "RGB"

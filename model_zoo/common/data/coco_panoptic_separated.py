@@ -27,6 +27,6 @@ def _panoptic(split, instances):
 dataloader.train.dataset = _panoptic("train", dataloader.train.dataset.dataset)
 dataloader.test.dataset = _panoptic("val", dataloader.test.dataset)
 dataloader.evaluator = [
-    L(evaluator)(dataset=dataloader.test.dataset)
+    L(evaluator)(dataset="${...test.dataset}")
     for evaluator in (COCOEvaluator, SemSegEvaluator, COCOPanopticEvaluator)
 ]

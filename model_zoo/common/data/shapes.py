@@ -10,8 +10,6 @@ from lazycfg.data import (
 from lazycfg.data import transforms as T
 from lazycfg.evaluation import COCOEvaluator
 
-_test_set = L(ShapesDataset)(num_images=200, image_size=128, seed=2, name="shapes_test")
-
 dataloader = dict(
     train=L(build_detection_train_loader)(
         dataset=L(ShapesDataset)(num_images=100_000, image_size=128, seed=1, name="shapes_train"),
@@ -27,10 +25,10 @@ dataloader = dict(
         seed="${oc.select:train.seed,0}",  # the data may be loaded without a `train`
     ),
     test=L(build_detection_test_loader)(
-        dataset=_test_set,
-        mapper=L(DatasetMapper)(is_train=False, image_format="BGR"),
+        dataset=L(ShapesDataset)(num_images=200, image_size=128, seed=2, name="shapes_test"),
+        mapper=L(DatasetMapper)(is_train=False, image_format="${...train.mapper.image_format}"),
         batch_size=8,
         num_workers=0,
     ),
-    evaluator=L(COCOEvaluator)(dataset=_test_set),
+    evaluator=L(COCOEvaluator)(dataset="${..test.dataset}"),
 )

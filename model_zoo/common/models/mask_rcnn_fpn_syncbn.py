@@ -5,6 +5,5 @@ from .mask_rcnn_fpn_gn import model
 model.backbone.norm = "SyncBN"
 model.backbone.bottom_up.stem.norm = "SyncBN"
 model.backbone.bottom_up.stages.norm = "SyncBN"
-# Each process weighed by its number of regions: some may have none.
-model.roi_heads.box_head.conv_norm = "naiveSyncBN_N"
-model.roi_heads.mask_head.conv_norm = "naiveSyncBN_N"
+model.roi_heads.box_head.conv_norm = "SyncBN"
+model.roi_heads.mask_head.conv_norm = "SyncBN"

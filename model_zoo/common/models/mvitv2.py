@@ -19,7 +19,7 @@ mvitv2_t = L(MViT)(
 )
 
 mvitv2_s = mvitv2_t.copy()
-mvitv2_s.update(depth=16, last_block_indexes=(0, 2, 13, 15), drop_path_rate=0.4)
+mvitv2_s.update(depth=16, last_block_indexes=(0, 2, 13, 15))
 
 mvitv2_b = mvitv2_t.copy()
 mvitv2_b.update(depth=24, last_block_indexes=(1, 4, 20, 23), drop_path_rate=0.4)

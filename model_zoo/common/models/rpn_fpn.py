@@ -12,3 +12,5 @@ model = L(ProposalNetwork)(
     pixel_std=mask_rcnn.pixel_std,
     input_format=mask_rcnn.input_format,
 )
+# Proposals are the result here, so testing keeps more of them.
+model.proposal_generator.post_nms_topk = (1000, 2000)

@@ -1,0 +1,34 @@
+"""What is saved of a zoo entry can be loaded by another process, under the default policy."""
+
+import subprocess
+import sys
+
+import pytest
+
+from lazycfg import LazyConfig, model_zoo
+
+READ = """
+import sys
+from lazycfg import LazyConfig, model_zoo
+from lazycfg.config.comparing.equality import equal_configs
+
+bad = []
+for name in model_zoo.list_configs():
+    file = sys.argv[1] + "/" + name.replace("/", "__") + "." + sys.argv[2]
+    try:
+        cfg = LazyConfig.load(file)
+    except Exception as error:
+        bad.append(f"{name}: {error}")
+        continue
+    if not equal_configs(cfg, model_zoo.get_config(name)):
+        bad.append(f"{name}: another config")
+print("\\n".join(bad) or "none")
+"""
+
+
+@pytest.mark.parametrize("suffix", ["yaml", "json", "py"])
+def test_every_zoo_entry_loads_in_another_process(tmp_path, suffix):
+    for name in model_zoo.list_configs():
+        LazyConfig.save(model_zoo.get_config(name), tmp_path / f"{name.replace('/', '__')}.{suffix}")
+    command = [sys.executable, "-c", READ, str(tmp_path), suffix]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "none\n"
