@@ -59,6 +59,7 @@ class MapDataset(Dataset[Any]):
         self.seed = seed
         self.on_error = on_error
         self.substitute = substitute
+        self.check = check
         self._rules = RecordRules(dataset, any_record=_is_own(map_func)) if check else None
         self._takes_rng = map_func is not None and _takes_rng(map_func)
         # One slot per worker process, in shared memory: no lock needed.
