@@ -24,6 +24,7 @@ from typing import Any
 from lazycfg.config.loading.bindings import Bindings, bindings_of
 from lazycfg.config.loading.config_packages import find_config_package
 from lazycfg.config.loading.omegaconf_names import omegaconf_view
+from lazycfg.config.loading.python_source import parse_source
 from lazycfg.config.loading.sharing import Ledger, Own, Runs
 from lazycfg.config.loading.top_level import imported_from_code
 from lazycfg.config.node import Node, raw_items, to_nodes
@@ -421,7 +422,7 @@ def _compile(file: str) -> tuple[CodeType, Bindings]:
     known = _code.get(file)
     if known is not None and known[0] == data:
         return known[1], known[2]
-    tree = ast.parse(data, file)
+    tree = parse_source(data, file)
     bindings = bindings_of(tree)
     code = compile(tree, file, "exec", dont_inherit=True)
     if len(_code) >= _CODE_LIMIT:
