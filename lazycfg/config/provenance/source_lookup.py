@@ -152,7 +152,7 @@ class _Variable(Source):
 
 
 def places_of(file: str, path: tuple[Key, ...], stamps: Mapping[str, int] | None = None) -> list[Place]:
-    """Return where a file assigns a variable, or what stands at a path below it; nothing when the file has been
+    """Return where a file assigns a variable, or what stands at a path below it; nothing when the file was
     edited after it was loaded.
     """
     return _Variable(file, path, stamps).places()
