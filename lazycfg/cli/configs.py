@@ -78,8 +78,9 @@ def load_config(
     """
     from lazycfg.config.editing.overrides import OverrideError, apply_overrides
     from lazycfg.config.formats.suffixes import format_of
+    from lazycfg.config.interpolation import limit_resolvers
     from lazycfg.config.loading.load import load
-    from lazycfg.config.trust import DEFAULT_ALLOW
+    from lazycfg.config.trust import DEFAULT_ALLOW, Policy
 
     file = find_config(name)
     if real:
@@ -89,6 +90,8 @@ def load_config(
 
     if format_of(file) != "py":
         cfg = _load_names_only(file, trusted)
+        if not trusted:
+            limit_resolvers(Policy((*DEFAULT_ALLOW, *allow)).allows_resolver)
     else:
         try:
             cfg = load(file, import_absolute=deferred_import)

@@ -6,6 +6,7 @@ import argparse
 import os
 import re
 import shlex
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -48,6 +49,8 @@ def show(arguments: argparse.Namespace) -> int:
     from lazycfg.config.paths import get_path
 
     path, overrides = _one_path(arguments.words, required=False)
+    if arguments.no_run:
+        return _show_syntax(arguments, path, overrides)
     for text in overrides if arguments.matches else ():
         _print_matches(arguments.config, text)
     value = _look(arguments, overrides, lambda cfg: get_path(cfg, path, resolve=False) if path else cfg)
@@ -59,6 +62,23 @@ def show(arguments: argparse.Namespace) -> int:
     from lazycfg.config.formats.saving import WRITERS
 
     print(WRITERS[arguments.format](value), end="")
+    return 0
+
+
+def _show_syntax(arguments: argparse.Namespace, path: str, overrides: list[str]) -> int:
+    """Print what can be said of a Python config without running it."""
+    from lazycfg.cli.configs import find_config
+    from lazycfg.config.loading.syntax_only import read_syntax
+    from lazycfg.config.paths import get_path
+    from lazycfg.config.views.tree_view import tree_text
+
+    file = find_config(arguments.config)
+    if overrides or arguments.format != "tree" or not file.endswith(".py"):
+        raise CommandError("--no-run shows a .py config as a tree, without overrides (data files never run)")
+    cfg = read_syntax(file)
+    value = get_path(cfg, path, resolve=False) if path else cfg
+    print(tree_text(value, max_depth=arguments.depth, colour=wants_colour(arguments.colour)))
+    say("# from the syntax alone: <...> stands for what only running the file would tell", file=sys.stderr)
     return 0
 
 
