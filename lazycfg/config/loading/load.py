@@ -73,7 +73,7 @@ def load(
     if keys is None:
         names, reasons = sort_out(module)
         tree = as_tree(names)
-        set_position(tree, Assigned(file))
+        set_position(tree, Assigned(file, (), vars(module)["_lazycfg_stamps"]))
         notes_of(tree)["left_out"] = reasons
         return tree
     return _result(as_tree(_pick(vars(module), keys, file)), keys)
