@@ -22,6 +22,8 @@ from lazycfg.config.brief import short_repr, target_name
 from lazycfg.config.errors import ConfigError, CycleError
 from lazycfg.config.formats.suffixes import format_of
 from lazycfg.config.formats.value_makers import (
+    LARGEST_HASHED,
+    MOST_LARGE,
     is_value_maker,
     make_value,
     maker_name,
@@ -155,7 +157,7 @@ class Decoder:
 
     def run(self, root: Any) -> Any:
         order = self._post_order(root)
-        self._most = _MOST_UNFOLDED + 2 * sum(len(list(_children_of(value))) for value in order)
+        self._count(order)
         for value in order:
             self._made[id(value)] = self._finish(value)
         result = self._get(root)
@@ -167,6 +169,18 @@ class Decoder:
                 "trusted=True if you trust it as you trust code",
             )
         return result
+
+    def _count(self, order: list[Any]) -> None:
+        """Set how much lists may unfold to; refuse integers of which a set could take the square of their
+        number."""
+        values = large = 0
+        for holder in order:
+            for child in _children_of(holder):
+                values += 1
+                large += type(child) is int and abs(child) >= LARGEST_HASHED
+        self._most = _MOST_UNFOLDED + 2 * values
+        if large > MOST_LARGE:
+            raise DataFileError(f"{self.file}: more than {MOST_LARGE:,} integers of more than 18 digits")
 
     def _judge(self, result: Any) -> None:
         """Refuse what the finished config holds and the policy does not allow."""
@@ -228,6 +242,10 @@ class Decoder:
             args = raw_get(value, "_args_")
             if type(args) is list:
                 raw_set(value, "_args_", tuple(args))
+            elif args is not None and type(args) is not tuple and raw_contains(value, "_target_"):
+                place = position_of(value)
+                line = place.line_of("_args_") if isinstance(place, MappingPosition | JsonMapping) else "?"
+                raise DataFileError(f"{self.file}:{line}: '_args_' is a list, not {short_repr(args)}")
             return value
         inner = max((self._depth.get(id(child), 0) for child in _children_of(value)), default=0)
         self._depth[id(value)] = depth = inner + (type(value) is Tagged)

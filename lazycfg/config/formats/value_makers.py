@@ -18,6 +18,8 @@ from lazycfg.config.node import is_call
 
 __all__ = [
     "LARGEST_HASHED",
+    "MOST_DIGITS",
+    "MOST_LARGE",
     "is_literal",
     "is_value_maker",
     "make_value",
@@ -48,11 +50,11 @@ _MAPPINGS = frozenset(
 _MADE = frozenset(("torch.dtype", "torch.Size", "decimal.Decimal", "fractions.Fraction"))
 _ATOMS = (type(None), bool, int, float, complex, str, bytes)
 _MOST_BYTES = 16_000_000
-_MOST_DIGITS = 4300  # as Python's own limit for the conversion of text
+MOST_DIGITS = 4300  # as Python's own limit for the conversion of text
 _MOST_RANGE = 1_000_000
 _LARGEST_EXPONENT = 9999
 _LONGEST_PATTERN = 500
-_MOST_COLLIDING = 1000
+MOST_LARGE = 1000
 LARGEST_HASHED = 2**61 - 1  # integers from here on share their hashes with smaller ones
 _FRACTION = re.compile(
     r"\s*[+-]?(\d{1,4300}(/\d{1,4300})?|\d{0,4300}\.?\d{0,4300}([eE][+-]?\d{1,3})?)\s*", re.ASCII
@@ -100,8 +102,8 @@ def why_costly(function: Any, args: tuple[Any, ...], keywords: Mapping[str, Any]
         return next(
             (r for arg in args if isinstance(arg, list | tuple) and (r := refuse_colliding(arg))), None
         )
-    if any(isinstance(value, str) and len(value) > _MOST_DIGITS for value in given):
-        return f"text of more than {_MOST_DIGITS:,} characters for a {short}"
+    if any(isinstance(value, str) and len(value) > MOST_DIGITS for value in given):
+        return f"text of more than {MOST_DIGITS:,} characters for a {short}"
     if short == "Fraction" and any(isinstance(v, str) and not _FRACTION.fullmatch(v) for v in given):
         return "the text of a fraction is digits/digits, or a decimal number with an exponent below 1000"
     if short == "Decimal" and _exponent(function, args) > _LARGEST_EXPONENT:
@@ -170,8 +172,8 @@ def refuse_colliding(keys: Iterable[Any]) -> str | None:
             continue
         repeated += value in seen
         seen.add(value)
-        if repeated > _MOST_COLLIDING:
-            return f"more than {_MOST_COLLIDING:,} keys with the hash of another one"
+        if repeated > MOST_LARGE:
+            return f"more than {MOST_LARGE:,} keys with the hash of another one"
     return None
 
 
