@@ -34,7 +34,7 @@ def check(arguments: argparse.Namespace) -> int:
     skipped: list[str] = []
     model = None
     if _is_job(cfg):
-        from lazycfg.engine.preflight import check_job
+        from lazycfg.engine.preflight.without_running import check_job
 
         found, parts = check_job(cfg, build=build, data=build and arguments.data)
         if arguments.traceback and found.first_error is not None:

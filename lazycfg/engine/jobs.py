@@ -32,16 +32,9 @@ from .hooks import (
 )
 from .log import LaterFile, run_logging
 from .plan import log_plan
-from .preflight import (
-    Findings,
-    build_or_tell,
-    check_config,
-    compare,
-    load_initial,
-    resume_or_load,
-    share,
-    try_out,
-)
+from .preflight.findings import Findings
+from .preflight.run import build_or_tell, check_config, compare, share, try_out
+from .preflight.weights import load_initial, resume_or_load
 from .run_dir import check_output_dir, evaluation_dir, evaluator_into, save_config
 from .run_lock import lock_folder
 from .run_metadata import check_same_data, loader_metadata, metadata_of_weights, weights_metadata

@@ -222,3 +222,11 @@ def test_two_processes_resume_to_the_same_bits_and_learn_what_one_learns(tmp_pat
     losses = [[line["loss_fit"] for line in lines if "loss_fit" in line] for lines in (two, one)]
     assert len(losses[0]) == 24
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
+@pytest.mark.slow
+def test_what_one_process_meets_is_told_by_all(tmp_path):
+    done = run_python(HERE / "two_process_refusal.py", CONFIG, tmp_path / "out", processes=2)
+    assert done.returncode == 0, done.stderr
+    assert sorted(done.stdout.split("\n"))[-2:] == ["process 0 refused", "process 1 refused"]
+    assert not (tmp_path / "out").exists()

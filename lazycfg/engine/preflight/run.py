@@ -107,7 +107,7 @@ def build_or_tell(cfg: Node, found: Findings, *, training: bool, model: nn.Modul
     """
     parts = Parts(model=nn.Identity())
     try:
-        parts = build_parts(cfg, training=training, model=model)
+        parts = build_parts(cfg, training=training, model=model, check_classes=False)  # `compare` does
     except Exception as error:  # whatever a part of the user's raises
         found.add_error(error)
         if get_world_size() == 1:  # the others may wait in a call that all make together
