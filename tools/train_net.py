@@ -25,6 +25,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--allow", action="append", default=[], metavar="NAME", help="a name that such a config may have, too"
     )
+    parser.add_argument(
+        "--traceback", action="store_true", help="show where an error came from, not only its message"
+    )
     parser.add_argument("--num-gpus", type=int, default=1, help=argparse.SUPPRESS)
     parser.add_argument("--num-machines", type=int, default=1, help=argparse.SUPPRESS)
     parser.add_argument(
@@ -39,11 +42,14 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     return args
 
 
-def complain(error: Exception) -> int:
-    """Say what is wrong with the command or the config, once for all processes, without a traceback."""
+def complain(error: Exception, *, traceback: bool = False) -> int:
+    """Say what is wrong with the command, the config or the data, once for all processes."""
+    if traceback:
+        raise error
     if os.environ.get("RANK", "0") == "0":
-        text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-        text = error.with_options() if isinstance(error, UntrustedError) else text
+        from lazycfg.engine.problems import short_text
+
+        text = error.with_options() if isinstance(error, UntrustedError) else short_text(error)
         print("\n".join(["error: " + text, *getattr(error, "__notes__", ())]), file=sys.stderr)
     return 2
 
@@ -54,20 +60,35 @@ def main(argv: list[str] | None = None) -> int:
         cfg = LazyConfig.load(args.config_file, trusted=args.trusted, allow=(*DEFAULT_ALLOW, *args.allow))
         LazyConfig.apply_overrides(cfg, args.overrides)
     except (ConfigError, OSError) as error:
-        return complain(error)
+        return complain(error, traceback=args.traceback)
 
-    from lazycfg.checkpoint import UnsafeFileError, WeightsMismatchError
-    from lazycfg.engine import OutputDirInUseError, SettingsError, evaluate, train
+    from lazycfg.checkpoint import CheckpointError, UnsafeFileError, WeightsMismatchError
+    from lazycfg.engine import SettingsError, evaluate, train
 
-    mistakes = (ConfigError, SettingsError, OutputDirInUseError, WeightsMismatchError, UnsafeFileError)
+    weights = (WeightsMismatchError, UnsafeFileError, CheckpointError)
     try:
         if args.eval_only:
             evaluate(cfg, resume=args.resume)
         else:
             train(cfg, resume=args.resume)
-    except (*mistakes, FileNotFoundError) as error:
-        return complain(error)
+    except (ConfigError, SettingsError, *weights, OSError, FloatingPointError) as error:
+        return complain(error, traceback=args.traceback)
+    except Exception as error:
+        if not is_of_data(error):
+            raise
+        return complain(error, traceback=args.traceback)
+    except KeyboardInterrupt as error:
+        print(f"interrupted{f': {error}' if str(error) else ''}", file=sys.stderr)
+        return 130
     return 0
+
+
+def is_of_data(error: Exception) -> bool:
+    """Whether an error came from a record of a data set, which its message or a note names."""
+    from lazycfg.data import AnnotationError, ImageError
+
+    notes = getattr(error, "__notes__", ())
+    return isinstance(error, AnnotationError | ImageError) or any("while mapping" in note for note in notes)
 
 
 if __name__ == "__main__":

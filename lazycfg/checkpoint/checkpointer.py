@@ -3,22 +3,37 @@ had never stopped."""
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
-import re
 import secrets
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from lazycfg.checkpoint.files import load_tensors
+from lazycfg.checkpoint.errors import CheckpointError, MissingCheckpointError
+from lazycfg.checkpoint.files import load_tensors, read_metadata
+from lazycfg.checkpoint.folder import (
+    POINTER,
+    WEIGHTS,
+    last_checkpoint,
+    old_checkpoints,
+    remove_checkpoint,
+    trainer_file,
+    verify_checksums,
+    write_checksums,
+    write_pointer,
+)
 from lazycfg.checkpoint.loading import load_weights, unwrap
+from lazycfg.checkpoint.optimizer_state import OptimizerState
 from lazycfg.checkpoint.placement import plain_key
 from lazycfg.checkpoint.report import LoadReport
 from lazycfg.checkpoint.trainer_state import RandomState, plain
@@ -36,7 +51,7 @@ __all__ = ["Checkpointer", "RandomState", "Stateful", "save_weights"]
 
 logger = logging.getLogger(__name__)
 
-_WEIGHTS, _TRAINER, _POINTER = ".safetensors", ".trainer.pt", "last_checkpoint"
+_TORCH_SUFFIXES = (".pth", ".pt")
 
 
 @runtime_checkable
@@ -55,18 +70,20 @@ class Stateful(Protocol):
 class Checkpointer:
     """Saves and restores a model and whatever else has a state.
 
-    A checkpoint ``name`` is two files in ``save_dir``: ``name.safetensors``, the weights, which any program
-    can read without risk; and ``name.trainer.pt``, the rest (tensors and plain values only). Both are written
-    whole or not at all, and the file ``last_checkpoint`` names the last one that was completed. Every process
-    must call `save` and the loading functions; the main process writes.
+    A checkpoint ``name`` is three files in ``save_dir``: ``name.safetensors``, the weights, which any program
+    can read without risk; ``name.trainer.pt``, the rest (tensors and plain values only); and ``name.sha256``,
+    the checksums of both, which are compared on resuming. Each is written whole or not at all, and the file
+    ``last_checkpoint`` names the last one that was completed. Every process must call `save` and the loading
+    functions; the main process writes.
 
     Args:
         model: its weights are saved under the names they have without DDP or torch.compile.
         save_dir: made when first needed.
-        max_to_keep: keep so many of the checkpoints whose names end in a number (``model_0004999``), the
-            latest; the others (``model_final``, ``model_best``) stay. None keeps all.
+        max_to_keep: keep so many of the checkpoints whose names end in a number (``model_0004999``), those
+            with the largest; the others (``model_final``, ``model_best``) stay. None keeps all.
         metadata: texts to write into every file of weights, for whoever reads it.
-        **stateful: by name, what else to save: ``optimizer=``, ``scheduler=``, ``random=RandomState()``...
+        **stateful: by name, what else to save: ``optimizer=``, ``scheduler=``, ``random=RandomState()``... An
+            optimizer is given as it was built; see `OptimizerState`.
     """
 
     def __init__(
@@ -87,7 +104,11 @@ class Checkpointer:
         self.save_dir = Path(save_dir)
         self.max_to_keep = max_to_keep
         self.metadata = dict(metadata or {})
-        self.stateful: dict[str, Stateful] = dict(stateful)
+        self.stateful: dict[str, Stateful] = {
+            name: OptimizerState(value, model) if isinstance(value, torch.optim.Optimizer) else value
+            for name, value in stateful.items()
+        }
+        self._saved = False
         self.last_report: LoadReport | None = None
         """How the last loaded weights fitted."""
 
@@ -102,10 +123,15 @@ class Checkpointer:
 
         Returns:
             the path of its weights.
+
+        Raises:
+            OSError: it could not be written, and why: no space is left, the folder is read-only. The
+                checkpoint before is whole.
+            TypeError: something has a state that is not plain values and tensors.
         """
         by_rank = all_gather({key: plain(v.state_dict(), key) for key, v in self._split(per_rank=True)})
         failure: Exception | None = None
-        weights = self.save_dir / f"{name}{_WEIGHTS}"
+        weights = self.save_dir / f"{name}{WEIGHTS}"
         # The shards of FSDP are collected by all processes together; otherwise only one needs to look.
         sharded = any(hasattr(parameter, "device_mesh") for parameter in self.model.parameters())
         try:
@@ -123,17 +149,24 @@ class Checkpointer:
         if failure is not None:
             raise failure
         if message:
-            raise RuntimeError(f"the main process could not write the checkpoint {weights}: {message}")
+            raise OSError(f"the main process could not write the checkpoint {weights}: {message}")
         return weights
 
     def _write(self, weights: Path, state: Mapping[str, Tensor], content: dict[str, Any]) -> None:
         save_id = secrets.token_hex(8)
-        with atomic_write(self._trainer_file(weights)) as partial:
-            torch.save({"save_id": save_id, **content}, partial)
-        _write_weights(state, weights, metadata={**self.metadata, "save_id": save_id})
-        with atomic_write(self.save_dir / _POINTER) as partial:
-            partial.write_text(f"{weights.name}\n")
-        self._remove_old(weights)
+        tensors = [*state.values(), *_tensors_in(content)]
+        if not self.save_dir.is_dir() and self._saved:
+            logger.warning("the folder %s was gone; it is made again for the checkpoint", self.save_dir)
+        with _explained(weights, tensors):
+            with atomic_write(trainer_file(weights)) as partial:
+                torch.save({"save_id": save_id, **content}, partial)
+            _write_safetensors(state, weights, metadata={**self.metadata, "save_id": save_id})
+            write_checksums(weights)
+            write_pointer(weights)
+        self._saved = True
+        if self.max_to_keep is not None:
+            for path in old_checkpoints(weights, self.max_to_keep):
+                remove_checkpoint(path)
 
     def _split(self, *, per_rank: bool) -> list[tuple[str, Stateful]]:
         return [
@@ -142,33 +175,26 @@ class Checkpointer:
             if bool(getattr(value, "per_rank", False)) == per_rank
         ]
 
-    def _remove_old(self, newest: Path) -> None:
-        if self.max_to_keep is None:
-            return
-        numbered = [path for path in self.save_dir.glob(f"*{_WEIGHTS}") if re.search(r"\d$", path.stem)]
-        numbered = [path for path in numbered if path != newest]
-        numbered.sort(key=lambda path: (path.stat().st_mtime_ns, path.name))
-        spared = self.max_to_keep - bool(re.search(r"\d$", newest.stem))
-        for path in numbered[: len(numbered) - spared]:
-            path.unlink(missing_ok=True)
-            self._trainer_file(path).unlink(missing_ok=True)
-
     # -- reading
 
     def has_checkpoint(self) -> bool:
-        """Whether `save_dir` has a completed checkpoint."""
-        return (self.save_dir / _POINTER).is_file()
+        """Whether `save_dir` has a completed checkpoint.
+
+        Raises:
+            CheckpointError: it has checkpoints, but does not say which is the last.
+        """
+        return last_checkpoint(self.save_dir) is not None
 
     def get_checkpoint_file(self) -> Path:
-        """The weights of the last completed checkpoint in `save_dir`."""
-        if not self.has_checkpoint():
-            raise FileNotFoundError(f"no checkpoint in {self.save_dir}: it has no file {_POINTER!r}")
-        path = self.save_dir / (self.save_dir / _POINTER).read_text().strip()
-        if not path.is_file():
-            there = sorted(other.name for other in self.save_dir.glob(f"*{_WEIGHTS}"))
-            raise FileNotFoundError(
-                f"{self.save_dir / _POINTER} names {path.name}, which is gone; there are {there}"
-            )
+        """The weights of the last completed checkpoint in `save_dir`.
+
+        Raises:
+            MissingCheckpointError: there is none; a FileNotFoundError.
+            CheckpointError: as for `has_checkpoint`.
+        """
+        path = last_checkpoint(self.save_dir)
+        if path is None:
+            raise MissingCheckpointError(f"no checkpoint in {self.save_dir}: it has no file {POINTER!r}")
         return path
 
     def load(
@@ -185,11 +211,11 @@ class Checkpointer:
 
         Raises:
             WeightsMismatchError: from `load_weights`.
-            ValueError: the two files of the checkpoint are not of the same `save`, or lack a part of the
-                state.
+            CheckpointError: a file of the checkpoint is damaged or was changed, its files are not of the same
+                `save`, or a part of the state is lacking or does not fit.
         """
         path = Path(path)
-        content = self._read_trainer_file(path) if self._trainer_file(path).is_file() else None
+        content = self._read_trainer_file(path) if trainer_file(path).is_file() else None
         self.last_report = load_weights(self.model, path, strict=strict, ignore=ignore)
         if content is None:
             logger.info(
@@ -197,7 +223,7 @@ class Checkpointer:
             )
             return {}
         for name, value in self._split(per_rank=False):
-            value.load_state_dict(content["state"][name])
+            _restore(name, value, content["state"][name], path)
         by_rank = content["by_rank"]
         per_rank = self._split(per_rank=True)
         if per_rank and len(by_rank) != get_world_size():
@@ -209,7 +235,7 @@ class Checkpointer:
             )
         if get_rank() < len(by_rank):
             for name, value in per_rank:
-                value.load_state_dict(by_rank[get_rank()][name])
+                _restore(name, value, by_rank[get_rank()][name], path)
         return dict(content["extra"])
 
     def resume_or_load(
@@ -231,12 +257,16 @@ class Checkpointer:
 
         Returns:
             the extra values of the resumed checkpoint, else an empty dict.
+
+        Raises:
+            CheckpointError: from `load`; or `save_dir` has checkpoints, but does not say which is the last.
         """
-        if resume and self.has_checkpoint():
-            checkpoint = self.get_checkpoint_file()
-            if not self._trainer_file(checkpoint).is_file():
-                raise FileNotFoundError(
-                    f"cannot resume from {checkpoint}: {self._trainer_file(checkpoint)} is gone"
+        checkpoint = last_checkpoint(self.save_dir) if resume else None
+        if checkpoint is not None:
+            if not trainer_file(checkpoint).is_file():
+                raise MissingCheckpointError(
+                    f"cannot resume from {checkpoint}: {trainer_file(checkpoint)} is gone. Its weights alone "
+                    f"can begin a new run: {_new_run(checkpoint)}"
                 )
             extra = self.load(checkpoint)
             logger.info("resumed from %s", checkpoint)
@@ -249,24 +279,29 @@ class Checkpointer:
         self.last_report = load_weights(self.model, path, strict=strict, ignore=ignore)
         return {}
 
-    def _trainer_file(self, weights: Path) -> Path:
-        return weights.with_name(weights.name.removesuffix(_WEIGHTS) + _TRAINER)
-
     def _read_trainer_file(self, weights: Path) -> dict[str, Any]:
-        file = self._trainer_file(weights)
+        file = trainer_file(weights)
         content = load_tensors(file)
-        with safe_open(weights, framework="pt") as opened:
-            weights_id = (opened.metadata() or {}).get("save_id")
-        if weights_id != content["save_id"]:
-            raise ValueError(
+        parts = {"save_id": str, "state": dict, "by_rank": list, "extra": dict}
+        if not isinstance(content, dict) or any(
+            not isinstance(content.get(name), kind) for name, kind in parts.items()
+        ):
+            raise CheckpointError(f"{file} is not the training state of a checkpoint of lazycfg")
+        if read_metadata(weights).get("save_id") != content["save_id"]:
+            raise CheckpointError(
                 f"{weights} and {file.name} were not saved together (a run died while it replaced them); "
-                f"resume from another checkpoint by writing its name into {_POINTER}, "
+                f"resume from another checkpoint by writing its name into {weights.with_name(POINTER)}, "
                 "or load the weights alone"
             )
+        if not verify_checksums(weights):
+            logger.warning("%s has no checksums (an older checkpoint): it is taken as it is", weights)
+        for place in (content["state"], *content["by_rank"]):
+            if not isinstance(place, dict):
+                raise CheckpointError(f"{file} is not the training state of a checkpoint of lazycfg")
         here = content["by_rank"][0] if content["by_rank"] else {}
         saved = {*content["state"], *here}
         if lacking := [name for name in self.stateful if name not in saved]:
-            raise ValueError(
+            raise CheckpointError(
                 f"{file} has the states {sorted(saved)} and no {', '.join(lacking)}"
                 + closest(lacking[0], saved)
             )
@@ -277,14 +312,61 @@ class Checkpointer:
         return content
 
 
+def _restore(name: str, value: Stateful, state: Any, weights: Path) -> None:
+    """Give a part of the training its state back.
+
+    Raises:
+        CheckpointError: it does not fit; says what to do.
+    """
+    if isinstance(value, torch.amp.GradScaler) and not state and value.is_enabled():
+        logger.warning("%s was saved without scaled gradients: the scale starts afresh", weights)
+        return
+    try:
+        value.load_state_dict(state)
+    except Exception as error:
+        said = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        raise CheckpointError(
+            f"cannot resume from {weights}: the state of {name} does not fit this run. {said.rstrip('.')}. "
+            f"Go on as the run was begun, or begin a new one with its weights: {_new_run(weights)}"
+        ) from error
+
+
+def _new_run(weights: Path) -> str:
+    return f"train.init_checkpoint={weights} train.output_dir=..."
+
+
 def save_weights(
     model: nn.Module, path: str | os.PathLike[str], *, metadata: Mapping[str, str] | None = None
 ) -> None:
-    """Write a model's weights as safetensors, under the names they have without DDP or torch.compile.
+    """Write a model's weights, under the names they have without DDP or torch.compile.
 
-    Tensors that the model shares are written once. The file appears whole or not at all.
+    The file appears whole or not at all.
+
+    Args:
+        model: the model.
+        path: ``.safetensors``, where tensors that the model shares are written once; or ``.pth`` or ``.pt``,
+            which ``torch.load`` reads: a dict with the tensors under ``"model"``.
+        metadata: texts to keep with the weights (in a ``.pth`` under ``"metadata"``).
+
+    Raises:
+        CheckpointError: another suffix.
+        OSError: the file could not be written, and why.
     """
-    _write_weights(collect_weights(model), Path(path), metadata=metadata or {})
+    path = Path(path)
+    if path.suffix not in (WEIGHTS, *_TORCH_SUFFIXES):
+        raise CheckpointError(
+            f"cannot write weights as {path}: its suffix {path.suffix!r} says no format. Weights are written "
+            "as .safetensors, or as .pth or .pt, which torch.load reads"
+        )
+    state = collect_weights(model)
+    with _explained(path, state.values()):
+        if path.suffix == WEIGHTS:
+            _write_safetensors(state, path, metadata=metadata or {})
+            return
+        tensors, aliases = _distinct(state)
+        content = {key: tensors[aliases.get(key, key)] for key in state}
+        with atomic_write(path) as partial:
+            torch.save({"model": content, **({"metadata": dict(metadata)} if metadata else {})}, partial)
 
 
 def collect_weights(model: nn.Module) -> dict[str, Tensor]:
@@ -299,7 +381,14 @@ def collect_weights(model: nn.Module) -> dict[str, Tensor]:
     return state
 
 
-def _write_weights(state: Mapping[str, Tensor], path: Path, *, metadata: Mapping[str, str]) -> None:
+def _write_safetensors(state: Mapping[str, Tensor], path: Path, *, metadata: Mapping[str, str]) -> None:
+    tensors, aliases = _distinct(state)
+    with atomic_write(path) as partial:
+        save_file(tensors, partial, metadata={"format": "pt", "aliases": json.dumps(aliases), **metadata})
+
+
+def _distinct(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors to write, on the CPU, whole and contiguous; and for each other name the one it shares."""
     first: dict[tuple[Any, ...], str] = {}
     tensors: dict[str, Tensor] = {}
     aliases: dict[str, str] = {}
@@ -312,5 +401,42 @@ def _write_weights(state: Mapping[str, Tensor], path: Path, *, metadata: Mapping
         # The format knows neither views nor strides.
         whole = value.is_contiguous() and value.untyped_storage().nbytes() == value.nbytes
         tensors[key] = (value if whole else value.clone(memory_format=torch.contiguous_format)).cpu()
-    with atomic_write(path) as partial:
-        save_file(tensors, partial, metadata={"format": "pt", "aliases": json.dumps(aliases), **metadata})
+    return tensors, aliases
+
+
+def _tensors_in(value: Any) -> Iterator[Tensor]:
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _tensors_in(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _tensors_in(item)
+
+
+@contextmanager
+def _explained(path: Path, tensors: Iterable[Tensor]) -> Iterator[None]:
+    """Say why a file could not be written, whatever the library that wrote it made of that.
+
+    Raises:
+        OSError: in one line.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError, SafetensorError) as error:
+        text = str(error).splitlines()[0] if str(error) else type(error).__name__
+        of_torch = any(word in text for word in ("inline_container", "PytorchStreamWriter", "ostream"))
+        if isinstance(error, RuntimeError) and not of_torch:
+            raise
+        needed = sum(tensor.nbytes for tensor in tensors)
+        folder = next((parent for parent in path.parents if parent.is_dir()), Path())
+        free = shutil.disk_usage(folder).free
+        full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or free < needed
+        if full or "os error 28" in text:
+            raise OSError(
+                f"no space left in {path.parent}: {path.name} needs about {needed / 2**20:.1f} MB, "
+                f"{free / 2**20:.1f} MB are free. The checkpoints before are whole; make room and go on with "
+                "--resume"
+            ) from error
+        raise OSError(f"cannot write {path}: {getattr(error, 'strerror', None) or text}") from error

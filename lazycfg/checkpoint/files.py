@@ -7,15 +7,20 @@ import json
 import os
 import pickle
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
+from safetensors import safe_open
 from torch import Tensor
 
+from lazycfg.checkpoint.errors import CheckpointError
+from lazycfg.checkpoint.torch_file import LEGACY_MAGIC, ZIP_MAGIC, load_torch_file
+from lazycfg.config.brief import printable
 from lazycfg.utils import UnsafeFileError, load_numpy_pickle
 
 __all__ = ["Weights", "read_weights"]
@@ -25,7 +30,7 @@ Format = Literal["safetensors", "torch", "pickle", "memory"]
 # Under which name the usual training scripts keep the weights: detectron2 and most others, pycls,
 # mmdetection, lightning.
 _WRAPPERS = ("model", "model_state", "state_dict", "model_state_dict", "module")
-_LEGACY_TORCH_MAGIC = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19"
+_LONGEST_NAME = 1000
 
 
 @dataclass
@@ -39,8 +44,6 @@ class Weights:
     author: str = ""
     """What the file says of its maker (``__author__`` of detectron2's ``.pkl``)."""
     metadata: Mapping[str, str] = field(default_factory=dict)
-    versions: Any = None
-    """The ``_metadata`` of a torch state dict: the versions of its modules."""
 
 
 def read_weights(source: str | os.PathLike[str] | Mapping[str, Any]) -> Weights:
@@ -58,75 +61,99 @@ def read_weights(source: str | os.PathLike[str] | Mapping[str, Any]) -> Weights:
         FileNotFoundError: naming the path.
         UnsafeFileError: the file holds anything but numbers, texts and containers. Nothing of it was
             executed.
-        ValueError: no weights were found in it.
+        CheckpointError: it is damaged, or no weights were found in it; a ValueError.
     """
     if isinstance(source, Mapping):
         return _weights_in(source, source="the given mapping", format="memory")
     path = Path(source)
     if "://" in str(source):
-        raise ValueError(f"{source}: weights are read from local files; download it first and give its path")
+        raise CheckpointError(
+            f"{source}: weights are read from local files; download it first and give its path"
+        )
     if not path.is_file():
         raise FileNotFoundError(f"no file of weights at {path}" + (" (a directory)" if path.is_dir() else ""))
-    kind = _format_of(path)
-    if kind == "safetensors":
-        return _read_safetensors(path)
-    if kind == "torch":
-        return _weights_in(load_tensors(path), source=str(path), format="torch")
-    try:
-        with path.open("rb") as file:
-            content = load_numpy_pickle(file)
-    except UnsafeFileError as error:
-        raise UnsafeFileError(f"{path} is not a file of weights: {error}") from error
-    except pickle.UnpicklingError as error:
-        raise ValueError(
-            f"{path} is no file of weights in a known format (safetensors, torch.save of tensors, "
-            f"pickle of numpy arrays): {error}"
-        ) from error
-    if not isinstance(content, Mapping):
-        raise ValueError(f"{path} holds a {type(content).__name__}; expected a dict of weights")
-    return _weights_in(content, source=str(path), format="pickle")
+    return _READERS[_format_of(path)](path)
 
 
 def load_tensors(path: str | os.PathLike[str]) -> Any:
-    """`torch.load` onto the CPU that refuses everything but tensors and plain containers."""
+    """Read a file of ``torch.save`` that holds tensors, plain values and containers, onto the CPU.
+
+    Raises:
+        UnsafeFileError: it holds anything else. Nothing of it was executed.
+        CheckpointError: it is damaged.
+    """
+    with _naming(path, "a file of torch.save with tensors and plain containers alone"):
+        return load_torch_file(Path(path))
+
+
+def _read_torch(path: Path) -> Weights:
+    return _weights_in(load_tensors(path), source=str(path), format="torch")
+
+
+def _read_pickle(path: Path) -> Weights:
+    with (
+        _naming(path, "a file of weights (safetensors, torch.save of tensors, pickle of numpy arrays)"),
+        path.open("rb") as file,
+    ):
+        content = load_numpy_pickle(file)
+    return _weights_in(content, source=str(path), format="pickle")
+
+
+def _read_safetensors(path: Path) -> Weights:
+    with _naming(path, "a file of safetensors"):
+        with safe_open(path, framework="pt", device="cpu") as file:
+            metadata = dict(file.metadata() or {})
+            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
+        # Tensors that the model shares are written once; the other names are kept beside them.
+        aliases = json.loads(metadata.pop("aliases", "{}"))
+        state |= {alias: state[name] for alias, name in aliases.items()}
+    return _checked(Weights(state=state, source=str(path), format="safetensors", metadata=metadata))
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The texts that a file of safetensors keeps beside its tensors.
+
+    Raises:
+        CheckpointError: it is no such file, or damaged.
+    """
+    with _naming(path, "a file of safetensors"), safe_open(path, framework="pt", device="cpu") as file:
+        return dict(file.metadata() or {})
+
+
+_READERS = {"safetensors": _read_safetensors, "torch": _read_torch, "pickle": _read_pickle}
+
+
+@contextmanager
+def _naming(path: str | os.PathLike[str], what: str) -> Iterator[None]:
+    """Turn whatever a damaged or hostile file causes into an error that names the file."""
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        reason = (
-            str(error).replace("\n", " ").split("WeightsUnpickler error:")[-1].split("Please use")[0].strip()
-        )
+        yield
+    except UnsafeFileError as error:
         raise UnsafeFileError(
-            f"{path} holds more than tensors and plain containers, so it was refused and nothing of it was "
-            f"executed ({reason.strip()[:300]})"
+            printable(f"{os.fspath(path)} is not {what}, so it was refused: {error}")
         ) from error
-    except (RuntimeError, EOFError) as error:
-        raise ValueError(f"{path} is damaged, or not a file of torch.save: {error}") from error
+    except OSError as error:
+        raise CheckpointError(f"{os.fspath(path)} cannot be read: {error.strerror or error}") from error
+    except Exception as error:  # SafetensorError, RecursionError, TypeError, ...: there are many
+        detail = (
+            str(error) if isinstance(error, pickle.UnpicklingError) else f"{type(error).__name__}: {error}"
+        )
+        raise CheckpointError(printable(f"{os.fspath(path)} is not {what}: {detail[:300]}")) from error
 
 
 def _format_of(path: Path) -> Format:
-    size = path.stat().st_size
-    with path.open("rb") as file:
+    with _naming(path, "a file of weights"), path.open("rb") as file:
         head = file.read(64)
-    if head[:4] == b"PK\x03\x04" or _LEGACY_TORCH_MAGIC in head:
+    if head[:4] == ZIP_MAGIC or LEGACY_MAGIC in head:
         return "torch"
-    if len(head) > 8 and head[8:9] == b"{" and 0 < struct.unpack("<Q", head[:8])[0] <= size - 8:
+    if len(head) > 8 and head[8:9] == b"{" and struct.unpack("<Q", head[:8])[0] > 0:
         return "safetensors"
     return "pickle"
 
 
-def _read_safetensors(path: Path) -> Weights:
-    from safetensors import safe_open
-
-    with safe_open(path, framework="pt", device="cpu") as file:
-        metadata = file.metadata() or {}
-        state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
-    # Tensors that the model shares are written once; the other names are kept beside them.
-    for alias, name in json.loads(metadata.get("aliases", "{}")).items():
-        state[alias] = state[name]
-    return Weights(state=state, source=str(path), format="safetensors", metadata=metadata)
-
-
-def _weights_in(content: Mapping[str, Any], *, source: str, format: Format) -> Weights:
+def _weights_in(content: Any, *, source: str, format: Format) -> Weights:
+    if not isinstance(content, Mapping):
+        raise CheckpointError(f"{source} holds a {type(content).__name__}; expected a dict of weights")
     author = str(content.get("__author__", ""))
     state: Mapping[str, Any] = content
     for name in (*_WRAPPERS, "blobs"):
@@ -134,20 +161,41 @@ def _weights_in(content: Mapping[str, Any], *, source: str, format: Format) -> W
         if isinstance(inner, Mapping) and any(map(_is_array, inner.values())):
             state = inner
             break
-    tensors = {str(key): _tensor(value) for key, value in state.items() if _is_array(value)}
+    made: dict[int, Tensor] = {}  # an array under several names is one tensor
+    tensors = {
+        str(key): made.setdefault(id(value), _tensor(value))
+        for key, value in state.items()
+        if _is_array(value)
+    }
     if not tensors:
-        keys = ", ".join(map(repr, list(content)[:8]))
-        raise ValueError(
-            f"no weights found in {source}: it has the keys [{keys}]; expected tensors at the top or under "
-            f"one of {', '.join(_WRAPPERS)}"
+        keys = ", ".join(repr(str(key)[:60]) for key in list(content)[:8])
+        raise CheckpointError(
+            printable(
+                f"no weights found in {source}: it has the keys [{keys}]; expected tensors at the top or "
+                f"under one of {', '.join(_WRAPPERS)}"
+            )
         )
-    return Weights(
-        state=tensors,
-        source=source,
-        format=format,
-        author=author,
-        versions=getattr(state, "_metadata", None),
+    metadata = content.get("metadata")
+    texts = isinstance(metadata, Mapping) and all(isinstance(v, str) for kv in metadata.items() for v in kv)
+    return _checked(
+        Weights(
+            state=tensors,
+            source=source,
+            format=format,
+            author=author,
+            metadata=dict(metadata) if texts else {},
+        )
     )
+
+
+def _checked(weights: Weights) -> Weights:
+    if not weights.state:
+        raise CheckpointError(f"no weights found in {weights.source}: it has no tensors")
+    if long := next((key for key in weights.state if len(key) > _LONGEST_NAME), None):
+        raise CheckpointError(
+            printable(f"{weights.source} has a tensor with a name of {len(long)} letters: {long[:60]}...")
+        )
+    return weights
 
 
 def _is_array(value: Any) -> bool:

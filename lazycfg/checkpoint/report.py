@@ -6,9 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lazycfg.config.brief import printable
+
 __all__ = ["LoadReport", "Mismatch", "WeightsMismatchError"]
 
 _ROWS, _FEW = 14, 6  # lines for each kind of problem, and for each kind of harmless news
+_DEEPEST = 32  # parts of a name that groups are made by
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,8 @@ class LoadReport:
     unused_ignore: tuple[str, ...]
     """Patterns of `ignore` that match nothing."""
     remarks: tuple[str, ...] = ()
+    strip: str = ""
+    """What was taken off the keys of the file, as it stands before all that fit."""
 
     @property
     def problems(self) -> bool:
@@ -63,6 +68,7 @@ class LoadReport:
     def summary(self) -> str:
         """One line."""
         where = f" under {self.prefix!r}" if self.prefix else ""
+        source = shown(self.source) + (f" without {self.strip!r}" if self.strip else "")
         naming = "" if self.adapter == "none" else f", {self.adapter} names"
         counts = [
             (len(self.missing), "missing"),
@@ -72,7 +78,7 @@ class LoadReport:
             (len(self.ignored), "ignored"),
         ]
         rest = "".join(f", {count} {what}" for count, what in counts if count)
-        return f"{len(self.loaded)} tensors loaded{where} from {self.source}{naming}{rest}"
+        return f"{len(self.loaded)} tensors loaded{where} from {source}{naming}{rest}"
 
     def rows(self) -> list[tuple[str, str, str]]:
         """(what, key or group of keys, detail) of everything that was not simply loaded."""
@@ -99,7 +105,7 @@ class LoadReport:
             rows += _limited((what, group, detail) for group in _grouped(keys, _FEW))
         rows += [("ignore", pattern, "this pattern matches nothing") for pattern in self.unused_ignore]
         rows += [("remark", remark, "") for remark in self.remarks]
-        return rows
+        return [(what, shown(key), detail) for what, key, detail in rows]
 
     def __str__(self) -> str:
         rows = self.rows()
@@ -131,8 +137,13 @@ class WeightsMismatchError(RuntimeError):
     """Weights and model do not fit. `report` has the details; the message is its table."""
 
     def __init__(self, message: str, report: LoadReport) -> None:
-        super().__init__(f"{message}\n{report}")
+        super().__init__(f"{printable(message)}\n{report}")
         self.report = report
+
+
+def shown(text: str) -> str:
+    """A text of a file in one line, without what a terminal would obey."""
+    return text if text.isprintable() else printable(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def _parents(keys: Iterable[str]) -> list[str]:
@@ -145,10 +156,10 @@ def _grouped(keys: Sequence[str], rows: int) -> list[str]:
     if len(keys) > rows and len(leaves) == 1:
         return [f"*.{leaves.pop()} ({len(keys)})"]
     groups: dict[str, list[str]] = {}
-    for depth in range(max((key.count(".") for key in keys), default=0), 0, -1):
+    for depth in range(min(_DEEPEST, max((key.count(".") for key in keys), default=0)), 0, -1):
         groups = {}
         for key in keys:
-            groups.setdefault(".".join(key.split(".")[:depth]), []).append(key)
+            groups.setdefault(".".join(key.split(".", depth)[:depth]), []).append(key)
         if len(groups) <= rows:
             break
     return [_line(name, members) for name, members in groups.items()] or list(keys)

@@ -29,15 +29,40 @@ def check(arguments: argparse.Namespace) -> int:
     cfg = load_config(
         arguments.config, overrides, real=True, trusted=arguments.trusted, allow=arguments.allow
     )
-    problems = list(problems_of(cfg))
+    problems: list[object] = list(problems_of(cfg))
+    build = not problems and not arguments.no_build
+    skipped: list[str] = []
+    model = None
+    if _is_job(cfg):
+        from lazycfg.engine.preflight import check_job
+
+        found, parts = check_job(cfg, build=build, data=build and arguments.data)
+        if arguments.traceback and found.first_error is not None:
+            raise found.first_error
+        problems += dict.fromkeys(found.problems)
+        skipped = found.not_looked_at
+        model = None if parts is None else parts.model
+        for remark in found.remarks:
+            say(f"note: {remark}")
     for problem in problems:
         say(problem)
+    fits = True
+    if build and isinstance(cfg, dict) and dict.get(cfg, "model") is not None:
+        fits = _try(cfg, model, size, arguments.traceback)
+    for text in skipped:
+        say(f"not looked at: {text}")
     if problems:
         say(f"{len(problems)} problem{'s' if len(problems) != 1 else ''}")
-        return 1
-    say("no problems found")
-    model = dict.get(cfg, "model") if isinstance(cfg, dict) else None
-    return 0 if model is None or arguments.no_build else _try(cfg, size, arguments.traceback)
+    elif fits:
+        say("no problems found")
+    return 0 if fits and not problems else 1
+
+
+def _is_job(cfg: Any) -> bool:
+    """Whether a config describes a run, and not only a model or a data set."""
+    if not isinstance(cfg, dict) or not ("dataloader" in cfg or "optimizer" in cfg):
+        return False
+    return isinstance(dict.get(cfg, "train"), dict) and dict.get(cfg, "model") is not None
 
 
 def drift(arguments: argparse.Namespace) -> int:
@@ -67,8 +92,8 @@ def _size(text: str | None) -> tuple[int, int] | None:
     return size
 
 
-def _try(cfg: Any, size: tuple[int, int] | None, traceback: bool) -> int:
-    """Build the model and run it; the exit status."""
+def _try(cfg: Any, model: Any, size: tuple[int, int] | None, traceback: bool) -> bool:
+    """Build the model, unless that has been done, and run it; whether its parts fit."""
     import torch
 
     from lazycfg.cli.trial import try_model
@@ -76,22 +101,23 @@ def _try(cfg: Any, size: tuple[int, int] | None, traceback: bool) -> int:
     from lazycfg.config.subset import subset
 
     try:
-        with torch.device("meta"):
-            model = instantiate(subset(cfg, ["model"]))["model"]
+        if model is None:
+            with torch.device("meta"):
+                model = instantiate(subset(cfg, ["model"]))["model"]
     except Exception as error:
         if traceback:
             raise
         say(f"the model cannot be built: {_error_text(error)}")
-        return 1
+        return False
     if not isinstance(model, torch.nn.Module):
-        return 0
+        return True
     trial = try_model(model, size)
     if trial.error is not None and traceback:
         raise trial.error
     say(trial_text(trial))
     for line in _writes(cfg, trial.error):
         say(f"  {line}")
-    return 0 if trial.error is None else 1
+    return trial.error is None
 
 
 def _writes(cfg: Any, error: Exception | None) -> Iterator[str]:

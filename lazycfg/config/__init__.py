@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lazycfg.config.comparing.drift import drift as drift
     from lazycfg.config.comparing.hashing import hash_of as hash_of
     from lazycfg.config.dump import dump_dataclass as dump_dataclass
+    from lazycfg.config.editing.merging import merge as merge
     from lazycfg.config.editing.selecting import SelectError as SelectError
     from lazycfg.config.editing.selecting import select as select
     from lazycfg.config.errors import CheckError as CheckError
@@ -79,6 +80,7 @@ _HOME = {
     "explain_errors": "provenance.origins",
     "hash_of": "comparing.hashing",
     "origin": "provenance.origins",
+    "merge": "editing.merging",
     "select": "editing.selecting",
     "subset": "subset",
 }
@@ -114,6 +116,7 @@ __all__ = [
     "get_path",
     "hash_of",
     "instantiate",
+    "merge",
     "method",
     "origin",
     "select",

@@ -22,6 +22,8 @@ __all__ = [
     "TargetError",
 ]
 
+_OF_OMEGACONF = frozenset(("_is_none", "_set_flag", "_get_flag", "_metadata", "_is_missing", "_get_root"))
+
 
 class ConfigError(Exception):
     """Something is wrong with a config; the message says what, where, and what was expected."""
@@ -54,6 +56,11 @@ class ConfigAttributeError(ConfigError, AttributeError):
     def __str__(self) -> str:
         from lazycfg.config.suggest import closest
 
+        if self.key in _OF_OMEGACONF:
+            return (
+                "OmegaConf's functions take no nodes: write cfg.a.b or get_path(cfg, 'a.b'), merge(a, b), or "
+                "to_omegaconf(cfg) for a DictConfig"
+            )
         names = [str(c) for c in self.candidates]
         return f"no argument or key {self.key!r} here{closest(self.key, names)}"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from lazycfg.config.call import LazyCall
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
@@ -10,7 +12,7 @@ if TYPE_CHECKING:
 
     from lazycfg.config.node import Node
 
-__all__ = ["LazyConfig"]
+__all__ = ["LazyCall", "LazyConfig"]
 
 
 class LazyConfig:

@@ -376,8 +376,11 @@ def warn_reserved(names: list[str], depth: int) -> None:
     """Warn, in the name of the code `depth` frames above the caller, about arguments that hide behind
     methods.
     """
+    import sys
     import warnings
 
+    if str(sys._getframe(depth).f_globals.get("__name__")).startswith("lazycfg_configs."):
+        return  # a config file: whoever loads it can do nothing about the names that a function has
     shown = ", ".join(repr(n) for n in sorted(names))
     warnings.warn(
         f"argument {shown} is named like a method of dict: reach it as node[{sorted(names)[0]!r}], "

@@ -1,100 +1,101 @@
 """Which objects a data file (or a command line, when asked) may name: an allow list, given by the calling
 code.
 
-An entry is a dotted name or an object. A package or module allows what is *defined* in it or below; a name
-of one object, or the object itself, allows exactly that object. What counts is the object that a written
-name leads to, not the name: it must be what its own ``__module__`` and ``__qualname__`` say, and that name
-must lie below an entry. So ``torch.nn.utils.rnn.torch.os.system`` is refused although it is spelt below
-``torch.nn``.
+An entry is a dotted name or an object. The name of one object, or the object itself, allows exactly that
+object. The name of a package or module of the user's own, or of a part of this library, allows the *classes*
+that it exports: those in the ``__all__`` of the module that defines them or of a package above it, or all
+public ones where there is no ``__all__``. Functions, and everything in packages of others, are named one by
+one. What counts is the object that a written name leads to, not the name, so that
+``torch.nn.utils.rnn.torch.os.system`` is refused although it is spelt below ``torch.nn``.
 
-Callables that turn data into code (``eval``, ``getattr``, ``functools.partial``, ``torch.load``, ...) are
-refused below any package entry; only an entry that names such an object exactly allows it. Nothing outside
-the allowed packages is imported, not even to look at it. A policy is immutable, and nothing in a config can
-reach it.
+Nothing outside the allowed packages is imported, not even to look at it. A policy is immutable, and nothing
+in a config can reach it.
 """
 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable
-from types import (
-    BuiltinFunctionType,
-    ClassMethodDescriptorType,
-    FunctionType,
-    MethodDescriptorType,
-    MethodType,
-    ModuleType,
-)
+from functools import lru_cache
+from types import ModuleType
 from typing import Any
 
 from lazycfg.config.errors import ConfigError
-from lazycfg.config.formats.importable import ImportName, find_name, resolve_name
+from lazycfg.config.formats.importable import ImportName, find_name, public_name, resolve_name
+from lazycfg.config.formats.value_makers import takes_literals_only
+from lazycfg.config.interpolation import INNER_RESOLVERS
 from lazycfg.config.suggest import closest
 
 __all__ = ["DEFAULT_ALLOW", "TRUST_ALL", "Policy", "UntrustedError"]
 
 _DEFAULT_TEXT = """
     lazycfg.structures lazycfg.layers lazycfg.modeling lazycfg.data lazycfg.solver lazycfg.evaluation
-    torch.nn torch.optim torchvision.ops builtins.bool builtins.bytes builtins.complex builtins.dict
-    builtins.float builtins.frozenset builtins.int builtins.list builtins.max builtins.min
-    builtins.range builtins.round builtins.set builtins.slice builtins.sorted builtins.str builtins.sum
-    builtins.tuple builtins.abs builtins.len builtins.object collections.Counter collections.OrderedDict
-    collections.defaultdict datetime decimal.Decimal fractions.Fraction uuid.UUID re.compile torch.Size
-    torch.device torch.tensor numpy.array numpy.dtype numpy.empty
-    operator.is_not
+    lazycfg.data.build_detection_test_loader lazycfg.data.build_detection_train_loader
+    lazycfg.data.trivial_batch_collator lazycfg.layers.get_norm lazycfg.modeling.get_vit_lr_decay_rate
+    lazycfg.modeling.ResNet.make_default_stages lazycfg.modeling.ResNet.make_stage
+    lazycfg.solver.get_default_optimizer_params lazycfg.engine.PreciseBN
+    lazycfg.modeling.backbone.regnet_blocks.ResBasicBlock
+    lazycfg.modeling.backbone.regnet_blocks.ResBottleneckBlock
+    lazycfg.modeling.backbone.regnet_blocks.ResStem lazycfg.modeling.backbone.regnet_blocks.SimpleStem
+    lazycfg.modeling.backbone.regnet_blocks.VanillaBlock
+    torch.nn torch.optim torch.optim.lr_scheduler
+    torch.nn.functional.gelu torch.nn.functional.leaky_relu torch.nn.functional.relu
+    torch.nn.functional.sigmoid torch.nn.functional.silu torch.nn.functional.softmax
+    torch.nn.functional.tanh
+    torch.Size torch.device torch.tensor torch.bfloat16 torch.bool torch.complex64 torch.complex128
+    torch.float16 torch.float32 torch.float64 torch.int8 torch.int16 torch.int32 torch.int64 torch.uint8
+    torch.channels_last torch.contiguous_format torch.preserve_format
+    numpy.array numpy.dtype numpy.empty numpy.bool numpy.complex64 numpy.complex128 numpy.float16
+    numpy.float32 numpy.float64 numpy.int8 numpy.int16 numpy.int32 numpy.int64 numpy.uint8 numpy.uint16
+    numpy.uint32 numpy.uint64
+    builtins.abs builtins.bool builtins.bytearray builtins.complex builtins.dict builtins.float
+    builtins.frozenset builtins.int builtins.len builtins.list builtins.range builtins.round builtins.set
+    builtins.slice builtins.str builtins.tuple
+    collections.Counter collections.OrderedDict collections.defaultdict datetime.date datetime.datetime
+    datetime.time datetime.timedelta datetime.timezone decimal.Decimal fractions.Fraction operator.is_not
+    re.compile uuid.UUID
     resolver:oc.env:DETECTRON2_DATASETS resolver:oc.env:LAZYCFG_WEIGHTS
 """
 DEFAULT_ALLOW: tuple[str, ...] = tuple(_DEFAULT_TEXT.split())
 """What a data file may name when the calling code gives no list of its own: the components of this library,
-the layers and optimizers of torch, and plain values."""
+the layers, optimizers and schedules of torch, and plain values."""
 
-# Whole modules whose callables run code, load code, or reach the system: never allowed by a package entry.
-_DANGEROUS_MODULES_TEXT = """
-    _io _pickle _posixsubprocess _thread ast asyncio atexit bdb cProfile cffi cloudpickle code codeop
-    concurrent copyreg ctypes dill distutils ensurepip fileinput fsspec functools gc glob http imp
-    importlib inspect io jinja2 joblib lazycfg.cli lazycfg.config lazycfg.model_zoo lazycfg.projects
-    linecache logging marshal mmap multiprocessing nt ntpath numba numpy.ctypeslib numpy.distutils
-    numpy.f2py numpy.lib numpy.testing omegaconf operator os pathlib pdb pickle pickletools pip pkgutil
-    lazycfg.data.datasets.coco_export torch.nn.attention torch.nn.cpp torch.onnx torch.profiler
-    torch.testing torch.utils.benchmark torch.utils.bottleneck torch.utils.collect_env torch.utils.hipify
-    platform posix posixpath profile pty pydoc runpy sched select setuptools shelve shlex shutil signal
-    site socket socketserver sqlite3 ssl subprocess sys sysconfig tempfile test threading timeit
-    torch._C torch._dynamo torch._inductor torch._ops torch.distributed torch.export torch.fx torch.hub
-    torch.jit torch.library torch.multiprocessing torch.ops torch.package torch.serialization
-    torch.utils.bundled_inputs torch.utils.cpp_extension torch.utils.model_zoo trace traceback turtle
-    types unittest urllib venv warnings weakref webbrowser xml yaml zipapp zipfile zipimport
-"""
-_DANGEROUS_MODULES = frozenset(_DANGEROUS_MODULES_TEXT.split())
-_DANGEROUS_NAMES_TEXT = """
-    abc.ABCMeta builtins.__build_class__ builtins.__import__ builtins.breakpoint builtins.callable
-    builtins.classmethod builtins.compile builtins.delattr builtins.eval builtins.exec builtins.exit
-    builtins.filter builtins.getattr builtins.globals builtins.help builtins.input builtins.iter
-    builtins.locals builtins.map builtins.memoryview builtins.open builtins.print builtins.property
-    builtins.quit builtins.setattr builtins.staticmethod builtins.super builtins.type builtins.vars
-    collections.namedtuple dataclasses.make_dataclass enum.EnumMeta enum.EnumType numpy.apply_along_axis
-    numpy.fromfile numpy.fromfunction numpy.frompyfunc numpy.fromregex numpy.genfromtxt numpy.load
-    numpy.loadtxt numpy.memmap numpy.piecewise numpy.save numpy.savetxt numpy.vectorize torch.compile
-    torch.from_file torch.load torch.save
-"""
-_DANGEROUS_NAMES = frozenset(_DANGEROUS_NAMES_TEXT.split())
-
-_FUNCTION_LIKE = (type, FunctionType, BuiltinFunctionType, MethodType, MethodDescriptorType)
-# What `getattr` nodes of data files may read from any module: plain facts and its parameters.
-_PLAIN_ATTRIBUTES = frozenset(
+# The parts of this library that may be named as a whole. The others read and write files or run configs.
+_PARTS = ("structures", "layers", "modeling", "data", "solver", "evaluation", "projects")
+# Modules of others that an entry may name as a whole, and where the classes meant by it are defined.
+_KNOWN = {
+    "torch.nn": "torch.nn.modules",
+    "torch.optim": "torch.optim",
+    "torch.optim.lr_scheduler": "torch.optim.lr_scheduler",
+}
+# Classes that a package entry never means: they set attributes of any name, or trace what they are given
+# into Python code that they run.
+_NOT_MEANT = frozenset(
     (
-        *("parameters", "named_parameters", "buffers", "named_buffers", "modules", "children", "weight"),
-        *("bias", "in_channels", "out_channels", "in_features", "out_features", "num_features"),
+        "lazycfg.modeling.backbone.adapters.TorchvisionBackbone",
+        "torch.nn.modules.container.ParameterDict",
+        "torch.nn.modules.container.ParameterList",
     )
 )
+# What runs a config of its own, to which no policy would apply, and what only `L.attr` may use.
+_NEVER = frozenset(("builtins.getattr", "lazycfg.engine.predictor.Predictor.from_config"))
+_NEVER_BELOW = ("lazycfg.config", "lazycfg.cli", "lazycfg.model_zoo")
+# What `L.attr` and `L.method` of a data file may read of what another node builds.
+_ATTRIBUTES_TEXT = """
+    parameters named_parameters buffers named_buffers modules children weight bias in_channels
+    out_channels in_features out_features num_features embed_dim channels stride strides num_classes
+    num_keypoints num_anchors box_dim metadata output_shape size_divisibility dataset thing_classes
+    stuff_classes thing_colors stuff_colors keypoint_names keypoint_flip_map keypoint_oks_sigmas
+    ignore_label name
+"""
+_ATTRIBUTES = frozenset(_ATTRIBUTES_TEXT.split())
 
-
-# Private attributes, and those of frames, generators, code and tracebacks, which lead to everything.
-_INNER_PARTS = ("_", "f_", "gi_", "cr_", "ag_", "co_", "tb_", "func_")
+# Longer names are nobody's, and following them takes the square of their length.
+_LONGEST_NAME = 400
 
 # `${name:...}`, and an interpolation inside another one, which could spell any name
 _RESOLVER = re.compile(r"\$\{([^${}:]*):([^${}]*)|\$\{[^}]*\$\{")
-# Resolvers that look at nothing but the config itself
-_INNER_RESOLVERS = frozenset(["oc.select", "oc.dict.keys", "oc.dict.values"])
 
 
 class UntrustedError(ConfigError, PermissionError):
@@ -123,20 +124,20 @@ class Policy:
     """An allow list. ``Policy(None)`` is `DEFAULT_ALLOW`; `TRUST_ALL` allows everything.
 
     Args:
-        allow: names of packages, modules or objects (``"torch.nn"``), or modules, classes and functions
-            themselves. A package stands for the public classes and functions in it, an object for itself
-            alone. Modules that reach the system are never meant by a package; but that list cannot be
-            complete, and a package of which you need three classes is better given as these.
-            ``"resolver:NAME"`` allows interpolations ``${NAME:...}``, and ``"resolver:oc.env:VARIABLE"``
-            those of one environment variable. Resolvers that look only at the config (``oc.select``,
-            ``oc.dict.keys``, ``oc.dict.values``) need no entry.
+        allow: names of packages, modules or objects (``"mypackage"``, ``"torchvision.ops.nms"``), or modules,
+            classes and functions themselves. A package of your own, or a part of this library, stands for the
+            classes that it exports; a package of others (torchvision, timm, the standard library) cannot be
+            allowed as a whole. An object stands for itself alone, ``"mypackage.Dataset.num_keypoints"`` also
+            for the attribute of that name of what the class builds. ``"resolver:NAME"`` allows
+            interpolations ``${NAME:...}``, and ``"resolver:oc.env:VARIABLE"`` those of one environment
+            variable. Resolvers that look only at the config (``oc.select``, ``oc.dict.keys``,
+            ``oc.dict.values``) need no entry.
     """
 
-    __slots__ = ("_all", "_exact", "_objects", "_packages", "_resolvers")
+    __slots__ = ("_all", "_names", "_objects", "_resolvers")
     _all: bool
-    _exact: frozenset[str]
+    _names: frozenset[str]
     _objects: tuple[Any, ...]
-    _packages: frozenset[str]
     _resolvers: frozenset[str]
 
     def __init__(self, allow: Iterable[Any] | None = None, *, everything: bool = False):
@@ -155,8 +156,7 @@ class Policy:
                 objects.append(entry)
         set_once = object.__setattr__
         set_once(self, "_all", everything)
-        set_once(self, "_packages", frozenset(names))
-        set_once(self, "_exact", frozenset(names))
+        set_once(self, "_names", frozenset(names))
         set_once(self, "_objects", tuple(objects))
         set_once(self, "_resolvers", frozenset(resolvers))
 
@@ -170,7 +170,11 @@ class Policy:
 
     def allows_resolver(self, name: str) -> bool:
         """Whether ``${name:...}`` may run; of `oc.env` the name goes on with the variable."""
-        return bool(self._all) or name in _INNER_RESOLVERS or name in self._resolvers
+        return (
+            bool(self._all)
+            or name in INNER_RESOLVERS
+            or not self._resolvers.isdisjoint((name, name.partition(":")[0]))
+        )
 
     def resolve(self, written: str) -> Any:
         """The object that a written name stands for.
@@ -181,135 +185,181 @@ class Policy:
         """
         if self._all:
             return resolve_name(written)
-        listed = self._listed_object(written)
-        if listed is not None:
-            return listed
+        for obj in self._objects:
+            if str(find_name(obj)) == written:
+                return obj
         if not self.may_import(written):
-            raise UntrustedError(
-                [f"{written!r} lies in no allowed package{closest(written, self._exact, 0.8)}"]
-            )
+            raise UntrustedError([f"{_shown(written)} is not in an allowed package{self._hint(written)}"])
         found = resolve_name(written)
         reason = self.why_refused(found, written)
         if reason is not None:
             raise UntrustedError([reason])
         return found
 
-    def why_refused(self, found: Any, written: str) -> str | None:
-        """Why an object may not be named by a data file; None when it may."""
+    def resolve_called(self, written: str) -> Any:
+        """As `resolve`, for what is going to be called with anything: no constructor that takes only what
+        stands in a file."""
+        found = self.resolve(written)
+        if not self._all and takes_literals_only(found):
+            raise UntrustedError([f"{_shown(written)} takes nothing but plain values that stand in a file"])
+        return found
+
+    def why_refused(self, found: Any, written: str | None = None) -> str | None:
+        """Why an object may not stand in a data file; None when it may. ``written`` is its name there, if it
+        was named."""
         if self._all or any(found is obj for obj in self._objects):
             return None
         name = find_name(found)
+        shown = _shown(written or _text_of(found, name))
         if isinstance(found, ModuleType):
-            return f"{written!r} is a module"
-        if name is None:
-            return f"{written!r} is not defined under a name of its own"
-        canonical = str(name)
-        if canonical in self._exact or (written in self._exact and _is_same(written, found)):
+            return f"{shown} is a module"
+        canonical = "" if name is None else str(name)
+        if canonical in _NEVER or canonical.startswith(tuple(f"{below}." for below in _NEVER_BELOW)):
+            return f"{shown} can run a config or read any attribute; no entry allows that"
+        known = {canonical, "" if name is None else str(public_name(name, found))}
+        if written in self._names or not known.isdisjoint(self._names):
             return None
-        if self._is_dangerous(canonical) or self._is_dangerous(written):
-            return f"{written!r} can run or load code (it is {canonical!r}); only that exact name allows it"
-        if any(part.startswith("_") for part in (*name.qualname.split("."), *written.split("."))):
-            return f"{written!r} is private ({canonical!r})"
-        if not isinstance(found, _FUNCTION_LIKE):
-            return f"{written!r} is a {type(found).__qualname__}, neither class nor function"
-        if isinstance(found, type) and issubclass(found, type):
-            return f"{written!r} is a metaclass"
-        if not self._holds(name.module):
-            return f"{written!r} is {canonical!r}, which lies in no allowed package"
-        if not isinstance(found, type) and not _needs_no_instance(name):
-            return f"{written!r} is a method, which a file could give any object to"
+        if name is None:
+            return f"{shown} is not defined under a name of its own"
+        if any(part.startswith("_") for part in name.qualname.split(".")):
+            return f"{shown} is private ({canonical!r})"
+        if not isinstance(found, type):
+            return f"{shown} is no class; a function is allowed by its own name (allow {min(known)!r})"
+        if issubclass(found, type):
+            return f"{shown} is a metaclass"
+        if canonical in _NOT_MEANT:
+            return f"{shown} is allowed only by its own name ({canonical!r})"
+        if not any(_means(entry, name, found) for entry in self._names):
+            if any(_is_own(entry) and f"{name.module}.".startswith(f"{entry}.") for entry in self._names):
+                return f"{shown} is not exported (in '__all__') by its package (allow {min(known)!r})"
+            return f"{shown} is {canonical!r}, which no entry allows{self._hint(canonical)}"
         return None
 
     def why_text_refused(self, text: str, *, is_target: bool) -> str | None:
         """Why a text may not stand in an untrusted config: as a target, or because of its interpolations."""
+        if self._all:
+            return None
         for match in _RESOLVER.finditer(text):
             name = None if match[1] is None else match[1].strip()
-            if name is None and not self._all:
-                return f"an interpolation that is put together by another one, in {text!r}"
-            if name is None or self.allows_resolver(name):
+            if name is None:
+                return f"an interpolation that is put together by another one, in {_shown(text)}"
+            if self.allows_resolver(name):
                 continue
             ends = "," in match[2] or text[match.end() : match.end() + 1] == "}"  # else it is put together
             variable = f"oc.env:{match[2].partition(',')[0].strip() if ends else match[2] + '...'}"
-            if name != "oc.env":
-                return f"the resolver {name!r} in {text!r}"
-            if not self.allows_resolver(variable):
-                return f"the resolver {variable!r} in {text!r}"
-        if is_target and "${" in text and not self._all:
-            return f"a target that is an interpolation, {text!r}"
+            if name != "oc.env" or not self.allows_resolver(variable):
+                entry = f"resolver:{variable if name == 'oc.env' and ends else name}"
+                return f"the resolver {entry[9:]!r} in {_shown(text)} (allow {entry!r})"
+        if is_target and "${" in text:
+            return f"a target that is an interpolation, {_shown(text)}"
         if is_target and "." in text:
             try:
-                self.resolve(text)
+                self.resolve_called(text)
             except UntrustedError as error:
                 return error.refused[0]
-            except ImportError:
-                return None  # building says so, with a suggestion
+            except ImportError as error:
+                return str(error)[:_LONGEST_NAME]
         return None
 
     def allows_attribute(self, owner: Any, attribute: Any) -> bool:
         """Whether an attribute of what a call of ``owner`` builds may be read (``L.attr``, ``L.method``)."""
         if self._all:
             return True
-        if type(attribute) is not str or not attribute.isidentifier():
+        if type(attribute) is not str:
             return False
-        if attribute.startswith(_INNER_PARTS):
-            return False
-        if attribute in _PLAIN_ATTRIBUTES:
-            return True
-        name = find_name(owner)
-        if name is None or self._is_dangerous(str(name)):
-            return False
-        given = self._packages.difference(DEFAULT_ALLOW)
-        return name.module.startswith("lazycfg.") or any(
-            f"{name}.".startswith(f"{entry}.") for entry in given
-        )
-
-    def _listed_object(self, written: str) -> Any:
-        for obj in self._objects:
-            name = find_name(obj)
-            if name is not None and str(name) == written:
-                return obj
-        return None
+        name = find_name(owner) if isinstance(owner, type) else None
+        if name is None:
+            return attribute in _ATTRIBUTES
+        names = (f"{name}.{attribute}", f"{public_name(name, owner)}.{attribute}")
+        return attribute in _ATTRIBUTES or not self._names.isdisjoint(names)
 
     def may_import(self, written: str) -> bool:
         """Whether a dotted name may be imported, to see what it is."""
-        names = all(part.isidentifier() for part in written.split("."))
-        return bool(self._all) or (names and self._below(written))
-
-    def _below(self, name: str) -> bool:
-        return any(name == entry or name.startswith(f"{entry}.") for entry in self._packages)
-
-    def _holds(self, module: str) -> bool:
-        """Whether a module is an allowed one, or lies in an allowed package. (An entry that names a class or
-        function allows that alone.)"""
-        return any(module == entry or module.startswith(f"{entry}.") for entry in self._packages)
-
-    def _is_dangerous(self, canonical: str) -> bool:
-        if canonical in _DANGEROUS_NAMES:
+        if self._all:
             return True
-        parts = canonical.split(".")
-        return any(".".join(parts[:end]) in _DANGEROUS_MODULES for end in range(1, len(parts) + 1))
+        if len(written) > _LONGEST_NAME:
+            return False
+        if written in self._names:
+            return True
+        parts = written.split(".")
+        if not all(part.isidentifier() and not part.startswith("_") for part in parts):
+            return False
+        return any(_reaches(entry, written) for entry in self._names)
+
+    def _hint(self, written: str) -> str:
+        """The end of a message about a name that no entry allows."""
+        whole = next((e for e in self._names if written.startswith(f"{e}.") and not _is_own(e)), None)
+        if whole is not None and whole not in _KNOWN:
+            return f" ({whole!r} is a package of others: allow its classes one by one)"
+        return closest(written[:_LONGEST_NAME], self._names, 0.8)
 
 
-def _needs_no_instance(name: ImportName) -> bool:
-    """Whether a function stands in a module, or in a class as a class method or static method."""
-    owner, _, last = name.qualname.rpartition(".")
-    if not owner:
-        return True
-    try:
-        cls = resolve_name(f"{name.module}.{owner}")
-    except ImportError:
+def _text_of(found: Any, name: ImportName | None) -> str:
+    """How a message names an object that stands in a tree."""
+    return str(name) if name is not None else str(getattr(found, "__qualname__", type(found).__qualname__))
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= 120 else f"{text[:117]}...")
+
+
+def _reaches(entry: str, written: str) -> bool:
+    """Whether a name may be imported because of an entry."""
+    if not written.startswith(f"{entry}."):
+        return _KNOWN.get(entry) is not None and written.startswith(f"{_KNOWN[entry]}.")
+    return "." not in written[len(entry) + 1 :] if entry in _KNOWN else _is_own(entry)
+
+
+def _means(entry: str, name: ImportName, found: type) -> bool:
+    """Whether an entry that is a package or module means a class."""
+    home = _KNOWN.get(entry)
+    if home is not None:
+        inside = name.module == home or name.module.startswith(f"{home}.")
+        return inside and vars(sys.modules.get(entry)).get(name.qualname) is found
+    below = name.module == entry or name.module.startswith(f"{entry}.")
+    return below and _is_own(entry) and _is_exported(name)
+
+
+def _is_exported(name: ImportName) -> bool:
+    """Whether a class, or the one that it is defined in, is exported by its module or a package above it."""
+    first = name.qualname.partition(".")[0]
+    parts = name.module.split(".")
+    declared = False
+    for size in range(len(parts), 0, -1):
+        exported = getattr(sys.modules.get(".".join(parts[:size])), "__all__", None)
+        declared = declared or exported is not None
+        if exported is not None and first in exported:
+            return True
+    return not declared
+
+
+@lru_cache(maxsize=1024)
+def _is_own(entry: str) -> bool:
+    """Whether an entry lies in a package that may be allowed as a whole: one that is neither installed among
+    those of others nor part of Python, or a part of this library."""
+    top, _, rest = entry.partition(".")
+    if top == "lazycfg":
+        return rest.partition(".")[0] in _PARTS
+    if top in sys.stdlib_module_names or top in ("torch", "torchvision", "numpy"):
         return False
-    for base in getattr(cls, "__mro__", ()):
-        if last in vars(base):
-            return isinstance(vars(base)[last], classmethod | staticmethod | ClassMethodDescriptorType)
-    return False
+    from importlib.util import find_spec
+    from sysconfig import get_paths
 
-
-def _is_same(written: str, found: Any) -> bool:
     try:
-        return resolve_name(written) is found
-    except ImportError:
+        spec = find_spec(top) if top.isidentifier() else None
+    except (ImportError, ValueError):  # of a module that was made by hand
+        return top in sys.modules
+    if spec is None:
         return False
+    places = [spec.origin, *(spec.submodule_search_locations or ())]
+    installed = {
+        path for key, path in get_paths().items() if key in ("stdlib", "platstdlib", "purelib", "platlib")
+    }
+    return not any(
+        place is not None
+        and (place.startswith(tuple(f"{folder}/" for folder in installed)) or "-packages/" in place)
+        for place in places
+    )
 
 
 TRUST_ALL = Policy((), everything=True)

@@ -12,31 +12,36 @@ from torch import Tensor
 from lazycfg.structures import BitMasks, Boxes, BoxMode, Instances, Keypoints, PolygonMasks, RotatedBoxes
 from lazycfg.structures.rle import decode_rle
 from lazycfg.structures.rotated_overlap import upright_reach
+from lazycfg.utils import printable
 
 from .datasets.contours import mask_to_polygons
 from .datasets.metadata import Metadata
 from .image import ImageError
 from .transforms import HFlipTransform, Transform, TransformList
+from .transforms.transform import image_size
 
 MaskFormat = Literal["polygon", "bitmask"]
 Annotation = dict[str, Any]
 
 
-def check_image_size(record: dict[str, Any], image: Tensor) -> None:
-    """Compare a picture with its record, and fill in "height" and "width" where the record has none.
+def check_image_size(record: dict[str, Any], image: Tensor | np.ndarray) -> None:
+    """Compare an image with its record, and fill in "height" and "width" where the record has none.
+
+    Args:
+        image: tensor (C, H, W), or array (H, W) or (H, W, C).
 
     Raises:
         ImageError: they differ.
     """
-    height, width = image.shape[-2:]
+    height, width = image_size(image)
     expected = record.get("height"), record.get("width")
     if expected[0] is not None and expected[1] is not None and expected != (height, width):
         hint = ""
         if expected == (width, height):
-            hint = "; sides are swapped: were the annotations made on the picture before its EXIF rotation?"
+            hint = "; sides are swapped: were the annotations made on the image before its EXIF rotation?"
         raise ImageError(
-            f"image {record.get('file_name', '')!r} (image_id {record.get('image_id')}) is {width}x{height} "
-            f"(width x height) but its record says {expected[1]}x{expected[0]}{hint}"
+            f"image {record.get('file_name', '')!r} (image_id {printable(record.get('image_id'))}) is "
+            f"{width}x{height} (width x height) but its record says {expected[1]}x{expected[0]}{hint}"
         )
     record["height"], record["width"] = height, width
 
@@ -62,9 +67,10 @@ def transform_instance_annotations(
     image_size: tuple[int, int],
     *,
     keypoint_hflip_indices: np.ndarray | None = None,
-    mask_format: MaskFormat = "polygon",
+    mask_format: MaskFormat = "bitmask",
 ) -> Annotation:
-    """`transform_annotations` of one annotation."""
+    """Apply transforms to one annotation, see `transform_annotations`; a run-length encoded mask becomes an
+    array (H, W) by default, as in detectron2."""
     return transform_annotations(
         [annotation],
         transforms,
@@ -92,9 +98,9 @@ def transform_annotations(
         rotated: give rotated boxes; upright ones have the angle 0.
 
     Returns:
-        new dicts with "bbox" XYXY (clipped to the picture; XYWHA are not), "segmentation" as list of polygons
-        (K, 2) or mask (H, W), "keypoints" (K, 3). What has left the picture is empty or, for keypoints, has
-        visibility 0.
+        new dicts with "bbox" XYXY (clipped to the image; XYWHA are not), "segmentation" as list of flat
+        polygons (2 K,) or mask (H, W), "keypoints" (K, 3). What has left the image is empty or, for
+        keypoints, has visibility 0.
     """
     if not isinstance(transforms, Transform):
         transforms = TransformList(transforms)
@@ -131,7 +137,7 @@ def _transform_segmentations(
         if isinstance(segmentation, dict):
             mask = decode_rle(segmentation)
             if mask_format == "bitmask":
-                annotation["segmentation"] = transforms.apply_segmentation(torch.from_numpy(mask))
+                annotation["segmentation"] = transforms.apply_segmentation(mask.view(np.uint8)).astype(bool)
                 continue
             segmentation = mask_to_polygons(mask)
         parts = [np.asarray(p, dtype=np.float64).reshape(-1, 2) for p in segmentation]
@@ -140,7 +146,7 @@ def _transform_segmentations(
     moved = iter(transforms.apply_polygons(polygons))
     for annotation, count in owners:
         parts = [next(moved) for _ in range(count)]
-        annotation["segmentation"] = [p for p in parts if len(p) >= 3]
+        annotation["segmentation"] = [p.reshape(-1) for p in parts if len(p) >= 3]
 
 
 def transform_keypoint_annotations(

@@ -5,23 +5,24 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, get_worker_info
+from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
 
-from lazycfg.utils import comm
+from lazycfg.utils import comm, printable
 
 from .batching import GroupedBatchSampler, SampleKey
-from .datasets.base import DatasetFromList, describe, get_annotations, get_image_sizes
-from .datasets.summary import check_dataset
-from .datasets.wrappers import ConcatDataset
+from .datasets.base import DatasetFromList, describe, get_annotations, get_image_sizes, is_validated
+from .datasets.coco_validation import AnnotationError, OnError
+from .datasets.records import RecordRules, records_problem
+from .datasets.summary import DatasetSummary, check_dataset
+from .datasets.wrappers import ConcatDataset, why_empty
 from .samplers import InferenceSampler, StreamSampler, TrainingSampler
 
 logger = logging.getLogger(__name__)
 
-OnError = Literal["raise", "skip"]
 Mapper = Callable[..., Any]
 MAX_WORKERS = 256
 RETRIES = 20
@@ -38,6 +39,7 @@ class MapDataset(Dataset[Any]):
         on_error: "raise" an error of the mapper (OSError, ValueError) with the record's name added, or "skip"
             the record, count it in `num_skipped`, and take another in its place (in training; else None).
         substitute: take another record (drawn from the sample's own generator) in place of a skipped one.
+        check: hold each record to `RecordRules` before it is mapped, unless its dataset has checked it.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class MapDataset(Dataset[Any]):
         seed: int = 0,
         on_error: OnError = "raise",
         substitute: bool = True,
+        check: bool = True,
     ) -> None:
         if on_error not in ("raise", "skip"):
             raise ValueError(f'on_error must be "raise" or "skip", got {on_error!r}')
@@ -56,6 +59,8 @@ class MapDataset(Dataset[Any]):
         self.seed = seed
         self.on_error = on_error
         self.substitute = substitute
+        self.check = check
+        self._rules = RecordRules(dataset, any_record=_is_own(map_func)) if check else None
         self._takes_rng = map_func is not None and _takes_rng(map_func)
         # One slot per worker process, in shared memory: no lock needed.
         self._skipped = torch.zeros(MAX_WORKERS + 1, dtype=torch.int64).share_memory_()
@@ -89,6 +94,8 @@ class MapDataset(Dataset[Any]):
         record: Any = {}
         try:
             record = self.dataset[index]
+            if self._rules is not None:
+                self._rules.check(record, index)
             if self.map_func is None:
                 return record
             return self.map_func(record, rng=rng) if self._takes_rng else self.map_func(record)
@@ -96,7 +103,7 @@ class MapDataset(Dataset[Any]):
             if self.on_error == "skip" and isinstance(error, OSError | ValueError):
                 worker = get_worker_info()
                 self._skipped[0 if worker is None else 1 + worker.id % MAX_WORKERS] += 1
-                logger.warning("skipped %s: %s", describe(record, index), error)
+                logger.warning("skipped %s: %s", describe(record, index), printable(error))
                 return None
             error.add_note(f"while mapping {describe(record, index)}")
             raise
@@ -119,6 +126,7 @@ class TrainLoader:
         collate_fn: Callable[[list[Any]], Any] | None = None,
         pin_memory: bool | None = None,
         prefetch_factor: int | None = None,
+        timeout: float = 0,
     ) -> None:
         self.dataset = dataset
         self.batches = batches
@@ -126,6 +134,7 @@ class TrainLoader:
         self.collate_fn = collate_fn or trivial_batch_collator
         self.pin_memory = torch.cuda.is_available() if pin_memory is None else pin_memory
         self.prefetch_factor = prefetch_factor if num_workers > 0 else None
+        self.timeout = timeout if num_workers > 0 else 0
         self.position = 0
 
     @property
@@ -178,6 +187,7 @@ class TrainLoader:
             collate_fn=self.collate_fn,
             pin_memory=self.pin_memory,
             prefetch_factor=self.prefetch_factor,
+            timeout=self.timeout,
             worker_init_fn=_WorkerInit(self.dataset.seed, self.batches.rank),
             generator=torch.Generator().manual_seed(0),  # else the global generator is advanced
         )
@@ -207,6 +217,7 @@ def build_detection_train_loader(
     collate_fn: Callable[[list[Any]], Any] | None = None,
     pin_memory: bool | None = None,
     prefetch_factor: int | None = None,
+    timeout: float = 0,
     rank: int | None = None,
     world_size: int | None = None,
 ) -> TrainLoader:
@@ -222,25 +233,35 @@ def build_detection_train_loader(
         seed: of order and augmentation; None (or -1): another in every run. Same seed, same pictures,
             whatever the number of workers and processes.
         on_error: see `MapDataset`.
-        check: compare the annotations with what the mapper is asked to give, before anything is trained.
+        check: hold the records to `RecordRules` and compare the annotations with what the mapper is asked to
+            give, before anything is trained. Datasets that have checked their records are taken at their
+            word.
         collate_fn: list of samples -> batch; the list itself when None.
         pin_memory: None: where there is a GPU.
         prefetch_factor: batches each worker prepares ahead.
+        timeout: seconds to wait for a batch from the workers before giving up; 0: for ever.
         rank, world_size: of this process; None: as `torch.distributed` says.
 
     Raises:
-        ValueError: annotations do not fit; see `check_dataset`.
+        AnnotationError: annotations do not fit, see `check_dataset`; or there are no images, and the message
+            says which filter left them out.
     """
     dataset = _as_dataset(dataset)
     seed = comm.shared_random_seed() if seed is None or seed < 0 else seed
+    if len(dataset) == 0:
+        raise AnnotationError(f"{_title(dataset)}: {why_empty(dataset)}")
     if check and getattr(mapper, "is_train", False):
-        check_dataset(
+        summary = check_dataset(
             dataset,
             masks=getattr(mapper, "use_instance_mask", False),
             keypoints=getattr(mapper, "use_keypoint", False),
             boxes=False,
             name="the training dataset",
+            on_error=on_error,
         )
+        _warn(dataset, summary, mapper)
+    elif check:
+        _check_records(dataset, mapper, "the training dataset", on_error, for_evaluation=False)
     groups = None
     if aspect_ratio_grouping and total_batch_size > 1:
         sizes = get_image_sizes(dataset)
@@ -253,13 +274,28 @@ def build_detection_train_loader(
         world_size=comm.get_world_size() if world_size is None else world_size,
     )
     return TrainLoader(
-        dataset=MapDataset(dataset=dataset, map_func=mapper, seed=seed, on_error=on_error),
+        dataset=MapDataset(dataset=dataset, map_func=mapper, seed=seed, on_error=on_error, check=check),
         batches=batches,
         num_workers=num_workers,
         collate_fn=collate_fn,
         pin_memory=pin_memory,
         prefetch_factor=prefetch_factor,
+        timeout=timeout,
     )
+
+
+class TestLoader(DataLoader[Any]):
+    """Batches of every image once; of a batch whose images were all skipped nothing is given."""
+
+    __test__ = False  # no test of pytest
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        return (batch for batch in super().__iter__() if batch is not None)
+
+    @property
+    def num_skipped(self) -> int:
+        """Images skipped so far, with on_error="skip"."""
+        return self.dataset.num_skipped  # type: ignore[attr-defined]
 
 
 def build_detection_test_loader(
@@ -271,22 +307,32 @@ def build_detection_test_loader(
     group_by_size: bool = False,
     num_workers: int = 0,
     on_error: OnError = "raise",
+    check: bool = True,
     collate_fn: Callable[[list[Any]], Any] | None = None,
     pin_memory: bool | None = None,
     persistent_workers: bool = False,
+    timeout: float = 0,
     rank: int | None = None,
     world_size: int | None = None,
-) -> DataLoader[Any]:
-    """Every picture once over all processes, in batches (lists) of `batch_size`; the last may be shorter.
+) -> TestLoader:
+    """Return a loader that gives every image once over all processes, in batches (lists) of `batch_size`; the
+    last may be shorter.
 
     Args:
         sampler: indices for this process; an `InferenceSampler` when None.
         group_by_size: order the shard by aspect ratio, so that batches need less padding.
+        check: hold the records to `RecordRules`; their "image_id" must differ, as an evaluation tells images
+            apart by it.
         persistent_workers: keep the workers between evaluations.
-        Others: as for `build_detection_train_loader`; with on_error="skip" a picture that cannot be read is
-            missing.
+        Others: as for `build_detection_train_loader`; with on_error="skip" an image that cannot be read is
+            missing from its batch, and a batch without images is left out.
+
+    Raises:
+        AnnotationError: records that cannot be evaluated.
     """
     dataset = _as_dataset(dataset)
+    if check:
+        _check_records(dataset, mapper, "the test dataset", on_error, for_evaluation=True)
     if sampler is None:
         sampler = InferenceSampler(
             size=len(dataset),
@@ -298,13 +344,14 @@ def build_detection_test_loader(
         sizes = get_image_sizes(dataset)[indices].astype(np.float64)
         indices = [indices[i] for i in np.argsort(sizes[:, 1] / sizes[:, 0], kind="stable")]
     batches = [indices[i : i + batch_size] for i in range(0, len(indices), batch_size)]
-    return DataLoader(
-        MapDataset(dataset=dataset, map_func=mapper, on_error=on_error, substitute=False),
+    return TestLoader(
+        MapDataset(dataset=dataset, map_func=mapper, on_error=on_error, substitute=False, check=check),
         batch_sampler=batches,
         num_workers=num_workers,
         collate_fn=_DropMissing(collate_fn or trivial_batch_collator),
         pin_memory=torch.cuda.is_available() if pin_memory is None else pin_memory,
         persistent_workers=persistent_workers and num_workers > 0,
+        timeout=timeout if num_workers > 0 else 0,
         worker_init_fn=_WorkerInit(0, 0),
         generator=torch.Generator().manual_seed(0),
     )
@@ -316,13 +363,14 @@ def trivial_batch_collator(batch: list[Any]) -> list[Any]:
 
 
 class _DropMissing:
-    """A collate function that leaves out samples that were skipped."""
+    """A collate function that leaves out samples that were skipped, and gives None if all of them were."""
 
     def __init__(self, collate_fn: Callable[[list[Any]], Any]) -> None:
         self.collate_fn = collate_fn
 
     def __call__(self, batch: list[Any]) -> Any:
-        return self.collate_fn([sample for sample in batch if sample is not None])
+        samples = [sample for sample in batch if sample is not None]
+        return self.collate_fn(samples) if samples else None
 
 
 class _WorkerInit:
@@ -349,11 +397,76 @@ def _takes_rng(mapper: Mapper) -> bool:
     return "rng" in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
 
 
+def _title(dataset: Any) -> str:
+    name = getattr(getattr(dataset, "metadata", None), "name", "")
+    return f"the training dataset {printable(name)!r}" if name else "the training dataset"
+
+
+def _is_own(mapper: Mapper | None) -> bool:
+    """Whether a mapper may take other records than `DatasetMapper` does."""
+    return not hasattr(mapper, "is_train")
+
+
+def _check_records(
+    dataset: Any, mapper: Mapper | None, name: str, on_error: OnError, *, for_evaluation: bool
+) -> None:
+    """Raise or log what breaks the rules in the records of a dataset."""
+    problem = records_problem(dataset, for_evaluation=for_evaluation, any_record=_is_own(mapper))
+    if problem is None:
+        return
+    if on_error == "raise" or (for_evaluation and "image_id" in problem):
+        raise AnnotationError(
+            f'{name}: {problem}\nbuild the loader with on_error="skip" to leave such records out, or with '
+            "check=False to take records as they are",
+            ("on_error", "skip"),
+        )
+    logger.warning("%s: %s", name, problem)
+
+
+def _warn(dataset: Any, summary: DatasetSummary, mapper: Any) -> None:
+    """Log what looks wrong in a dataset for training."""
+    metadata = getattr(dataset, "metadata", None)
+    name = _title(dataset)
+    if not is_validated(dataset):  # others say so themselves
+        for sentence in summary.warnings():
+            logger.warning("%s: %s", name, sentence)
+    if summary.num_invalid:
+        first = summary.invalid[0]
+        logger.warning("%s: %d records are skipped (first: %s)", name, summary.num_invalid, first)
+    for key, option in (("segmentation", "use_instance_mask"), ("keypoints", "use_keypoint")):
+        if getattr(mapper, option, False) and summary.unusable[key]:
+            logger.warning(
+                "%s: %d of %d instances are left out, as their %s cannot be used",
+                name,
+                summary.unusable[key],
+                summary.num_instances,
+                key,
+            )
+    classes = list(map(printable, getattr(metadata, "thing_classes", ())))
+    absent = summary.classes_without_instances(classes)
+    if absent and len(absent) < len(classes):
+        shown = ", ".join(map(repr, absent[:10])) + (", ..." if len(absent) > 10 else "")
+        hint = ""
+        if absent[0] == classes[0] and len(absent) < 3:
+            hint = (
+                f"; exports of Roboflow and labelme begin with such a root category, which "
+                f"CocoDataset(ignore_categories=[{classes[0]!r}]) leaves out"
+            )
+        logger.warning(
+            "%s: %d of %d classes have no example: %s%s", name, len(absent), len(classes), shown, hint
+        )
+
+
 def _as_dataset(dataset: Any) -> Any:
     if isinstance(dataset, list | tuple):
         if dataset and all(isinstance(d, dict) for d in dataset):
             return DatasetFromList(dataset)
         return ConcatDataset(datasets=dataset)
+    if isinstance(dataset, IterableDataset):
+        raise TypeError(
+            "a dataset needs __len__ and __getitem__, so that its order can be shuffled, shared and resumed; "
+            f"{type(dataset).__name__} is an IterableDataset: read its records into DatasetFromList"
+        )
     if not hasattr(dataset, "__getitem__") or not hasattr(dataset, "__len__"):
         raise TypeError(f"a dataset needs __len__ and __getitem__; got {type(dataset).__name__}: {dataset!r}")
     return dataset

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,7 +22,7 @@ from .detection_utils import (
     transform_annotations,
     transform_proposals,
 )
-from .image import ImageError, ImageFormat, image_to_tensor, read_image
+from .image import MAX_IMAGE_PIXELS, ImageError, ImageFormat, image_to_tensor, read_image
 from .transforms import AugInput, Augmentation, AugmentationList, Transform, TransformList
 
 
@@ -45,6 +46,7 @@ class DatasetMapper:
         precomputed_proposal_topk: give the best so many of the record's proposals.
         recompute_boxes: take boxes from the masks after augmentation, which is tighter when crops cut
             through.
+        max_image_pixels, value_range: see `read_image`.
     """
 
     def __init__(
@@ -60,6 +62,8 @@ class DatasetMapper:
         keypoint_hflip_indices: np.ndarray | Sequence[int] | None = None,
         precomputed_proposal_topk: int | None = None,
         recompute_boxes: bool = False,
+        max_image_pixels: int = MAX_IMAGE_PIXELS,
+        value_range: tuple[float, float] | None = None,
     ) -> None:
         if recompute_boxes and not use_instance_mask:
             raise ValueError("DatasetMapper: recompute_boxes=True needs use_instance_mask=True")
@@ -82,6 +86,8 @@ class DatasetMapper:
         )
         self.precomputed_proposal_topk = precomputed_proposal_topk
         self.recompute_boxes = recompute_boxes
+        self.max_image_pixels = max_image_pixels
+        self.value_range = value_range
 
     def __call__(self, dataset_dict: Record, rng: np.random.Generator | None = None) -> dict[str, Any]:
         """Map one record, which is not changed.
@@ -97,13 +103,20 @@ class DatasetMapper:
         record = dict(dataset_dict)
         rng = np.random.default_rng() if rng is None else rng
         if "image" in record:
-            image = image_to_tensor(record["image"], self.image_format)
+            image = image_to_tensor(record["image"], self.image_format, value_range=self.value_range)
+        elif not isinstance(record.get("file_name"), str | os.PathLike):
+            raise ImageError(f"{describe(record)} has no 'file_name' and no 'image'")
         else:
-            image = read_image(record["file_name"], self.image_format)
+            image = read_image(
+                record["file_name"],
+                self.image_format,
+                max_pixels=self.max_image_pixels,
+                value_range=self.value_range,
+            )
         check_image_size(record, image)
         record.pop("pan_seg", None)  # would not follow the augmentations
         sem_seg = self._sem_seg(record)
-        annotations = [a for a in record.pop("annotations", ()) if self.is_train and a.get("iscrowd", 0) == 0]
+        annotations = [a for a in record.pop("annotations", ()) if self.is_train and self._is_wanted(a)]
 
         aug_input = AugInput(image, boxes=_boxes(annotations), sem_seg=sem_seg)
         transforms = self.augmentations(aug_input, rng)
@@ -117,6 +130,14 @@ class DatasetMapper:
         if self.is_train and "annotations" in dataset_dict:
             record["instances"] = self._instances(annotations, transforms, size, dataset_dict)
         return record
+
+    def _is_wanted(self, annotation: dict[str, Any]) -> bool:
+        """Whether an annotation is no crowd, and has what is asked for in a form that can be used."""
+        unusable = annotation.get("unusable", ())
+        return annotation.get("iscrowd", 0) == 0 and not (
+            (self.use_instance_mask and "segmentation" in unusable)
+            or (self.use_keypoint and "keypoints" in unusable)
+        )
 
     def _instances(
         self,

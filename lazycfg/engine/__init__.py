@@ -17,7 +17,8 @@ from .hooks import (
 )
 from .jobs import evaluate, train
 from .predictor import Predictor
-from .run_dir import OutputDirInUseError
+from .problems import PreflightError, Problem
+from .run_lock import OutputDirInUseError
 from .session import create_ddp_model, distributed_session, resolve_device, seed_all
 from .settings import SettingsError, TrainSettings
 from .stream import BatchStream
@@ -41,6 +42,8 @@ __all__ = [
     "PeriodicWriter",
     "PreciseBN",
     "Predictor",
+    "PreflightError",
+    "Problem",
     "SettingsError",
     "TensorboardWriter",
     "TorchMemoryStats",

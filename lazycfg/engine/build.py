@@ -16,10 +16,20 @@ from lazycfg.config.subset import subset
 from lazycfg.solver import get_default_optimizer_params
 from lazycfg.utils import closest
 
+from .class_mapping import ClassMapping
 from .from_data import calls_on_data
-from .settings import SettingsError
+from .settings import SettingsError, TrainSettings
 
-__all__ = ["Parts", "as_config", "build_at", "build_parts"]
+__all__ = [
+    "Parts",
+    "as_config",
+    "build_at",
+    "build_parts",
+    "build_without_data",
+    "check_parts",
+    "errors_of_parts",
+    "read_settings",
+]
 
 
 @dataclass
@@ -36,6 +46,8 @@ class Parts:
     clip_grad: Any = None
     from_data: list[tuple[Node, Any]] = field(default_factory=list)
     """What was asked of data sets: the calls, and what they gave (see `with_values`)."""
+    class_mapping: ClassMapping | None = None
+    """From the classes of the model to those of the test data, where these differ."""
 
 
 # Which field of Parts stands where in a config
@@ -50,6 +62,7 @@ _PATHS = {
     "clip_grad": "train.clip_grad",
 }
 _TO_TRAIN = ("model", "train_loader", "optimizer")
+_WITHOUT_DATA = ("model", "optimizer", "lr_multiplier", "clip_grad")
 _TO_EVALUATE = ("model", "test_loader", "evaluator")
 _ASKED = "_asked_of_data_"
 
@@ -79,19 +92,7 @@ def build_parts(cfg: Node, *, training: bool, model: nn.Module | None = None) ->
         SettingsError: a part is not in the config.
         CheckError: all that is wrong with the parts.
     """
-    root = copy.copy(cfg)
-    if model is not None:
-        root["model"] = model
-    needed = _TO_TRAIN if training else _TO_EVALUATE
-    for name in needed:
-        _require(root, _PATHS[name])
-    names = [name for name in (_PATHS if training else needed) if _find(root, _PATHS[name]) is not None]
-
-    over_model = training and _lacks_model(root["optimizer"])
-    optimizer: Any = root["optimizer"] if over_model else None
-    if over_model:
-        root["optimizer"] = _with_model(optimizer, nn.Identity())
-    check(subset(root, [_PATHS[name] for name in names]))
+    root, names, over_model = _prepare(cfg, training=training, model=model)
     calls = calls_on_data(root)
     root[_ASKED] = calls  # built with the parts, and so once
     built = build_at(
@@ -99,10 +100,70 @@ def build_parts(cfg: Node, *, training: bool, model: nn.Module | None = None) ->
     )
     answers = built.pop(_ASKED)
     if over_model:
-        root["optimizer"] = _with_model(optimizer, built["model"])
+        root["optimizer"] = _with_model(root["optimizer"], built["model"])
         built.update(build_at(root, ["optimizer"]))
     parts = {name: built[_PATHS[name]] for name in names}
     return Parts(**parts, from_data=list(zip(calls, answers, strict=True)))
+
+
+def build_without_data(cfg: Node) -> Parts:
+    """Build what needs no data, on the device that torch builds on: model, optimizer, schedule, clipping.
+
+    Raises:
+        Exception: whatever a part raises, with the config path in a note.
+    """
+    root = copy.copy(cfg)
+    names = [name for name in _WITHOUT_DATA if _find(root, _PATHS[name]) is not None]
+    over_model = "optimizer" in names and _lacks_model(root["optimizer"])
+    if over_model:
+        names.remove("optimizer")
+    built = build_at(root, [_PATHS[name] for name in names])
+    if over_model:
+        root["optimizer"] = _with_model(root["optimizer"], built["model"])
+        built.update(build_at(root, ["optimizer"]))
+        names.append("optimizer")
+    return Parts(**{name: built[_PATHS[name]] for name in names})
+
+
+def check_parts(cfg: Node, *, training: bool, model: nn.Module | None = None) -> None:
+    """Check what `build_parts` would build, and build nothing.
+
+    Raises:
+        SettingsError, CheckError: as `build_parts`.
+    """
+    _prepare(cfg, training=training, model=model)
+
+
+def errors_of_parts(cfg: Node, *, training: bool, model: nn.Module | None = None) -> list[Exception]:
+    """Build every part by itself and return what each raised, for when they cannot be built together."""
+    root, names, over_model = _prepare(cfg, training=training, model=model)
+    errors = []
+    for name in names:
+        try:
+            built = build_at(root, [_PATHS[name]])
+            if name == "model" and over_model:
+                root["optimizer"] = _with_model(root["optimizer"], built["model"])
+        except Exception as error:  # whatever a part of the user's raises
+            errors.append(error)
+            if name == "model":
+                root["optimizer"] = None  # it cannot be without the model
+    return errors
+
+
+def _prepare(cfg: Node, *, training: bool, model: nn.Module | None) -> tuple[Node, list[str], bool]:
+    """Return the config with the model given, its parts, and whether its optimizer lacks the model."""
+    root = copy.copy(cfg)
+    if model is not None:
+        root["model"] = model
+    needed = _TO_TRAIN if training else _TO_EVALUATE
+    for name in needed:
+        _require(root, _PATHS[name])
+    names = [name for name in (_PATHS if training else needed) if _find(root, _PATHS[name]) is not None]
+    over_model = training and _lacks_model(root["optimizer"])
+    if over_model:
+        root["optimizer"] = _with_model(root["optimizer"], nn.Identity())
+    check(subset(root, [_PATHS[name] for name in names]))
+    return root, names, over_model
 
 
 def build_at(cfg: Node, paths: Sequence[str]) -> dict[str, Any]:
@@ -113,6 +174,21 @@ def build_at(cfg: Node, paths: Sequence[str]) -> dict[str, Any]:
     """
     built = instantiate(subset(cfg, paths))
     return {path: _find(built, path) for path in paths}
+
+
+# Built together with the model, since their nodes may refer to it
+_PARTS_OF_TRAIN = ("hooks", "clip_grad")
+
+
+def read_settings(cfg: Node) -> TrainSettings:
+    """Return the settings of ``cfg.train``, but for hooks and clipping, which are built with the model.
+
+    Raises:
+        SettingsError: an unknown key or a senseless value.
+    """
+    keys = [key for key in cfg.get("train", {}) if key not in _PARTS_OF_TRAIN]
+    built = build_at(cfg, [f"train.{key}" for key in keys])
+    return TrainSettings.of({key: built[f"train.{key}"] for key in keys})
 
 
 def _find(cfg: Mapping[str, Any], path: str) -> Any:

@@ -4,10 +4,13 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from lazycfg.evaluation import inference_on_dataset
 from lazycfg.utils import broadcast_object, is_main_process
 
 from .build import Parts
+from .class_mapping import RenumberedClasses
 from .pictures import save_pictures
 from .settings import TrainSettings
 
@@ -22,16 +25,19 @@ def run_evaluation(parts: Parts, settings: TrainSettings) -> dict[str, Any]:
     Returns:
         what the evaluator found, the same on every process.
     """
-    results = inference_on_dataset(parts.model, parts.test_loader, parts.evaluator)
+    model = parts.model
+    if parts.class_mapping is not None:
+        model = RenumberedClasses(model, parts.class_mapping)
+    results = inference_on_dataset(model, parts.test_loader, parts.evaluator)
     if is_main_process():
-        _draw(parts, settings)
+        _draw(model, parts, settings)
     return dict(broadcast_object(results))
 
 
-def _draw(parts: Parts, settings: TrainSettings) -> None:
+def _draw(model: nn.Module, parts: Parts, settings: TrainSettings) -> None:
     folder = Path(settings.output_dir) / "pictures"
     try:
-        paths = save_pictures(parts.model, parts.test_loader, folder, count=settings.pictures)
+        paths = save_pictures(model, parts.test_loader, folder, count=settings.pictures)
     except Exception:  # the numbers, and hours of training, are worth more
         logger.warning("could not draw predictions (the run goes on)", exc_info=True)
     else:

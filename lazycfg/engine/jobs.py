@@ -16,9 +16,9 @@ from lazycfg.config.node import Node
 from lazycfg.evaluation import to_json
 from lazycfg.layers import fuse as fold
 from lazycfg.solver import LRMultiplier
-from lazycfg.utils import atomic_write, is_main_process, shared_random_seed
+from lazycfg.utils import atomic_write, is_main_process, remove_partial_files, shared_random_seed
 
-from .build import Parts, as_config, build_at, build_parts
+from .build import Parts, as_config, read_settings
 from .evaluating import run_evaluation
 from .from_data import with_values
 from .hooks import (
@@ -30,22 +30,37 @@ from .hooks import (
     PeriodicCheckpointer,
     PeriodicWriter,
 )
-from .log import run_logging
+from .log import LaterFile, run_logging
 from .plan import log_plan
+from .preflight import (
+    Findings,
+    build_or_tell,
+    check_config,
+    compare,
+    load_initial,
+    resume_or_load,
+    share,
+    try_out,
+)
 from .run_dir import check_output_dir, evaluation_dir, evaluator_into, save_config
-from .run_metadata import check_same_data, loader_metadata, weights_metadata
-from .session import create_ddp_model, cudnn_benchmark, distributed_session, resolve_device, seed_all
+from .run_lock import lock_folder
+from .run_metadata import check_same_data, loader_metadata, metadata_of_weights, weights_metadata
+from .session import (
+    check_same_config,
+    create_ddp_model,
+    cudnn_benchmark,
+    distributed_session,
+    resolve_device,
+    seed_all,
+)
 from .settings import SettingsError, TrainSettings
 from .stream import BatchStream, RankBuffers
 from .trainer import Trainer
 from .writers import default_writers
 
-__all__ = ["evaluate", "read_settings", "train"]
+__all__ = ["evaluate", "train"]
 
 logger = logging.getLogger(__name__)
-
-# Built together with the model, since their nodes may refer to it
-_PARTS_OF_TRAIN = ("hooks", "clip_grad")
 
 
 def train(cfg: Mapping[str, Any], *, resume: bool = False) -> dict[str, Any]:
@@ -64,17 +79,28 @@ def train(cfg: Mapping[str, Any], *, resume: bool = False) -> dict[str, Any]:
         last losses, ``"iterations"`` and ``"seconds"``.
 
     Raises:
-        SettingsError, CheckError: the config does not describe a training; all that is wrong with it.
-        OutputDirInUseError: the output folder holds another run, and ``resume`` is false.
+        PreflightError: the run cannot work: all that is wrong with it, found before anything was trained or
+            written; see docs/before-step-1.md.
+        OutputDirInUseError: the output folder holds another run, and ``resume`` is false; or another run
+            writes into it now.
+        CheckpointError: the checkpoint to go on from is damaged, or of another training.
+        SystemExit, KeyboardInterrupt: after SIGTERM, SIGHUP or Ctrl-C; a checkpoint was saved.
         FloatingPointError: a loss is not finite; names the loss, the iteration and the images.
     """
     cfg = as_config(cfg)
+    found = check_config(cfg, training=True)
+    found.raise_problems()
     settings = read_settings(cfg)
     device = resolve_device(settings.device)
     with distributed_session(device, timeout_minutes=settings.dist_timeout_minutes):
+        check_same_config(cfg, resume=resume)
         check_output_dir(settings.output_dir, resume=resume)
-        with run_logging(settings.output_dir), cudnn_benchmark(settings.cudnn_benchmark):
-            return _train(cfg, settings, device, resume)
+        with (
+            lock_folder(settings.output_dir),
+            run_logging(None) as log,
+            cudnn_benchmark(settings.cudnn_benchmark),
+        ):
+            return _train(cfg, settings, device, resume, found, log)
 
 
 def evaluate(
@@ -104,8 +130,11 @@ def evaluate(
 
     Raises:
         SettingsError: there are no weights to evaluate.
+        PreflightError: all that is wrong with the evaluation, before it begins.
     """
     cfg = as_config(cfg)
+    found = check_config(cfg, training=False, model=model)
+    found.raise_problems()
     settings = read_settings(cfg)
     device = resolve_device(settings.device)
     given = model is not None
@@ -120,47 +149,59 @@ def evaluate(
         )
     with distributed_session(device, timeout_minutes=settings.dist_timeout_minutes):
         folder = evaluation_dir(settings.output_dir, weights)
-        with run_logging(folder):
+        with run_logging(None) as log:
             seed_all(settings.seed or 0)
-            parts = build_parts(evaluator_into(cfg, settings.output_dir, folder), training=False, model=model)
+            cfg = evaluator_into(cfg, settings.output_dir, folder)
+            parts = build_or_tell(cfg, found, training=False, model=model)
             _to_device(parts.model, device, settings)
             if weights is not None:
                 load_weights(parts.model, weights, ignore=() if resume else settings.init_ignore)
             if fuse:
                 parts.model = fold(parts.model, inplace=not given)
+            trained_on = None if weights is None else metadata_of_weights(weights)
+            compare(cfg, parts, settings, found, training=False, trained_on=trained_on)
+            try_out(parts, settings, device, found, training=False)
+            log.open(folder)
             results = run_evaluation(parts, replace(settings, output_dir=folder))
             _write_results(results, folder)
             logger.info("results are in %s", folder)
             return results
 
 
-def read_settings(cfg: Node) -> TrainSettings:
-    """The checked settings of ``cfg.train``, without its hooks and clipping, which are built with the model.
-
-    Raises:
-        SettingsError: an unknown key or a senseless value.
-    """
-    keys = [key for key in cfg.get("train", {}) if key not in _PARTS_OF_TRAIN]
-    built = build_at(cfg, [f"train.{key}" for key in keys])
-    return TrainSettings.of({key: built[f"train.{key}"] for key in keys})
-
-
-def _train(cfg: Node, settings: TrainSettings, device: torch.device, resume: bool) -> dict[str, Any]:
+def _train(
+    cfg: Node, settings: TrainSettings, device: torch.device, resume: bool, found: Findings, log: LaterFile
+) -> dict[str, Any]:
     started = time.perf_counter()
     seed = shared_random_seed() if settings.seed is None or settings.seed < 0 else settings.seed
     seed_all(seed)  # the same initial model in every process
-    parts = build_parts(cfg, training=True)
+    parts = build_or_tell(cfg, found, training=True)
     seed_all(seed, per_process=True)
     _to_device(parts.model, device, settings)
+    compare(cfg, parts, settings, found, training=True)
+    if found.problems and not resume:
+        load_initial(parts.model, settings, found)
+    share(found)
     metadata = loader_metadata(parts.train_loader)
     trainer, data, checkpointer = _trainer(parts, settings, weights_metadata(metadata))
     log_plan(parts, settings, device)
     if resume and checkpointer.has_checkpoint():
         check_same_data(checkpointer.get_checkpoint_file(), metadata)
-    extra = checkpointer.resume_or_load(settings.init_checkpoint, resume=resume, ignore=settings.init_ignore)
+    extra = resume_or_load(checkpointer, settings, found, resume=resume)
+    try_out(parts, settings, device, found, training=True)
+    # From here on things are written
+    log.open(settings.output_dir)
+    if is_main_process() and (left := remove_partial_files(settings.output_dir)):
+        logger.info("removed %d unfinished files of a run that was killed", len(left))
     save_config(with_values(cfg, parts.from_data), settings.output_dir)
     start_iter = extra.get("iteration", -1) + 1
-    if start_iter:
+    if start_iter >= settings.max_iter:
+        logger.warning(
+            "nothing is left to train: the checkpoint is of iteration %d and train.max_iter is %d; a larger "
+            "one goes on",
+            start_iter - 1,
+            settings.max_iter,
+        )
+    elif start_iter:
         logger.info("going on with iteration %d of %d", start_iter, settings.max_iter)
     try:
         trainer.train(start_iter)

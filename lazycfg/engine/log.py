@@ -3,18 +3,76 @@
 import logging
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
-from lazycfg.utils import get_rank
+from lazycfg.config.brief import printable
+from lazycfg.utils import get_rank, open_for_appending
 
 __all__ = ["run_logging"]
 
 _PLAIN = "[%(asctime)s %(name)s] %(levelname)s: %(message)s"
 
 
+class _Formatter(logging.Formatter):
+    """Texts of files that others wrote are in messages: nothing in them is obeyed by a terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
+
+
+class _File(logging.StreamHandler[TextIO]):
+    """A log file, never opened through a link; a disk that is full is said once and stops nothing."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(open_for_appending(path))
+        self._path, self._said = path, False
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        if not self._said:
+            self._said = True
+            print(f"cannot write {self._path} (the run goes on): {sys.exc_info()[1]}", file=sys.stderr)
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self.stream.close()
+        super().close()
+
+
+class LaterFile(logging.Handler):
+    """Keeps messages until it is told the file that they go to: before, nothing is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._kept: list[logging.LogRecord] = []
+        self._file: _File | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self._file is None:
+            self._kept.append(record)
+        else:
+            self._file.handle(record)
+
+    def open(self, output_dir: str | Path) -> None:
+        """Write what was kept, and all that comes, into the log file of this process in a folder."""
+        Path(output_dir).mkdir(parents=True, exist_ok=True)
+        rank = get_rank()
+        name = "log.txt" if rank == 0 else f"log.txt.rank{rank}"
+        self._file = _File(Path(output_dir) / name)
+        self._file.setFormatter(_Formatter(_PLAIN, "%Y-%m-%d %H:%M:%S"))
+        kept, self._kept = self._kept, []
+        for record in kept:
+            self._file.handle(record)
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+        super().close()
+
+
 @contextmanager
-def run_logging(output_dir: str | Path | None) -> Iterator[logging.Logger]:
+def run_logging(output_dir: str | Path | None) -> Iterator[LaterFile]:
     """Show the library's messages while the block runs.
 
     The main process writes to the console and to ``log.txt`` in ``output_dir``; the others write to
@@ -22,27 +80,24 @@ def run_logging(output_dir: str | Path | None) -> Iterator[logging.Logger]:
     console is left to these. Afterwards all is as before.
 
     Args:
-        output_dir: None for the console only.
+        output_dir: None for the console only, until ``open`` of what this yields is called.
     """
     logger = logging.getLogger("lazycfg")
     before = logger.level, logger.propagate
     added: list[logging.Handler] = []
-    rank = get_rank()
-    if rank == 0 and not logger.handlers and not logging.getLogger().handlers:
+    if get_rank() == 0 and not logger.handlers and not logging.getLogger().handlers:
         added.append(_console())
         logger.propagate = False
+    file = LaterFile()
     if output_dir is not None:
-        Path(output_dir).mkdir(parents=True, exist_ok=True)
-        name = "log.txt" if rank == 0 else f"log.txt.rank{rank}"
-        file = logging.FileHandler(Path(output_dir) / name)
-        file.setFormatter(logging.Formatter(_PLAIN, "%Y-%m-%d %H:%M:%S"))
-        added.append(file)
+        file.open(output_dir)
+    added.append(file)
     if logger.level == logging.NOTSET:
         logger.setLevel(logging.INFO)
     for handler in added:
         logger.addHandler(handler)
     try:
-        yield logger
+        yield file
     finally:
         for handler in added:
             logger.removeHandler(handler)
@@ -57,7 +112,9 @@ def _console() -> logging.Handler:
         from rich.console import Console
         from rich.logging import RichHandler
 
-        return RichHandler(console=Console(stderr=True), show_path=False, log_time_format="[%m/%d %H:%M:%S]")
+        rich = RichHandler(console=Console(stderr=True), show_path=False, log_time_format="[%m/%d %H:%M:%S]")
+        rich.setFormatter(_Formatter("%(message)s"))
+        return rich
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("[%(asctime)s] %(levelname)s: %(message)s", "%m/%d %H:%M:%S"))
+    handler.setFormatter(_Formatter("[%(asctime)s] %(levelname)s: %(message)s", "%m/%d %H:%M:%S"))
     return handler

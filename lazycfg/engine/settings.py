@@ -1,6 +1,7 @@
 """The settings of a training run: what ``cfg.train`` may hold."""
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
@@ -8,11 +9,9 @@ import torch
 
 from lazycfg.utils import closest
 
+from .problems import PreflightError, Problem, SettingsError
+
 __all__ = ["AmpSettings", "CheckpointSettings", "SettingsError", "TrainSettings"]
-
-
-class SettingsError(ValueError):
-    """A config that does not describe the job asked for; the message is for who wrote it."""
 
 
 _DTYPES = {
@@ -29,22 +28,52 @@ class _FromMapping:
 
     @classmethod
     def of(cls, values: Mapping[str, Any] | Self, path: str = "train") -> Self:
-        """From what a config has under ``path``.
+        """Return the settings that a config has under ``path``.
 
         Raises:
-            SettingsError: an unknown key, or a value that makes no sense.
+            PreflightError: all that is wrong with them: unknown keys, and values that make no sense.
         """
         if isinstance(values, cls):
             return values
+        if not isinstance(values, Mapping):
+            first = fields(cls)[0].name  # type: ignore[arg-type]
+            remedy = f"{path}.{first}={_typed(values)}" if isinstance(values, bool | int) else ""
+            raise PreflightError([Problem(path, f"{values!r}: expected a dict of settings", remedy)])
         known = [each.name for each in fields(cls)]  # type: ignore[arg-type]
-        unknown = [key for key in values if key not in known]
-        if unknown:
-            told = "; ".join(f"{path}.{key}{closest(key, known)}" for key in unknown)
-            raise SettingsError(
-                f"unknown setting {told} (known: {', '.join(known)}). Values of your own, for interpolation, "
-                "go to another name at the top of the config"
+        problems = [
+            Problem(
+                f"{path}.{key}",
+                f"unknown setting {path}.{key}{closest(key, known)} (known: {', '.join(known)}). Values of "
+                "your own, for interpolation, go to another name at the top of the config",
             )
-        return cls(**values)
+            for key in values
+            if key not in known
+        ]
+        try:
+            result = cls(**{key: value for key, value in values.items() if key in known})
+        except PreflightError as error:
+            raise PreflightError([*problems, *error.problems]) from None
+        if problems:
+            raise PreflightError(problems)
+        return result
+
+
+def _typed(value: Any) -> str:
+    """A value as it is typed on the command line."""
+    return str(value).lower() if isinstance(value, bool) or value is None else str(value)
+
+
+def _number_problem(path: str, value: Any, least: int, *, or_none: bool = False) -> Problem | None:
+    if (or_none and value is None) or (type(value) is int and value >= least):
+        return None
+    whole = isinstance(value, float) and value.is_integer() and value >= least
+    expected = f"expected a whole number of at least {least}{' or None' if or_none else ''}"
+    return Problem(path, f"{path}={value!r}: {expected}", f"{path}={int(value)}" if whole else "")
+
+
+def _type_problem(path: str, value: Any, kinds: tuple[type, ...], expected: str) -> Problem | None:
+    fits = isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))
+    return None if fits else Problem(path, f"{path}={value!r}: expected {expected}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,18 +84,23 @@ class AmpSettings(_FromMapping):
     dtype: str | torch.dtype = "bfloat16"
     """``"bfloat16"`` or ``"float16"``. The latter scales gradients, which costs a sync in every step."""
 
-    def autocast_dtype(self) -> torch.dtype | None:
-        """The type to run under, None when disabled.
+    def __post_init__(self) -> None:
+        problems = [_type_problem("train.amp.enabled", self.enabled, (bool,), "true or false")]
+        if not isinstance(self.dtype, torch.dtype) and self.dtype not in _DTYPES:
+            near = closest(self.dtype, _DTYPES) if isinstance(self.dtype, str) else ""
+            expected = f"expected 'bfloat16' or 'float16'{near}"
+            problems.append(Problem("train.amp.dtype", f"train.amp.dtype={self.dtype!r}: {expected}"))
+        elif self._type() not in (torch.bfloat16, torch.float16):
+            expected = "expected 'bfloat16' or 'float16'"
+            problems.append(Problem("train.amp.dtype", f"train.amp.dtype={self.dtype!r}: {expected}"))
+        _raise(problems)
 
-        Raises:
-            SettingsError: a type that autocast does not know.
-        """
-        if not self.enabled:
-            return None
-        dtype = self.dtype if isinstance(self.dtype, torch.dtype) else _DTYPES.get(self.dtype)
-        if dtype not in (torch.bfloat16, torch.float16):
-            raise SettingsError(f"train.amp.dtype={self.dtype!r}: expected 'bfloat16' or 'float16'")
-        return dtype
+    def _type(self) -> torch.dtype:
+        return self.dtype if isinstance(self.dtype, torch.dtype) else _DTYPES[self.dtype]
+
+    def autocast_dtype(self) -> torch.dtype | None:
+        """Return the type to run under, None when disabled."""
+        return self._type() if self.enabled else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +109,53 @@ class CheckpointSettings(_FromMapping):
 
     period: int = 5000
     max_to_keep: int | None = 10
+
+    def __post_init__(self) -> None:
+        path = "train.checkpointer"
+        _raise(
+            [
+                _number_problem(f"{path}.period", self.period, 0),
+                _number_problem(f"{path}.max_to_keep", self.max_to_keep, 1, or_none=True),
+            ]
+        )
+
+
+_TYPES: dict[str, tuple[tuple[type, ...], str]] = {
+    "device": ((str,), "a text: auto, cpu, cuda, cuda:1, mps"),
+    "seed": ((int, type(None)), "a whole number, or None for another one in every run"),
+    "dist_timeout_minutes": ((int, float), "a number of minutes"),
+    "channels_last": ((bool,), "true or false"),
+    "tensorboard": ((bool,), "true or false"),
+    "preflight": ((bool,), "true or false"),
+    "extra_classes": ((bool,), "true or false"),
+    "best_metric": ((str,), 'the name of an evaluation result, such as bbox/AP, or ""'),
+    "init_ignore": ((Sequence,), "a list of patterns"),
+    "hooks": ((Sequence,), "a list of hooks"),
+}
+_DEVICES = ("cpu", "cuda", "mps", "xpu")
+# The arguments of `create_ddp_model`
+_DDP = ("broadcast_buffers", "find_unused_parameters", "fp16_compression", "static_graph")
+
+
+def _device_problem(name: Any) -> Problem | None:
+    if name == "auto" or not isinstance(name, str):
+        return None
+    remedy = ""
+    try:
+        if torch.device(name).type in _DEVICES:
+            return None
+    except RuntimeError:
+        remedy = "train.device=cuda" if name.startswith("gpu") else ""
+    known = ", ".join(("auto", *_DEVICES))
+    return Problem(
+        "train.device", f"train.device={name!r}: nothing is trained there (known: {known})", remedy
+    )
+
+
+def _raise(problems: Iterable[Problem | None]) -> None:
+    found = [problem for problem in problems if problem is not None]
+    if found:
+        raise PreflightError(found)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,18 +180,54 @@ class TrainSettings(_FromMapping):
     best_metric: str = ""
     log_period: int = 20
     tensorboard: bool = False
+    preflight: bool = True
+    extra_classes: bool = False
     pictures: int = 8
     hooks: Sequence[Any] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "amp", AmpSettings.of(self.amp, "train.amp"))
-        checkpointer = CheckpointSettings.of(self.checkpointer, "train.checkpointer")
-        object.__setattr__(self, "checkpointer", checkpointer)
+        problems: list[Problem | None] = []
+        for name, kind in (("amp", AmpSettings), ("checkpointer", CheckpointSettings)):
+            try:
+                object.__setattr__(self, name, kind.of(getattr(self, name), f"train.{name}"))
+            except PreflightError as error:
+                problems += error.problems
         lowest = {"max_iter": 1, "accumulate": 1, "log_period": 1, "eval_period": 0, "pictures": 0}
-        for name, least in lowest.items():
+        problems += [
+            _number_problem(f"train.{name}", getattr(self, name), least) for name, least in lowest.items()
+        ]
+        problems += [
+            _type_problem(f"train.{name}", getattr(self, name), kinds, expected)
+            for name, (kinds, expected) in _TYPES.items()
+        ]
+        problems += [_device_problem(self.device), *self._texts(), *self._mappings()]
+        _raise(problems)
+
+    def _texts(self) -> list[Problem | None]:
+        problems: list[Problem | None] = []
+        for name in ("output_dir", "init_checkpoint"):
             value = getattr(self, name)
-            if not isinstance(value, int) or value < least:
-                raise SettingsError(f"train.{name}={value!r}: expected a whole number of at least {least}")
-        if not self.output_dir:
-            raise SettingsError("train.output_dir is empty: it is where checkpoints, metrics and pictures go")
-        self.amp.autocast_dtype()
+            if isinstance(value, str | os.PathLike):
+                continue
+            remedy = f"train.{name}=./{value}" if isinstance(value, int | float) else ""
+            problems.append(Problem(f"train.{name}", f"train.{name}={value!r}: expected a path", remedy))
+        if not str(self.output_dir):
+            said = "train.output_dir is empty: it is where checkpoints, metrics and pictures go"
+            problems.append(Problem("train.output_dir", said, "train.output_dir=./output"))
+        patterns = self.init_ignore
+        if isinstance(patterns, str) or not all(isinstance(pattern, str) for pattern in patterns or ()):
+            remedy = f"'train.init_ignore=[\"{patterns}\"]'" if isinstance(patterns, str) else ""
+            said = f"train.init_ignore={patterns!r}: expected a list of patterns"
+            problems.append(Problem("train.init_ignore", said, remedy))
+        return problems
+
+    def _mappings(self) -> list[Problem | None]:
+        if not isinstance(self.ddp, Mapping):
+            return [Problem("train.ddp", f"train.ddp={self.ddp!r}: expected a dict of arguments")]
+        return [
+            Problem(
+                f"train.ddp.{key}", f"unknown argument{closest(str(key), _DDP)} (known: {', '.join(_DDP)})"
+            )
+            for key in self.ddp
+            if key not in _DDP
+        ]

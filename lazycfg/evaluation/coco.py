@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import os
 import pickle
@@ -87,6 +88,11 @@ class COCOEvaluator(DatasetEvaluator):
             outputs: dicts with "instances" (in pixels of the original image) and perhaps "proposals".
         """
         for item, output in zip(inputs, outputs, strict=True):
+            if "image_id" not in item:
+                raise ValueError(
+                    f"an input has no 'image_id' (it has {', '.join(item)}), which tells whose predictions "
+                    "these are: give each record of the data set one"
+                )
             if "instances" in output:
                 found = ImagePrediction.from_instances(item["image_id"], output["instances"])
                 if found.boxes.shape[1] == 5 and not self.rotated:
@@ -134,6 +140,21 @@ class COCOEvaluator(DatasetEvaluator):
             else:
                 results[task] = self._evaluate_task(task, truth, detections, img_ids)
         return results
+
+    def try_out(
+        self, inputs: Sequence[Mapping[str, Any]], outputs: Sequence[Mapping[str, Any]]
+    ) -> Results | None:
+        """See `DatasetEvaluator.try_out`. The truth is built, and kept for the evaluations to come."""
+        trial = copy.copy(self)
+        trial.output_dir, trial.distributed = None, False
+        trial.reset()
+        trial.process(inputs, outputs)
+        for task, field in (("segm", "rles"), ("keypoints", "keypoints")):
+            if task in (self.tasks or ()) and any(getattr(p, field) is None for p in trial._predictions):
+                raise ValueError(f"tasks has {task!r}, and the model predicts no such thing")
+        results = trial.evaluate(img_ids=[item["image_id"] for item in inputs])
+        self._ground_truth = trial._ground_truth
+        return results or None
 
     def _choose_tasks(
         self, predictions: list[ImagePrediction], proposals: list[ImageProposals], truth: Mapping[str, Any]

@@ -47,6 +47,23 @@ class DatasetEvaluator:
     def evaluate(self) -> Results | None:
         """The results: on the main process; None or {} elsewhere."""
 
+    def try_out(self, inputs: Sequence[dict[str, Any]], outputs: Sequence[Any]) -> Results | None:
+        """Take in a batch as `process` does and forget it again, to see before a training whether that works.
+
+        Nothing is written, and nothing exchanged between processes. An evaluator that builds the truth of its
+        data set does so here too.
+
+        Returns:
+            the results of this batch, of which only the names mean anything; None where they are not known.
+
+        Raises:
+            Exception: whatever is wrong with the data set or the batch.
+        """
+        self.reset()
+        self.process(inputs, outputs)
+        self.reset()
+        return None
+
 
 class DatasetEvaluators(DatasetEvaluator):
     """Several evaluators as one; their results must be of different tasks."""

@@ -38,6 +38,7 @@ class COCOPanopticEvaluator(DatasetEvaluator):
     """
 
     def __init__(self, *, dataset: Any, distributed: bool = True) -> None:
+        self.dataset = dataset
         self.metadata = dataset.metadata
         self.distributed = distributed
         self._records = RecordIndex(dataset)

@@ -50,6 +50,7 @@ class SemSegEvaluator(DatasetEvaluator):
         boundary_iou: bool = True,
         distributed: bool = True,
     ) -> None:
+        self.dataset = dataset
         names = list(getattr(dataset.metadata, "stuff_classes", None) or ())
         self.num_classes = num_classes or len(names)
         if not self.num_classes:

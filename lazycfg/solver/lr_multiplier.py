@@ -41,3 +41,7 @@ class LRMultiplier(LRScheduler):
     def state_dict(self) -> dict[str, Any]:
         """What resuming needs. The schedule itself comes from the config and may be changed in between."""
         return {"base_lrs": self.base_lrs, "last_epoch": self.last_epoch}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go to the iteration of a checkpoint. The rates are those that the optimizer was built with now."""
+        self.last_epoch = state_dict["last_epoch"]

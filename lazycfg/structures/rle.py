@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["decode_rle", "encode_crop", "encode_mask", "rle_area", "run_lengths"]
+__all__ = ["decode_rle", "encode_crop", "encode_mask", "rle_area", "rle_runs", "run_lengths"]
 
 
 def encode_mask(mask: np.ndarray) -> dict[str, Any]:
@@ -65,10 +65,10 @@ def decode_rle(rle: Mapping[str, Any]) -> np.ndarray:
     """The mask (H, W) bool of ``{"size": [H, W], "counts": text or list of run lengths}``.
 
     Raises:
-        ValueError: the runs do not fill the size.
+        ValueError: the runs do not fill the size, or cannot be read (see `rle_runs`).
     """
     height, width = (int(side) for side in rle["size"])
-    runs = _runs(rle)
+    runs = rle_runs(rle)
     if (runs < 0).any() or runs.sum() != height * width:
         raise ValueError(f"run lengths of {int(runs.sum())} pixels for a mask of {height} x {width}")
     inside = np.zeros(len(runs), dtype=bool)
@@ -78,7 +78,7 @@ def decode_rle(rle: Mapping[str, Any]) -> np.ndarray:
 
 def rle_area(rle: Mapping[str, Any]) -> int:
     """Number of pixels inside a mask given as text or as a list of run lengths."""
-    return int(_runs(rle)[1::2].sum())
+    return int(rle_runs(rle)[1::2].sum())
 
 
 def _as_text(runs: np.ndarray) -> str:
@@ -100,22 +100,44 @@ def _as_text(runs: np.ndarray) -> str:
     return characters[used].tobytes().decode("ascii")
 
 
-def _runs(rle: Mapping[str, Any]) -> np.ndarray:
+def rle_runs(rle: Mapping[str, Any]) -> np.ndarray:
+    """Return the run lengths (R,) int64, outside first, of text or of a list.
+
+    Raises:
+        ValueError: they are neither, or the text is not of this notation.
+    """
     counts = rle["counts"]
-    return _from_text(counts) if isinstance(counts, (str, bytes)) else np.asarray(counts, dtype=np.int64)
+    if isinstance(counts, (str, bytes)):
+        return _from_text(counts)
+    values = counts.tolist() if isinstance(counts, np.ndarray) else counts
+    if not isinstance(values, (list, tuple)):
+        raise ValueError(
+            f"counts of an RLE must be text or a list of run lengths, got {type(counts).__name__}"
+        )
+    wrong = [v for v in values if not isinstance(v, (int, np.integer)) or abs(v) >= 2**40]
+    if wrong:
+        raise ValueError(f"counts of an RLE must be whole numbers below 2**40, got {wrong[0]!r}")
+    return np.asarray(values, dtype=np.int64)
 
 
 def _from_text(text: str | bytes) -> np.ndarray:
-    data = (
-        np.frombuffer(text.encode("ascii") if isinstance(text, str) else text, dtype=np.uint8).astype(
-            np.int64
+    raw = text.encode("utf-8", "replace") if isinstance(text, str) else text
+    data = np.frombuffer(raw, dtype=np.uint8).astype(np.int64) - 48
+    if len(data) == 0:
+        return data
+    if (data < 0).any() or (data > 63).any():
+        wrong = chr(raw[int(np.flatnonzero((data < 0) | (data > 63))[0])])
+        raise ValueError(
+            f"counts of an RLE as text have characters from '0' to 'o', not {wrong!r}; is it base64?"
         )
-        - 48
-    )
     last = (data & 0x20) == 0
-    number = np.concatenate(([0], np.cumsum(last)[:-1])) if len(data) else data
-    first = np.flatnonzero(np.concatenate(([True], last[:-1]))) if len(data) else data
-    shift = 5 * (np.arange(len(data)) - first[number]) if len(data) else data
+    if not last[-1]:
+        raise ValueError("counts of an RLE as text end within a number; were they cut off?")
+    number = np.concatenate(([0], np.cumsum(last)[:-1]))
+    first = np.flatnonzero(np.concatenate(([True], last[:-1])))
+    shift = 5 * (np.arange(len(data)) - first[number])
+    if shift.max() > 35:
+        raise ValueError("counts of an RLE as text have a number of more than 40 bits")
     values = np.zeros(int(last.sum()), dtype=np.int64)
     np.add.at(values, number, (data & 0x1F) << shift)
     negative = (data[last] & 0x10) != 0

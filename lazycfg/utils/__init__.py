@@ -19,6 +19,7 @@ from .numpy_pickle import load_numpy_pickle
 from .safe_pickle import UnsafeFileError
 from .suggest import closest
 from .sync_counter import SyncCounter
+from .text import printable
 
 __all__ = [
     "EventStorage",
@@ -39,6 +40,7 @@ __all__ = [
     "is_main_process",
     "load_numpy_pickle",
     "open_for_appending",
+    "printable",
     "reduce_dict",
     "remove_partial_files",
     "shared_random_seed",

@@ -100,7 +100,7 @@ def numpy_vocabulary(enums: Collection[str] = (), *, most_bytes: int) -> dict[tu
         """`numpy.ndarray`, of which a file only gives the name."""
 
         def __init__(self, *_: Any) -> None:
-            raise UnsafeFileError("it calls numpy.ndarray; nothing was executed")
+            raise UnsafeFileError("it calls numpy.ndarray; nothing of it was executed")
 
     class Bytes(Pending):
         """`_codecs.encode` and `bytes()`: how protocol 2 writes bytes."""

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import io
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import IO, Any
 
-__all__ = ["Pending", "SafeUnpickler", "UnsafeFileError", "ordered_dict", "plain_set", "size_of"]
+__all__ = ["Pending", "SafeUnpickler", "UnsafeFileError", "finish", "ordered_dict", "plain_set", "size_of"]
 
 _MAX_DEPTH = 64  # such files are dicts of dicts of arrays; one nested deeper is broken or hostile
 _STEPS, _BYTES_PER_STEP = 1_000_000, 64
@@ -110,31 +111,31 @@ class SafeUnpickler(pickle._Unpickler):  # type: ignore[name-defined,misc]
         super().__init__(_Source(file), encoding="latin1")
 
     def read_all(self) -> Any:
-        """Everything in the file, finished.
+        """Everything in the file, finished: `read_parts` and `finish`."""
+        return finish(self.read_parts())
+
+    def read_parts(self) -> Any:
+        """What the file describes, with `Pending` objects in it.
 
         Raises:
             UnsafeFileError: the file names a class or function that is not in the vocabulary.
             pickle.UnpicklingError: it is damaged.
         """
-        try:
-            return _finished(self.load(), 0, {})
-        except pickle.UnpicklingError:
-            raise
-        except Exception as error:  # a damaged stream fails in many ways (EOFError, IndexError, ...)
-            detail = f"{type(error).__name__}: {str(error)[:200]}"
-            raise pickle.UnpicklingError(f"the pickle is damaged: {detail}") from error
+        with _as_damage():
+            return self.load()
 
     def find_class(self, module: str, name: str) -> Any:
         try:
             return self._vocabulary[module, name]
         except KeyError:
             raise UnsafeFileError(
-                f"it refers to {module[:100]}.{name[:100]}, which is not {self._what}; nothing was executed"
+                f"it refers to {module[:100]}.{name[:100]}, which is not {self._what}; "
+                "nothing of it was executed"
             ) from None
 
     def persistent_load(self, pid: Any) -> Any:
         if self._persistent is None:
-            raise UnsafeFileError("it refers to an object outside the file; nothing was executed")
+            raise UnsafeFileError("it refers to an object outside the file; nothing of it was executed")
         return self._persistent(pid)
 
     # -- the steps that differ from the standard ones
@@ -161,7 +162,9 @@ class SafeUnpickler(pickle._Unpickler):  # type: ignore[name-defined,misc]
         if isinstance(target, Pending):
             target.set_state(state)
         elif not isinstance(target, _Ordered):
-            raise UnsafeFileError(f"it sets the state of a {type(target).__name__}; nothing was executed")
+            raise UnsafeFileError(
+                f"it sets the state of a {type(target).__name__}; nothing of it was executed"
+            )
 
     def _setitem(self) -> None:
         value, key = self.stack.pop(), self.stack.pop()
@@ -226,7 +229,9 @@ class SafeUnpickler(pickle._Unpickler):  # type: ignore[name-defined,misc]
         self.memo[_to_int(self.readline()[:-1], _MEMO_DIGITS)] = self.stack[-1]
 
     def _refused(self) -> None:
-        raise UnsafeFileError("it asks for an extension or a buffer outside the file; nothing was executed")
+        raise UnsafeFileError(
+            "it asks for an extension or a buffer outside the file; nothing of it was executed"
+        )
 
     for _code, _step in {
         pickle.REDUCE: _reduce,
@@ -257,6 +262,27 @@ class SafeUnpickler(pickle._Unpickler):  # type: ignore[name-defined,misc]
     del _code, _step
 
 
+def finish(value: Any) -> Any:
+    """`value` with what `Pending` objects stand for.
+
+    Raises:
+        pickle.UnpicklingError: something is without its data, or containers are nested too deep.
+    """
+    with _as_damage():
+        return _finished(value, 0, {})
+
+
+@contextmanager
+def _as_damage() -> Iterator[None]:
+    try:
+        yield
+    except pickle.UnpicklingError:
+        raise
+    except Exception as error:  # a damaged stream fails in many ways (EOFError, IndexError, TypeError, ...)
+        detail = f"{type(error).__name__}: {str(error)[:200]}"
+        raise pickle.UnpicklingError(f"the pickle is damaged: {detail}") from error
+
+
 def _to_int(digits: bytes, most: int = _DIGITS) -> int:
     if len(digits) > most:
         raise pickle.UnpicklingError("the pickle is damaged: a number of many digits")
@@ -277,7 +303,7 @@ def _plain_key(key: Any, *, inside: bool = False) -> Any:
 
 
 def _finished(value: Any, depth: int, made: dict[int, Any]) -> Any:
-    """`value` with what `Pending` objects stand for.
+    """See `finish`.
 
     Args:
         made: what became of each container so far, by its id: one that stands in several places is made once,

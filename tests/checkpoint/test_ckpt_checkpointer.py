@@ -67,7 +67,7 @@ def test_files_are_safe_and_have_plain_names(tmp_path):
     assert set(load_file(path)) == {"weight", "bias"}
     torch.load(tmp_path / "out" / "model_final.trainer.pt", weights_only=True)
     assert sorted(os.listdir(tmp_path / "out")) == [
-        "last_checkpoint", "model_final.safetensors", "model_final.trainer.pt",
+        "last_checkpoint", "model_final.safetensors", "model_final.sha256", "model_final.trainer.pt",
     ]  # fmt: skip
 
 

@@ -446,3 +446,15 @@ def test_a_file_beside_the_config_is_imported_with_a_dot(files):
     with pytest.raises(ModuleNotFoundError) as caught:
         LazyConfig.load(folder / "b.py")
     assert not any("dot" in note for note in caught.value.__notes__)
+
+
+def test_arguments_named_like_methods_of_dict_do_not_warn_at_load(files, recwarn):
+    folder = files(
+        a=HEAD + "def f(values, items=1): pass\ns = L(f)(values=[1], items=2)\ns['values'] = [2]\n"
+    )
+    cfg = LazyConfig.load(folder / "a.py")
+    LazyConfig.save(cfg, folder / "b.py")
+    LazyConfig.load(folder / "b.py")
+    assert not recwarn.list
+    with pytest.warns(UserWarning, match="named like a method"):
+        L(dict)(values=1)

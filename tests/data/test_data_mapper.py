@@ -223,7 +223,7 @@ def test_transform_instance_annotations_takes_a_list_of_transforms():
     moved = transform_instance_annotations(annotation, [T.HFlipTransform(30), T.VFlipTransform(20)], (20, 30))
     assert moved["bbox"].tolist() == [16, 7, 26, 15]
     assert moved["bbox_mode"] == BoxMode.XYXY_ABS
-    assert moved["segmentation"][0].shape == (4, 2)
+    assert moved["segmentation"][0].tolist() == [26, 15, 16, 15, 16, 7, 26, 7]
     instances = annotations_to_instances([moved], (20, 30), "bitmask")
     assert instances.gt_masks.tensor.sum() == 80
 

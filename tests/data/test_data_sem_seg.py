@@ -85,7 +85,7 @@ def test_wrong_maps_are_named_when_used(roots):
     with pytest.raises(ImageError, match=r"image_id a/1.*1\.png is 8x5 .* its picture 8x6"):
         mapper(make(roots)[0])
     Image.fromarray(np.zeros((6, 8, 3), np.uint8)).save(roots[1] / "a" / "1.png")
-    with pytest.raises(ImageError, match=r"1\.png' is a picture of 3 channels"):
+    with pytest.raises(ImageError, match=r"1\.png' is an image of 3 channels"):
         mapper(make(roots)[0])
     (roots[1] / "a" / "2.png").write_bytes(b"no picture")
     with pytest.raises(ImageError, match=r"cannot decode label map .*2\.png"):

@@ -160,10 +160,10 @@ class FailingEvaluator:
         pass
 
     def process(self, inputs, outputs):
-        raise RuntimeError("out of memory")
+        pass
 
     def evaluate(self):
-        return {}
+        raise RuntimeError("out of memory")
 
 
 def test_another_run_is_not_written_over(whole_run):
@@ -183,7 +183,7 @@ def test_a_finished_run_can_be_made_longer(whole_run, tmp_path):
 
 def test_the_saved_config_describes_the_run(whole_run, tmp_path):
     for name in ("config.yaml", "config.py"):
-        cfg = LazyConfig.load(whole_run / name)
+        cfg = LazyConfig.load(whole_run / name, trusted=True)  # it names the parts of the test
         cfg.train.output_dir = str(tmp_path / name)
         train(cfg)
         same_weights(whole_run, tmp_path / name)

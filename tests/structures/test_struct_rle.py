@@ -64,3 +64,26 @@ def test_decoding_uncompressed_and_broken_runs():
     assert decode_rle({"size": [2, 2], "counts": [1, 2, 1]}).tolist() == [[False, True], [True, False]]
     with pytest.raises(ValueError, match="5 pixels for a mask of 2 x 2"):
         decode_rle({"size": [2, 2], "counts": [1, 2, 2]})
+
+
+@pytest.mark.parametrize(
+    ("counts", "message"),
+    [
+        ("not an rle!", "characters from '0' to 'o', not 't'"),
+        ("eJwDAAAAAAE=", "base64"),
+        ("é", "characters"),
+        ("o", "end within a number"),
+        ("o" * 20 + "0", "more than 40 bits"),
+        ([1.5, 2.5], "whole numbers below .*, got 1.5"),
+        ([None, 4], "got None"),
+        (["4"], "got '4'"),
+        ([2**70], "got 118"),
+        (7, "text or a list of run lengths, got int"),
+        ([-2, 6], "run lengths of 4 pixels"),
+        ([3], "run lengths of 3 pixels for a mask of 2 x 2"),
+        ("", "run lengths of 0 pixels"),
+    ],
+)
+def test_counts_that_are_none_are_explained(counts, message):
+    with pytest.raises(ValueError, match=message):
+        decode_rle({"size": [2, 2], "counts": counts})

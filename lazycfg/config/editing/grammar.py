@@ -7,7 +7,7 @@
 ``~a.d``               delete (``~a.d=1``: only when the value is 1)
 ``a.list+=[3]``        append the elements
 ``a.list.0=1``         one element (``-1`` counts from the end)
-``a=@pkg.mod.fn``      an imported callable; on a call node it replaces the target, arguments stay
+``a=@pkg.mod.fn``      an imported object; on a call node it replaces the target, arguments stay
 ``a=&b.c``             the same object as ``b.c``: shared, built once
 ``**.norm=BN``         every place that matches
 =====================  ==========================================================================
@@ -83,13 +83,16 @@ Reference = ImportRef | ShareRef
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """One parsed override. ``path`` is still text; ``value`` may contain `ImportRef` and `ShareRef`."""
+    """One parsed override. ``path`` is still text; ``value`` may contain `ImportRef` and `ShareRef`;
+    ``raw`` is the text of the value.
+    """
 
     op: Operation
     path: str
     value: object
     text: str
     has_value: bool = True
+    raw: str = ""
 
 
 def parse_override(text: str) -> Override:
@@ -107,7 +110,10 @@ def parse_override(text: str) -> Override:
             return Override("delete", body, None, text, has_value=False)
         hint = " (options of the script come before the overrides)" if body.startswith("-") else ""
         raise GrammarError(f"expected key=value, +key=value or ~key{hint}")
-    key, value = body[:equals].rstrip(), parse_value(body[equals + 1 :])
+    key, raw = body[:equals].rstrip(), body[equals + 1 :].strip()
+    if raw.startswith("="):
+        raise GrammarError(f"'==' is no operator; for text that begins with '=' write {key}={raw!r}")
+    value = parse_value(raw)
     op: Operation = {"": "set", "+": "add", "++": "force", "~": "delete"}[prefix]  # type: ignore[assignment]
     if key.endswith("+"):
         if prefix:
@@ -117,7 +123,7 @@ def parse_override(text: str) -> Override:
         raise GrammarError("there is no key before '='")
     if key.startswith("-"):
         raise GrammarError("a key cannot begin with '-' (options of the script come before the overrides)")
-    return Override(op, key, value, text)
+    return Override(op, key, value, text, raw=raw)
 
 
 def find_equals(body: str) -> int:

@@ -13,18 +13,29 @@ import enum
 import functools
 import os
 import pathlib
-import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from lazycfg.config.brief import short_repr, target_name
 from lazycfg.config.errors import ConfigError, CycleError
 from lazycfg.config.formats.suffixes import format_of
+from lazycfg.config.formats.value_makers import (
+    LARGEST_HASHED,
+    MOST_LARGE,
+    is_value_maker,
+    make_value,
+    maker_name,
+    refuse_colliding,
+    takes_literals_only,
+    why_costly,
+)
 from lazycfg.config.loading.session import run_source
 from lazycfg.config.node import REQUIRED, Node, is_call, raw_contains, raw_get, raw_items, raw_pop, raw_set
 from lazycfg.config.provenance.file_places import JsonMapping, MappingPosition
-from lazycfg.config.provenance.position import position_of
+from lazycfg.config.provenance.position import FilePosition, position_of
+from lazycfg.config.signature import is_deferred
 from lazycfg.config.trust import TRUST_ALL, Policy, UntrustedError
 
 __all__ = [
@@ -41,18 +52,11 @@ __all__ = [
 ]
 
 SOURCE_KEY, SHARED_KEY, CONFIG_KEY, LINKS_KEY = "_source_", "_shared_", "_config_", "_links_"
-# Callables that a `!construct` may call while the file is read: they only make values.
-_VALUE_MAKERS_TEXT = """
-    builtins.range builtins.slice builtins.bytearray builtins.complex collections.Counter
-    collections.OrderedDict collections.defaultdict datetime.date datetime.datetime datetime.time
-    datetime.timedelta datetime.timezone decimal.Decimal fractions.Fraction numpy.array numpy.dtype
-    numpy.empty re.compile torch.Size torch.device torch.tensor uuid.UUID
-"""
-_VALUE_MAKERS = frozenset(_VALUE_MAKERS_TEXT.split())
-# Values in a tuple, and in the tuples that it is made of: anchors can double them at every line, and whatever
-# asks for a hash would go through all of them.
-_MOST_UNFOLDED = 1_000_000
-_LARGE_EXPONENT = re.compile(r"[eE][+-]?0*[1-9]\d{3}")
+# Anchors can double a list at every line, and whatever goes through it would go through all of it: what lists
+# hold, shared ones counted as often as they are met, may be this much more than what stands in the file.
+_MOST_UNFOLDED = 10_000
+_LONGEST_REASON = 400
+_DEEPEST_VALUE = 100  # of tuples and sets in each other: Python compares and hashes these by recursion
 
 
 class DataFileError(ConfigError, ValueError):
@@ -60,15 +64,14 @@ class DataFileError(ConfigError, ValueError):
 
 
 class Tagged:
-    """A value with a tag (``!tuple``), not yet made; ``line`` is its place in the file."""
+    """A value with a tag (``!tuple``), not yet made; ``place`` is where it stands in the file."""
 
-    __slots__ = ("column", "line", "tag", "value")
+    __slots__ = ("place", "tag", "value")
 
-    def __init__(self, tag: str, value: Any, line: int | None = None, column: int | None = None):
+    def __init__(self, tag: str, value: Any, place: FilePosition):
         self.tag = tag
         self.value = value
-        self.line = line
-        self.column = column
+        self.place = place
 
 
 def read_data_file(
@@ -147,25 +150,65 @@ class Decoder:
         self.source = source
         self.refused: list[str] = []
         self._unfolded: dict[int, int] = {}  # by id of a list or made object: its `_size`
+        self._depth: dict[int, int] = {}  # by id of a special value, or a list: how many are in each other
+        self._most = _MOST_UNFOLDED
         self._made: dict[int, Any] = {}
         self._keep: list[Any] = []
 
     def run(self, root: Any) -> Any:
         order = self._post_order(root)
+        self._count(order)
         for value in order:
             self._made[id(value)] = self._finish(value)
         result = self._get(root)
-        for node in _nodes_in(result):
+        self._judge(result)
+        if self.refused:
+            raise UntrustedError(
+                [f"{self.file}:{text}" for text in dict.fromkeys(self.refused)],
+                'list what the file may name (allow=(*DEFAULT_ALLOW, "package.Class")), or load it with '
+                "trusted=True if you trust it as you trust code",
+            )
+        return result
+
+    def _count(self, order: list[Any]) -> None:
+        """Set how much lists may unfold to; refuse integers of which a set could take the square of their
+        number."""
+        values = large = 0
+        for holder in order:
+            for child in _children_of(holder):
+                values += 1
+                large += type(child) is int and abs(child) >= LARGEST_HASHED
+        self._most = _MOST_UNFOLDED + 2 * values
+        if large > MOST_LARGE:
+            raise DataFileError(f"{self.file}: more than {MOST_LARGE:,} integers of more than 18 digits")
+
+    def _judge(self, result: Any) -> None:
+        """Refuse what the finished config holds and the policy does not allow."""
+        nodes, values = _nodes_and_values(result)
+        for node in nodes:
             self._check_node(node)
         if type(result) is not Node:
             self._check_texts(result)
-        if self.refused:
-            raise UntrustedError(
-                [f"{self.file}:{text}" for text in self.refused],
-                'list what the file may name (allow=("package", ...)), or load it with trusted=True '
-                "if you trust it as you trust code",
+        if not self.policy.everything:
+            for value, holder, key in values:
+                reason = self._why_no_value(value)
+                if reason is not None:
+                    self._refuse(holder, reason, key=key)
+
+    def _why_no_value(self, value: Any) -> str | None:
+        """Why something may not stand in the config, unless as the target of a call; None when it may."""
+        if isinstance(value, dict):
+            return (
+                "a mapping with '_target_' that is no call" if dict.__contains__(value, "_target_") else None
             )
-        return result
+        if value is getattr:
+            return "'builtins.getattr', which only makes an attribute of what another node builds"
+        if not callable(value) or isinstance(value, functools.partial) or is_deferred(value):
+            return None
+        reason = self.policy.why_refused(value)
+        if reason is None and takes_literals_only(value):
+            reason = f"{maker_name(value)!r} as a value: it may only be called, with plain values"
+        return reason
 
     def _get(self, value: Any) -> Any:
         return self._made.get(id(value), value) if isinstance(value, Node | list | Tagged) else value
@@ -199,15 +242,25 @@ class Decoder:
             args = raw_get(value, "_args_")
             if type(args) is list:
                 raw_set(value, "_args_", tuple(args))
+            elif args is not None and type(args) is not tuple and raw_contains(value, "_target_"):
+                place = position_of(value)
+                line = place.line_of("_args_") if isinstance(place, MappingPosition | JsonMapping) else "?"
+                raise DataFileError(f"{self.file}:{line}: '_args_' is a list, not {short_repr(args)}")
             return value
+        inner = max((self._depth.get(id(child), 0) for child in _children_of(value)), default=0)
+        self._depth[id(value)] = depth = inner + (type(value) is Tagged)
         if type(value) is list:
             value[:] = [self._get(child) for child in value]
-            self._unfolded[id(value)] = self._size(value)
+            self._unfolded[id(value)] = size = self._size(value)
+            if size > self._most:
+                raise DataFileError(f"{self.file}: a list that unfolded has more than {self._most:,} values")
             return value
         payload = self._get(value.value)
         size = self._size(payload)
-        if size > _MOST_UNFOLDED:
-            raise self._error(value, f"unfolded it has more than {_MOST_UNFOLDED:,} values")
+        if size > self._most:
+            raise self._error(value, f"unfolded it has more than {self._most:,} values")
+        if depth > _DEEPEST_VALUE:
+            raise self._error(value, f"more than {_DEEPEST_VALUE} special values stand in each other")
         maker: Callable[[Tagged, Any], Any] | None = getattr(self, f"_make_{value.tag}", None)
         if maker is None:
             raise self._error(value, f"the tag '!{value.tag}' is not known")
@@ -235,35 +288,70 @@ class Decoder:
         return sum(1 + self._unfolded.get(id(child), 0) for child in inside)
 
     def _error(self, value: Tagged, message: str) -> DataFileError:
-        line = "" if value.line is None else f":{value.line}"
-        return DataFileError(f"{self.file}{line}: !{value.tag}: {message}")
+        line = value.place.line
+        return DataFileError(f"{self.file}{'' if line is None else f':{line}'}: !{value.tag}: {message}")
 
     def _refuse(self, value: Any, *reasons: str, key: Any = None) -> None:
-        origin = position_of(value) if type(value) is Node else None
+        origin = position_of(value) if type(value) is Node else getattr(value, "place", None)
         if isinstance(origin, MappingPosition | JsonMapping):
             line = origin.line_of(key)
         else:
-            line = getattr(value, "line", None)
+            line = None if origin is None else origin.line
         self.refused += [f"{line or '?'}: {reason}" for reason in reasons]
 
     # ---------------------------------------------------------------- calls
 
     def _check_node(self, node: Node) -> None:
-        """Targets in text are resolved when the node is built; they are judged now. So are interpolations."""
-        target = raw_get(node, "_target_")
-        if target is getattr and not self._is_plain_attribute(node):
-            self._refuse(node, f"the attribute {raw_get(node, '_args_')!r} of what another node builds")
+        """What a node calls, and with what; and the interpolations in it."""
         if self.policy.everything:
             return
-        if raw_contains(node, "_target_") and not (
-            isinstance(target, str) or callable(target) or is_call(target) or self.refused
-        ):
-            self._refuse(node, f"the target {target!r}, which is neither a call nor a name")
-        if type(target) is str:
-            reason = self.policy.why_text_refused(target, is_target=True)
+        if raw_contains(node, "_target_"):
+            reason = self._why_no_call(node)
             if reason is not None:
                 self._refuse(node, reason, key="_target_")
         self._check_texts(node)
+
+    def _why_no_call(self, node: Node) -> str | None:
+        target: Any = raw_get(node, "_target_")
+        args: Any = raw_get(node, "_args_", ())
+        odd = [key for key in dict.keys(node) if type(key) is not str or key.startswith("__")]
+        if odd:
+            return f"the argument {odd[0]!r}"
+        if type(args) is not tuple or type(raw_get(node, "_partial_", False)) is not bool:
+            return "'_args_' that is no list, or '_partial_' that is no truth value"
+        if target is getattr:
+            return (
+                None
+                if self._is_plain_attribute(node)
+                else f"the attribute {args[1:]!r} of {_brief(args[:1])}"
+            )
+        if type(target) is str:
+            if "${" in target:
+                return f"a target that is an interpolation, {short_repr(target)}"
+            if "." not in target:
+                return None  # building says so, with a suggestion
+            try:
+                target = self._resolve(target)
+            except UntrustedError as error:
+                return error.refused[0]
+            except ImportError as error:
+                return str(error)[:_LONGEST_REASON]
+        if type(target) is Node:
+            is_method = raw_get(target, "_target_") is getattr and not raw_contains(target, "_partial_")
+            return None if is_method else "a call of what another call gives"
+        if isinstance(target, functools.partial):
+            return None  # what it wraps is judged among the values
+        if is_deferred(target):
+            return None
+        if not callable(target):  # None, where a name was refused
+            return None if self.refused else f"the target {_brief(target)}, which cannot be called"
+        reason = self.policy.why_refused(target)
+        if reason is None:
+            keywords = {k: v for k, v in raw_items(node) if k not in ("_target_", "_args_", "_partial_")}
+            reason = why_costly(target, args, keywords)
+        if reason is None and raw_get(node, "_partial_", False) and takes_literals_only(target):
+            reason = f"{maker_name(target)!r} that is called later"
+        return reason
 
     def _check_texts(self, holder: Any) -> None:
         """Interpolations in a node, or in the list that a file may be, down to the next nodes."""
@@ -274,28 +362,31 @@ class Decoder:
                 self._refuse(holder, reason, key=key)
 
     def _is_plain_attribute(self, node: Node) -> bool:
-        args = raw_get(node, "_args_")
-        if not isinstance(args, tuple) or len(args) != 2 or not is_call(args[0]):
+        args: Any = raw_get(node, "_args_")
+        if (
+            len(dict.keys(node)) != 2
+            or len(args) != 2
+            or not is_call(args[0])
+            or raw_get(args[0], "_partial_")
+        ):
             return False
-        if self.policy.everything:
-            return True
-        # What a class makes is known; what a function or a method gives back is not, and may be anything.
-        owner = raw_get(args[0], "_target_")
-        try:
-            if type(owner) is str:
-                owner = self.policy.resolve(owner)
-        except (UntrustedError, ImportError):
-            return False
-        if not isinstance(owner, type) or raw_get(args[0], "_partial_"):
-            return False
+        owner: Any = raw_get(args[0], "_target_")
+        if type(owner) is str:
+            try:
+                owner = self._resolve(owner)
+            except (UntrustedError, ImportError):
+                return False
         return self.policy.allows_attribute(owner, args[1])
 
     # ---------------------------------------------------------------- values
 
     def _make_name(self, tagged: Tagged, payload: Any) -> Any:
         if payload == "builtins.getattr":
-            return getattr  # judged as a whole with its arguments, in _check_node
-        return self.policy.resolve(_text(payload))
+            return getattr  # judged with its arguments, in `_why_no_call`; anywhere else it is refused
+        return self._resolve(_text(payload))
+
+    def _resolve(self, text: str) -> Any:
+        return self.policy.resolve(text)
 
     def _make_source(self, tagged: Tagged, payload: Any) -> Any:
         if self.source is None:
@@ -306,13 +397,15 @@ class Decoder:
         return tuple(_list(payload))
 
     def _make_set(self, tagged: Tagged, payload: Any) -> Any:
-        return set(_list(payload))
+        return set(_hashed(_list(payload)))
 
     def _make_frozenset(self, tagged: Tagged, payload: Any) -> Any:
-        return frozenset(_list(payload))
+        return frozenset(_hashed(_list(payload)))
 
     def _make_dict(self, tagged: Tagged, payload: Any) -> Any:
-        result = Node((key, value) for key, value in map(_list, _list(payload)))
+        pairs = [_list(pair) for pair in _list(payload)]
+        _hashed([pair[0] for pair in pairs])
+        result = Node((key, value) for key, value in pairs)
         if raw_contains(result, "_target_"):
             raise ConfigError("a call is written as a mapping, not as !dict")
         return result
@@ -364,29 +457,17 @@ class Decoder:
         given = dict(raw_items(_node(keywords)))
         # containers of the data formats are nodes; constructors of values take plain dicts
         plain = [dict(raw_items(a)) if type(a) is Node else a for a in _list(args)]
-        name = f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', '')}"
-        is_flag = isinstance(function, type) and issubclass(function, enum.Enum)
-        if not (self.policy.everything or is_flag or name in _VALUE_MAKERS or _is_value_maker(function)):
-            raise UntrustedError([f"{name!r} is not among the constructors of plain values"])
-        if name == "fractions.Fraction" and any(
-            isinstance(arg, str) and _LARGE_EXPONENT.search(arg) for arg in (*plain, *given.values())
-        ):
-            # made, it would fill the memory
-            raise ConfigError("a fraction with an exponent of four digits or more")
-        return function(*plain, **given)
+        if self.policy.everything:
+            return function(*plain, **given)
+        if not is_value_maker(function):
+            raise UntrustedError([f"{_brief(function)} is not among the constructors of plain values"])
+        return make_value(function, plain, given)
 
     def _make_attribute(self, tagged: Tagged, payload: Any) -> Any:
         owner, name = _list(payload)
         if not self.policy.everything:
             raise UntrustedError([f"the attribute {name!r} of {owner!r}"])
         return getattr(owner, name)
-
-
-def _is_value_maker(function: Any) -> bool:
-    from lazycfg.config.formats.importable import find_name, public_name
-
-    name = find_name(function)
-    return name is not None and str(public_name(name, function)) in _VALUE_MAKERS
 
 
 def _children_of(value: Any) -> Iterable[Any]:
@@ -397,33 +478,70 @@ def _children_of(value: Any) -> Iterable[Any]:
     return [value.value]
 
 
-def _nodes_in(root: Any) -> list[Node]:
-    """Every node of a finished config, those inside sets, objects and partials included."""
-    found: list[Node] = []
+def _nodes_and_values(root: Any) -> tuple[list[Node], list[tuple[Any, Any, Any]]]:
+    """The nodes of a finished config, those inside sets, objects and partials included; and everything else
+    in it that is not the target of a node, with the node that holds it and the key there."""
+    nodes: list[Node] = []
+    values: list[tuple[Any, Any, Any]] = []
     seen: set[int] = set()
-    work = [root]
+    work: list[tuple[Any, Any, Any]] = [(root, root, None)]
     while work:
-        value = work.pop()
-        if id(value) in seen or isinstance(value, str | type):
-            continue
-        seen.add(id(value))
+        value, holder, key = work.pop()
         if type(value) is Node:
-            found.append(value)
-        work.extend(_parts_of(value))
-    return found[::-1]
+            if id(value) in seen:
+                continue
+            seen.add(id(value))
+            nodes.append(value)
+            work.extend((name, value, name) for name in dict.keys(value))
+            work.extend(
+                (child, value, name) for name, child in raw_items(value) if not _is_target(name, child)
+            )
+            continue
+        if type(value) in _PLAIN:
+            continue
+        values.append((value, holder, key))
+        if id(value) not in seen:
+            seen.add(id(value))
+            work.extend((part, holder, key) for part in _parts_of(value))
+    return nodes[::-1], values
+
+
+_PLAIN = (str, int, float, bool, complex, bytes, type(None))
+
+
+def _is_target(key: Any, value: Any) -> bool:
+    """Whether a child of a node is its target, and is judged with what it is called with."""
+    return key == "_target_" and type(value) is not Node and not isinstance(value, functools.partial)
 
 
 def _parts_of(value: Any) -> Iterable[Any]:
     """What an object of a data file is made of."""
     if isinstance(value, dict):
-        return [*dict.keys(value), *dict.values(value)]
+        return [*dict.keys(value), *dict.values(value), getattr(value, "default_factory", None)]
     if isinstance(value, list | tuple | set | frozenset):
         return list(value)
     if isinstance(value, functools.partial):
         return [value.func, *value.args, *value.keywords.values()]
+    if isinstance(value, slice):
+        return [value.start, value.stop, value.step]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return [getattr(value, field.name, None) for field in dataclasses.fields(value)]
+        return [*vars(value).values()] if hasattr(value, "__dict__") else _fields_of(value)
     return ()
+
+
+def _fields_of(value: Any) -> list[Any]:
+    return [getattr(value, field.name, None) for field in dataclasses.fields(value)]
+
+
+def _brief(value: Any) -> str:
+    return target_name(value, full=True) if callable(value) and type(value) is not Node else short_repr(value)
+
+
+def _hashed(keys: list[Any]) -> list[Any]:
+    reason = refuse_colliding(keys)
+    if reason is not None:
+        raise ConfigError(reason)
+    return keys
 
 
 def _texts(holder: Any) -> Iterable[tuple[Any, str]]:

@@ -118,7 +118,9 @@ class _Reader:
             if key == _REF:
                 return self._reference(payload)
             if key.startswith("!"):
-                return Tagged(key[1:], self.value(payload, (*path, key)))
+                return Tagged(
+                    key[1:], self.value(payload, (*path, key)), JsonMapping(self.file, self.places, path)
+                )
         node = Node()
         set_position(node, JsonMapping(self.file, self.places, path))
         for key, element in value.items():

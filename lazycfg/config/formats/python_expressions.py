@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keyword
 import math
+import unicodedata
 from pathlib import PurePath
 
 from lazycfg.config.formats.encode import Encoded, Item
@@ -59,11 +60,19 @@ class Expressions:
         opening = self._opening(target, bool(partial), column, indent)
         if not partial and not parts and _is_getattr(item):
             opening = f"{self._lazy_call()}.attr("
-        entries = [("", value) for value in args]
-        entries += [(f"{key}=", value) for key, value in parts.items() if is_name(key)]
-        odd = [(key, value) for key, value in parts.items() if not is_name(key)]
-        tail = ", ".join(
-            f"{string_literal(key)}: {self.expression(value, _WIDTH, indent)}" for key, value in odd
+        return self._arguments(opening, [*((None, value) for value in args), *parts.items()], column, indent)
+
+    def _arguments(
+        self, opening: str, parts: list[tuple[str | None, Encoded]], column: int, indent: int
+    ) -> str:
+        """A call: what stands before its arguments, and these; the key None is that of a positional one."""
+        first = next(
+            (i for i, (key, _) in enumerate(parts) if key is not None and not is_name(key)), len(parts)
+        )
+        entries = [("" if key is None else f"{key}=", value) for key, value in parts[:first]]
+        tail = ", ".join(  # what comes after the first odd key, too: the order is kept
+            f"{string_literal(str(key))}: {self.expression(value, _WIDTH, indent)}"
+            for key, value in parts[first:]
         )
         return self._broken(opening, entries, ")", column, indent, tail=f"**{{{tail}}}" if tail else "")
 
@@ -153,21 +162,24 @@ class Expressions:
         return self._broken(opening, _values(item), "])", column, indent)
 
     def _write_object(self, item: Item, column: int, indent: int) -> str:
-        opening = f"{self.expression(item.value, column, indent)}("
-        return self._broken(opening, [(f"{key}=", value) for key, value in item.parts], ")", column, indent)
+        return self._arguments(f"{self.expression(item.value, column, indent)}(", item.parts, column, indent)
 
-    def _write_construct(self, item: Item, column: int, indent: int) -> str:
-        opening = f"{self.expression(item.value, column, indent)}("
-        return self._broken(opening, _entries(item), ")", column, indent)
+    _write_construct = _write_object
 
     def _write_partial(self, item: Item, column: int, indent: int) -> str:
         opening = f"{self.names.imported(ImportName('functools', 'partial'))}("
-        return self._broken(opening, [("", item.value), *_entries(item)], ")", column, indent)
+        return self._arguments(opening, [(None, item.value), *item.parts], column, indent)
 
     def _write_member(self, item: Item, column: int, indent: int) -> str:
-        return f"{self.expression(item.value, column, indent)}.{item.parts[0][1]}"
+        name = str(item.parts[0][1])
+        owner = self.expression(item.value, column, indent)
+        return f"{owner}.{name}" if is_name(name) else f"{owner}[{string_literal(name)}]"
 
-    _write_attribute = _write_member
+    def _write_attribute(self, item: Item, column: int, indent: int) -> str:
+        name = str(item.parts[0][1])
+        if not is_name(name):
+            self._problems.append(f"config path {item.path!r}: the attribute {name!r} is no name in Python")
+        return f"{self.expression(item.value, column, indent)}.{name}"
 
     def _write_name(self, item: Item, column: int, indent: int) -> str:
         return self.names.imported(public_name(item.value, item.obj))
@@ -231,16 +243,15 @@ def _values(item: Item) -> list[tuple[str, Encoded]]:
     return [("", value) for _, value in item.parts]
 
 
-def _entries(item: Item) -> list[tuple[str, Encoded]]:
-    return [("" if key is None else f"{key}=", value) for key, value in item.parts]
-
-
 def is_name(text: str) -> bool:
-    return text.isidentifier() and not keyword.iskeyword(text)
+    """Whether Python reads a text as this very name, in an assignment and before a ``=`` in a call."""
+    if not text.isidentifier() or keyword.iskeyword(text) or text == "__debug__":
+        return False
+    return text.isascii() or unicodedata.normalize("NFKC", text) == text
 
 
 def _is_dotted(text: str) -> bool:
-    return "." in text and all(part.isidentifier() for part in text.split("."))
+    return "." in text and all(is_name(part) for part in text.split("."))
 
 
 def string_literal(text: str) -> str:

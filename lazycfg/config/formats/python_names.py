@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import keyword
+import unicodedata
 from typing import Any
 
 from lazycfg.config.formats.encode import Encoded, Item
@@ -37,6 +38,7 @@ class Names:
 
     def free(self, hint: str, owner: tuple[Any, ...]) -> str:
         """A name like ``hint`` that nothing has yet."""
+        hint = unicodedata.normalize("NFKC", hint)
         hint = hint if hint.isidentifier() else "_value"
         name, number = hint, 1
         while name in self._bound or name in _BUILTINS or keyword.iskeyword(name):

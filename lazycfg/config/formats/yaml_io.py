@@ -8,12 +8,14 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from lazycfg.config.brief import short_repr
 from lazycfg.config.formats.data_files import DataFileError, Tagged
 from lazycfg.config.formats.data_writer import DataDocument, Mapping, document
 from lazycfg.config.formats.encode import Item, SaveError
+from lazycfg.config.formats.value_makers import LARGEST_HASHED, MOST_DIGITS, MOST_LARGE
 from lazycfg.config.node import Node, raw_contains, raw_items, raw_set
 from lazycfg.config.provenance.file_places import MappingPosition
-from lazycfg.config.provenance.position import position_of, set_position
+from lazycfg.config.provenance.position import FilePosition, position_of, set_position
 
 __all__ = ["parse_yaml", "to_yaml"]
 
@@ -24,6 +26,8 @@ _PRINTABLE = re.compile(
     r"[\x20-\x21\x23-\x5b\x5d-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 )
 _STANDARD = "tag:yaml.org,2002:"
+_SCALARS = frozenset(["str", "int", "float", "bool", "null", "timestamp", "binary", "value"])
+_MOST_BITS = int(MOST_DIGITS * 3.32)  # Python writes no longer integers as text
 
 
 def to_yaml(cfg: Any) -> str:
@@ -228,6 +232,7 @@ class _Composer:
         self.result: Any = None
         self.documents = 0
         self.merged = 0
+        self.large = 0
 
     def compose(self) -> Any:
         yaml = self.yaml
@@ -270,24 +275,34 @@ class _Composer:
         if tag == f"{_STANDARD}merge":
             value = _MERGE
         elif tag.startswith(_STANDARD):
-            node = self.yaml.ScalarNode(tag, event.value, event.start_mark, event.end_mark)
-            if tag not in self.loader.yaml_constructors:
-                raise self._error(event, f"the tag {tag!r} is not known")
-            try:
-                value = self.loader.construct_object(node)
-            except (ValueError, TypeError, OverflowError, LookupError) as error:
-                raise self._error(event, str(error)) from None
+            value = self._plain(event, tag)
         else:
             value = self._tagged(event, tag, event.value)
         if event.anchor is not None:
             self.anchors[event.anchor] = value
         self._put(value, event)
 
+    def _plain(self, event: Any, tag: str) -> Any:
+        """The value of a scalar with a standard tag."""
+        kind = tag.removeprefix(_STANDARD)
+        if kind not in _SCALARS:
+            raise self._error(event, f"the tag {tag[:80]!r} is not known, or not for text")
+        if kind in ("int", "float") and len(event.value) > MOST_DIGITS:
+            raise self._error(event, f"a number of more than {MOST_DIGITS:,} characters")
+        node = self.yaml.ScalarNode(tag, event.value, event.start_mark, event.end_mark)
+        try:
+            value = self.loader.construct_object(node)
+        except (ValueError, TypeError, OverflowError, LookupError, AttributeError):
+            raise self._error(event, f"{event.value[:80]!r} is not of the type !!{kind}") from None
+        if type(value) is int and value.bit_length() > _MOST_BITS:
+            raise self._error(event, f"an integer of more than {MOST_DIGITS:,} digits")
+        return value
+
     def _tagged(self, event: Any, tag: str, payload: Any) -> Tagged:
         if not tag.startswith("!") or not tag[1:].isidentifier():
             raise self._error(event, f"the tag {tag!r} is not known")
         mark = event.start_mark
-        return Tagged(tag[1:], payload, mark.line + 1, mark.column + 1)
+        return Tagged(tag[1:], payload, FilePosition(self.file, mark.line + 1, mark.column + 1))
 
     def _begin(self, event: Any, mapping: bool) -> None:
         tag = event.tag
@@ -330,7 +345,11 @@ class _Composer:
             if isinstance(value, Node | list | Tagged):
                 raise self._error(event, "a key is text, a number, a truth value or null")
             if value is not _MERGE and raw_contains(frame.value, value):
-                raise self._error(event, f"the key {value!r} stands here twice")
+                raise self._error(event, f"the key {short_repr(value)} stands here twice")
+            if type(value) is int and abs(value) >= LARGEST_HASHED:
+                self.large += 1
+                if self.large > MOST_LARGE:
+                    raise self._error(event, f"more than {MOST_LARGE:,} keys of more than 18 digits")
             frame.key = value
             place = position_of(frame.value)
             if isinstance(place, MappingPosition):

@@ -101,11 +101,11 @@ def _place(module_globals: Mapping[str, object] | None) -> FilePosition:
 class DriftDecoder(Unmade):
     """Reads a data file under its policy; a name that leads nowhere becomes a stand-in."""
 
-    def _make_name(self, tagged: Tagged, payload: Any) -> Any:
+    def _resolve(self, text: str) -> Any:
         try:
-            return super()._make_name(tagged, payload)
+            return super()._resolve(text)
         except ImportError:
-            module, _, name = str(payload).rpartition(".")
+            module, _, name = text.rpartition(".")
             return Loose(module, name)
 
     def _make_member(self, tagged: Tagged, payload: Any) -> Any:

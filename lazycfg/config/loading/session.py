@@ -23,6 +23,7 @@ from typing import Any
 
 from lazycfg.config.loading.bindings import Bindings, bindings_of
 from lazycfg.config.loading.config_packages import find_config_package
+from lazycfg.config.loading.omegaconf_names import omegaconf_view
 from lazycfg.config.loading.sharing import Ledger, Own, Runs
 from lazycfg.config.loading.top_level import imported_from_code
 from lazycfg.config.node import Node, raw_items, to_nodes
@@ -227,6 +228,9 @@ class Session:
         found = find_config_package(name)
         if found is not None:
             return self._import_from_package(name, found, globals or {}, names)
+        omegaconf = omegaconf_view(name, names)
+        if omegaconf is not None:
+            return omegaconf
         try:
             module = self._import_absolute(name, globals, names)
         except ModuleNotFoundError as error:

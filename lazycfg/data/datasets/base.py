@@ -3,28 +3,37 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 
+from lazycfg.utils import printable
+
 from .metadata import Metadata
 
 Record = dict[str, Any]
-"""One picture: "file_name" or "image" (RGB uint8 (H, W, 3) array), "height", "width", "image_id" and
+"""One image: "file_name" or "image" (RGB uint8 (H, W, 3) array), "height", "width", "image_id" and
 "annotations", a list of dicts with "bbox" (4 or 5 numbers), "bbox_mode" (`BoxMode`), "category_id"
 (contiguous, from 0), "iscrowd" (0 or 1) and, where the dataset has them, "segmentation" (list of flat
-polygons [x0, y0, x1, y1, ...], or RLE dict), "keypoints" (flat [x, y, visibility, ...]), "area"."""
+polygons [x0, y0, x1, y1, ...], or RLE dict), "keypoints" (flat [x, y, visibility, ...]), "area".
+
+Where the file has a "segmentation", "keypoints" or "area" that cannot be used, an annotation has "unusable"
+instead, a dict of the key and what is wrong. `DatasetMapper` leaves such an annotation out if it gives masks
+(or keypoints), and uses its box if it does not."""
 
 
 @runtime_checkable
 class DetectionDataset(Protocol):
     """Any object with these is a dataset.
 
-    Two more methods are used where a dataset has them, because they save making pictures:
+    Two more methods are used where a dataset has them, because they save making images:
     `get_annotations(index)`, the record without its "image", and `image_sizes`, an (N, 2) array of (height,
     width).
+
+    The loaders check the records of a dataset (see `RecordRules`) unless its class has a true `validated` of
+    its own, as those have that check what they read.
     """
 
     @property
@@ -36,10 +45,13 @@ class DetectionDataset(Protocol):
 
 
 def get_annotations(dataset: Any, index: int) -> Record:
-    """The record without pixels."""
+    """Return the record without pixels."""
     if hasattr(dataset, "get_annotations"):
         return dataset.get_annotations(index)
-    return {k: v for k, v in dataset[index].items() if k != "image"}
+    record = dataset[index]
+    if not isinstance(record, Mapping):
+        return record
+    return {k: v for k, v in record.items() if k != "image"}
 
 
 def get_image_sizes(dataset: Any) -> np.ndarray:
@@ -54,21 +66,30 @@ def get_image_sizes(dataset: Any) -> np.ndarray:
     result = np.empty((len(dataset), 2), dtype=np.int32)
     for i in range(len(dataset)):
         record = get_annotations(dataset, i)
-        if "height" not in record or "width" not in record:
-            raise ValueError(f"{describe(record, i)} has no 'height' and 'width'")
+        if not isinstance(record, Mapping) or record.get("height") is None or record.get("width") is None:
+            raise ValueError(
+                f"{describe(record, i)} has no 'height' and 'width', by which aspect_ratio_grouping sorts "
+                "images; give them, give the dataset image_sizes, or set aspect_ratio_grouping=False"
+            )
         result[i] = record["height"], record["width"]
     return result
 
 
-def describe(record: Record, index: int | None = None) -> str:
-    """Words that let a person find a record."""
+def is_validated(dataset: Any) -> bool:
+    """Return whether a dataset has checked its records. A subclass may change them, so it does not inherit
+    this."""
+    return "validated" in vars(type(dataset)) and bool(dataset.validated)
+
+
+def describe(record: Any, index: int | None = None) -> str:
+    """Return words that let a person find a record."""
     parts = []
     if index is not None:
         parts.append(f"record {index}")
-    if record.get("image_id") is not None:
-        parts.append(f"image_id {record['image_id']}")
-    if record.get("file_name"):
-        parts.append(f"file {record['file_name']}")
+    if isinstance(record, Mapping) and record.get("image_id") is not None:
+        parts.append(f"image_id {printable(record['image_id'])}")
+    if isinstance(record, Mapping) and record.get("file_name"):
+        parts.append(f"file {printable(record['file_name'])}")
     return ", ".join(parts) or "a record without image_id and file_name"
 
 

@@ -12,48 +12,69 @@ from typing import Any, Literal
 import numpy as np
 
 from lazycfg.structures import BoxMode
+from lazycfg.utils import printable
 
 from ..image import ImageError, read_image_size
 from .base import Record, SerializedList
+from .coco_categories import Categories, category_id, read_categories
 from .coco_files import find_image_root, missing_files, read_coco_json
-from .coco_validation import AnnotationError, annotation_problem, image_problem, kind_of_problem
+from .coco_validation import (
+    AnnotationError,
+    Problem,
+    ProblemLog,
+    annotation_problem,
+    image_problem,
+    is_id,
+    value_problem,
+)
 from .metadata import Metadata
 from .summary import DatasetSummary
 
 logger = logging.getLogger(__name__)
 
 
-class CocoDataset:
-    """Pictures and their boxes, masks and keypoints as a COCO annotation file tells.
+_VALUES = {"segmentation": "mask", "keypoints": "keypoints", "area": "area"}
 
-    Category ids become 0, 1, 2... in the order of the ids. Pictures without annotations are kept (see
+
+class CocoDataset:
+    """Images and their boxes, masks and keypoints as a COCO annotation file tells.
+
+    Category ids become 0, 1, 2... in the order of the ids. Images without annotations are kept (see
     `FilteredDataset`), and so are crowd regions ("iscrowd": 1). Keypoints are moved by half a pixel, from
     pixel indices to continuous coordinates.
+
+    File names may be absolute or contain "..": tools write such files, and nothing but an image is read.
 
     Args:
         json_file: annotation file.
         image_root: folder the file names start from; None: looked for near `json_file`, see
             `candidate_roots`.
         name: for logs and reports; the stem of `json_file` when None.
-        on_error: "raise" at the first picture that is missing or annotation that cannot be right (unknown
-            category or picture, box without area or outside the picture, polygon of odd length, values that
-            are no numbers, ...), or "skip" those and count them in `problems`.
-        verify_images: also open every picture and compare its size with the file's (reads headers only).
+        on_error: "raise" at the first image that is missing or annotation that cannot be right (unknown
+            category or image, box without area or outside the image, polygon of odd length, values that are
+            no numbers, ...), or "skip" those and count them in `problems`. An annotation whose box is good is
+            kept without the mask or the keypoints that are not (see "unusable" in `Record`).
+        verify_images: also open every image and compare its size with the file's (reads headers only).
         extra_annotation_keys: further keys of annotations to keep.
+        ignore_keys: any of "segmentation", "keypoints" and "area", which are not read.
+        ignore_categories: names of categories that are left out, with their annotations.
         keypoint_flip_map: pairs of keypoint names that swap when mirrored; None: names that differ in
             "left"/"right".
         keypoint_oks_sigmas: evaluation tolerances, one per keypoint.
 
     Attributes:
-        metadata: `Metadata` with classes and, if the file has them, keypoint names.
+        metadata: `Metadata` with classes and, if the file has them, keypoint names and skeleton.
         problems: counts of what was skipped, by kind; empty with on_error="raise".
+        warnings: sentences about what looks wrong, such as boxes that seem to be corners; logged once.
         summary: counts of what there is.
         image_sizes: (N, 2) height and width, pixels.
 
     Raises:
-        FileNotFoundError: annotation file or pictures not found; the message lists where it was looked.
-        AnnotationError: a record that cannot be right; the message names file, picture and annotation.
+        FileNotFoundError: annotation file or images not found; the message lists where it was looked.
+        AnnotationError: a record that cannot be right; the message names file, image and annotation.
     """
+
+    validated = True
 
     def __init__(
         self,
@@ -64,29 +85,49 @@ class CocoDataset:
         on_error: Literal["raise", "skip"] = "raise",
         verify_images: bool = False,
         extra_annotation_keys: Sequence[str] = (),
+        ignore_keys: Sequence[str] = (),
+        ignore_categories: Sequence[str] = (),
         keypoint_flip_map: Sequence[tuple[str, str]] | None = None,
         keypoint_oks_sigmas: Sequence[float] = (),
     ) -> None:
-        if on_error not in ("raise", "skip"):
-            raise ValueError(f'CocoDataset: on_error must be "raise" or "skip", got {on_error!r}')
         self.json_file = str(json_file)
-        self.on_error = on_error
-        self.problems: Counter[str] = Counter()
+        self._log = ProblemLog(self.json_file, on_error, type(self).__name__)
+        unknown = sorted(set(ignore_keys) - set(_VALUES))
+        if isinstance(ignore_keys, str) or unknown:
+            raise ValueError(
+                f"CocoDataset: ignore_keys must be a list of any of {list(_VALUES)}, got {ignore_keys!r}"
+            )
+        self._ignored_keys = frozenset(ignore_keys)
         data = read_coco_json(json_file)
-        images = [im for im in data["images"] if self._accept("image", im, image_problem(im))]
-        names = [str(im["file_name"]) for im in images]
+        images = [
+            im
+            for index, im in enumerate(data["images"])
+            if self._log.accept("image", _name_of("image", im, index), image_problem(im))
+        ]
+        self._check_ids(images)
+        names = [im["file_name"] for im in images]
         self.image_root = str(find_image_root(json_file, names) if image_root is None else image_root)
         images = self._existing(images, names, verify_images)
+        categories = read_categories(data["categories"], self.json_file, ignore_categories)
         self.metadata = self._metadata(
-            data["categories"], name or Path(json_file).stem, keypoint_flip_map, keypoint_oks_sigmas
+            categories, name or Path(json_file).stem, keypoint_flip_map, keypoint_oks_sigmas
         )
         self.summary = DatasetSummary()
-        self.image_sizes = np.array([(im["height"], im["width"]) for im in images], dtype=np.int32).reshape(
-            -1, 2
-        )
-        by_image = self._annotations_by_image(data["annotations"], data["images"], images)
+        self.image_sizes = np.array(
+            [(int(im["height"]), int(im["width"])) for im in images], dtype=np.int32
+        ).reshape(-1, 2)
+        by_image = self._annotations_by_image(data["annotations"], data["images"], images, categories.ignored)
         self._records = SerializedList(self._make_records(images, by_image, tuple(extra_annotation_keys)))
+        self.warnings = [*categories.warnings, *self._names_outside(names), *self.summary.warnings()]
         self._report()
+
+    @property
+    def on_error(self) -> str:
+        return self._log.on_error
+
+    @property
+    def problems(self) -> Counter[str]:
+        return self._log.counts
 
     @property
     def num_classes(self) -> int:
@@ -103,21 +144,6 @@ class CocoDataset:
     def __repr__(self) -> str:
         return f"CocoDataset({self.json_file!r}, {len(self)} images, {self.num_classes} classes)"
 
-    def _accept(self, kind: str, entry: dict[str, Any], problem: str | None, image: Any = None) -> bool:
-        """Whether an entry of the file is to be used. Raises or counts where it is not."""
-        if problem is None:
-            return True
-        where = f"{kind} {entry.get('id')!r}"
-        image = entry if kind == "image" else image
-        if image is not None and image.get("file_name"):
-            where += f" ({image['file_name']})" if kind == "image" else f" of {image['file_name']}"
-        message = f"{self.json_file}: {where}: {problem}"
-        if self.on_error == "raise":
-            raise AnnotationError(f'{message}. CocoDataset(on_error="skip") leaves such records out')
-        self.problems[f"{kind}: {kind_of_problem(problem)}"] += 1
-        logger.debug("skipped %s", message)
-        return False
-
     def _existing(self, images: list[dict[str, Any]], names: list[str], verify: bool) -> list[dict[str, Any]]:
         root = Path(self.image_root)
         if not root.is_dir():
@@ -130,64 +156,96 @@ class CocoDataset:
             )
         result = []
         for im, file_name in zip(images, names, strict=True):
-            problem = "the file is missing" if file_name in missing else None
+            problem = Problem("the file is missing", "the file is missing") if file_name in missing else None
             if problem is None and verify:
                 problem = _size_problem(root / file_name, im)
-            if self._accept("image", im, problem):
+            if self._log.accept("image", _name_of("image", im), problem):
                 result.append(im)
         return result
 
+    def _check_ids(self, images: list[dict[str, Any]]) -> None:
+        doubled = [i for i, n in Counter(im["id"] for im in images).items() if n > 1]
+        if doubled:
+            raise AnnotationError(
+                f"{self.json_file}: image ids {doubled[:5]} occur more than once; it is not known "
+                "whose annotations are whose"
+            )
+
     def _metadata(
         self,
-        categories: list[dict[str, Any]],
+        categories: Categories,
         name: str,
         flip_map: Sequence[tuple[str, str]] | None,
         sigmas: Sequence[float],
     ) -> Metadata:
-        if not categories:
-            raise ValueError(f"{self.json_file}: the list of categories is empty")
-        categories = sorted(categories, key=lambda c: c["id"])
-        ids = [int(c["id"]) for c in categories]
-        doubled = [i for i, n in Counter(ids).items() if n > 1]
-        if doubled:
-            raise ValueError(f"{self.json_file}: category ids {doubled} occur more than once")
-        keypoints = max((tuple(c.get("keypoints", ())) for c in categories), key=len)
+        keypoints = () if "keypoints" in self._ignored_keys else categories.keypoints
         if flip_map is None:
             flip_map = [(k, k.replace("left", "right")) for k in keypoints if "left" in k]
             flip_map = [(a, b) for a, b in flip_map if b in keypoints]
         return Metadata(
             name=name,
-            thing_classes=tuple(str(c["name"]) for c in categories),
-            thing_dataset_id_to_contiguous_id={i: n for n, i in enumerate(ids)},
+            thing_classes=categories.names,
+            thing_dataset_id_to_contiguous_id={i: n for n, i in enumerate(categories.ids)},
             keypoint_names=keypoints,
             keypoint_flip_map=tuple((a, b) for a, b in flip_map),
+            keypoint_connection_rules=categories.skeleton if keypoints else (),
             keypoint_oks_sigmas=tuple(sigmas),
             json_file=self.json_file,
             image_root=self.image_root,
         )
 
     def _annotations_by_image(
-        self, annotations: list[dict[str, Any]], listed: list[dict[str, Any]], used: list[dict[str, Any]]
+        self,
+        annotations: list[Any],
+        listed: list[Any],
+        used: list[dict[str, Any]],
+        ignored: frozenset[int],
     ) -> dict[Any, list[dict[str, Any]]]:
-        known = {im.get("id") for im in listed}
+        """Return the annotations that can be used, whose "category_id" is that of the records."""
+        known = {im["id"] for im in listed if isinstance(im, dict) and is_id(im.get("id"))}
         used_by_id = {im["id"]: im for im in used}
-        if len(used_by_id) < len(used):
-            doubled = [i for i, n in Counter(im["id"] for im in used).items() if n > 1]
-            raise AnnotationError(f"{self.json_file}: image ids {doubled[:5]} occur more than once")
-        categories = self.metadata.thing_dataset_id_to_contiguous_id
-        num_keypoints = len(self.metadata.keypoint_names)
+        contiguous = self.metadata.thing_dataset_id_to_contiguous_id
         by_image: dict[Any, list[dict[str, Any]]] = defaultdict(list)
-        for annotation in annotations:
-            image_id = annotation.get("image_id")
-            image = used_by_id.get(image_id)
-            problem = None
-            if image is not None:
-                problem = annotation_problem(annotation, image, categories, num_keypoints)
-            elif image_id not in known:
-                problem = f"image_id {image_id!r} is not among the file's images"
-            if self._accept("annotation", annotation, problem, image) and image is not None:
-                by_image[image_id].append(annotation)
+        for index, entry in enumerate(annotations):
+            image = None
+            if not isinstance(entry, dict):
+                problem: Problem | None = Problem("no dict", f"it is a {type(entry).__name__}, not a dict")
+            elif not is_id(image_id := entry.get("image_id")) or image_id not in known:
+                problem = _unknown_image(entry.get("image_id"), known)
+            else:
+                image = used_by_id.get(image_id)
+                if image is None:
+                    continue  # the image was skipped, and counted there
+                number = category_id(entry.get("category_id"))
+                if number in ignored:
+                    continue
+                entry = dict(entry)
+                if number is not None:
+                    entry["category_id"] = number
+                problem = annotation_problem(entry, image, contiguous)
+            where = _name_of("annotation", entry, index, image)
+            if self._log.accept("annotation", where, problem) and image is not None:
+                self._set_aside(entry, image, where)
+                by_image[image["id"]].append(entry)
         return by_image
+
+    def _set_aside(self, annotation: dict[str, Any], image: dict[str, Any], where: str) -> None:
+        """Move values that cannot be used from an annotation to its "unusable"."""
+        unusable = {}
+        for key, sort in _VALUES.items():
+            value = annotation.get(key)
+            if key in self._ignored_keys or value is None or (key != "area" and value in ([], {}, "")):
+                annotation.pop(key, None)
+                continue
+            problem = value_problem(
+                key, value, image["width"], image["height"], len(self.metadata.keypoint_names)
+            )
+            advice = f', ignore_keys=["{key}"] does not read them'
+            if not self._log.accept(sort, where, problem, advice) and problem is not None:
+                del annotation[key]
+                unusable[key] = problem.text
+        if unusable:
+            annotation["unusable"] = unusable
 
     def _make_records(
         self, images: list[dict[str, Any]], by_image: dict[Any, list[dict[str, Any]]], extra: tuple[str, ...]
@@ -202,16 +260,14 @@ class CocoDataset:
                     "category_id": contiguous[a["category_id"]],
                     "iscrowd": int(a.get("iscrowd", 0)),
                 }
-                if a.get("area") is not None:
+                if "area" in a:
                     annotation["area"] = float(a["area"])
-                if a.get("segmentation"):
-                    annotation["segmentation"] = a["segmentation"]
-                if a.get("keypoints"):
+                if "keypoints" in a:
                     annotation["keypoints"] = _continuous(a["keypoints"])
-                annotation.update({k: a[k] for k in extra if k in a})
+                annotation.update({k: a[k] for k in ("segmentation", "unusable", *extra) if k in a})
                 annotations.append(annotation)
             record = {
-                "file_name": os.path.join(self.image_root, str(im["file_name"])),
+                "file_name": os.path.join(self.image_root, im["file_name"]),
                 "image_id": im["id"],
                 "height": int(im["height"]),
                 "width": int(im["width"]),
@@ -220,11 +276,20 @@ class CocoDataset:
             self.summary.add(record, number)
             yield record
 
+    def _names_outside(self, names: Sequence[str]) -> list[str]:
+        outside = [name for name in names if os.path.isabs(name) or ".." in Path(name).parts]
+        if not outside:
+            return []
+        return [
+            f"{len(outside)} of {len(names)} file names are absolute or lead out of image_root "
+            f"{self.image_root!r} (first: {outside[0]!r})"
+        ]
+
     def _report(self) -> None:
         s = self.summary
         logger.info(
             "%s: %d images (%d without instances), %d instances of %d classes, %d crowd regions",
-            self.metadata.name,
+            printable(self.metadata.name),
             s.num_images,
             s.num_empty_images,
             s.num_instances,
@@ -232,8 +297,28 @@ class CocoDataset:
             s.num_crowd,
         )
         if self.problems:
-            counts = "; ".join(f"{n} x {kind}" for kind, n in self.problems.most_common())
-            logger.warning("%s: skipped %s", self.json_file, counts)
+            logger.warning("%s: skipped %s", self.json_file, self._log.report())
+        for sentence in self.warnings:
+            logger.warning("%s: %s", self.json_file, sentence)
+
+
+def _name_of(sort: str, entry: Any, index: int | None = None, image: dict[str, Any] | None = None) -> str:
+    """Return words by which a person finds an entry of the file."""
+    if not isinstance(entry, dict) or entry.get("id") is None:
+        return f"{sort}s[{index}]" + (f" of {printable(image['file_name'])}" if image else "")
+    where = f"{sort} {printable(entry['id'])}"
+    if sort == "image":
+        return where + (f" ({printable(entry['file_name'])})" if entry.get("file_name") else "")
+    return where + (f" of {printable(image['file_name'])}" if image else "")
+
+
+def _unknown_image(image_id: Any, known: set[Any]) -> Problem:
+    hint = ""
+    if isinstance(image_id, str) and image_id.isdecimal() and int(image_id) in known:
+        hint = "; ids of images are numbers there, and this is text"
+    elif isinstance(image_id, int) and str(image_id) in known:
+        hint = "; ids of images are text there, and this is a number"
+    return Problem("unknown image", f"image_id {image_id!r} is not among the file's images{hint}")
 
 
 def _continuous(keypoints: list[float]) -> list[float]:
@@ -246,11 +331,14 @@ def _continuous(keypoints: list[float]) -> list[float]:
     return result
 
 
-def _size_problem(path: Path, image: dict[str, Any]) -> str | None:
+def _size_problem(path: Path, image: dict[str, Any]) -> Problem | None:
     try:
         height, width = read_image_size(path)
     except ImageError as error:
-        return str(error)
+        return Problem("unreadable", str(error))
     if (width, height) != (image["width"], image["height"]):
-        return f"the picture is {width}x{height}, the record says {image['width']}x{image['height']}"
+        return Problem(
+            "another size",
+            f"the image is {width}x{height}, the record says {image['width']}x{image['height']}",
+        )
     return None

@@ -1,4 +1,4 @@
-"""Finding the pictures of a COCO annotation file, and reading the file."""
+"""Finding the images of a COCO annotation file, and reading the file."""
 
 from __future__ import annotations
 
@@ -9,15 +9,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lazycfg.utils import printable
+
+from .coco_validation import AnnotationError
+
 SPLITS = ("train", "val", "test", "minival", "valminusminival", "unlabeled")
 
 
 def read_coco_json(json_file: str | Path) -> dict[str, Any]:
-    """The contents of an annotation file.
+    """Return the contents of an annotation file.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: not JSON, or not laid out as COCO's annotation files are.
+        AnnotationError: not JSON, or not laid out as COCO's annotation files are.
     """
     path = Path(json_file)
     if not path.is_file():
@@ -26,17 +30,30 @@ def read_coco_json(json_file: str | Path) -> dict[str, Any]:
         raise FileNotFoundError(f"no annotation file {str(path)!r}{where}")
     try:
         data = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise AnnotationError(f"{path} is not JSON: {printable(error)}") from error
     for key in ("images", "annotations", "categories"):
-        if not isinstance(data, dict) or not isinstance(data.get(key), list):
-            have = f"has {sorted(data)}" if isinstance(data, dict) else f"is a {type(data).__name__}"
-            raise ValueError(f"{path} is not a COCO instances file: it needs a list {key!r} and {have}")
+        if not isinstance(data, dict):
+            raise AnnotationError(
+                f"{path} is not a COCO instances file: it needs a dict with lists 'images', 'annotations' "
+                f"and 'categories', and is a {type(data).__name__}"
+            )
+        if key not in data:
+            have = ", ".join(repr(printable(k)) for k in sorted(data)[:10])
+            raise AnnotationError(
+                f"{path} is not a COCO instances file: it needs a list {key!r} and has only "
+                f"{have or 'nothing'}"
+            )
+        if not isinstance(data[key], list):
+            raise AnnotationError(
+                f"{path} is not a COCO instances file: it needs a list {key!r}, which is a "
+                f"{type(data[key]).__name__} there"
+            )
     return data
 
 
 def candidate_roots(json_file: str | Path) -> list[Path]:
-    """Folders in which pictures are looked for when none is given, in this order.
+    """Return the folders in which images are looked for when none is given, in this order.
 
     For `a/b/instances_train2017.json`: `a/b` and `a`; in each of them `images`, the folder named as the file
     (`instances_train2017`), what follows its first underscore (`train2017`), the split in its name (`train`),
@@ -63,26 +80,31 @@ def candidate_roots(json_file: str | Path) -> list[Path]:
 
 
 def find_image_root(json_file: str | Path, file_names: Sequence[str]) -> Path:
-    """The first of `candidate_roots` that holds any of the first few pictures.
+    """Return that of `candidate_roots` which holds most of the images (the first of them if several do).
+
+    Looks for 100 names spread over the file, and for all of them if none of these is anywhere.
 
     Raises:
-        FileNotFoundError: none does; the message lists the places.
+        FileNotFoundError: none holds any; the message lists the places.
     """
     roots = candidate_roots(json_file)
     if not file_names:
         return roots[0]
-    for root in roots:
-        if any((root / name).is_file() for name in file_names[:5]):
-            return root
+    there = [root for root in roots if root.is_dir()]
+    some = list(file_names[:: max(1, len(file_names) // 100)])
+    for names in (some, file_names):
+        found = [len(names) - len(missing_files(root, names)) for root in there]
+        if any(found):
+            return there[found.index(max(found))]
     places = "\n".join(f"  {r}{'' if r.is_dir() else '  (no such folder)'}" for r in roots)
     raise FileNotFoundError(
-        f"the pictures of {json_file} were not found: none of {list(file_names[:3])} is in\n{places}\n"
+        f"the images of {json_file} were not found: none of {list(file_names[:3])} is in\n{places}\n"
         "pass image_root=, the folder that the file names in the annotation file start from"
     )
 
 
 def missing_files(root: Path, file_names: Sequence[str]) -> set[str]:
-    """Those of the names that are not files under `root`: one directory listing per folder."""
+    """Return those of the names that are not in `root`; each folder is listed once."""
     listings: dict[str, set[str]] = {}
     missing = set()
     for name in file_names:

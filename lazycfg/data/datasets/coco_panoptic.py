@@ -11,9 +11,11 @@ from typing import Any, Literal
 
 import numpy as np
 
+from lazycfg.utils import printable
+
 from .base import Record, SerializedList, get_annotations
 from .coco_files import missing_files, read_coco_json
-from .coco_validation import AnnotationError, image_problem, kind_of_problem
+from .coco_validation import AnnotationError, Problem, ProblemLog, image_problem, is_id, is_whole
 from .label_maps import labels_of_segments, read_segment_ids
 from .panoptic_classes import panoptic_metadata, segments_with_labels
 from .summary import DatasetSummary
@@ -54,6 +56,8 @@ class CocoPanopticDataset:
         AnnotationError: a record that cannot be right; things that are not the classes of `instances`.
     """
 
+    validated = True
+
     def __init__(
         self,
         *,
@@ -66,13 +70,10 @@ class CocoPanopticDataset:
         name: str | None = None,
         on_error: Literal["raise", "skip"] = "raise",
     ) -> None:
-        if on_error not in ("raise", "skip"):
-            raise ValueError(f'CocoPanopticDataset: on_error must be "raise" or "skip", got {on_error!r}')
         self.panoptic_json = str(panoptic_json)
         self.panoptic_root, self.image_root = Path(panoptic_root), Path(image_root)
         self.sem_seg_root = None if sem_seg_root is None else Path(sem_seg_root)
-        self.on_error = on_error
-        self.problems: Counter[str] = Counter()
+        self._log = ProblemLog(self.panoptic_json, on_error, type(self).__name__)
         data = read_coco_json(panoptic_json)
         try:
             self.metadata = panoptic_metadata(
@@ -90,6 +91,14 @@ class CocoPanopticDataset:
         self.image_sizes = np.array([(r["height"], r["width"]) for r in records], np.int32).reshape(-1, 2)
         self._records = SerializedList(records)
         self._report()
+
+    @property
+    def on_error(self) -> str:
+        return self._log.on_error
+
+    @property
+    def problems(self) -> Counter[str]:
+        return self._log.counts
 
     @property
     def num_classes(self) -> int:
@@ -156,21 +165,33 @@ class CocoPanopticDataset:
             )
 
     def _make_records(self, data: dict[str, Any]) -> Iterator[Record]:
-        images = {im["id"]: im for im in data["images"] if self._accept("image", im, image_problem(im))}
-        file_names = [str(a["file_name"]) for a in data["annotations"]]
+        images = {
+            im["id"]: im
+            for index, im in enumerate(data["images"])
+            if self._accept("image", im, index, image_problem(im))
+        }
+        entries = [
+            a
+            for index, a in enumerate(data["annotations"])
+            if self._accept("annotation", a, index, _entry_problem(a))
+        ]
+        doubled = [i for i, n in Counter(a["image_id"] for a in entries).items() if n > 1]
+        if doubled:
+            raise AnnotationError(
+                f"{self.panoptic_json}: image ids {doubled[:5]} are annotated more than once"
+            )
+        file_names = [a["file_name"] for a in entries]
         missing = {
-            "picture": self._missing(
-                "picture", self.image_root, [str(im["file_name"]) for im in images.values()]
-            ),
+            "picture": self._missing("picture", self.image_root, [im["file_name"] for im in images.values()]),
             "panoptic map": self._missing("panoptic map", self.panoptic_root, file_names),
             "label map": self._missing("label map", self.sem_seg_root, file_names),
         }
         count = 0 if self._instances is None else len(self._instances)
         positions = {get_annotations(self._instances, i)["image_id"]: i for i in range(count)}
-        for annotation in data["annotations"]:
-            image = images.get(annotation.get("image_id"))
+        for index, annotation in enumerate(entries):
+            image = images.get(annotation["image_id"])
             problem = self._problem(annotation, image, missing, positions)
-            if not self._accept("annotation", annotation, problem) or image is None:
+            if not self._accept("annotation", annotation, index, problem) or image is None:
                 continue
             segments, label_of_id = segments_with_labels(annotation["segments_info"], self.metadata)
             record: Record = {
@@ -207,37 +228,39 @@ class CocoPanopticDataset:
         image: dict[str, Any] | None,
         missing: dict[str, set[str]],
         positions: dict[Any, int],
-    ) -> str | None:
-        """What is wrong with the segments of a picture, in words; None if nothing is."""
+    ) -> Problem | None:
+        """Return what is wrong with the segments of an image; None if nothing is."""
         if image is None:
-            return f"image_id {annotation.get('image_id')!r} is not among the file's images"
+            return Problem(
+                "unknown image", f"image_id {annotation['image_id']!r} is not among the file's images"
+            )
         for what, names in missing.items():
             if (image if what == "picture" else annotation)["file_name"] in names:
-                return f"the {what} is missing"
+                return Problem(f"the {what} is missing", f"the {what} is missing")
         if self._instances is not None and image["id"] not in positions:
-            return f"image_id {image['id']!r} is not in the dataset of instances"
+            return Problem(
+                "image without instances", f"image_id {image['id']!r} is not in the dataset of instances"
+            )
         metadata = self.metadata
         known = {*metadata.thing_dataset_id_to_contiguous_id, *metadata.stuff_dataset_id_to_contiguous_id}
         segments = annotation["segments_info"]
         for segment in segments:
-            if segment.get("category_id") not in known:
-                return f"category_id {segment.get('category_id')!r} is not among the file's categories"
+            if segment["category_id"] not in known:
+                return Problem(
+                    "unknown category",
+                    f"category_id {segment['category_id']!r} is not among the file's categories",
+                )
         if len({segment["id"] for segment in segments}) < len(segments):
-            return "two segments have the same id"
+            return Problem("segments of the same id", "two segments have the same id")
         return None
 
-    def _accept(self, kind: str, entry: dict[str, Any], problem: str | None) -> bool:
-        """Whether an entry of the file is to be used. Raises or counts where it is not."""
-        if problem is None:
-            return True
-        if self.on_error == "raise":
-            raise AnnotationError(
-                f"{self.panoptic_json}: {kind} {entry.get('id', entry.get('image_id'))!r} "
-                f'({entry.get("file_name")}): {problem}. CocoPanopticDataset(on_error="skip") leaves such '
-                "records out"
-            )
-        self.problems[f"{kind}: {kind_of_problem(problem)}"] += 1
-        return False
+    def _accept(self, sort: str, entry: Any, index: int, problem: Problem | None) -> bool:
+        """Return whether an entry of the file is to be used. Raises or counts where it is not."""
+        where = f"{sort}s[{index}]"
+        if isinstance(entry, dict):
+            number = entry.get("id", entry.get("image_id"))
+            where = f"{sort} {printable(number)} ({printable(entry.get('file_name'))})"
+        return self._log.accept(sort, where, problem)
 
     def _report(self) -> None:
         logger.info(
@@ -248,5 +271,27 @@ class CocoPanopticDataset:
             len(self.metadata.stuff_classes),
         )
         if self.problems:
-            counts = "; ".join(f"{n} x {kind}" for kind, n in self.problems.most_common())
-            logger.warning("%s: skipped %s", self.panoptic_json, counts)
+            logger.warning("%s: skipped %s", self.panoptic_json, self._log.report())
+
+
+def _entry_problem(annotation: Any) -> Problem | None:
+    """Return what is wrong with the form of an entry of "annotations"; None if nothing is."""
+    if not isinstance(annotation, dict):
+        return Problem("no dict", f"it is a {type(annotation).__name__}, not a dict")
+    if not is_id(annotation.get("image_id")):
+        return Problem("wrong image_id", f"image_id must be an id, got {annotation.get('image_id')!r}")
+    if not isinstance(annotation.get("file_name"), str):
+        return Problem("wrong file_name", f"file_name must be text, got {annotation.get('file_name')!r}")
+    segments = annotation.get("segments_info")
+    if not isinstance(segments, list) or not all(isinstance(segment, dict) for segment in segments):
+        return Problem("malformed segments", "segments_info must be a list of dicts")
+    for segment in segments:
+        for key in ("id", "category_id"):
+            if not is_whole(segment.get(key)):
+                return Problem(
+                    "malformed segments",
+                    f"{key} of a segment must be a whole number, got {segment.get(key)!r}",
+                )
+        if segment.get("iscrowd", 0) not in (0, 1):
+            return Problem("wrong iscrowd", f"iscrowd must be 0 or 1, got {segment['iscrowd']!r}")
+    return None

@@ -8,54 +8,42 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from lazycfg.utils.segment_ids import rgb2id
 
-from ..image import ImageError
+from ..image import ImageError, read_array
 
 IGNORE = 255
 """The label of pixels that are neither trained nor evaluated."""
 
 
 def read_labels(file_name: str | os.PathLike[str]) -> np.ndarray:
-    """Labels (H, W) of a picture of one channel, as they are: uint8, or uint16 and wider for many classes.
+    """Read the labels (H, W) of an image of one channel, as they are: uint8, or uint16 and wider for many
+    classes.
 
     Raises:
         FileNotFoundError: no such file.
-        ImageError: it is no picture, or one with colours.
+        ImageError: it is no image, one with colours, or one of floating point numbers.
     """
-    path = os.fspath(file_name)
-    if not os.path.isfile(path):
-        raise FileNotFoundError(f"no label map {path!r}")
-    try:
-        with Image.open(path) as picture:
-            labels = np.asarray(picture)
-    except (OSError, SyntaxError, ValueError) as error:
-        raise ImageError(f"cannot decode label map {path!r}: {error}") from error
+    labels = read_array(file_name, what="label map")
     if labels.ndim != 2:
         raise ImageError(
-            f"label map {path!r} is a picture of {labels.shape[-1]} channels, expected one of labels: "
-            "are its labels colours?"
+            f"label map {os.fspath(file_name)!r} is an image of {labels.shape[-1]} channels, expected one of "
+            "labels: are its labels colours?"
         )
+    if labels.dtype.kind == "f":
+        raise ImageError(f"label map {os.fspath(file_name)!r} holds floating point numbers, expected labels")
     return labels
 
 
 def read_segment_ids(file_name: str | os.PathLike[str]) -> np.ndarray:
-    """Segment ids (H, W) int64 of a panoptic PNG.
+    """Read the segment ids (H, W) int64 of a panoptic PNG.
 
     Raises:
         FileNotFoundError: no such file.
-        ImageError: it is no picture.
+        ImageError: it is no image.
     """
-    path = os.fspath(file_name)
-    if not os.path.isfile(path):
-        raise FileNotFoundError(f"no panoptic map {path!r}")
-    try:
-        with Image.open(path) as picture:
-            return rgb2id(np.asarray(picture.convert("RGB")))
-    except (OSError, SyntaxError, ValueError) as error:
-        raise ImageError(f"cannot decode panoptic map {path!r}: {error}") from error
+    return rgb2id(read_array(file_name, "RGB", what="panoptic map"))
 
 
 def labels_of_segments(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .coco_validation import AnnotationError
+from lazycfg.utils import printable
+
+from .coco_validation import AnnotationError, is_whole
 from .label_maps import IGNORE
 from .metadata import Metadata
 
@@ -23,18 +26,24 @@ def panoptic_metadata(categories: Sequence[Mapping[str, Any]], *, separated: boo
     Raises:
         AnnotationError: the categories do not say what is a thing.
     """
-    if not categories or any("isthing" not in c for c in categories):
+    if not categories or any(not isinstance(c, Mapping) or "isthing" not in c for c in categories):
         raise AnnotationError("every category needs 'isthing' (0 or 1); is it a file of instances?")
+    for index, category in enumerate(categories):
+        if not is_whole(category.get("id")) or not isinstance(category.get("name"), str):
+            raise AnnotationError(f"categories[{index}] needs a whole number 'id' and a 'name'")
+    doubled = [i for i, n in Counter(int(c["id"]) for c in categories).items() if n > 1]
+    if doubled:
+        raise AnnotationError(f"category ids {doubled} occur more than once")
     categories = sorted(categories, key=lambda c: int(c["id"]))
     things = [c for c in categories if c["isthing"]]
     labelled = [c for c in categories if not (separated and c["isthing"])]
     first = int(separated)
     colored = all("color" in c for c in categories)
     return Metadata(
-        thing_classes=tuple(str(c["name"]) for c in things),
+        thing_classes=tuple(printable(c["name"]) for c in things),
         thing_colors=tuple(tuple(c["color"]) for c in things) if colored else (),
         thing_dataset_id_to_contiguous_id={int(c["id"]): i for i, c in enumerate(things)},
-        stuff_classes=("things",) * first + tuple(str(c["name"]) for c in labelled),
+        stuff_classes=("things",) * first + tuple(printable(c["name"]) for c in labelled),
         stuff_colors=(_NEUTRAL,) * first + tuple(tuple(c["color"]) for c in labelled) if colored else (),
         stuff_dataset_id_to_contiguous_id={int(c["id"]): i for i, c in enumerate(labelled, start=first)},
         ignore_label=IGNORE,

@@ -14,7 +14,7 @@ import torch
 from lazycfg.structures import BoxMode
 from lazycfg.utils import UnsafeFileError, load_numpy_pickle
 
-from .base import Record, describe, get_annotations, get_image_sizes
+from .base import Record, describe, get_annotations, get_image_sizes, is_validated
 from .metadata import Metadata
 
 __all__ = ["ProposalsDataset", "load_proposals_into_dataset", "read_proposals"]
@@ -73,6 +73,10 @@ class ProposalsDataset:
     @property
     def num_classes(self) -> int:
         return len(self.metadata.thing_classes)
+
+    @property
+    def validated(self) -> bool:
+        return is_validated(self.dataset)
 
     @property
     def image_sizes(self) -> np.ndarray:

@@ -81,6 +81,8 @@ class SemSegDataset:
         FileNotFoundError, AnnotationError: as `load_sem_seg`; a map that is wrong.
     """
 
+    validated = True
+
     def __init__(
         self,
         *,

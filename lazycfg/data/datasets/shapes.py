@@ -70,6 +70,8 @@ class ShapesDataset:
         name: for logs and reports.
     """
 
+    validated = True
+
     def __init__(
         self,
         *,

@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 import os
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from .base import Record, get_annotations, get_image_sizes
+from lazycfg.utils import printable
+
+from .base import Record, get_annotations, get_image_sizes, is_validated
 from .metadata import Metadata
 from .proposals import load_proposals_into_dataset
 
@@ -43,6 +46,10 @@ class ConcatDataset:
     @property
     def num_classes(self) -> int:
         return len(self.metadata.thing_classes)
+
+    @property
+    def validated(self) -> bool:
+        return all(map(is_validated, self.datasets))
 
     @property
     def image_sizes(self) -> np.ndarray:
@@ -85,6 +92,10 @@ class SubsetDataset:
         return len(self.metadata.thing_classes)
 
     @property
+    def validated(self) -> bool:
+        return is_validated(self.dataset)
+
+    @property
     def image_sizes(self) -> np.ndarray:
         return get_image_sizes(self.dataset)[self.indices]
 
@@ -99,12 +110,15 @@ class SubsetDataset:
 
 
 class FilteredDataset(SubsetDataset):
-    """The pictures of a dataset that are of use in training.
+    """The images of a dataset that are of use in training.
 
     Args:
-        filter_empty: leave out pictures without any annotation but crowd regions.
-        min_keypoints: leave out pictures with fewer visible keypoints in all; 0: keep.
+        filter_empty: leave out images without any annotation but crowd regions.
+        min_keypoints: leave out images with fewer visible keypoints in all; 0: keep.
         keep: any further condition on a record (without pixels).
+
+    Attributes:
+        left_out: number of images by the reason why they are left out.
     """
 
     def __init__(
@@ -115,20 +129,50 @@ class FilteredDataset(SubsetDataset):
         min_keypoints: int = 0,
         keep: Callable[[Record], bool] | None = None,
     ) -> None:
-        tests: list[Callable[[Record], bool]] = []
-        if filter_empty:
-            tests.append(has_instances)
-        if min_keypoints > 0:
-            tests.append(lambda record: count_visible_keypoints(record) >= min_keypoints)
-        if keep is not None:
-            tests.append(keep)
-        indices = [
-            i for i in range(len(dataset)) if all(test(get_annotations(dataset, i)) for test in tests)
-        ] if tests else list(range(len(dataset)))  # fmt: skip
+        self.left_out: Counter[str] = Counter()
+        indices = []
+        unfiltered = not filter_empty and min_keypoints <= 0 and keep is None
+        for index in range(len(dataset)):
+            record: Record = {} if unfiltered else get_annotations(dataset, index)
+            reason = None
+            if filter_empty and not has_instances(record):
+                crowd = "with crowd regions only" if record.get("annotations") else "without annotations"
+                reason = f"{crowd} (filter_empty)"
+            elif min_keypoints > 0 and count_visible_keypoints(record) < min_keypoints:
+                reason = f"with fewer than {min_keypoints} visible keypoints (min_keypoints)"
+            elif keep is not None and not keep(record):
+                reason = "refused by keep"
+            if reason is None:
+                indices.append(index)
+            else:
+                self.left_out[reason] += 1
         super().__init__(dataset=dataset, indices=indices)
-        if len(indices) < len(dataset):
-            name = getattr(dataset.metadata, "name", "")
-            logger.info("%s: %d of %d images kept", name or "dataset", len(indices), len(dataset))
+        if self.left_out:
+            name = printable(getattr(dataset.metadata, "name", ""))
+            reasons = ", ".join(f"{n} {reason}" for reason, n in self.left_out.items())
+            logger.info(
+                "%s: %d of %d images kept; left out: %s",
+                name or "dataset",
+                len(indices),
+                len(dataset),
+                reasons,
+            )
+
+
+def why_empty(dataset: Any) -> str:
+    """Return words for a dataset without images: which filter left them out."""
+    if isinstance(dataset, FilteredDataset) and dataset.left_out:
+        reasons = ", ".join(f"{n} {reason}" for reason, n in dataset.left_out.items())
+        return (
+            f"none of the {len(dataset.dataset)} images is left: {type(dataset).__name__} leaves out "
+            f"{reasons}. filter_empty=False keeps images without instances"
+        )
+    if isinstance(dataset, ConcatDataset):
+        return "; ".join(why_empty(part) for part in dataset.datasets)
+    skipped = getattr(dataset, "problems", None)
+    if skipped:
+        return f"it holds no images: {', '.join(f'{n} x {kind}' for kind, n in skipped.items())} were skipped"
+    return "it holds no images"
 
 
 def has_instances(record: Record) -> bool:
@@ -137,9 +181,11 @@ def has_instances(record: Record) -> bool:
 
 
 def count_visible_keypoints(record: Record) -> int:
-    """Keypoints with visibility > 0, over all annotations of a record."""
+    """Return the number of keypoints with visibility > 0, over all annotations of a record."""
     return sum(
-        int((np.asarray(a["keypoints"][2::3]) > 0).sum()) for a in record["annotations"] if "keypoints" in a
+        int((np.asarray(a["keypoints"]).reshape(-1, 3)[:, 2] > 0).sum())
+        for a in record.get("annotations", ())
+        if "keypoints" in a
     )
 
 

@@ -7,13 +7,26 @@ replayed or inverted. The same generator state gives the same transform.
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache, wraps
+from typing import Any
 
 import numpy as np
 from torch import Tensor
 
-from .transform import NoOpTransform, Transform, TransformList, image_size
+from .transform import (
+    NoOpTransform,
+    Transform,
+    TransformList,
+    check_transform,
+    image_size,
+    labels_through,
+    on_array,
+    pixels_through,
+    to_hwc,
+)
 
 
 class AugInput:
@@ -43,14 +56,14 @@ class AugInput:
 
     def transform(self, transform: Transform) -> None:
         """Apply a transform to everything here, in place."""
-        self.image = transform.apply_image(self.image)
+        self.image = on_array(lambda image: pixels_through(transform, image), self.image)
         if self.boxes is not None:
             self.boxes = transform.apply_box(self.boxes)
         if self.sem_seg is not None:
-            self.sem_seg = transform.apply_segmentation(self.sem_seg)
+            self.sem_seg = on_array(lambda labels: labels_through(transform, labels), self.sem_seg)
 
     def apply_augmentations(
-        self, augmentations: Sequence[Augmentation | Transform], rng: np.random.Generator
+        self, augmentations: Sequence[Augmentation | Transform], rng: np.random.Generator | None = None
     ) -> TransformList:
         """Apply augmentations in turn and return the transforms that were drawn."""
         return AugmentationList(augmentations)(self, rng)
@@ -61,11 +74,20 @@ class Augmentation(ABC):
 
     @abstractmethod
     def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> Transform:
-        """Look at the input, draw from `rng`, return the transform. Must not change the input."""
+        """Look at the input, draw from `rng`, return the transform. Must not change the input.
 
-    def __call__(self, aug_input: AugInput, rng: np.random.Generator) -> Transform:
-        """Draw a transform, apply it to `aug_input` in place, return it."""
-        transform = self.get_transform(aug_input, rng)
+        A subclass names what it wants: any of `aug_input`, `rng`, `image` (numpy, (H, W, C)), `boxes` and
+        `sem_seg`, as ``get_transform(self, image, boxes)`` of detectron2. A single argument of another name
+        is the image. Without `rng` there is only numpy's global generator, which depends on the workers.
+        """
+
+    def __call__(self, aug_input: AugInput, rng: np.random.Generator | None = None) -> Transform:
+        """Draw a transform, apply it to `aug_input` in place, return it.
+
+        Args:
+            rng: a fresh generator when None.
+        """
+        transform = draw(self, aug_input, np.random.default_rng() if rng is None else rng)
         aug_input.transform(transform)
         return transform
 
@@ -74,13 +96,87 @@ class Augmentation(ABC):
         return f"{type(self).__name__}({fields})"
 
 
+def from_image(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a `get_transform(self, aug_input, rng)` be called with an image alone, and without a generator."""
+
+    @wraps(method)
+    def get_transform(
+        self: Any, aug_input: AugInput | Tensor | np.ndarray, rng: np.random.Generator | None = None
+    ) -> Any:
+        if not isinstance(aug_input, AugInput):
+            aug_input = AugInput(aug_input)
+        return method(self, aug_input, np.random.default_rng() if rng is None else rng)
+
+    return get_transform
+
+
+def draw(augmentation: Augmentation, aug_input: AugInput, rng: np.random.Generator) -> Transform:
+    """Call `get_transform` of an augmentation with the arguments that it names.
+
+    Raises:
+        TypeError: it gives no transform.
+    """
+    arguments: dict[str, Any] = {"aug_input": aug_input, "rng": rng}
+    names = wanted_arguments(type(augmentation).get_transform)
+    if any(source == "image" for source in names.values()):
+        arguments["image"] = to_hwc(aug_input.image)
+    arguments |= {"boxes": aug_input.boxes, "sem_seg": aug_input.sem_seg}
+    given = {name: arguments[source] for name, source in names.items()}
+    transform: Any = augmentation.get_transform(**given)
+    if not isinstance(transform, Transform):
+        raise TypeError(
+            f"{type(augmentation).__name__}.get_transform must return a Transform, got "
+            f"{type(transform).__name__}"
+        )
+    return transform
+
+
+_SOURCES = ("aug_input", "rng", "image", "boxes", "sem_seg")
+
+
+@cache
+def wanted_arguments(get_transform: Callable[..., Any]) -> dict[str, str]:
+    """Return what the arguments of a `get_transform` stand for, by name.
+
+    Raises:
+        TypeError: an argument of unknown meaning, or one that can only be given by position.
+    """
+    parameters = list(inspect.signature(get_transform).parameters.values())[1:]
+    named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    result = {p.name: p.name for p in named if p.name in _SOURCES}
+    required = [
+        p for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    ]
+    unknown = [p.name for p in required if p.name not in result]
+    if unknown and len(required) == 1 and required[0] in named:
+        result[unknown[0]] = "image"
+        unknown = []
+    if unknown:
+        raise TypeError(
+            f"{get_transform.__qualname__} has the argument {unknown[0]!r}; it can have {', '.join(_SOURCES)}"
+        )
+    return result
+
+
 def as_augmentation(item: Augmentation | Transform) -> Augmentation:
-    """An augmentation from itself, or one that always returns the given transform."""
+    """Return an augmentation: itself, or one that always gives the transform `item`.
+
+    Raises:
+        TypeError: it is neither, or one whose methods cannot be called.
+    """
     if isinstance(item, Augmentation):
+        wanted_arguments(type(item).get_transform)
         return item
     if isinstance(item, Transform):
+        check_transform(item)
         return _Constant(item)
-    raise TypeError(f"expected an Augmentation or a Transform, got {type(item).__name__}: {item!r}")
+    if isinstance(item, type) and issubclass(item, Augmentation | Transform):
+        raise TypeError(
+            f"{item.__name__} is a class: write {item.__name__}(...), in a config L({item.__name__})(...) or "
+            f"{{_target_: @{item.__module__}.{item.__qualname__}, ...}}"
+        )
+    hint = "; wrap a function of colours as ColorTransform(op)" if callable(item) else ""
+    raise TypeError(f"expected an Augmentation or a Transform, got {type(item).__name__}: {item!r}{hint}")
 
 
 class _Constant(Augmentation):
@@ -95,12 +191,16 @@ class AugmentationList(Augmentation):
     """Augmentations (or fixed transforms) in turn: each sees the result of those before it."""
 
     def __init__(self, augs: Sequence[Augmentation | Transform]) -> None:
+        if not isinstance(augs, list | tuple):
+            raise TypeError(f"expected a list of augmentations, got {type(augs).__name__}: {augs!r}")
         self.augs = [as_augmentation(a) for a in augs]
 
+    @from_image
     def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> TransformList:
         return self(AugInput(aug_input.image, boxes=aug_input.boxes, sem_seg=aug_input.sem_seg), rng)
 
-    def __call__(self, aug_input: AugInput, rng: np.random.Generator) -> TransformList:
+    def __call__(self, aug_input: AugInput, rng: np.random.Generator | None = None) -> TransformList:
+        rng = np.random.default_rng() if rng is None else rng
         return TransformList([a(aug_input, rng) for a in self.augs])
 
     def __repr__(self) -> str:
@@ -110,11 +210,12 @@ class AugmentationList(Augmentation):
 class RandomApply(Augmentation):
     """Apply an augmentation (or a transform) with probability `prob`, else nothing."""
 
-    def __init__(self, *, tfm_or_aug: Augmentation | Transform, prob: float = 0.5) -> None:
+    def __init__(self, tfm_or_aug: Augmentation | Transform, prob: float = 0.5) -> None:
         if not 0.0 <= prob <= 1.0:
             raise ValueError(f"RandomApply: prob must lie in [0, 1], got {prob}")
         self.aug = as_augmentation(tfm_or_aug)
         self.prob = prob
 
+    @from_image
     def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> Transform:
-        return self.aug.get_transform(aug_input, rng) if rng.random() < self.prob else NoOpTransform()
+        return draw(self.aug, aug_input, rng) if rng.random() < self.prob else NoOpTransform()

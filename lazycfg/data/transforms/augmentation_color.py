@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from .augmentation import AugInput, Augmentation
+from .augmentation import AugInput, Augmentation, from_image
 from .color import BlendTransform
 from .transform import Transform, to_chw
 
@@ -17,7 +17,7 @@ ChannelOrder = Literal["RGB", "BGR"]
 class _RandomIntensity(Augmentation):
     """A weight drawn evenly from [intensity_min, intensity_max]: below 1 less, 1 as it is, above 1 more."""
 
-    def __init__(self, *, intensity_min: float, intensity_max: float) -> None:
+    def __init__(self, intensity_min: float, intensity_max: float) -> None:
         if intensity_min > intensity_max:
             raise ValueError(
                 f"{type(self).__name__}: intensity_min {intensity_min} > intensity_max {intensity_max}"
@@ -32,6 +32,7 @@ class _RandomIntensity(Augmentation):
 class RandomContrast(_RandomIntensity):
     """Mix with the picture's mean."""
 
+    @from_image
     def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> Transform:
         w = self.draw(rng)
         return BlendTransform(float(to_chw(aug_input.image).float().mean()), 1 - w, w)
@@ -40,6 +41,7 @@ class RandomContrast(_RandomIntensity):
 class RandomBrightness(_RandomIntensity):
     """Mix with black."""
 
+    @from_image
     def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> Transform:
         w = self.draw(rng)
         return BlendTransform(0.0, 1 - w, w)
@@ -49,11 +51,12 @@ class RandomSaturation(_RandomIntensity):
     """Mix with the picture's grey version. `channel_order`: of the picture it is applied to."""
 
     def __init__(
-        self, *, intensity_min: float, intensity_max: float, channel_order: ChannelOrder = "RGB"
+        self, intensity_min: float, intensity_max: float, channel_order: ChannelOrder = "RGB"
     ) -> None:
         super().__init__(intensity_min=intensity_min, intensity_max=intensity_max)
         self.channel_order = channel_order
 
+    @from_image
     def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> Transform:
         w = self.draw(rng)
         image = to_chw(aug_input.image)
@@ -73,10 +76,11 @@ class RandomLighting(Augmentation):
         channel_order: of the picture it is applied to.
     """
 
-    def __init__(self, *, scale: float, channel_order: ChannelOrder = "RGB") -> None:
+    def __init__(self, scale: float, channel_order: ChannelOrder = "RGB") -> None:
         self.scale = scale
         self.channel_order = channel_order
 
+    @from_image
     def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> Transform:
         vectors = np.array(
             [[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]]

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from torch import Tensor
 
-from .augmentation import AugInput, Augmentation
+from .augmentation import AugInput, Augmentation, from_image
 from .geometric import CropTransform, PadTransform
 from .transform import NoOpTransform, Transform, TransformList
 
@@ -26,7 +26,7 @@ class RandomCrop(Augmentation):
             "absolute_range": (lowest, highest) in pixels, for height and width alike, drawn separately.
     """
 
-    def __init__(self, *, crop_type: CropType, crop_size: tuple[float, float]) -> None:
+    def __init__(self, crop_type: CropType, crop_size: tuple[float, float]) -> None:
         if crop_type not in ("relative_range", "relative", "absolute", "absolute_range"):
             raise ValueError(
                 "RandomCrop: crop_type must be one of 'relative_range', 'relative', 'absolute', "
@@ -59,6 +59,7 @@ class RandomCrop(Augmentation):
             )
         return max(1, int(h * first + 0.5)), max(1, int(w * second + 0.5))
 
+    @from_image
     def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> CropTransform:
         h, w = aug_input.image_size
         crop_h, crop_w = self.get_crop_size((h, w), rng)
@@ -78,7 +79,6 @@ class RandomCrop_CategoryAreaConstraint(Augmentation):
 
     def __init__(
         self,
-        *,
         crop_type: CropType,
         crop_size: tuple[float, float],
         single_category_max_area: float = 1.0,
@@ -88,6 +88,7 @@ class RandomCrop_CategoryAreaConstraint(Augmentation):
         self.single_category_max_area = single_category_max_area
         self.ignored_category = ignored_category
 
+    @from_image
     def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> CropTransform:
         crop = self.crop_aug.get_transform(aug_input, rng)
         if self.single_category_max_area >= 1.0 or aug_input.sem_seg is None:
@@ -115,7 +116,6 @@ class FixedSizeCrop(Augmentation):
 
     def __init__(
         self,
-        *,
         crop_size: tuple[int, int],
         pad: bool = True,
         pad_value: float = 128.0,
@@ -126,6 +126,7 @@ class FixedSizeCrop(Augmentation):
         self.pad_value = pad_value
         self.seg_pad_value = seg_pad_value
 
+    @from_image
     def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> TransformList:
         h, w = aug_input.image_size
         crop_h, crop_w = min(h, self.crop_size[0]), min(w, self.crop_size[1])
@@ -153,7 +154,6 @@ class MinIoURandomCrop(Augmentation):
 
     def __init__(
         self,
-        *,
         min_ious: Sequence[float] = (0.1, 0.3, 0.5, 0.7, 0.9),
         min_crop_size: float = 0.3,
         mode_trials: int = 1000,
@@ -164,6 +164,7 @@ class MinIoURandomCrop(Augmentation):
         self.mode_trials = mode_trials
         self.crop_trials = crop_trials
 
+    @from_image
     def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> Transform:
         if aug_input.boxes is None:
             raise ValueError("MinIoURandomCrop needs AugInput.boxes; use it in a mapper that gives boxes")

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from torchvision.transforms import InterpolationMode
 
-from .augmentation import AugInput, Augmentation
+from .augmentation import AugInput, Augmentation, from_image
 from .geometric import (
     ExtentTransform,
     HFlipTransform,
@@ -33,13 +33,14 @@ def _check_style(name: str, style: str, count: int) -> None:
 class RandomFlip(Augmentation):
     """Mirror with probability `prob`: horizontally or vertically (use two of them for both)."""
 
-    def __init__(self, *, prob: float = 0.5, horizontal: bool = True, vertical: bool = False) -> None:
+    def __init__(self, prob: float = 0.5, *, horizontal: bool = True, vertical: bool = False) -> None:
         if horizontal == vertical:
             raise ValueError("RandomFlip: choose one of horizontal and vertical; for both use two RandomFlip")
         self.prob = prob
         self.horizontal = horizontal
         self.vertical = vertical
 
+    @from_image
     def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> Transform:
         height, width = aug_input.image_size
         if rng.random() >= self.prob:
@@ -51,11 +52,12 @@ class Resize(Augmentation):
     """Resize to a fixed `shape`: (height, width), or one number for both."""
 
     def __init__(
-        self, *, shape: int | tuple[int, int], interp: InterpolationMode | str = InterpolationMode.BILINEAR
+        self, shape: int | tuple[int, int], interp: InterpolationMode | str = InterpolationMode.BILINEAR
     ) -> None:
         self.shape = (shape, shape) if isinstance(shape, int) else (int(shape[0]), int(shape[1]))
         self.interp = as_interpolation(interp)
 
+    @from_image
     def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> Transform:
         return ResizeTransform(*aug_input.image_size, *self.shape, self.interp)
 
@@ -65,13 +67,13 @@ class RandomResize(Augmentation):
 
     def __init__(
         self,
-        *,
         shape_list: Sequence[tuple[int, int]],
         interp: InterpolationMode | str = InterpolationMode.BILINEAR,
     ) -> None:
         self.shape_list = [(int(h), int(w)) for h, w in shape_list]
         self.interp = as_interpolation(interp)
 
+    @from_image
     def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> Transform:
         shape = self.shape_list[int(rng.integers(len(self.shape_list)))]
         return ResizeTransform(*aug_input.image_size, *shape, self.interp)
@@ -88,7 +90,6 @@ class ResizeShortestEdge(Augmentation):
 
     def __init__(
         self,
-        *,
         short_edge_length: int | Sequence[int],
         max_size: int = sys.maxsize,
         sample_style: SampleStyle = "range",
@@ -102,6 +103,7 @@ class ResizeShortestEdge(Augmentation):
         self.sample_style = sample_style
         self.interp = as_interpolation(interp)
 
+    @from_image
     def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> Transform:
         h, w = aug_input.image_size
         if self.sample_style == "range":
@@ -116,7 +118,7 @@ class ResizeShortestEdge(Augmentation):
     def get_output_shape(
         old_h: int, old_w: int, short_edge_length: int, max_size: int = sys.maxsize
     ) -> tuple[int, int]:
-        """(height, width) after the resize."""
+        """Return (height, width) after the resize, each at least 1 pixel."""
         scale = short_edge_length / min(old_h, old_w)
         new_h, new_w = (
             (short_edge_length, scale * old_w) if old_h < old_w else (scale * old_h, short_edge_length)
@@ -124,7 +126,7 @@ class ResizeShortestEdge(Augmentation):
         longest = max(new_h, new_w)
         if longest > max_size:
             new_h, new_w = new_h * (max_size / longest), new_w * (max_size / longest)
-        return int(new_h + 0.5), int(new_w + 0.5)
+        return max(1, int(new_h + 0.5)), max(1, int(new_w + 0.5))
 
 
 class ResizeScale(Augmentation):
@@ -138,7 +140,6 @@ class ResizeScale(Augmentation):
 
     def __init__(
         self,
-        *,
         min_scale: float,
         max_scale: float,
         target_height: int,
@@ -151,6 +152,7 @@ class ResizeScale(Augmentation):
         self.target_width = target_width
         self.interp = as_interpolation(interp)
 
+    @from_image
     def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> Transform:
         h, w = aug_input.image_size
         scale = rng.uniform(self.min_scale, self.max_scale)
@@ -171,7 +173,6 @@ class RandomRotation(Augmentation):
 
     def __init__(
         self,
-        *,
         angle: float | Sequence[float],
         expand: bool = True,
         center: Sequence[Sequence[float]] | None = None,
@@ -187,6 +188,7 @@ class RandomRotation(Augmentation):
         self.sample_style = sample_style
         self.interp = as_interpolation(interp)
 
+    @from_image
     def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> Transform:
         h, w = aug_input.image_size
         center = None
@@ -214,10 +216,11 @@ class RandomExtent(Augmentation):
         shift_range: (x, y): the middle moves by up to half of these, relative to the picture.
     """
 
-    def __init__(self, *, scale_range: tuple[float, float], shift_range: tuple[float, float]) -> None:
+    def __init__(self, scale_range: tuple[float, float], shift_range: tuple[float, float]) -> None:
         self.scale_range = scale_range
         self.shift_range = shift_range
 
+    @from_image
     def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> Transform:
         h, w = aug_input.image_size
         scale = rng.uniform(*self.scale_range)

@@ -27,11 +27,51 @@ def as_interpolation(interp: InterpolationMode | str) -> InterpolationMode:
 
 
 def resize_nearest(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """Nearest-neighbour resize of (..., H, W) by pixel centres: any dtype, values are only copied."""
-    h, w = image.shape[-2:]
-    rows = ((torch.arange(size[0], dtype=torch.float64) + 0.5) * (h / size[0])).long().clamp_(max=h - 1)
-    cols = ((torch.arange(size[1], dtype=torch.float64) + 0.5) * (w / size[1])).long().clamp_(max=w - 1)
+    """Resize (..., H, W) by copying the nearest pixel, any dtype: the pixels that Pillow takes."""
+    rows, cols = (_nearest(old, new) for old, new in zip(image.shape[-2:], size, strict=True))
     return image[..., rows[:, None], cols]
+
+
+def _nearest(old: int, new: int) -> Tensor:
+    """Return which of `old` pixels each of `new` ones takes (new,)."""
+    step = np.full(new, old / new)
+    step[0] /= 2
+    # Pillow adds up the steps, and their rounding decides where a centre falls between two pixels.
+    return torch.from_numpy(np.cumsum(step).astype(np.int64)).clamp_(max=old - 1)
+
+
+def sample_rectangle(
+    image: Tensor,
+    rectangle: tuple[float, float, float, float],
+    size: tuple[int, int],
+    *,
+    nearest: bool,
+    fill: float,
+) -> Tensor:
+    """Resize the rectangle (x0, y0, x1, y1) of (..., H, W), which may reach out of the image, to `size`.
+
+    Pixels at the border are not blended with what lies outside, which is `fill`. Equal to Pillow's
+    `Image.transform` with EXTENT and BILINEAR.
+    """
+    x0, y0, x1, y1 = rectangle
+    h, w = image.shape[-2:]
+    ys = y0 + (torch.arange(size[0], dtype=torch.float64) + 0.5) * ((y1 - y0) / size[0])
+    xs = x0 + (torch.arange(size[1], dtype=torch.float64) + 0.5) * ((x1 - x0) / size[1])
+    inside = ((ys >= 0) & (ys < h))[:, None] & (xs >= 0) & (xs < w)
+    if nearest:
+        rows, cols = ys.long().clamp(0, h - 1), xs.long().clamp(0, w - 1)
+        return image[..., rows[:, None], cols].masked_fill(~inside, fill)
+    rows, cols = (ys - 0.5).floor(), (xs - 0.5).floor()
+    down, right = (ys - 0.5 - rows)[:, None], xs - 0.5 - cols
+    rows, cols = (torch.stack((p, p + 1)).long() for p in (rows, cols))
+    rows, cols = rows.clamp_(0, h - 1), cols.clamp_(0, w - 1)
+    source = image.to(torch.float64)
+    top, bottom = (
+        source[..., row[:, None], cols[0]] * (1 - right) + source[..., row[:, None], cols[1]] * right
+        for row in rows
+    )
+    result = (top * (1 - down) + bottom * down).masked_fill(~inside, fill)
+    return result.to(image.dtype)  # whole numbers are rounded down, as Pillow does
 
 
 def warp_affine(
@@ -99,7 +139,8 @@ class VFlipTransform(Transform):
 class CropTransform(Transform):
     """Keep the rectangle of `w` x `h` pixels whose upper left corner is (x0, y0).
 
-    Boxes and points are shifted, not clipped; polygons are cut at the border.
+    Boxes and points are shifted, not clipped; polygons are cut at the border. A polygon that crosses itself
+    stays one ring, where detectron2 splits and repairs it: up to 0.6 % of the pixels of such masks differ.
     `orig_w`, `orig_h` (size before the crop) are needed by `inverse` only.
     """
 
@@ -181,8 +222,9 @@ class PadTransform(Transform):
 class ResizeTransform(Transform):
     """Resize a picture of (h, w) to (new_h, new_w).
 
-    Pictures are antialiased when shrunk, as PIL does it; on uint8 the result is PIL's within one grey level
-    (about one pixel in 3,000 differs). Segmentations take the nearest pixel.
+    Images are antialiased when shrunk, as Pillow does it; on uint8 the result is Pillow's within one grey
+    level (about one value in 1,500 differs; 3 to 5 % in images of a few pixels). Segmentations take the
+    nearest pixel, the same one as Pillow.
     """
 
     h: int
@@ -225,7 +267,10 @@ class ScaleTransform(ResizeTransform):
 @dataclass(frozen=True)
 class ExtentTransform(Transform):
     """Cut the rectangle `src_rect` = (x0, y0, x1, y1), which may lie partly outside, and resize it to
-    `output_size` = (height, width). What lies outside is `fill`."""
+    `output_size` = (height, width). What lies outside is `fill`.
+
+    Label maps take the nearest pixel; detectron2 blends their labels.
+    """
 
     src_rect: tuple[float, float, float, float]
     output_size: tuple[int, int]
@@ -233,10 +278,7 @@ class ExtentTransform(Transform):
     fill: float = 0
 
     def _warp(self, image: Tensor, nearest: bool) -> Tensor:
-        x0, y0, x1, y1 = self.src_rect
-        h, w = self.output_size
-        matrix = np.array([[(x1 - x0) / w, 0, x0], [0, (y1 - y0) / h, y0]])
-        return warp_affine(image, matrix, (h, w), nearest=nearest, fill=self.fill)
+        return sample_rectangle(image, self.src_rect, self.output_size, nearest=nearest, fill=self.fill)
 
     def transform_image(self, image: Tensor) -> Tensor:
         return self._warp(image, as_interpolation(self.interp) != InterpolationMode.BILINEAR)

@@ -37,6 +37,13 @@ def to_chw(image: Tensor | np.ndarray) -> Tensor:
     return tensor[None] if image.ndim == 2 else tensor.permute(2, 0, 1)
 
 
+def to_hwc(image: Tensor | np.ndarray) -> np.ndarray:
+    """Return the numpy array (H, W, C) or (H, W) of a tensor (C, H, W) or (H, W), or the array itself."""
+    if not isinstance(image, Tensor):
+        return image
+    return (image if image.ndim == 2 else image.permute(1, 2, 0)).contiguous().numpy()
+
+
 def image_size(image: Tensor | np.ndarray) -> tuple[int, int]:
     """(height, width) of a tensor (..., H, W) or an array (H, W[, C])."""
     shape = image.shape[-2:] if isinstance(image, Tensor) else image.shape[:2]
@@ -48,11 +55,15 @@ class Transform(ABC):
 
     What happens to segmentations, boxes and polygons follows from these two; a subclass overrides
     `transform_segmentation`, `apply_box` or `apply_polygons` only where it knows better.
+
+    A subclass written for detectron2 may say what happens to numpy arrays instead: `apply_image` for
+    (H, W, C) and (H, W), perhaps `apply_segmentation` for (H, W).
     """
 
-    @abstractmethod
     def transform_image(self, image: Tensor) -> Tensor:
         """Pixels of a tensor (..., H, W), any dtype the transform can work on."""
+        check_transform(self)
+        return _through_numpy(self.apply_image, image)
 
     @abstractmethod
     def apply_coords(self, coords: np.ndarray) -> np.ndarray:
@@ -60,7 +71,7 @@ class Transform(ABC):
 
     def transform_segmentation(self, segmentation: Tensor) -> Tensor:
         """Labels of a tensor (..., H, W); never blends two labels."""
-        return self.transform_image(segmentation)
+        return pixels_through(self, segmentation)
 
     def apply_image(self, image: ImageT) -> ImageT:
         """Picture in, picture out: tensor (..., H, W), or numpy (H, W, C) / (H, W)."""
@@ -116,6 +127,35 @@ class Transform(ABC):
         return TransformList([self, other])
 
 
+def check_transform(transform: Transform) -> None:
+    """Raise TypeError for a transform that does not say what happens to pixels."""
+    cls = type(transform)
+    if cls.transform_image is Transform.transform_image and cls.apply_image is Transform.apply_image:
+        raise TypeError(f"{cls.__name__} says nothing about images: implement transform_image or apply_image")
+
+
+def pixels_through(transform: Transform, image: Tensor) -> Tensor:
+    """Apply a transform to the pixels of a tensor, by its `apply_image` if it has one of its own."""
+    if type(transform).apply_image is not Transform.apply_image:
+        return _through_numpy(transform.apply_image, image)
+    return transform.transform_image(image)
+
+
+def labels_through(transform: Transform, segmentation: Tensor) -> Tensor:
+    """Apply a transform to the labels of a tensor, by its `apply_segmentation` if it has one of its own."""
+    if type(transform).apply_segmentation is not Transform.apply_segmentation:
+        return _through_numpy(transform.apply_segmentation, segmentation)
+    return transform.transform_segmentation(segmentation)
+
+
+def _through_numpy(function: Callable[[np.ndarray], np.ndarray], image: Tensor) -> Tensor:
+    """Apply a function of an array (H, W, C), or (H, W) for one channel, to a tensor (C, H, W) or (H, W)."""
+    one = image.ndim == 2 or len(image) == 1
+    array = image.reshape(image.shape[-2:]) if one else image
+    result = torch.from_numpy(np.ascontiguousarray(function(to_hwc(array))))
+    return result.reshape(*image.shape[:-2], *result.shape[:2]) if one else result.permute(2, 0, 1)
+
+
 class TransformList(Transform):
     """Transforms applied one after another; nested lists are flattened."""
 
@@ -131,12 +171,12 @@ class TransformList(Transform):
 
     def transform_image(self, image: Tensor) -> Tensor:
         for t in self.transforms:
-            image = t.transform_image(image)
+            image = pixels_through(t, image)
         return image
 
     def transform_segmentation(self, segmentation: Tensor) -> Tensor:
         for t in self.transforms:
-            segmentation = t.transform_segmentation(segmentation)
+            segmentation = labels_through(t, segmentation)
         return segmentation
 
     def apply_coords(self, coords: np.ndarray) -> np.ndarray:

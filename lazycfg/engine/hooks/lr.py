@@ -4,6 +4,8 @@ from typing import Any
 
 from torch.optim.lr_scheduler import LRScheduler as TorchLRScheduler
 
+from lazycfg.solver import LRMultiplier
+
 from .base import HookBase
 
 __all__ = ["LRScheduler"]
@@ -34,6 +36,11 @@ class LRScheduler(HookBase):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.scheduler.load_state_dict(state)
-        # What the schedule says, which may have been changed since: the optimizer's state has the old rates
-        for group, rate in zip(self.scheduler.optimizer.param_groups, self.scheduler.get_lr(), strict=True):
-            group["lr"] = rate
+        groups = self.scheduler.optimizer.param_groups
+        if isinstance(self.scheduler, LRMultiplier):
+            # What the schedule says, which may have been changed since
+            for group, rate in zip(groups, self.scheduler.get_lr(), strict=True):
+                group["lr"] = rate
+        else:
+            # Other schedules go on from the present rates, which the optimizer has already
+            self.scheduler.base_lrs = [group["initial_lr"] for group in groups]

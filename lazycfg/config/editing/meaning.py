@@ -1,0 +1,155 @@
+"""What the value of an override means where it is put: by the declared type, else by the value it replaces.
+
+``train.max_iter=1e3`` is 1000 and ``colour=RED`` a member of an enum, because the parameter or the old value
+says so. Text for a number, a truth value for a number, a number for a dict and the like are refused, as they
+are mostly slips (``train.amp={enabled:true,dtype:float16}`` without quotes, ``train.max_iter=1,000``).
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+import typing
+from typing import Any
+
+from lazycfg.config.brief import short_repr
+from lazycfg.config.editing.grammar import parse_value
+from lazycfg.config.errors import ConfigError
+from lazycfg.config.node import Node, is_call, is_required
+from lazycfg.config.suggest import closest, closest_name
+
+__all__ = ["NO_HINT", "Meaning", "as_meant", "why_other_kind"]
+
+NO_HINT: Any = type("NoHint", (), {"__repr__": lambda self: "<no hint>"})()
+"""Stands for the annotation of a place that has none."""
+
+_EXPONENT = re.compile(r"[+-]?\d+(?:\.\d*)?[eE]\+?\d+")
+
+
+class Meaning(ConfigError):
+    """A value that a place cannot mean."""
+
+
+def as_meant(old: Any, value: Any, raw: str, hint: Any) -> Any:
+    """The value that is meant: a member of an enum for its name, an int for ``1e3`` where an int is wanted.
+
+    Args:
+        old: what stands there now, if anything.
+        value: the value as parsed.
+        raw: its text.
+        hint: the annotation of the parameter, or `NO_HINT`.
+
+    Raises:
+        Meaning: it is no member of the enum that is wanted.
+    """
+    if type(value) is str and "${" not in value and not is_required(value):
+        return _member(old, value, hint)
+    is_int = type(old) is int or _accepts(hint, int, False)
+    if type(value) is float and value.is_integer() and is_int and _EXPONENT.fullmatch(raw):
+        return int(value) if not _accepts(hint, float, False) or type(old) is int else value
+    return value
+
+
+def _member(old: Any, value: str, hint: Any) -> Any:
+    parts = _parts(hint)
+    enums = [part for part in parts if isinstance(part, type) and issubclass(part, enum.Enum)]
+    if hint is NO_HINT and isinstance(old, enum.Enum):
+        enums = [type(old)]
+    for owner in enums:
+        if value in owner.__members__:
+            return owner[value]
+        found = next((member for member in owner if member.value == value), None)
+        if found is not None:
+            return found
+    if enums and not any(part in (str, Any, object) for part in parts):
+        names = [name for owner in enums for name in owner.__members__]
+        near = closest_name(value, names)
+        hint = f"did you mean {near!r}?" if near else f"use one of {', '.join(names[:12])}"
+        raise Meaning(f"{value!r} is not a member of {enums[0].__qualname__}; {hint}")
+    return value
+
+
+def _parts(hint: Any) -> tuple[Any, ...]:
+    """The members of a union; any other annotation is the only one."""
+    origin = typing.get_origin(hint)
+    if origin is typing.Union or type(hint).__name__ == "UnionType":
+        return tuple(part for inner in typing.get_args(hint) for part in _parts(inner))
+    if origin is typing.Annotated:
+        return _parts(typing.get_args(hint)[0])
+    return (hint,)
+
+
+def _accepts(hint: Any, kind: type, otherwise: bool) -> bool:
+    """Whether an annotation names a type itself."""
+    return otherwise if hint is NO_HINT else kind in _parts(hint)
+
+
+def why_other_kind(path: str, old: Any, value: Any, raw: str, hint: Any) -> str | None:
+    """Why a value is mostly a slip beside the one that it replaces; None when it may be meant.
+
+    What an annotation allows is meant, but for a truth value where only a number is declared.
+    """
+    if value is None or is_required(value) or (type(value) is str and "${" in value):
+        return None
+    old_kind, new_kind = _kind(old), _kind(value)
+    if hint is not NO_HINT:
+        numbers = {int, float, complex} & set(map(_hashed, _parts(hint)))
+        opens = {bool, object, Any} & set(map(_hashed, _parts(hint)))
+        if new_kind == "truth value" and numbers and not opens:
+            return f"{path!r} takes a number, and {value!r} is a truth value"
+        return None
+    if old_kind is None or new_kind is None or new_kind in _SAME[old_kind]:
+        return None
+    shown = f"the {type(old).__name__} {old!r}" if old_kind in ("number", "truth value", "text") else old_kind
+    given = f"{value!r} is text" if new_kind == "text" else f"{short_repr(value)} is {_ARTICLE[new_kind]}"
+    return f"{path!r} is {shown}, and {given}{_remedy(path, old, value, raw)} (++{path}=... sets it anyway)"
+
+
+_SAME: dict[str, tuple[str, ...]] = {
+    "number": ("number",),
+    "truth value": ("truth value",),
+    "text": ("text",),
+    "a dict": ("a dict", "a call"),
+    "a call": ("a dict", "a call"),
+    "a sequence": ("a sequence", "number", "a call"),
+}
+_ARTICLE = {"number": "a number", "truth value": "a truth value"} | {
+    kind: kind for kind in ("a dict", "a call", "a sequence")
+}
+
+
+def _hashed(part: Any) -> Any:
+    return part if isinstance(part, type) or part is Any else None
+
+
+def _kind(value: Any) -> str | None:
+    """The kind of a value; None for what may stand beside anything."""
+    if is_required(value) or (type(value) is str and "${" in value):
+        return None
+    if isinstance(value, bool):
+        return "truth value"
+    if type(value) in (int, float):
+        return "number"
+    if type(value) is str:
+        return "text"
+    if is_call(value):
+        return "a call"
+    if type(value) in (Node, dict):
+        return "a dict"
+    return "a sequence" if type(value) in (list, tuple) else None
+
+
+def _remedy(path: str, old: Any, value: Any, raw: str) -> str:
+    """The end of the message: what may have been meant."""
+    if type(value) is tuple and type(old) in (int, float):
+        number = parse_value(raw.replace(",", ""))
+        return f"; did you mean {number!r}?" if type(number) in (int, float) else ""
+    if type(value) is str:
+        if isinstance(old, dict) and ":" in value:
+            return f"; quote braces for the shell: '{path}={{...}}'"
+        if type(old) is bool:
+            return closest(value, ("true", "false", "null")) if closest_name(value, ("true", "false")) else ""
+        return ""
+    if type(old) is str and type(value) in (int, float, bool):
+        return f"""; for text write '{path}="{raw}"'"""
+    return ""

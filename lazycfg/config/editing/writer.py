@@ -1,0 +1,457 @@
+"""One override at work: where it writes, and whether that place can take the value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from lazycfg.config.brief import short_repr, target_name
+from lazycfg.config.editing.grammar import ImportRef, Override, ShareRef
+from lazycfg.config.editing.journal import Journal
+from lazycfg.config.editing.matching import find_holders, has_wildcard, key_matches, keys_below
+from lazycfg.config.editing.meaning import NO_HINT, as_meant, why_other_kind
+from lazycfg.config.errors import ConfigError, PathError
+from lazycfg.config.interpolation import resolve_in
+from lazycfg.config.node import (
+    SPECIAL,
+    Node,
+    is_call,
+    raw_contains,
+    raw_get,
+    raw_items,
+    raw_keys,
+    raw_pop,
+    raw_set,
+    to_nodes,
+)
+from lazycfg.config.paths import MISSING, Quoted, find_key, format_path, get_path, lookup, parse_path
+from lazycfg.config.provenance.position import CommandLine, Write, record_write
+from lazycfg.config.signature import is_deferred, node_signature, why_not
+from lazycfg.config.suggest import closest
+from lazycfg.config.traverse import children, has_fields, plan, rebuild, same_leaf
+
+__all__ = ["Place", "Writer", "Wrong"]
+
+_MISSING: Any = object()
+
+
+class Wrong(ConfigError):
+    """One override cannot be applied."""
+
+
+class Place(NamedTuple):
+    """Where an override writes: ``chain`` are the containers from the root down to the holder."""
+
+    chain: list[Any]
+    keys: tuple[Any, ...]
+
+    @property
+    def holder(self) -> Any:
+        return self.chain[-1]
+
+    @property
+    def key(self) -> Any:
+        return self.keys[-1]
+
+
+class Writer:
+    """One override at work."""
+
+    def __init__(
+        self,
+        root: Node,
+        override: Override,
+        origin: CommandLine,
+        journal: Journal,
+        resolve_import: Callable[[str], Any],
+    ) -> None:
+        self.root = root
+        self.override = override
+        self.origin = origin
+        self.journal = journal
+        self.resolve_import = resolve_import
+        self.keys = parse_path(override.path)
+        self.matches = has_wildcard(self.keys)
+        if not self.matches:
+            self.keys = tuple(str(key) if isinstance(key, Quoted) else key for key in self.keys)
+        if not self.keys:
+            raise Wrong("there is no key before '='")
+
+    def apply(self) -> None:
+        places = self.places()
+        for (
+            place
+        ) in places:  # each with a value of its own: a list must not be shared by what a pattern matches
+            getattr(self, f"_{self.override.op}")(place, self._value(self.override.value))
+
+    # ---------------------------------------------------------------- where
+
+    def places(self) -> list[Place]:
+        """The places that the path of the override means."""
+        if self.matches:
+            return self._matching_places()
+        op = self.override.op
+        return [self._walk(self.keys, create=op in ("add", "force"))]
+
+    def passed(self) -> list[Any]:
+        """The containers that the path leads through, as far as they are there."""
+        chain: list[Any] = [self.root]
+        for key in self.keys[:-1]:
+            value = find_key(chain[-1], key)
+            if type(value) is str and "${" in value:
+                value = resolve_in(value, chain)
+            if value is MISSING:
+                break
+            chain.append(value)
+        return chain
+
+    def _walk(self, keys: tuple[Any, ...], *, create: bool) -> Place:
+        chain: list[Any] = [self.root]
+        for depth, key in enumerate(keys[:-1]):
+            holder = chain[-1]
+            try:
+                value = lookup(holder, key)
+            except LookupError:
+                if not create or not self._can_hold(holder, key):
+                    self._no_such_path(keys, depth)
+                value = Node()
+                self._write(Place(chain, keys[: depth + 1]), value)
+            if type(value) is str and "${" in value:
+                value = resolve_in(value, chain)
+            if children(value) is None:
+                where = format_path(keys[: depth + 1])
+                raise Wrong(f"{where!r} is {short_repr(value)}, which is not a container")
+            chain.append(value)
+        args = raw_get(chain[-1], "_args_") if type(chain[-1]) is Node else None
+        if args is not None and isinstance(keys[-1], int) and not raw_contains(chain[-1], str(keys[-1])):
+            return Place([*chain, args], (*keys[:-1], "_args_", keys[-1]))
+        return Place(chain, keys)
+
+    def _can_hold(self, holder: Any, key: Any) -> bool:
+        if not isinstance(holder, dict) or isinstance(key, int):
+            return False
+        return type(holder) is not Node or why_not(holder, key) is None
+
+    def _no_such_path(self, keys: tuple[Any, ...], depth: int) -> None:
+        try:
+            get_path(self.root, keys[: depth + 1])
+        except PathError as error:
+            message, hint = str(error), ""
+            if depth == 0 and "did you mean" not in message:
+                hint = self._elsewhere(keys[depth:])
+            raise Wrong(f"{message.partition('; there is ')[0]}{hint}" if hint else message) from None
+        raise Wrong(f"{format_path(keys[: depth + 1])!r} leads nowhere")
+
+    def _elsewhere(self, wanted: Sequence[Any]) -> str:
+        """Where a path that was given only in part (``depth=101``) is found, if in few places."""
+        found = [
+            format_path((*path, wanted[-1]))
+            for path, holder, _ in find_holders(self.root, ("**", *wanted[:-1]))
+            if isinstance(holder, dict) and raw_contains(holder, wanted[-1])
+        ]
+        return f"; did you mean {' or '.join(map(repr, found))}?" if 0 < len(found) <= 3 else ""
+
+    def _matching_places(self) -> list[Place]:
+        last, op = self.keys[-1], self.override.op
+        places = []
+        for path, holder, by_class in find_holders(self.root, self.keys[:-1]):
+            if last == "**" and type(last) is str:
+                raise Wrong("a path cannot end with '**'")
+            present = [key for key, _ in keys_below(holder) if key_matches(key, last, holder)]
+            _refuse_operator(last, present)
+            if op == "add":
+                wanted = [] if present else self._acceptable(holder, last)
+            elif op == "force" or (by_class and op == "set"):
+                wanted = present or self._acceptable(holder, last)
+            else:
+                wanted = present
+            places += [self._walk((*path, key), create=False) for key in wanted]
+        if not places:
+            names = {str(key) for value, kids, _ in plan(self.root) for key, _ in keys_below(value)}
+            raise Wrong(f"{self.override.path!r} matches nothing{closest(str(last), names, 0.75)}")
+        return places
+
+    def _acceptable(self, holder: Any, key: Any) -> list[Any]:
+        """``[key]`` when a call node has a parameter of that name, else nothing."""
+        if not is_call(holder) or has_wildcard((key,)):
+            return []
+        signature = node_signature(holder)
+        return [key] if signature is not None and key in signature.names else []
+
+    # ---------------------------------------------------------------- what
+
+    def _value(self, value: Any) -> Any:
+        """The value with references replaced: callables imported, shared values looked up, dicts as nodes."""
+        if isinstance(value, ImportRef):
+            try:
+                return self.resolve_import(value.name)
+            except ConfigError:
+                raise
+            except ImportError as error:
+                raise Wrong(str(error)) from None
+        if isinstance(value, ShareRef):
+            return get_path(self.root, parse_path(value.path), resolve=False)
+        if type(value) is list:
+            return [self._value(element) for element in value]
+        if type(value) is tuple:
+            return tuple(self._value(element) for element in value)
+        if type(value) is dict:
+            return to_nodes({key: self._value(element) for key, element in value.items()})
+        if type(value) is set and any(isinstance(element, ImportRef | ShareRef) for element in value):
+            return {self._value(element) for element in value}
+        return value
+
+    # ---------------------------------------------------------------- the operations
+
+    def _set(self, place: Place, value: Any) -> None:
+        old = self._current(place)
+        if old is _MISSING:
+            self._refuse_new_key(place)
+        if is_call(old) and isinstance(self.override.value, ImportRef):
+            self._retarget(place, old, value)
+            return
+        self._write_as_meant(place, old, value)
+
+    def _add(self, place: Place, value: Any) -> None:
+        if self._current(place) is not _MISSING:
+            raise Wrong(f"{format_path(place.keys)!r} is there already; leave out the '+' to change it")
+        self._refuse_index(place)
+        self._write_as_meant(place, _MISSING, value)
+
+    def _force(self, place: Place, value: Any) -> None:
+        if self._current(place) is _MISSING:
+            self._refuse_index(place)
+        self._write(place, value)
+
+    def _append(self, place: Place, value: Any) -> None:
+        old = self._current(place)
+        if old is _MISSING:
+            self._refuse_new_key(place)
+            old = []
+        if type(old) is str and "${" in old:
+            old = resolve_in(old, place.chain)
+        fixed = isinstance(old, tuple) and type(old) is not tuple  # a named tuple has as many as it has
+        if isinstance(old, list | tuple) and isinstance(value, list | tuple) and not fixed:
+            before = self._argument_problem(place)
+            if isinstance(old, list) and self._current(place) is old:
+                self.journal.note(old)
+                old.extend(value)
+                self._record(place, old)
+            else:
+                self._write(place, type(old)([*old, *value]))
+            self._report(before, self._argument_problem(place))
+        elif isinstance(old, dict) and isinstance(value, dict):
+            for key, element in raw_items(value):
+                self._checked_write(Place([*place.chain, old], (*place.keys, key)), element)
+        else:
+            kind = type(old).__name__
+            raise Wrong(
+                f"'+=' appends a list to a list or a dict to a dict, but {format_path(place.keys)!r} is a "
+                f"{kind} and the value a {type(value).__name__}"
+            )
+
+    def _delete(self, place: Place, value: Any) -> None:
+        old = self._current(place)
+        if old is _MISSING:
+            self._no_such_path(place.keys, len(place.keys) - 1)
+        if self.override.has_value and not same_leaf(old, value):
+            raise Wrong(
+                f"{format_path(place.keys)!r} is {short_repr(old)}, not {short_repr(value)}: not deleted"
+            )
+        if place.key == "_target_":
+            raise Wrong("'_target_' cannot be deleted; set it, or replace the whole node")
+        holder = place.holder
+        if isinstance(holder, dict):
+            self.journal.note(holder)
+            del_key = place.key if raw_contains(holder, place.key) else str(place.key)
+            raw_pop(holder, del_key)
+            self._record(place, Write.DELETED)
+        elif isinstance(holder, list):
+            self.journal.note(holder)
+            del holder[place.key]
+            self._record(place, Write.DELETED)
+        elif type(holder) is tuple:
+            index = range(len(holder))[place.key]
+            self._write(Place(place.chain[:-1], place.keys[:-1]), holder[:index] + holder[index + 1 :])
+        else:
+            raise Wrong(f"a field of a {type(holder).__name__} cannot be deleted")
+
+    # ---------------------------------------------------------------- checks
+
+    def _current(self, place: Place) -> Any:
+        try:
+            return lookup(place.holder, place.key)
+        except LookupError:
+            return _MISSING
+
+    def _refuse_new_key(self, place: Place) -> None:
+        """A key that is not there can be set only when the signature of the target has it."""
+        holder, key = place.holder, place.key
+        self._refuse_index(place)
+        if key == "_partial_" and is_call(holder):
+            return
+        signature = node_signature(holder) if is_call(holder) else None
+        if signature is not None and key in signature.names:
+            return
+        where = format_path(place.keys[:-1])
+        plain = str(key).rstrip("-/%|^:@&<>!")
+        if (
+            plain
+            and plain != str(key)
+            and self._current(Place(place.chain, (*place.keys[:-1], plain))) is not _MISSING
+        ):
+            raise Wrong(f"'{str(key)[len(plain) :]}=' is no operator; write the value, {plain}=...")
+        names = [str(k) for k in raw_keys(holder) if k not in SPECIAL] if isinstance(holder, dict) else []
+        if signature is not None and (key == "_args_" or not signature.any_name):
+            named = f"the arguments of {target_name(signature.target)} have names; set these"
+            raise Wrong(f"{where or 'the root'!r}: {named if key == '_args_' else why_not(holder, key)}")
+        owner = repr(where) if where else "the config"
+        if is_call(holder):
+            owner += f" ({target_name(raw_get(holder, '_target_'))})"
+        hint = closest(str(key), names)
+        if not where and "did you mean" not in hint:
+            hint = self._elsewhere((key,)) or hint
+        added = f"a new key is added by +{format_path(place.keys)}=..."
+        raise Wrong(f"there is no {key!r} in {owner}{hint} ({added})")
+
+    def _refuse_index(self, place: Place) -> None:
+        holder = place.holder
+        if isinstance(holder, list | tuple):
+            hint = "; to append write +=[...]" if isinstance(place.key, int) else ""
+            raise Wrong(
+                f"{format_path(place.keys[:-1])!r} is a {type(holder).__name__} of length {len(holder)}"
+                f" without {place.key!r}{hint}"
+            )
+        if not isinstance(holder, dict):
+            names = [str(key) for key, _ in keys_below(holder)]
+            raise Wrong(
+                f"a {type(holder).__name__} has no field {place.key!r}{closest(str(place.key), names)}"
+            )
+
+    def _checked_write(self, place: Place, value: Any) -> None:
+        # a whole argument is judged anew; of a part of it only what was not wrong before is blamed on the
+        # override
+        is_argument = is_call(place.holder)
+        before = None if is_argument else self._argument_problem(place)
+        self._write(place, value)
+        self._report(before, self._argument_problem(place))
+
+    def _report(self, before: str | None, after: str | None) -> None:
+        if after is not None and before is None:
+            raise Wrong(after)
+
+    def _argument_problem(self, place: Place) -> str | None:
+        """What the nearest call above says against the argument that the place belongs to."""
+        for depth in range(len(place.chain) - 1, -1, -1):
+            holder, key = place.chain[depth], place.keys[depth]
+            if type(holder) is Node:
+                if not is_call(holder) or not raw_contains(holder, key):
+                    return None
+                if is_deferred(raw_get(holder, "_target_")):
+                    return None  # a command that only reads does not import for it
+                reason = why_not(holder, key, raw_get(holder, key))
+                return None if reason is None else f"{format_path(place.keys[: depth + 1])!r}: {reason}"
+        return None
+
+    def _write_as_meant(self, place: Place, old: Any, value: Any) -> None:
+        """Write the value in the type that the place asks for."""
+        if isinstance(self.override.value, ImportRef | ShareRef):
+            self._checked_write(place, value)
+            return
+        path, raw, hint = format_path(place.keys), self.override.raw, _hint_at(place)
+        meant = as_meant(old, value, raw, hint)
+        self._checked_write(place, meant)
+        if is_call(place.holder) and is_deferred(raw_get(place.holder, "_target_")):
+            return  # a command that only reads does not import for it
+        reason = why_other_kind(path, old, meant, raw, hint)
+        if reason is not None:
+            raise Wrong(reason)
+
+    def _retarget(self, place: Place, node: Node, target: Any) -> None:
+        """Set another target of a call, with the arguments it has."""
+        if not callable(target):
+            raise Wrong(f"{format_path(place.keys)!r} is a call, and {short_repr(target)} cannot be called")
+        self.journal.note(node)
+        raw_set(node, "_target_", target)
+        record_write(node, "_target_", target, self.origin)
+        if is_deferred(target):
+            return
+        reasons = [why_not(node, key, value) for key, value in raw_items(node) if key not in SPECIAL]
+        wrong = [reason for reason in reasons if reason is not None]
+        if wrong:
+            path = format_path(place.keys)
+            raise Wrong(
+                f"{path!r} keeps its arguments, but {'; '.join(wrong)} (delete an argument before that: "
+                f"~{path}.name {self.override.text})"
+            )
+
+    # ---------------------------------------------------------------- writing
+
+    def _write(self, place: Place, value: Any) -> None:
+        """Put a value into its holder; what cannot be changed (tuples, frozen dataclasses) is made anew
+        above.
+        """
+        self._refuse_cycle(place, value)
+        chain, keys = list(place.chain), list(place.keys)
+        new = value
+        while True:
+            holder, key = chain.pop(), keys.pop()
+            if isinstance(holder, dict):
+                self.journal.note(holder)
+                raw_set(
+                    holder,
+                    key if raw_contains(holder, key) or not raw_contains(holder, str(key)) else str(key),
+                    new,
+                )
+                break
+            if isinstance(holder, list):
+                self.journal.note(holder)
+                holder[key] = new
+                break
+            if has_fields(holder) and not type(holder).__dataclass_params__.frozen:
+                self.journal.note(holder)
+                setattr(holder, key, new)
+                break
+            if not chain:
+                raise Wrong(f"a {type(holder).__name__} as the config itself cannot be changed")
+            if isinstance(holder, tuple) and isinstance(key, int):
+                key = range(len(holder))[key]
+                key = holder._fields[key] if hasattr(holder, "_fields") else key
+            new = rebuild(holder, {key: new})
+        self._record(place, value)
+
+    def _record(self, place: Place, value: Any) -> None:
+        """Remember the write at the nearest node above."""
+        for depth in range(len(place.chain) - 1, -1, -1):
+            node = place.chain[depth]
+            if type(node) is Node:
+                self.journal.note(node)
+                record_write(node, format_path(place.keys[depth:]), value, self.origin)
+                return
+
+    def _refuse_cycle(self, place: Place, value: Any) -> None:
+        if children(value) is None:
+            return
+        below = {id(container) for container, _, _ in plan(value)}
+        if any(id(holder) in below for holder in place.chain):
+            raise Wrong(f"{format_path(place.keys)!r} would contain itself")
+
+
+def _hint_at(place: Place) -> Any:
+    """The annotation of the parameter that a place is; `NO_HINT` when it is none, or not annotated."""
+    holder, key = place.holder, place.key
+    if not is_call(holder) or not isinstance(key, str):
+        return NO_HINT
+    try:
+        signature = node_signature(holder)
+    except ConfigError:
+        return NO_HINT
+    return NO_HINT if signature is None else signature.hints.get(key, NO_HINT)
+
+
+def _refuse_operator(last: Any, present: Sequence[Any]) -> None:
+    """``train.max_iter*=2`` reads as a pattern, but means an operator that there is not."""
+    if type(last) is str and last.endswith("*") and (stem := last.rstrip("*")) and stem in map(str, present):
+        raise Wrong(
+            f"'*=' is no operator; write the value, {stem}=... (the pattern of longer names is {stem}?*=...)"
+        )

@@ -1,0 +1,604 @@
+"""What is wrong with a run is known before its first step, all of it, with the place and the remedy.
+
+Each odd run ends in one of two ways: it is refused before anything is trained or written, or it is right.
+"""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from odd_runs import OwnDataset, OwnEvaluator, job, outcome, write_data
+from torch.optim.lr_scheduler import StepLR
+from toy_job import ToyModel
+
+from lazycfg import LazyCall as L
+from lazycfg import LazyConfig
+from lazycfg.data import CocoDataset, FilteredDataset
+from lazycfg.engine import CallbackHook, EarlyStopping, PreflightError, train
+from lazycfg.modeling import DataNeeds, StandardROIHeads
+from lazycfg.solver import CosineParamScheduler
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """(training file, test file), two classes, masks and five keypoints."""
+    folder = tmp_path_factory.mktemp("data")
+    return write_data(folder, "train", keypoints=5), write_data(folder, "val", keypoints=5)
+
+
+def refused(cfg, *words, overrides=()):
+    how, message = outcome(cfg, overrides)
+    assert how == "refused", message
+    for word in words:
+        assert word in message, message
+    return message
+
+
+def trained(cfg, overrides=()):
+    how, results = outcome(cfg, overrides)
+    assert how == "trained", results
+    return results
+
+
+def test_a_sound_run_trains(files, tmp_path):
+    assert "bbox" in trained(job(tmp_path, *files, masks=True))
+
+
+# Values of the config: overrides, and what the message has
+
+ODD_VALUES = [
+    (["train.amp=true"], ["train.amp", "train.amp.enabled=true"]),
+    (["train.output_dir=2024"], ["train.output_dir=2024", "./2024"]),
+    (["train.max_iter=1e1"], ["train.max_iter=10.0", "remedy: train.max_iter=10"]),
+    (["train.max_iter=true"], ["train.max_iter=True"]),
+    (["train.max_iter=-1"], ["at least 1"]),
+    (["train.hooks=[1]"], ["train.hooks.0", "no hook"]),
+    (["train.hooks=[none]"], ["train.hooks.0", "no hook"]),
+    (["train.device=gpu"], ["train.device='gpu'", "train.device=cuda"]),
+    (["train.device=float8"], ["train.device"]),
+    (["train.device=meta"], ["train.device"]),
+    (["train.device=cuda:99"], ["cuda:99"]),
+    (["train.amp.dtype=float8"], ["float8", "bfloat16"]),
+    (["train.amp.dtype=float32"], ["float32", "bfloat16"]),
+    (["train.amp.enabled=1"], ["train.amp.enabled"]),
+    (["dataloader.train.total_batch_size=0"], ["dataloader.train.total_batch_size=0"]),
+    (["optimizer=null"], ["no optimizer"]),
+    (["dataloader.train=null"], ["no dataloader.train"]),
+    (["model=null"], ["no model"]),
+    (["lr_multiplier=0.1"], ["lr_multiplier: 0.1", "lr_multiplier=None"]),
+    (["lr_multiplier=cosine"], ["lr_multiplier: 'cosine'"]),
+    (["+lr_multipler=1"], ["lr_multipler", "did you mean 'lr_multiplier'"]),
+    (["+optimiser={}"], ["optimiser", "'optimizer'"]),
+    (["+modle=1"], ["modle", "'model'"]),
+    (["+dataloader.evalutor=1"], ["dataloader.evalutor", "'evaluator'"]),
+    (["+dataloader.trian=1"], ["dataloader.trian", "'train'"]),
+    (["+train.max_itre=3"], ["train.max_itre", "'max_iter'"]),
+    (["train.checkpointer.period=0.5"], ["train.checkpointer.period=0.5"]),
+    (["train.checkpointer.max_to_keep=0"], ["train.checkpointer.max_to_keep=0"]),
+    (["train.checkpointer=100"], ["train.checkpointer", "train.checkpointer.period=100"]),
+    (["train.log_period=0"], ["train.log_period=0"]),
+    (["train.accumulate=1.5"], ["train.accumulate=1.5"]),
+    (["train.eval_period=-5"], ["train.eval_period=-5"]),
+    (["train.pictures=many"], ["train.pictures", "'many'"]),
+    (["train.seed=1.5"], ["train.seed"]),
+    (["train.init_ignore=roi_heads.*"], ["train.init_ignore", '["roi_heads.*"]']),
+    (["train.init_checkpoint=3"], ["train.init_checkpoint=3"]),
+    (["train.init_checkpoint=nowhere.pth"], ["nowhere.pth"]),
+    (["train.channels_last=3"], ["train.channels_last"]),
+    (["train.tensorboard=maybe"], ["train.tensorboard"]),
+    (["train.preflight=maybe"], ["train.preflight"]),
+    (["train.dist_timeout_minutes=soon"], ["train.dist_timeout_minutes"]),
+    (["train.ddp.static=true"], ["train.ddp.static"]),
+    (["+train.ddp.static=true"], ["train.ddp.static", "static_graph"]),
+    (["train.best_metric=bbox/APP"], ["train.best_metric", "'bbox/AP'"]),
+    (["train.clip_grad=1.0"], ["train.clip_grad: 1.0", "ClipGradNorm"]),
+    (["optimizer.lr=-1"], ["optimizer", "learning rate"]),
+    (["optimizer.params.overrides={no_such_name: {lr: 1.0}}"], ["no_such_name", "matches no parameter"]),
+    (["dataloader.test=null"], ["dataloader.test", "dataloader.evaluator=None"]),
+    (["dataloader.evaluator=null", "train.best_metric=bbox/AP"], ["train.best_metric"]),
+    (["dataloader.evaluator.tasks=[segm]"], ["segm"]),
+    (["dataloader.evaluator.tasks=[boxes]"], ["boxes"]),
+    (["dataloader.test.mapper.image_format=RGB"], ["dataloader.test.mapper.image_format", "=BGR"]),
+    (["dataloader.train.mapper.image_format=RGB"], ["dataloader.train.mapper.image_format", "=BGR"]),
+    (["model.input_format=RGB"], ["mapper.image_format=RGB", "model.input_format=BGR"]),
+    (["model.roi_heads.num_classes=1"], ["model.roi_heads.num_classes=2", "background"]),
+    (["model.roi_heads.num_classes=80"], ["model.roi_heads.num_classes=2", "78 would never be trained"]),
+    (["model.roi_heads.box_predictor.num_classes=5"], ["model.roi_heads.box_predictor.num_classes=2"]),
+    (["dataloader.train.dataset.json_file=no.json"], ["no.json"]),
+    (["dataloader.test.dataset.json_file=no.json"], ["no.json"]),
+    (["dataloader.train.mapper.use_keypoint=true"], ["keypoint_hflip_indices"]),
+    (["dataloader.train.mapper.recompute_boxes=true"], ["use_instance_mask"]),
+    (["model.backbone.in_features=[res2,res9]"], ["model.backbone", "res9"]),
+    (["model.backbone.out_channels=48"], ["model"]),
+    (["model.pixel_mean=[1.0,2.0]"], ["pixel_mean"]),
+]
+
+
+@pytest.mark.parametrize(("overrides", "words"), ODD_VALUES, ids=[" ".join(o) for o, _ in ODD_VALUES])
+def test_odd_values_are_refused(files, tmp_path, overrides, words):
+    refused(job(tmp_path, *files), *words, overrides=overrides)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["lr_multiplier=null"],
+        ["dataloader.test=null", "dataloader.evaluator=null"],
+        ["+model_ema={decay: 0.9}", "+data={size: 3}", "+sizes=[1,2]"],
+        ["+my_rate=0.01", "optimizer.lr=${my_rate}"],
+        ["+lr_multiplied=0.01", "optimizer.lr=${lr_multiplied}"],
+        ["train.seed=null"],
+        ["train.amp.enabled=true"],
+        ["train.preflight=false"],
+        ["model.roi_heads.num_classes=80", "train.extra_classes=true"],
+        ["train.best_metric=bbox/AP-a"],
+        ["dataloader.train.num_workers=1", "dataloader.test.num_workers=1"],
+        ["dataloader.evaluator.tasks=[bbox]"],
+        ["model.input_format=RGB", "**.image_format=RGB"],
+        ["train.clip_grad=null"],
+    ],
+)
+def test_what_is_meant_is_taken(files, tmp_path, overrides):
+    trained(job(tmp_path, *files), overrides)
+
+
+def test_all_problems_are_told_at_once(files, tmp_path):
+    cfg = job(tmp_path, *files)
+    cfg.train.max_iter, cfg.train.amp, cfg.lr_multipler = True, True, 1
+    cfg.dataloader.train.samplr = 3
+    message = refused(cfg, "train.max_iter=True", "train.amp", "lr_multipler", "dataloader.train.samplr")
+    assert message.startswith("4 problems")
+
+
+def test_what_does_not_fit_is_told_at_once(files, tmp_path):
+    cfg = job(tmp_path, *files, num_classes=7)
+    cfg.dataloader.test.mapper.image_format = "RGB"
+    cfg.lr_multiplier = lambda where: -1.0
+    cfg.train.init_checkpoint = "nowhere.pth"
+    with pytest.raises(PreflightError) as caught:
+        train(cfg)
+    places = {problem.where for problem in caught.value.problems}
+    assert {
+        "model.roi_heads.num_classes",
+        "dataloader.test.mapper.image_format",
+        "lr_multiplier",
+        "train.init_checkpoint",
+    } <= places
+    assert not (tmp_path / "out").exists()
+
+
+def test_parts_that_cannot_be_built_are_told_at_once(files, tmp_path):
+    cfg = job(tmp_path, *files)
+    cfg.model.backbone.in_features = ["res9"]
+    cfg.dataloader.train.dataset.json_file = "no_train.json"
+    cfg.dataloader.test.dataset.json_file = "no_test.json"
+    refused(cfg, "res9", "no_train.json", "no_test.json")
+
+
+def test_a_value_to_be_filled_in_is_named_where_it_stands(tmp_path):
+    from lazycfg import model_zoo
+
+    cfg = model_zoo.get_config("quickstart/mask_rcnn_coco_json.py")
+    cfg.data.train_json = "train.json"
+    cfg.train.output_dir = str(tmp_path / "out")
+    message = refused(cfg, "data.test_json")
+    assert "dataloader.test" not in message
+    assert "remedy: data.test_json=" in message
+
+
+# Schedules
+
+
+@pytest.mark.parametrize(
+    ("schedule", "words"),
+    [
+        (L(StepLR)(step_size=3), ["optimizer"]),
+        (
+            L(torch.optim.lr_scheduler.StepLR)(optimizer="${optimizer}", step_size=3),
+            ["StepLR", "train.hooks"],
+        ),
+        (CosineParamScheduler, ["CosineParamScheduler is a class"]),
+        (lambda where: "fast", ["0 of the training"]),
+        (lambda where: math.nan, ["nan"]),
+        (lambda: 1.0, ["fails at 0"]),
+        (lambda where: 1 / (0.5 - where), ["fails at 0.5"]),
+        (True, ["lr_multiplier: True"]),
+    ],
+)
+def test_what_is_no_schedule_is_refused(files, tmp_path, schedule, words):
+    cfg = job(tmp_path, *files)
+    cfg.lr_multiplier = schedule
+    refused(cfg, "lr_multiplier", *words)
+
+
+def test_a_plain_function_is_a_schedule(files, tmp_path):
+    cfg = job(tmp_path, *files)
+    cfg.lr_multiplier = lambda where: 1.0 - where
+    trained(cfg)
+    lines = [json.loads(line) for line in (tmp_path / "out" / "metrics.json").read_text().splitlines()]
+    rates = [line["lr"] for line in lines if "lr" in line]
+    assert rates == pytest.approx([cfg.optimizer.lr, 0.5 * cfg.optimizer.lr])
+
+
+# Hooks and results
+
+
+def test_early_stopping_must_watch_a_result_that_there_is(files, tmp_path):
+    cfg = job(tmp_path, *files)
+    cfg.train.hooks = [L(EarlyStopping)(metric="box/AP")]
+    refused(cfg, "train.hooks.0.metric", "'bbox/AP'")
+    cfg.train.hooks = [L(CallbackHook)(), L(EarlyStopping)(metric="bbox/AP")]
+    trained(cfg)
+
+
+# The output folder
+
+
+def test_a_file_is_no_output_folder(files, tmp_path):
+    (tmp_path / "out").write_text("x")
+    refused(job(tmp_path, *files), "train.output_dir", "is no folder")
+
+
+def test_space_for_a_checkpoint(files, tmp_path, monkeypatch):
+    from lazycfg.engine.preflight import folder
+
+    usage = type("Usage", (), {"free": 1000})
+    monkeypatch.setattr(folder.shutil, "disk_usage", lambda path: usage)
+    refused(job(tmp_path, *files), "train.output_dir", "a checkpoint takes about")
+
+
+# Weights
+
+
+def test_weights_that_do_not_fit(files, tmp_path):
+    cfg = job(tmp_path / "a", *files)
+    trained(cfg)
+    weights = tmp_path / "a" / "out" / "model_final.safetensors"
+    three = write_data(tmp_path, "three", categories=("a", "b", "c"))
+    other = job(tmp_path / "b", three, three, num_classes=3)
+    other.train.init_checkpoint = str(weights)
+    message = refused(other, "train.init_checkpoint", "remedy: to train these anew: 'train.init_ignore=")
+    remedy = message.partition("anew: '")[2].rstrip("'\n")
+    trained(other, [remedy])
+
+
+# Classes of the test data
+
+
+def exchanged(content):
+    content["categories"] = [{"id": 1, "name": "b"}, {"id": 2, "name": "a"}]
+    for annotation in content["annotations"]:
+        annotation["category_id"] = 3 - annotation["category_id"]
+
+
+def only_b(content):
+    content["categories"] = content["categories"][1:2]
+    content["annotations"] = [a for a in content["annotations"] if a["category_id"] == 2]
+
+
+class Oracle(torch.nn.Module):
+    """Predicts all that the file of a data set has, by the classes of the training: names ``a``, ``b``."""
+
+    def __init__(self, model, *, json_file):
+        super().__init__()
+        self.model = model
+        content = json.loads(Path(json_file).read_text())
+        self.truth = content
+
+    def data_needs(self):
+        return DataNeeds()
+
+    def forward(self, batch):
+        if self.training:
+            return self.model(batch)
+        from lazycfg.structures import Boxes, Instances
+
+        names = {c["id"]: c["name"] for c in self.truth["categories"]}
+        outputs = []
+        for item in batch:
+            objects = [a for a in self.truth["annotations"] if a["image_id"] == item["image_id"]]
+            found = Instances((item["height"], item["width"]))
+            boxes = torch.tensor([a["bbox"] for a in objects], dtype=torch.float32).reshape(-1, 4)
+            boxes[:, 2:] += boxes[:, :2]
+            found.pred_boxes = Boxes(boxes)
+            found.scores = torch.full((len(objects),), 0.9)
+            found.pred_classes = torch.tensor(
+                [("a", "b").index(names[a["category_id"]]) for a in objects]
+            ).long()
+            outputs.append({"instances": found})
+        return outputs
+
+
+def oracle_job(folder, train_json, test_json):
+    cfg = job(folder, train_json, test_json)
+    cfg.model = L(Oracle)(model=cfg.model, json_file=str(test_json))
+    return cfg
+
+
+def test_the_same_names_in_another_order_are_evaluated_by_name(files, tmp_path):
+    test = write_data(tmp_path, "val", edit=exchanged)
+    results = trained(oracle_job(tmp_path, files[0], test))
+    assert results["bbox"]["AP50"] == pytest.approx(100)
+    assert results["bbox"]["AP-a"] == results["bbox"]["AP-b"] == pytest.approx(100)
+
+
+def test_some_of_the_names_are_evaluated_by_name(files, tmp_path):
+    test = write_data(tmp_path, "val", edit=only_b)
+    assert trained(oracle_job(tmp_path, files[0], test))["bbox"]["AP50"] == pytest.approx(100)
+
+
+def test_the_evaluation_alone_knows_the_names_from_the_weights(files, tmp_path):
+    from lazycfg.engine import evaluate
+
+    test = write_data(tmp_path, "val", edit=exchanged)
+    cfg = oracle_job(tmp_path, files[0], test)
+    trained(cfg)
+    found = evaluate(cfg, weights=tmp_path / "out" / "model_final.safetensors")
+    assert found["bbox"]["AP50"] == pytest.approx(100)
+
+
+@pytest.mark.parametrize(
+    ("categories", "word"),
+    [(("a", "c"), "c"), (("a", "b", "c"), None), (("x", "y"), "x"), (("A", "B"), "A"), (("a", "a"), "a")],
+)
+def test_other_names_are_refused(files, tmp_path, categories, word):
+    test = write_data(tmp_path, "val", categories=categories)
+    cfg = job(tmp_path, files[0], test)
+    if word is None:  # nothing is annotated with the third name
+        trained(cfg)
+    else:
+        refused(cfg, "dataloader.test.dataset", word)
+
+
+# Data
+
+
+def drop(key):
+    def edit(record):
+        record.pop(key)
+
+    return edit
+
+
+def change(**values):
+    def edit(record):
+        for annotation in record["annotations"]:
+            annotation.update(values)
+
+    return edit
+
+
+def bool_masks(record):
+    for annotation in record["annotations"]:
+        mask = np.zeros((64, 64), bool)
+        mask[8:20, 8:30] = True
+        annotation["segmentation"] = mask
+
+
+def from_one(record):
+    for annotation in record["annotations"]:
+        annotation["category_id"] += 1
+
+
+OWN = {
+    "no image_id": (drop("image_id"), ["image_id"]),
+    "one image_id": (lambda record: record.update(image_id=7), ["image_id"]),
+    "no height": (drop("height"), ["height"]),
+    "category from 1": (
+        lambda r: [a.update(category_id=a["category_id"] + 1) for a in r["annotations"]],
+        ["2"],
+    ),
+    "category -1": (change(category_id=-1), ["category_id -1"]),
+    "category text": (change(category_id="a"), ["category_id", "'a'"]),
+    "no bbox": (lambda r: [a.pop("bbox") for a in r["annotations"]], ["bbox"]),
+    "float counts": (
+        change(segmentation={"size": [64, 64], "counts": [10.5, 20.0, 4065.5]}),
+        ["counts"],
+    ),
+}
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+@pytest.mark.parametrize("name", OWN)
+def test_own_data_sets(files, tmp_path, name, split):
+    edit, words = OWN[name]
+    cfg = job(tmp_path, *files, masks=name == "float counts")
+    dataset = L(OwnDataset)(json_file=str(files[0]), edit=edit, split=split)
+    if split == "train":
+        cfg.dataloader.train.update(dataset=dataset, aspect_ratio_grouping=False)
+    else:
+        cfg.dataloader.test.dataset = cfg.dataloader.evaluator.dataset = dataset
+    how, message = outcome(cfg)
+    if how == "refused":
+        assert all(word in message for word in words), message
+    else:
+        assert split == "train"
+        assert name in ("no image_id", "one image_id", "no height")
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_masks_as_arrays(files, tmp_path, split):
+    cfg = job(tmp_path, *files, masks=True)
+    dataset = L(OwnDataset)(json_file=str(files[0]), edit=bool_masks)
+    if split == "train":
+        cfg.dataloader.train.dataset = dataset
+    else:
+        cfg.dataloader.test.dataset = cfg.dataloader.evaluator.dataset = dataset
+    how, message = outcome(cfg)
+    if how == "refused":
+        assert "segmentation" in message
+        assert "truth value" not in message
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_an_image_that_cannot_be_read_is_named(tmp_path, split):
+    train_json, test_json = (write_data(tmp_path, name) for name in ("train", "val"))
+    broken = tmp_path / ("train3.png" if split == "train" else "val3.png")
+    broken.write_bytes(broken.read_bytes()[:60])
+    refused(job(tmp_path, train_json, test_json), broken.name)
+
+
+def test_skipping_is_no_error(tmp_path):
+    train_json, test_json = (write_data(tmp_path, name) for name in ("train", "val"))
+    for name in ("train1.png", "val0.png"):
+        (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:60])
+    cfg = job(tmp_path, train_json, test_json)
+    cfg.dataloader.train.on_error = cfg.dataloader.test.on_error = "skip"
+    trained(cfg)
+
+
+def test_keypoints_of_head_data_and_evaluation(files, tmp_path):
+    five = job(tmp_path, *files, keypoints=5)
+    refused(five, "dataloader.evaluator.kpt_oks_sigmas", "5 keypoints")
+    five.dataloader.evaluator.kpt_oks_sigmas = [0.05] * 5
+    assert "keypoints" in trained(five)
+    six = job(tmp_path / "six", *files, keypoints=6)
+    six.dataloader.train.mapper.keypoint_hflip_indices = list(range(5))
+    refused(six, "model.roi_heads.keypoint_head.num_keypoints=5")
+    five = job(tmp_path / "flips", *files, keypoints=5)
+    five.dataloader.evaluator.kpt_oks_sigmas = [0.05] * 5
+    for flips in ([0, 1, 2], [0, 0, 1, 2, 3], [1, 2, 0, 3, 4]):
+        five.dataloader.train.mapper.keypoint_hflip_indices = flips
+        refused(five, "dataloader.train.mapper.keypoint_hflip_indices")
+
+
+def test_a_head_without_its_data(files, tmp_path):
+    cfg = job(tmp_path, *files, masks=True)
+    cfg.dataloader.train.mapper.use_instance_mask = False
+    refused(cfg, "dataloader.train.mapper.use_instance_mask=true", "model.roi_heads.mask_head=None")
+    cfg = job(tmp_path, *files, keypoints=5)
+    cfg.dataloader.train.mapper.use_keypoint = False
+    refused(cfg, "dataloader.train.mapper.use_keypoint=true")
+
+
+def test_the_evaluator_has_the_data_of_the_test_loader(files, tmp_path):
+    cfg = job(tmp_path, *files)
+    other = write_data(tmp_path, "other", count=3)
+    cfg.dataloader.test.dataset = L(CocoDataset)(json_file=str(other))
+    refused(cfg, "dataloader.evaluator.dataset", "3", "&dataloader.test.dataset")
+    cfg.dataloader.test.dataset = L(CocoDataset)(json_file=str(files[1]))  # the same again
+    trained(cfg)
+
+
+def test_no_images_are_left(files, tmp_path):
+    nothing = write_data(tmp_path, "none", edit=lambda content: content.update(annotations=[]))
+    cfg = job(tmp_path, nothing, files[1])
+    refused(cfg, "dataloader.train")
+    cfg.dataloader.train.dataset = L(FilteredDataset)(dataset=cfg.dataloader.train.dataset)
+    refused(cfg, "dataloader.train")
+
+
+# Parts of one's own
+
+
+class Unlike(StandardROIHeads):
+    """Heads whose number of classes has nothing to do with the data."""
+
+    def data_needs(self):
+        return DataNeeds()
+
+
+def test_a_part_of_ones_own_says_what_it_needs(files, tmp_path):
+    cfg = job(tmp_path, *files, num_classes=9)
+    cfg.model.roi_heads._target_ = Unlike
+    refused(cfg, "model.roi_heads.box_predictor.num_classes")
+    cfg.train.extra_classes = True
+    trained(cfg)
+
+
+@pytest.mark.parametrize("fails", ["", "process"])
+def test_an_evaluator_of_ones_own(files, tmp_path, fails):
+    cfg = job(tmp_path, *files)
+    cfg.dataloader.evaluator = L(OwnEvaluator)(fails=fails)
+    if fails:
+        refused(cfg, "dataloader.evaluator", "no_such_key")
+    else:
+        assert trained(cfg)["own"]["count"] > 0
+
+
+class Restless(ToyModel):
+    """Draws, counts and changes its buffers wherever it is called."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.calls = 0
+        self.register_buffer("seen", torch.zeros(()), persistent=False)
+
+    def forward(self, batch):
+        self.calls += 1
+        self.seen += 1
+        losses = super().forward(batch)
+        return {k: v * (1 + 0.01 * self.calls) for k, v in losses.items()} if self.training else losses
+
+
+@pytest.mark.parametrize("loader", ["toy", "plain"])
+def test_the_training_is_the_same_with_and_without(tmp_path, loader):
+    from toy_job import plain_loader
+
+    weights = []
+    for name, preflight in (("with", True), ("without", False)):
+        cfg = LazyConfig.load(HERE / "toy_config.py")
+        cfg.model._target_ = Restless
+        if loader == "plain":
+            cfg.dataloader.train = L(plain_loader)()
+        cfg.train.update(output_dir=str(tmp_path / name), max_iter=8, preflight=preflight)
+        train(cfg)
+        from safetensors.torch import load_file
+
+        weights.append(load_file(tmp_path / name / "model_final.safetensors"))
+    assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
+
+
+class Frozen(ToyModel):
+    def forward(self, batch):
+        with torch.no_grad():
+            return super().forward(batch)
+
+
+class Infinite(ToyModel):
+    def forward(self, batch):
+        result = super().forward(batch)
+        return {"loss_fit": result["loss_fit"] * math.inf} if self.training else result
+
+
+class Mute(ToyModel):
+    def forward(self, batch):
+        return None if self.training else super().forward(batch)
+
+
+class Broken(ToyModel):
+    def forward(self, batch):
+        raise RuntimeError("shapes do not match")
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (Frozen, ["depend on no parameter"]),
+        (Infinite, ["loss_fit", "inf"]),
+        (Mute, ["dict of losses", "NoneType"]),
+        (Broken, ["RuntimeError: shapes do not match"]),
+    ],
+)
+def test_a_model_that_cannot_be_trained(tmp_path, kind, words):
+    cfg = LazyConfig.load(HERE / "toy_config.py")
+    cfg.model._target_ = kind
+    cfg.train.output_dir = str(tmp_path / "out")
+    refused(cfg, "model", *words)
+
+
+def test_a_loader_that_can_be_gone_through_once_is_left_alone(tmp_path):
+    from toy_job import toy_test_loader
+
+    cfg = LazyConfig.load(HERE / "toy_config.py")
+    batches = [batch for _ in range(3) for batch in toy_test_loader()]
+    cfg.dataloader.train = iter(batches)
+    cfg.train.update(output_dir=str(tmp_path / "out"), max_iter=9)
+    del cfg.dataloader["evaluator"], cfg.dataloader["test"]
+    assert train(cfg)["train"]["iterations"] == 9
+    assert "can be gone through only once" in (tmp_path / "out" / "log.txt").read_text()
