@@ -7,7 +7,6 @@ per session (see `sharing` for the one exception), and two sessions share no obj
 kept between loads.
 """
 
-import ast
 import builtins
 import linecache
 import os
