@@ -20,7 +20,6 @@ class GroundTruth:
         boxes: (B, M, 4) XYXY in pixels (or (B, M, 5) rotated).
         classes: (B, M) int64; all 0 where they are not asked for.
         valid: (B, M) bool.
-        instances: what it was made of.
 
     Of an image without objects only ``gt_boxes`` is asked for.
 
@@ -29,7 +28,6 @@ class GroundTruth:
     """
 
     def __init__(self, instances: Sequence[Instances], device: torch.device, *, classes: bool = True) -> None:
-        self.instances = instances
         self.counts = [len(x) for x in instances]
         for i, x in enumerate(instances):
             if not x.has("gt_boxes"):

@@ -457,6 +457,53 @@ def test_labels_of_anchors(name: str, where: str, method: str, loss: str) -> Non
     assert float(after.detach()) == 0
 
 
+def test_matches_of_proposals() -> None:
+    for name in ("mask", "c4", "rotated"):
+        model = built(name).train()
+        unmatched = lambda result: (result[0], torch.zeros_like(result[1]))  # noqa: E731
+        with overridden(model.roi_heads, "match", unmatched):
+            losses = model(inputs(name))
+        for key in {"loss_box_reg", "loss_mask"} & set(losses):
+            assert float(losses[key].detach()) == 0
+
+
+def test_stages_of_a_cascade() -> None:
+    model = built("cascade").train()
+    heads = model.roi_heads
+    change = functools.partial(background, num_classes=heads.num_classes)
+    with overridden(heads, "_match_and_label_boxes", change):
+        losses = model(inputs("cascade"))
+    assert float(losses["loss_box_reg_stage0"].detach()) > 0
+    assert float(losses["loss_box_reg_stage1"].detach()) == float(losses["loss_box_reg_stage2"].detach()) == 0
+
+    seen = []
+    hook = heads.box_pooler.register_forward_pre_hook(lambda module, args: seen.append(args[1]))
+    with torch.no_grad(), overridden(heads, "_create_proposals_from_boxes", Written(replaced_boxes, None)):
+        model.eval()(inputs("cascade"))
+    hook.remove()
+    assert len(seen) == 3
+    for boxes in (*seen[1], *seen[2]):
+        assert torch.equal(boxes.tensor, torch.tensor(BOX).expand(len(boxes), 4))
+
+    twice = lambda predictions: (predictions[0], predictions[1] * 0)  # noqa: E731
+    with torch.no_grad(), overridden(heads, "_run_stage", twice):
+        unmoved = model(inputs("cascade"))
+        proposals = model.proposal_generator(*images_and_features(model, inputs("cascade")))[0]
+    for x, own in zip(unmoved, proposals, strict=True):
+        distance = torch.cdist(x["instances"].pred_boxes.tensor, 2 * own.proposal_boxes.tensor, p=1)
+        assert bool((distance.min(dim=1).values < 0.5).all())  # no stage moved a box
+
+
+def images_and_features(model: nn.Module, batch: list[dict[str, Any]]) -> tuple[Any, Any]:
+    images = model.preprocess_image(batch)
+    return images, model.backbone(images.tensor)
+
+
+def replaced_boxes(x: Instances) -> Instances:
+    x.proposal_boxes = Boxes(torch.tensor(BOX).repeat(len(x), 1))
+    return x
+
+
 def test_positive_anchors_may_stand_anywhere_in_the_sample() -> None:
     model = built("mask").train()
 
