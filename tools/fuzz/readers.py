@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from built import build_random
 
 from lazycfg import LazyCall as L
 from lazycfg import LazyConfig, Node, check, model_zoo
@@ -226,5 +227,6 @@ READERS = {
     "torch": Reader(".pth", _torch_files, read_weights, (UnsafeFileError, CheckpointError)),
     "safetensors": Reader(".safetensors", _safetensors, read_weights, (UnsafeFileError, CheckpointError)),
     "image": Reader(".png", _images, _read_image, (ImageError,)),
+    "built": Reader(".bin", lambda: [b"0", b"1"], build_random, (ConfigError,)),
     "coco": Reader(".json", _coco, _read_coco, (AnnotationError, FileNotFoundError, ImageError), _COCO_WORDS),
 }

@@ -115,12 +115,12 @@ def work(name: str, seconds: float, seed: int, folder: Path) -> int:
     from readers import READERS
 
     reader, watch, failed = READERS[name], Watch(), {}
-    end, count = time.monotonic() + seconds, 0
     current = folder / f"current-{name}{reader.suffix}"
     data: Any = inputs(reader)
     for content in reader.seeds():  # what is imported on the first use is no finding
         current.write_bytes(content)
         read_once(reader, current, watch)
+    end, count = time.monotonic() + seconds, 0
 
     def one(content: bytes) -> None:
         nonlocal count
