@@ -2,8 +2,7 @@
 
 A class of a config file has no module that another process could import, so pickle cannot name it. Where
 workers are started anew (the default of macOS and Windows) what they need travels by cloudpickle instead;
-tensors stay in shared memory. This is between a process and its own workers: nothing of it is ever read from
-a file.
+tensors stay in shared memory. This is between a process and its own workers, and never read from a file.
 """
 
 import io
