@@ -281,7 +281,7 @@ class Checkpointer:
 
     def _read_trainer_file(self, weights: Path) -> dict[str, Any]:
         file = trainer_file(weights)
-        content = load_tensors(file)
+        content = load_tensors(file, many_parts=True)
         parts = {"save_id": str, "state": dict, "by_rank": list, "extra": dict}
         if not isinstance(content, dict) or any(
             not isinstance(content.get(name), kind) for name, kind in parts.items()

@@ -19,8 +19,8 @@ CHANGES = {
     "train.seed=7": "train.seed: 42 in process 0, 7 in process 1",
     "dataloader.train.total_batch_size=2": "total_batch_size: 4 in process 0, 2 in process 1",
     "train.max_iter=9": "train.max_iter: 24 in process 0, 9 in process 1",
-    "+model.extra=[1, 2]": "model.extra[0]: not there in process 0, 1 in process 1",
-    "model._target_=torch.nn.Identity": "model._target_: toy_job.ToyModel in process 0, torch.nn",
+    "+other=[1, 2]": "other[0]: not there in process 0, 1 in process 1",
+    "train.hooks=[]": "train.hooks[0]._target_: toy_job.KillAt in process 0, not there in process 1",
 }
 
 
