@@ -81,3 +81,10 @@ def test_a_call_that_stands_more_than_once_in_a_list(run, tmp_path):
     )
     _, text = run(str(tmp_path / "c.py"))
     assert "note: model.heads holds the same call 3 times" in text
+
+
+def test_a_value_to_be_filled_in_is_named_once(run):
+    status, text = run("quickstart/mask_rcnn_coco_json.py", "data.train_json=train.json")
+    assert status == 1
+    assert "data.test_json: it is to be filled in" in text
+    assert text.splitlines()[-1] == "1 problem"

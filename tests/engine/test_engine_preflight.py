@@ -602,3 +602,14 @@ def test_a_loader_that_can_be_gone_through_once_is_left_alone(tmp_path):
     del cfg.dataloader["evaluator"], cfg.dataloader["test"]
     assert train(cfg)["train"]["iterations"] == 9
     assert "can be gone through only once" in (tmp_path / "out" / "log.txt").read_text()
+
+
+def test_more_objects_than_detections_count_are_remarked_on(files, tmp_path, caplog):
+    def crowded(content):
+        first = content["annotations"][0]
+        content["annotations"] += [{**first, "id": 1000 + i} for i in range(120)]
+
+    caplog.set_level("WARNING", "lazycfg")
+    test = write_data(tmp_path, "val", edit=crowded)
+    trained(job(tmp_path, files[0], test))
+    assert "dataloader.evaluator.max_dets_per_image=122" in caplog.text
