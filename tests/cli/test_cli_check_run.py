@@ -31,16 +31,16 @@ def test_a_sound_run(run):
 @pytest.mark.parametrize(
     ("override", "word"),
     [
-        ("train.amp=true", "train.amp.enabled=true"),
-        ("train.output_dir=2024", "./2024"),
-        ("train.max_iter=1e1", "train.max_iter=10"),
-        ("train.max_iter=true", "train.max_iter"),
+        ("++train.amp=true", "train.amp.enabled=true"),
+        ("++train.output_dir=2024", "./2024"),
+        ("++train.max_iter=9.5", "train.max_iter=9.5"),
+        ("++train.max_iter=true", "train.max_iter"),
         ("train.hooks=[1]", "train.hooks.0"),
         ("train.device=gpu", "train.device=cuda"),
         ("train.amp.dtype=float8", "bfloat16"),
         ("dataloader.train.total_batch_size=0", "dataloader.train.total_batch_size"),
         ("optimizer=null", "optimizer"),
-        ("lr_multiplier=0.1", "lr_multiplier"),
+        ("++lr_multiplier=0.1", "lr_multiplier"),
         ("+lr_multipler=1", "'lr_multiplier'"),
         ("+dataloader.evalutor=1", "'evaluator'"),
         ("optimizer.params.overrides={no_such: {lr: 1.0}}", "matches no parameter"),
@@ -55,7 +55,7 @@ def test_what_needs_no_data(run, override, word):
 
 
 def test_all_at_once(run):
-    status, text = run(SHAPES, "train.amp=true", "train.max_iter=1e1", "lr_multiplier=0.1")
+    status, text = run(SHAPES, "++train.amp=true", "++train.max_iter=9.5", "++lr_multiplier=0.1")
     assert status == 1
     assert text.splitlines()[-1] == "3 problems"
 
@@ -81,3 +81,10 @@ def test_a_call_that_stands_more_than_once_in_a_list(run, tmp_path):
     )
     _, text = run(str(tmp_path / "c.py"))
     assert "note: model.heads holds the same call 3 times" in text
+
+
+def test_a_value_to_be_filled_in_is_named_once(run):
+    status, text = run("quickstart/mask_rcnn_coco_json.py", "data.train_json=train.json")
+    assert status == 1
+    assert "data.test_json: it is to be filled in" in text
+    assert text.splitlines()[-1] == "1 problem"
