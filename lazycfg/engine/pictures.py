@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from lazycfg.data import read_image
+from lazycfg.data import load_rgb
 from lazycfg.evaluation import inference_context
 from lazycfg.visualization import draw_ground_truth, draw_instances, draw_sem_seg, side_by_side
 
@@ -54,7 +54,7 @@ def save_pictures(
             continue
         with inference_context(model):
             (output,) = model([sample])
-        image = record["image"] if "image" in record else read_image(record["file_name"], "RGB")
+        image = load_rgb(record, getattr(mapped, "map_func", None))
         predicted = draw_output(image, output, metadata, score_threshold=score_threshold)
         if "annotations" in record:
             truth = draw_ground_truth(record, metadata, image=image)
