@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from lazycfg.data import read_image
+from lazycfg.data import load_rgb
 from lazycfg.evaluation import inference_context
 from lazycfg.visualization import as_rgb, draw_ground_truth, draw_instances, draw_sem_seg, side_by_side
 
@@ -59,7 +59,7 @@ def save_pictures(
         record, sample = records[int(index)], mapped[int(index)]
         if sample is None:  # could not be read, and is passed over by choice
             continue
-        image = as_rgb(record["image"] if "image" in record else read_image(record["file_name"], "RGB"))
+        image = as_rgb(load_rgb(record, getattr(mapped, "map_func", None)))
         factor = min(1.0, _MAX_SIDE / max(image.shape[:2]))
         small = _resized(image, factor) if factor < 1 else image
         # Predictions come in the size that the sample asks for

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from lazycfg.checkpoint import load_weights
 from lazycfg.config.lazy import LazyConfig
-from lazycfg.data import DatasetMapper, Metadata, read_image
+from lazycfg.data import DatasetMapper, Metadata, load_rgb
 from lazycfg.layers import fuse as fold
 from lazycfg.structures import Instances
 
@@ -263,11 +263,11 @@ class Predictor:
     def _read(self, image: ImageInput, order: ChannelOrder | None) -> Tensor:
         """Return a uint8 tensor (3, H, W), RGB, upright."""
         if isinstance(image, (str, os.PathLike)):
-            return read_image(_file(image), "RGB")
+            return load_rgb({"file_name": _file(image)}, self.mapper)
         if isinstance(image, (np.ndarray, Tensor)):
             return _of_array(image, order)
         if isinstance(image, Image.Image):
-            return torch.from_numpy(np.array(ImageOps.exif_transpose(image).convert("RGB"))).permute(2, 0, 1)
+            return load_rgb({"image": ImageOps.exif_transpose(image)}, self.mapper)
         raise TypeError(
             f"an image is a file, an array, a tensor or a Pillow image, got {type(image).__name__}"
         )

@@ -70,8 +70,8 @@ def get_image_sizes(dataset: Any) -> np.ndarray:
         size = (record.get("height"), record.get("width")) if isinstance(record, Mapping) else (None, None)
         if not all(is_whole(side) and 0 < side < 2**31 for side in size):
             raise AnnotationError(
-                f"{describe(record, i)} has no 'height' and 'width' in pixels, by which "
-                "aspect_ratio_grouping sorts images; give them, give the dataset image_sizes, or set aspect_ratio_grouping=False"
+                f"{describe(record, i)} has no 'height' and 'width', by which aspect_ratio_grouping sorts "
+                "images; give them, give the dataset image_sizes, or set aspect_ratio_grouping=False"
             )
         result[i] = size
     return result
