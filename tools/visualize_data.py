@@ -70,6 +70,7 @@ def show(cfg: Any, args: argparse.Namespace) -> None:
     from lazycfg.data import read_image, summarize
     from lazycfg.data.image import image_to_tensor
     from lazycfg.engine.build import build_at
+    from lazycfg.engine.pictures import reading_options
 
     path = f"dataloader.{args.split}"
     loader = build_at(cfg, [path])[path]
@@ -80,9 +81,15 @@ def show(cfg: Any, args: argparse.Namespace) -> None:
     if args.source == "loader":
         samples = from_loader(loader)
     else:
+        reading = reading_options(loader.dataset.map_func)
         records = (dataset[i] for i in range(len(dataset)))
         samples = (
-            (r, image_to_tensor(r["image"], "RGB") if "image" in r else read_image(r["file_name"], "RGB"))
+            (
+                r,
+                image_to_tensor(r["image"], "RGB")
+                if "image" in r
+                else read_image(r["file_name"], "RGB", **reading),
+            )
             for r in records
         )
     folder = Path(args.output_dir)

@@ -15,7 +15,7 @@ from lazycfg.data import read_image
 from lazycfg.evaluation import inference_context
 from lazycfg.visualization import as_rgb, draw_ground_truth, draw_instances, draw_sem_seg, side_by_side
 
-__all__ = ["draw_output", "save_pictures"]
+__all__ = ["draw_output", "reading_options", "save_pictures"]
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +52,7 @@ def save_pictures(
     if count < 1 or mapped is None or records is None or not len(records):
         return []
     metadata = getattr(records, "metadata", None)
+    reading = reading_options(getattr(mapped, "map_func", None))
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
@@ -59,7 +60,9 @@ def save_pictures(
         record, sample = records[int(index)], mapped[int(index)]
         if sample is None:  # could not be read, and is passed over by choice
             continue
-        image = as_rgb(record["image"] if "image" in record else read_image(record["file_name"], "RGB"))
+        image = as_rgb(
+            record["image"] if "image" in record else read_image(record["file_name"], "RGB", **reading)
+        )
         factor = min(1.0, _MAX_SIDE / max(image.shape[:2]))
         small = _resized(image, factor) if factor < 1 else image
         # Predictions come in the size that the sample asks for
@@ -80,6 +83,12 @@ def save_pictures(
         Image.fromarray(side_by_side(drawn, titles)).save(path, quality=92)
         written.append(path)
     return written
+
+
+def reading_options(mapper: Any) -> dict[str, Any]:
+    """Return the arguments of `read_image` with which a mapper reads files."""
+    names = {"max_pixels": "max_image_pixels", "value_range": "value_range"}
+    return {key: getattr(mapper, name) for key, name in names.items() if hasattr(mapper, name)}
 
 
 def draw_output(image: Any, output: dict[str, Any], metadata: Any = None, **options: Any) -> np.ndarray:
