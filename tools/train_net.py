@@ -62,10 +62,10 @@ def main(argv: list[str] | None = None) -> int:
     except (ConfigError, OSError) as error:
         return complain(error, traceback=args.traceback)
 
-    from lazycfg.checkpoint import UnsafeFileError, WeightsMismatchError
+    from lazycfg.checkpoint import CheckpointError, UnsafeFileError, WeightsMismatchError
     from lazycfg.engine import SettingsError, evaluate, train
 
-    weights = (WeightsMismatchError, UnsafeFileError)
+    weights = (WeightsMismatchError, UnsafeFileError, CheckpointError)
     try:
         if args.eval_only:
             evaluate(cfg, resume=args.resume)
@@ -77,6 +77,9 @@ def main(argv: list[str] | None = None) -> int:
         if not is_of_data(error):
             raise
         return complain(error, traceback=args.traceback)
+    except KeyboardInterrupt as error:
+        print(f"interrupted{f': {error}' if str(error) else ''}", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -5,6 +5,7 @@ from lazycfg.utils import UnsafeFileError
 from .checkpointer import Checkpointer, RandomState, Stateful, save_weights
 from .errors import CheckpointError, MissingCheckpointError
 from .files import Weights, read_weights
+from .folder import last_checkpoint
 from .loading import load_weights, unwrap
 from .optimizer_state import OptimizerState
 from .report import LoadReport, Mismatch, WeightsMismatchError
@@ -21,6 +22,7 @@ __all__ = [
     "UnsafeFileError",
     "Weights",
     "WeightsMismatchError",
+    "last_checkpoint",
     "load_weights",
     "read_weights",
     "save_weights",

@@ -1,4 +1,4 @@
-"""Names of other libraries' backbones, in ours."""
+"""Names of other libraries' models, in ours."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 __all__ = ["ADAPTERS", "Adapter"]
@@ -19,6 +20,10 @@ class Adapter:
     rename: Callable[[str], str]
     """From a key of the file to ours; keys it does not know are returned as they are."""
     recognises: Callable[[Iterable[str]], bool]
+    convert: Callable[[str, Tensor], Tensor] = lambda name, value: value
+    """From a value of the file to ours, by our name of it."""
+    is_harmless: Callable[[str], bool] = lambda key: False
+    """Whether a key of the file is known to be of no use to a model."""
     normalised_pixels: bool | None = None
     """Whether the images were divided by a standard deviation (None: not known)."""
     stride_in_1x1: bool | None = None
@@ -41,6 +46,11 @@ class Adapter:
                     else "BGR, pixel_mean [103.53, 116.28, 123.675] and pixel_std [1, 1, 1]"
                 )
                 remarks.append(f"{self.name} weights expect {wanted}; the model has pixel_std {have}")
+        if self.name == "caffe2" and "box_head.fc1" in modules:
+            remarks.append(
+                "Detectron's models were trained with poolers of pooler_type='ROIAlign', without the half "
+                "pixel of ROIAlignV2"
+            )
         first = modules.get("res3.0.conv1")
         if self.stride_in_1x1 is not None and first is not None:
             conv = model.get_submodule(first)
@@ -70,7 +80,7 @@ _CAFFE2_BLOB = {
 _CAFFE2_BRANCH = {"1": "shortcut", "2a": "conv1", "2b": "conv2", "2c": "conv3"}
 
 
-def _caffe2_resnet(key: str) -> str:
+def _caffe2(key: str) -> str:
     blob = "|".join(_CAFFE2_BLOB)
     if match := re.fullmatch(rf"(?:res_)?conv1_({blob})", key):
         return f"stem.conv1.{_CAFFE2_BLOB[match[1]]}"
@@ -78,7 +88,41 @@ def _caffe2_resnet(key: str) -> str:
         return f"res{match[1]}.{match[2]}.{_CAFFE2_BRANCH[match[3]]}.{_CAFFE2_BLOB[match[4]]}"
     if match := re.fullmatch(r"(?:pred|fc1000)_([wb])", key):
         return f"linear.{_CAFFE2_BLOB[match[1]]}"
+    for pattern, name in _DETECTRON.items():
+        if match := re.fullmatch(rf"{pattern}_(?P<blob>{blob})", key):
+            return f"{match.expand(name)}.{_CAFFE2_BLOB[match['blob']]}"
     return key
+
+
+# The layers of Detectron's models, after the backbone; with "_fpn2" where there is an FPN
+_DETECTRON = {
+    r"fpn_inner_res(\d)_\d+_sum(?:_lateral)?": r"fpn_lateral\1",
+    r"fpn_res(\d)_\d+_sum": r"fpn_output\1",
+    r"conv_rpn(?:_fpn\d)?": "proposal_generator.rpn_head.conv",
+    r"rpn_cls_logits(?:_fpn\d)?": "proposal_generator.rpn_head.objectness_logits",
+    r"rpn_bbox_pred(?:_fpn\d)?": "proposal_generator.rpn_head.anchor_deltas",
+    r"fc6": "box_head.fc1",
+    r"fc7": "box_head.fc2",
+    r"head_conv(\d)": r"box_head.conv\1",
+    r"cls_score": "cls_score",
+    r"bbox_pred": "bbox_pred",
+    r"_\[mask\]_fcn(\d)": r"mask_head.mask_fcn\1",
+    r"conv5_mask": "mask_head.deconv",
+    r"mask_fcn_logits": "mask_head.predictor",
+    r"conv_fcn(\d)": r"keypoint_head.conv_fcn\1",
+    r"kps_score_lowres": "keypoint_head.score_lowres",
+}
+
+
+def _detectron_value(name: str, value: Tensor) -> Tensor:
+    """Its background is the first class, ours the last, which boxes and masks do without."""
+    if name.startswith("cls_score."):
+        return torch.cat([value[1:], value[:1]])
+    if name.startswith("bbox_pred."):
+        return value[4:]
+    if name.startswith("mask_head.predictor.") and len(value) > 1:
+        return value[1:]
+    return value
 
 
 ADAPTERS: dict[str, Adapter] = {
@@ -94,7 +138,9 @@ ADAPTERS: dict[str, Adapter] = {
         ),
         Adapter(
             name="caffe2",
-            rename=_caffe2_resnet,
+            rename=_caffe2,
+            convert=_detectron_value,
+            is_harmless=lambda key: re.fullmatch(r".*_momentum|lr|kps_score_[wb]", key) is not None,
             recognises=lambda keys: {"conv1_w", "res2_0_branch2a_w"} <= set(keys),
             normalised_pixels=False,
         ),

@@ -5,15 +5,25 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from lazycfg.checkpoint.adapters import ADAPTERS, Adapter
+from lazycfg.checkpoint.errors import CheckpointError
 from lazycfg.checkpoint.files import Weights, read_weights
-from lazycfg.checkpoint.placement import Placement, is_classifier, matching, place, plain_key
+from lazycfg.checkpoint.placement import (
+    Placement,
+    foreign_prefixes,
+    is_classifier,
+    matching,
+    place,
+    plain_key,
+)
 from lazycfg.checkpoint.report import LoadReport, Mismatch, WeightsMismatchError
+from lazycfg.config.brief import printable
 from lazycfg.utils import closest
 
 __all__ = ["load_weights", "unwrap"]
@@ -50,8 +60,11 @@ def load_weights(
 
     A file about a part of the model is recognised by its keys: those of an ImageNet ResNet
     (``stem.conv1.weight``, torchvision's ``layer1.0.conv1.weight``, Caffe2's ``res2_0_branch2a_w``) are found
-    under the model's one ``backbone.bottom_up.``. Then the rest of the model is reported as newly
-    initialised, and a classifier in the file as not needed; but the part itself must be complete.
+    under the model's one ``backbone.bottom_up.``; so are the parts of Detectron's models (``fc6_w``,
+    ``conv_rpn_fpn2_w``). Then the rest of the model is reported as newly initialised, and a classifier in the
+    file as not needed; but the part itself must be complete. What stands before all keys of a file
+    (``my.prefix.backbone...``) is found and reported; where two beginnings fit as well (``student.``,
+    ``teacher.``), ``strip`` has to say which.
 
     Weights carry a way of preparing images with them. Torchvision's expect RGB,
     ``pixel_mean=[123.675, 116.28, 103.53]``, ``pixel_std=[58.395, 57.12, 57.375]`` and a ResNet with
@@ -67,16 +80,18 @@ def load_weights(
         ignore: glob patterns (``"roi_heads.box_predictor.*"``) of keys, the model's or the file's, to leave
             alone.
         prefix: what to put before the keys of the file; "auto" finds it, "" takes them as they are.
-        strip: take only the keys of the file that begin so, without it (``"backbone.bottom_up."``).
+        strip: take only the keys of the file that begin so, without it (``"backbone.bottom_up."``). Left out,
+            a beginning is taken off that all keys which fit have.
         adapter: how the file names its tensors: "auto", "none", "torchvision" or "caffe2".
 
     Returns:
         the report; print it to see its table.
 
     Raises:
-        WeightsMismatchError: something does not fit (with ``strict``), or nothing fits. The model is
-            unchanged.
-        UnsafeFileError, FileNotFoundError, ValueError: from `read_weights`.
+        WeightsMismatchError: something does not fit (with ``strict``), nothing fits, or the file has
+            different values for what is one tensor of the model. The model is unchanged.
+        CheckpointError: several ways to load the file are as good; and, as UnsafeFileError and
+            FileNotFoundError, from `read_weights`.
     """
     if isinstance(ignore, str):
         raise TypeError(f"ignore is a list of patterns: write ignore=[{ignore!r}]")
@@ -85,8 +100,8 @@ def load_weights(
     state = model.state_dict()
     actual = {plain_key(key): key for key in state}
 
-    renamed, used, placement = _fit(weights, list(actual), prefix=prefix, strip=strip, adapter=adapter)
-    plan = _Plan(model, weights, renamed, placement, actual, state, ignore, used)
+    fit = _fit(weights, list(actual), prefix=prefix, strip=strip, adapter=adapter)
+    plan = _Plan(model, weights, fit, actual, state, ignore)
     report = plan.report()
     if not report.loaded:
         raise WeightsMismatchError(f"no tensor of {weights.source} fits the model", report)
@@ -96,35 +111,61 @@ def load_weights(
             f"ignore={report.suggested_ignore()}, or load what fits with strict=False",
             report,
         )
+    if told := plan.clashes():
+        raise WeightsMismatchError(told, report)
     plan.apply()
     (logger.warning if report.problems or report.remarks else logger.info)("%s", report)
     return report
 
 
-def _fit(
-    weights: Weights, model_keys: list[str], *, prefix: str, strip: str, adapter: str
-) -> tuple[dict[str, str], Adapter, Placement]:
-    """Choose names and prefix: of the adapters that recognise the file, the one that places most of its
-    keys."""
+@dataclass(frozen=True)
+class _Fit:
+    """One way to find the keys of a file in a model."""
+
+    renamed: Mapping[str, str]
+    """From a key of the file to its name without prefix, in our spelling."""
+    outside: Sequence[str]
+    """Keys of the file that do not begin as the others."""
+    strip: str
+    adapter: Adapter
+    placement: Placement
+
+
+def _fit(weights: Weights, model_keys: list[str], *, prefix: str, strip: str, adapter: str) -> _Fit:
+    """Choose names and prefixes: of the ways that are open, the one that places most keys."""
     if adapter != "auto" and adapter not in ADAPTERS:
         raise ValueError(
             f"adapter={adapter!r}: expected 'auto' or one of {list(ADAPTERS)}" + closest(adapter, ADAPTERS)
         )
-    kept = [key for key in weights.state if plain_key(key).startswith(strip)]
-    if not kept:
-        raise ValueError(f"no key of {weights.source} begins with strip={strip!r}")
-    plain = {key: plain_key(key).removeprefix(strip) for key in kept}
+    plain = {key: plain_key(key) for key in weights.state}
+    if not any(name.startswith(strip) for name in plain.values()):
+        raise CheckpointError(f"no key of {weights.source} begins with strip={strip!r}")
+    beginnings = [strip] if strip else ["", *foreign_prefixes(list(plain.values()), model_keys)]
     fits = []
-    for candidate in ADAPTERS.values():
-        if adapter != candidate.name and (adapter != "auto" or not candidate.recognises(plain.values())):
-            continue
-        renamed = {key: candidate.rename(name) for key, name in plain.items()}
-        fits.append((renamed, candidate, place(list(renamed.values()), model_keys, prefix=prefix)))
-    best = max(fits, key=lambda fit: len(fit[2].target))
-    if rival := best[2].rival:
-        raise ValueError(
-            f"{weights.source} fits the model equally well under {best[2].prefix!r} and {rival!r}; "
+    for beginning in beginnings:
+        names = {k: name.removeprefix(beginning) for k, name in plain.items() if name.startswith(beginning)}
+        outside = [] if strip else [key for key in plain if key not in names]
+        for candidate in ADAPTERS.values():
+            if adapter != candidate.name and (adapter != "auto" or not candidate.recognises(names.values())):
+                continue
+            renamed = {key: candidate.rename(name) for key, name in names.items()}
+            placement = place(list(renamed.values()), model_keys, prefix=prefix)
+            fits.append(_Fit(renamed, outside, beginning, candidate, placement))
+    best = max(fits, key=lambda fit: len(fit.placement.target))
+    if rival := best.placement.rival:
+        raise CheckpointError(
+            f"{weights.source} fits the model equally well under {best.placement.prefix!r} and {rival!r}; "
             "say which with prefix="
+        )
+    placed = len(best.placement.target)
+    others = {fit.strip for fit in fits if len(fit.placement.target) == placed} - {best.strip}
+    if best.strip and others and placed:
+        listed = " and ".join(map(repr, sorted({best.strip, *others})))
+        raise CheckpointError(
+            printable(
+                f"the keys of {weights.source} fit the model equally well without {listed}; say which with "
+                "strip="
+            )
         )
     return best
 
@@ -136,14 +177,13 @@ class _Plan:
         self,
         model: nn.Module,
         weights: Weights,
-        renamed: Mapping[str, str],
-        placement: Placement,
+        fit: _Fit,
         actual: Mapping[str, str],
         state: Mapping[str, Tensor],
         ignore: Sequence[str],
-        adapter: Adapter,
     ) -> None:
-        self.model, self.weights, self.placement, self.adapter = model, weights, placement, adapter
+        self.model, self.weights, self.strip = model, weights, fit.strip
+        self.placement, self.adapter = fit.placement, fit.adapter
         self.actual, self.state, self.ignore = actual, state, ignore
         self.values: dict[str, Tensor] = {}
         self.mismatched: list[Mismatch] = []
@@ -155,15 +195,18 @@ class _Plan:
         self.folded: dict[str, float] = {}
         self.used: set[str] = set()
 
-        names = set(renamed.values())
-        for file_key, name in renamed.items():
+        names = set(fit.renamed.values())
+        for file_key, name in fit.renamed.items():
             self._sort_file_key(file_key, name, names)
+        for file_key in fit.outside:
+            (self.ignored if self._is_ignored(file_key) else self.unexpected).append(file_key)
+        self.shared = _shared(model, {key: plain for plain, key in actual.items()})
         for key in actual:
-            if key not in self.values:
+            if key not in self.values and not any(other in self.values for other in self.shared.get(key, ())):
                 self._sort_missing(key)
         self.modules = {
             file_name.rpartition(".")[0]: key.rpartition(".")[0]
-            for file_name, key in placement.target.items()
+            for file_name, key in fit.placement.target.items()
         }
 
     def _is_ignored(self, *keys: str) -> bool:
@@ -173,11 +216,11 @@ class _Plan:
 
     def _sort_file_key(self, file_key: str, name: str, names: set[str]) -> None:
         key = self.placement.target.get(name)
-        value = self.weights.state[file_key]
+        value = self.adapter.convert(name, self.weights.state[file_key])
         if key is None:
             if self._is_ignored(file_key, name):
                 self.ignored.append(file_key)
-            elif self._is_harmless(name, names):
+            elif self._is_harmless(name, names) or self.adapter.is_harmless(file_key):
                 self.not_needed.append(file_key)
             else:
                 self.unexpected.append(file_key)
@@ -223,6 +266,22 @@ class _Plan:
         }
         return has["weight"] and has["bias"] and not (has["running_mean"] or has["running_var"])
 
+    def clashes(self) -> str:
+        """What to say where the file has several values for one tensor of the model; else empty."""
+        for key, names in self.shared.items():
+            for other in names:
+                if other in self.values and key in self.values:
+                    a, b = self.values[key], self.values[other]
+                    if a is not b and not torch.equal(torch.nan_to_num(a), torch.nan_to_num(b)):
+                        return (
+                            f"{key} and {other} are one tensor of the model, and {self.weights.source} has "
+                            "different values for them. If they are meant to be two modules, the config has "
+                            "the same call twice: write [call.copy() for _ in range(n)] instead of "
+                            "[call] * n. If they are meant to be one, leave out the other value: "
+                            f"ignore=[{other!r}]"
+                        )
+        return ""
+
     def report(self) -> LoadReport:
         return LoadReport(
             source=self.weights.source,
@@ -238,17 +297,49 @@ class _Plan:
             ignored=tuple(self.ignored),
             unused_ignore=tuple(pattern for pattern in self.ignore if pattern not in self.used),
             remarks=tuple(self.adapter.remarks(self.model, self.modules)),
+            strip=self.strip,
         )
 
     def apply(self) -> None:
         values = dict(self.values)
         for key, value in self.folded.items():
             values[key] = torch.full(self.state[self.actual[key]].shape, value)
+        for key, names in self.shared.items():
+            if key not in values and (given := next((name for name in names if name in values), None)):
+                values[key] = values[given]
         fitted = {
             self.actual[key]: _like(value, self.state[self.actual[key]]) for key, value in values.items()
         }
         assign = any(self.state[key].is_meta for key in fitted)
         self.model.load_state_dict(fitted, strict=False, assign=assign)
+        if assign:
+            self._tie_again()
+
+    def _tie_again(self) -> None:
+        """Let one tensor stand again where one stood before: each name was given a tensor of its own."""
+        for key, names in self.shared.items():
+            if key > min(names):
+                owner, _, leaf = self.actual[key].rpartition(".")
+                first, _, first_leaf = self.actual[min(names)].rpartition(".")
+                tensor = getattr(self.model.get_submodule(first), first_leaf)
+                setattr(self.model.get_submodule(owner), leaf, tensor)
+
+
+def _shared(model: nn.Module, plain: Mapping[str, str]) -> dict[str, list[str]]:
+    """For each key of the model whose tensor has other names too, these names."""
+    names: dict[int, list[str]] = {}
+    for name, tensor in (
+        *model.named_parameters(remove_duplicate=False),
+        *model.named_buffers(remove_duplicate=False),
+    ):
+        if name in plain:
+            names.setdefault(id(tensor), []).append(plain[name])
+    return {
+        key: [other for other in group if other != key]
+        for group in names.values()
+        if len(group) > 1
+        for key in group
+    }
 
 
 def _like(value: Tensor, target: Tensor) -> Tensor:

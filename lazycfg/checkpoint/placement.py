@@ -7,7 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
-__all__ = ["Placement", "is_classifier", "matching", "place", "plain_key"]
+__all__ = ["Placement", "foreign_prefixes", "is_classifier", "matching", "place", "plain_key"]
+
+
+_DEEPEST_PREFIX = 8
 
 
 @dataclass
@@ -79,6 +82,27 @@ def place(file_keys: Sequence[str], model_keys: Iterable[str], *, prefix: str = 
             regions.append(f"{elsewhere}{group}.")
     placement.regions = tuple(regions)
     return placement
+
+
+def foreign_prefixes(file_keys: Sequence[str], model_keys: Iterable[str]) -> list[str]:
+    """What may stand before the keys of a file that the model does not have: the beginning without which most
+    keys are the model's (those, where several are as good), and what all keys begin with.
+    """
+    model = set(model_keys)
+    counts: Counter[str] = Counter()
+    for key in file_keys:
+        parts = key.split(".", _DEEPEST_PREFIX)
+        for depth in range(1, len(parts)):
+            if ".".join(parts[depth:]) in model:
+                counts[".".join(parts[:depth]) + "."] += 1
+    most = max(counts.values(), default=0)
+    found = [prefix for prefix, count in counts.items() if count == most]
+    # Two keys are enough to know what all begin with
+    first, last = min(file_keys).split("."), max(file_keys).split(".")
+    common = [a for a, b in zip(first[:-1], last[:-1], strict=False) if a == b]
+    while common and first[: len(common)] != last[: len(common)]:
+        common.pop()
+    return list(dict.fromkeys([*found, *([".".join(common) + "."] if common else [])]))
 
 
 def _prefixes(file_keys: Iterable[str], model_keys: Iterable[str]) -> dict[str, list[str]]:

@@ -52,6 +52,8 @@ class LoadReport:
     unused_ignore: tuple[str, ...]
     """Patterns of `ignore` that match nothing."""
     remarks: tuple[str, ...] = ()
+    strip: str = ""
+    """What was taken off the keys of the file, as it stands before all that fit."""
 
     @property
     def problems(self) -> bool:
@@ -66,7 +68,7 @@ class LoadReport:
     def summary(self) -> str:
         """One line."""
         where = f" under {self.prefix!r}" if self.prefix else ""
-        source = shown(self.source)
+        source = shown(self.source) + (f" without {self.strip!r}" if self.strip else "")
         naming = "" if self.adapter == "none" else f", {self.adapter} names"
         counts = [
             (len(self.missing), "missing"),

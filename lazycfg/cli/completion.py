@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from lazycfg.cli.configs import load_config, zoo_folder
+from lazycfg.cli.configs import find_config, load_config, zoo_folder
 
 __all__ = ["candidates", "complete", "completion", "options_of"]
 
@@ -88,8 +88,18 @@ def candidates(line: str) -> list[str]:
         return []
     keys_only = before[0] in ("get", "explain", "doc") and len(plain) == 1
     found = [] if before[0] not in ("diff", "grep") or "=" in current else _config_files(current)
-    found += _keys_and_values(load_config(plain[0]), current, keys_only=keys_only)
+    found += _keys_and_values(_config(plain[0]), current, keys_only=keys_only)
     return found
+
+
+def _config(name: str) -> Any:
+    """A config to take keys from. Pressing TAB runs nobody's code: of a Python file it is what the syntax
+    tells."""
+    from lazycfg.config.formats.suffixes import format_of
+    from lazycfg.config.loading.syntax_only import read_syntax
+
+    file = find_config(name)
+    return read_syntax(file) if format_of(file) == "py" else load_config(file)
 
 
 def _parser_of(command: str) -> argparse.ArgumentParser | None:

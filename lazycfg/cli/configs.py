@@ -73,12 +73,14 @@ def load_config(
     trusted: bool = False,
     allow: Sequence[str] = (),
 ) -> Any:
-    """Load a config and apply overrides; imports are deferred unless ``real``. ``allow`` are names that a
-    data file may have besides the usual ones."""
-    from lazycfg.config.editing.overrides import apply_overrides
+    """Load a config and apply overrides; imports are deferred unless ``real``, or an override needs them.
+    ``allow`` are names that a data file may have besides the usual ones.
+    """
+    from lazycfg.config.editing.overrides import OverrideError, apply_overrides
     from lazycfg.config.formats.suffixes import format_of
+    from lazycfg.config.interpolation import limit_resolvers
     from lazycfg.config.loading.load import load
-    from lazycfg.config.trust import DEFAULT_ALLOW
+    from lazycfg.config.trust import DEFAULT_ALLOW, Policy
 
     file = find_config(name)
     if real:
@@ -88,13 +90,22 @@ def load_config(
 
     if format_of(file) != "py":
         cfg = _load_names_only(file, trusted)
+        if not trusted:
+            limit_resolvers(Policy((*DEFAULT_ALLOW, *allow)).allows_resolver)
     else:
         try:
             cfg = load(file, import_absolute=deferred_import)
         except Exception:  # perhaps of a stand-in that cannot do what its object does; else it comes again
             cfg = load(file)
-    if overrides:
-        apply_overrides(cfg, overrides, resolve_import=lambda text: Deferred(*_split_name(text)))
+    try:
+        if overrides:
+            apply_overrides(cfg, overrides, resolve_import=lambda text: Deferred(*_split_name(text)))
+    except OverrideError:
+        # Perhaps a stand-in has not the parts of its object: judged with its imports made, as when it is run.
+        # What a data file names is not imported to look at it.
+        if format_of(file) != "py":
+            raise
+        return apply_overrides(load(file), overrides)
     return cfg
 
 

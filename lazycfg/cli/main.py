@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextvars
 import importlib
 import os
 import re
@@ -29,7 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     with warnings.catch_warnings():
         # for whoever writes a config; who looks at one can do nothing about it
         warnings.filterwarnings("ignore", message="argument .* named like a method of dict")
-        return _run(arguments)
+        # what a command allows (`interpolation.limit_resolvers`) ends with it
+        return contextvars.copy_context().run(_run, arguments)
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -129,7 +131,11 @@ def _near_option(words: list[str], wrong: str) -> str:
 
 def make_parser() -> argparse.ArgumentParser:
     """The parser of the command line."""
-    parser = _Parser(prog="lazycfg", description="Look at, compare, check and save configs.")
+    parser = _Parser(
+        prog="lazycfg",
+        description="Look at, compare, check and save configs. A .py config is a program: every command runs "
+        "it, but for show --no-run and completion. Data files (.yaml, .json) run nothing; see SECURITY.md.",
+    )
     parser.add_argument("--traceback", action="store_true", help="show where an error was raised")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -152,6 +158,8 @@ def make_parser() -> argparse.ArgumentParser:
     show.add_argument("--format", choices=("tree", "py", "yaml", "json"), default="tree")
     show.add_argument("--colour", "--color", choices=("auto", "always", "never"), default="auto")
     show.add_argument("--matches", action="store_true", help="list first what overrides with wildcards match")
+    text = "show what the syntax of a .py config tells, without running it"
+    show.add_argument("--no-run", action="store_true", help=text)
     command("get", "reading.get", "print one value")
     command("explain", "reading.explain", "tell who set a value: files, lines, overrides")
     diff = command("diff", "reading.diff", "compare two configs, or one with and without overrides",
@@ -179,9 +187,11 @@ def make_parser() -> argparse.ArgumentParser:
     command("save", "working.save", "write a config in the format of the suffix", "the file, and overrides")
     sweep = command("sweep", "working.sweep", "print or run the command lines of a sweep", "key=a,b,c")
     sweep.add_argument("--file", help="a Python file whose generator sweep() yields lists of overrides")
-    sweep.add_argument("--run", action="store_true", help="run them, one after the other")
+    sweep.add_argument(
+        "--run", action="store_true", help="run them one after the other, each in its own folder"
+    )
     sweep.add_argument("--keep-going", action="store_true", help="go on after a run that fails")
-    sweep.add_argument("--command", default="python tools/train_net.py", help="what runs a config")
+    sweep.add_argument("--command", help="what runs a config; lazycfg's tools/train_net.py by default")
     completion = command("completion", "completion.completion", "print the completion code of a shell")
     completion.add_argument("shell", choices=("bash", "zsh"))
     return parser

@@ -5,6 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shlex
+import sys
+from collections.abc import Callable
 from typing import Any
 
 from lazycfg.cli.configs import CommandError, load_config, say, split_words, wants_colour
@@ -25,15 +28,32 @@ def _one_path(words: list[str], *, required: bool) -> tuple[str, list[str]]:
     return path.removesuffix("."), overrides  # completion ends the path of a part with a dot
 
 
+def _look(arguments: argparse.Namespace, overrides: list[str], look: Callable[[Any], Any]) -> Any:
+    """Return what ``look`` finds in the config. Where a path leads into an object that is only deferred, the
+    imports are made; what a data file names is not imported to look at it.
+    """
+    from lazycfg.config.errors import PathError
+
+    trust = {"trusted": arguments.trusted, "allow": arguments.allow}
+    cfg = load_config(arguments.config, overrides, **trust)
+    try:
+        return look(cfg)
+    except PathError:
+        if not arguments.config.endswith(".py"):
+            raise
+        return look(load_config(arguments.config, overrides, real=True, **trust))
+
+
 def show(arguments: argparse.Namespace) -> int:
     """Print a config, or what stands at a path of it."""
     from lazycfg.config.paths import get_path
 
     path, overrides = _one_path(arguments.words, required=False)
+    if arguments.no_run:
+        return _show_syntax(arguments, path, overrides)
     for text in overrides if arguments.matches else ():
         _print_matches(arguments.config, text)
-    cfg = load_config(arguments.config, overrides, trusted=arguments.trusted, allow=arguments.allow)
-    value = get_path(cfg, path, resolve=False) if path else cfg
+    value = _look(arguments, overrides, lambda cfg: get_path(cfg, path, resolve=False) if path else cfg)
     if arguments.format == "tree":
         from lazycfg.config.views.tree_view import tree_text
 
@@ -42,6 +62,23 @@ def show(arguments: argparse.Namespace) -> int:
     from lazycfg.config.formats.saving import WRITERS
 
     print(WRITERS[arguments.format](value), end="")
+    return 0
+
+
+def _show_syntax(arguments: argparse.Namespace, path: str, overrides: list[str]) -> int:
+    """Print what can be said of a Python config without running it."""
+    from lazycfg.cli.configs import find_config
+    from lazycfg.config.loading.syntax_only import read_syntax
+    from lazycfg.config.paths import get_path
+    from lazycfg.config.views.tree_view import tree_text
+
+    file = find_config(arguments.config)
+    if overrides or arguments.format != "tree" or not file.endswith(".py"):
+        raise CommandError("--no-run shows a .py config as a tree, without overrides (data files never run)")
+    cfg = read_syntax(file)
+    value = get_path(cfg, path, resolve=False) if path else cfg
+    print(tree_text(value, max_depth=arguments.depth, colour=wants_colour(arguments.colour)))
+    say("# from the syntax alone: <...> stands for what only running the file would tell", file=sys.stderr)
     return 0
 
 
@@ -60,9 +97,7 @@ def get(arguments: argparse.Namespace) -> int:
     from lazycfg.config.paths import get_path
 
     path, overrides = _one_path(arguments.words, required=True)
-    value = get_path(
-        load_config(arguments.config, overrides, trusted=arguments.trusted, allow=arguments.allow), path
-    )
+    value = _look(arguments, overrides, lambda cfg: get_path(cfg, path))
     print(value if isinstance(value, str) else _spelled(value))
     return 0
 
@@ -83,11 +118,7 @@ def explain(arguments: argparse.Namespace) -> int:
     from lazycfg.config.provenance.history import explain as explain_value
 
     path, overrides = _one_path(arguments.words, required=True)
-    say(
-        explain_value(
-            load_config(arguments.config, overrides, trusted=arguments.trusted, allow=arguments.allow), path
-        )
-    )
+    say(_look(arguments, overrides, lambda cfg: explain_value(cfg, path)))
     return 0
 
 
@@ -100,9 +131,8 @@ def doc(arguments: argparse.Namespace) -> int:
     from lazycfg.config.signature import why_not
 
     path, overrides = _one_path(arguments.words, required=True)
-    cfg = load_config(arguments.config, overrides, trusted=arguments.trusted, allow=arguments.allow)
     keys = parse_path(path)
-    holder: Any = get_path(cfg, keys[:-1])
+    holder: Any = _look(arguments, overrides, lambda cfg: get_path(cfg, keys[:-1]))
     value: Any = find_key(holder, keys[-1])
     takes = is_call(holder) and isinstance(keys[-1], str)
     if takes:
@@ -111,7 +141,7 @@ def doc(arguments: argparse.Namespace) -> int:
             raise CommandError(f"config path {path!r}: {reason}")
         say(parameter_doc(holder, keys[-1]))
     elif value is MISSING:
-        get_path(cfg, keys)  # says how far the path leads
+        _look(arguments, overrides, lambda cfg: get_path(cfg, keys))  # says how far the path leads
     if is_call(value):
         say(f"{path} is a call of {target_name(raw_get(value, '_target_'), full=True)}:\n")
         say(target_doc(value))
@@ -131,13 +161,13 @@ def diff(arguments: argparse.Namespace) -> int:
     trust = {"trusted": arguments.trusted, "allow": arguments.allow}
     first = load_config(arguments.config, **trust)
     found = compare(first, load_config(other, overrides, **trust), importing=False)
-    if any(map(_is_uncertain, found)):
+    if arguments.overrides or any(map(_is_uncertain, found)):
         found = compare(
             load_config(arguments.config, real=True, **trust),
             load_config(other, overrides, real=True, **trust),
         )
     if arguments.overrides:
-        print("\n".join(found.overrides()))  # for another command line: exactly as it is
+        print("\n".join(map(shlex.quote, found.overrides())))  # for another command line: exactly as it is
     else:
         say(found)
     return 1 if found else 0
@@ -214,8 +244,7 @@ def graph(arguments: argparse.Namespace) -> int:
         raise CommandError(f"the suffix of {output!r} says no format; known are {', '.join(writers)}")
     if arguments.depth is not None and arguments.depth < 0:
         raise CommandError(f"--depth is 0 or more, not {arguments.depth}")
-    cfg = load_config(arguments.config, overrides, trusted=arguments.trusted, allow=arguments.allow)
-    value = get_path(cfg, path) if path else cfg
+    value = _look(arguments, overrides, lambda cfg: get_path(cfg, path) if path else cfg)
     title = f"{os.path.basename(arguments.config)}{f': {path}' if path else ''}"
     text = writers[suffix](value, title=title, max_depth=arguments.depth)
     with open(output, "w", encoding="utf-8") as stream:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import re
 import shlex
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
 
 from lazycfg.cli.configs import CommandError, find_config, load_config, split_words
 
 __all__ = ["save", "sweep"]
+
+_OUTPUT_DIR = "train.output_dir="
 
 
 def save(arguments: argparse.Namespace) -> int:
@@ -38,11 +43,14 @@ def sweep(arguments: argparse.Namespace) -> int:
         raise CommandError(f"not an override: {' '.join(others)}")
     runs = list(_from_file(arguments.file)) if arguments.file else [[]]
     combined = [[*run, *choice] for run in runs for choice in product_of(overrides)]
-    for run in combined:
-        load_config(
-            arguments.config, run, trusted=arguments.trusted, allow=arguments.allow
-        )  # a wrong override is found before anything starts
-    command = shlex.split(arguments.command)
+    # a wrong override is found before anything starts
+    folders = [
+        _output_dir(load_config(arguments.config, run, trusted=arguments.trusted, allow=arguments.allow))
+        for run in combined
+    ]
+    if len(combined) > 1:
+        combined = _apart(combined, folders)
+    command = _train_command() if arguments.command is None else shlex.split(arguments.command)
     file = find_config(arguments.config)
     trust = [*(["--trusted"] if arguments.trusted else []), *(f"--allow={name}" for name in arguments.allow)]
     for run in combined:
@@ -53,6 +61,47 @@ def sweep(arguments: argparse.Namespace) -> int:
             if not arguments.keep_going:
                 return status
     return 0
+
+
+def _train_command() -> list[str]:
+    """Return how `tools/train_net.py` is started from any folder."""
+    script = Path(__file__).resolve().parents[2] / "tools" / "train_net.py"
+    if not script.is_file():
+        raise CommandError(f"there is no {script}; say what runs a config: --command 'python my_train.py'")
+    return [sys.executable, str(script)]
+
+
+def _output_dir(cfg: Any) -> str | None:
+    """Return where a run of the config writes; None when it does not say."""
+    from lazycfg.config.errors import ConfigError
+    from lazycfg.config.node import is_required
+    from lazycfg.config.paths import get_path
+
+    try:
+        folder = get_path(cfg, "train.output_dir")
+    except ConfigError:
+        return None
+    return folder if isinstance(folder, str) and not is_required(folder) else None
+
+
+def _apart(runs: list[list[str]], folders: list[str | None]) -> list[list[str]]:
+    """Return the runs, with a folder of its own for each that would write where another one does."""
+    from lazycfg.config.editing.grammar import format_value, parse_value
+
+    found, taken = [], {folder for folder in folders if folder is not None and folders.count(folder) == 1}
+    for number, (run, folder) in enumerate(zip(runs, folders, strict=True)):
+        if folder is None or folders.count(folder) == 1:
+            found.append(run)
+            continue
+        kept = [text for text in run if not text.startswith(_OUTPUT_DIR)]
+        differing = [text for text in kept if any(text not in other for other in runs)]
+        name = re.sub(r"[^\w.+-]+", "_", " ".join(differing)).strip("._")[:100] or str(number)
+        mine = f"{folder.rstrip('/')}/{name}"
+        if mine in taken:
+            mine += f"-{number}"
+        taken.add(mine)
+        found.append([*kept, f"{_OUTPUT_DIR}{mine if parse_value(mine) == mine else format_value(mine)}"])
+    return found
 
 
 def product_of(overrides: Iterable[str]) -> Iterator[list[str]]:

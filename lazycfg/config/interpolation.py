@@ -16,24 +16,39 @@ text.
 
 from __future__ import annotations
 
+import contextlib
+from contextvars import ContextVar
+
 from lazycfg.config.errors import ConfigError, InterpolationError, PathError
 from lazycfg.config.node import _HOLDERS, Node, parent_of, set_chain, to_nodes
 from lazycfg.config.paths import MISSING, dead_end, find_key, parse_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from typing import Any, TypeAlias
 
     Chain: TypeAlias = "list[Any]"
     Mark: TypeAlias = "tuple[int, str]"  # id of the holding container, text
 
-__all__ = ["chain_of", "resolve_in", "resolve_read", "resolve_with_chain"]
+__all__ = [
+    "INNER_RESOLVERS",
+    "chain_of",
+    "limit_resolvers",
+    "only_inner_resolvers",
+    "resolve_in",
+    "resolve_read",
+    "resolve_with_chain",
+]
+
+# Resolvers that look at nothing but the config itself
+INNER_RESOLVERS = frozenset(["oc.select", "oc.dict.keys", "oc.dict.values"])
 
 _MOST_LOOKED = 64  # containers that are looked into for a node; they may lead in a circle
 # Far above what anybody writes. A file that others wrote shall not be able to take hours or all memory with
 # texts that double each other.
 _DEEPEST = 100
-_MOST_TEXTS = 2_000
+_MOST_TEXTS = 2_500
 _LONGEST = 1 << 20
 
 
@@ -239,10 +254,38 @@ def _follow(content: str, chain: Chain, active: Active) -> tuple[Any, Chain]:
 
 # Resolvers.
 
+# Whether a resolver may run; of `oc.env` the name goes on with the variable. None: all may.
+_allows: ContextVar[Callable[[str], bool] | None] = ContextVar("lazycfg_resolvers", default=None)
+
+
+def limit_resolvers(allows: Callable[[str], bool]) -> None:
+    """From now on in this context run only the resolvers that `allows` (see `Policy.allows_resolver`)."""
+    _allows.set(allows)
+
+
+@contextlib.contextmanager
+def only_inner_resolvers() -> Iterator[None]:
+    """While this lasts run only resolvers that look at nothing but the config: what is read is shown to
+    others."""
+    token = _allows.set(INNER_RESOLVERS.__contains__)
+    try:
+        yield
+    finally:
+        _allows.reset(token)
+
+
+def _refuse_resolver(name: str, shown: str) -> None:
+    allows = _allows.get()
+    if allows is not None and not allows(name):
+        raise InterpolationError(f"interpolation {shown}: the resolver {name!r} does not run for this file")
+
 
 def _call_resolver(name: str, text: str, chain: Chain, active: Active) -> Any:
     if name == "oc.env":
-        return _environment(*_arguments(name, text, chain, active, 1, 2))
+        arguments = _arguments(name, text, chain, active, 1, 2)
+        _refuse_resolver(f"oc.env:{arguments[0]}", f"'${{oc.env:{arguments[0]}}}'")
+        return _environment(*arguments)
+    _refuse_resolver(name, f"'${{{name}:{text[:80]}}}'")
     if name == "oc.select":
         key, *default = _arguments(name, text, chain, active, 1, 2)
         try:

@@ -24,6 +24,7 @@ from typing import Any
 from lazycfg.config.errors import ConfigError
 from lazycfg.config.formats.importable import ImportName, find_name, public_name, resolve_name
 from lazycfg.config.formats.value_makers import takes_literals_only
+from lazycfg.config.interpolation import INNER_RESOLVERS
 from lazycfg.config.suggest import closest
 
 __all__ = ["DEFAULT_ALLOW", "TRUST_ALL", "Policy", "UntrustedError"]
@@ -95,8 +96,6 @@ _LONGEST_NAME = 400
 
 # `${name:...}`, and an interpolation inside another one, which could spell any name
 _RESOLVER = re.compile(r"\$\{([^${}:]*):([^${}]*)|\$\{[^}]*\$\{")
-# Resolvers that look at nothing but the config itself
-_INNER_RESOLVERS = frozenset(["oc.select", "oc.dict.keys", "oc.dict.values"])
 
 
 class UntrustedError(ConfigError, PermissionError):
@@ -171,7 +170,11 @@ class Policy:
 
     def allows_resolver(self, name: str) -> bool:
         """Whether ``${name:...}`` may run; of `oc.env` the name goes on with the variable."""
-        return bool(self._all) or name in _INNER_RESOLVERS or name in self._resolvers
+        return (
+            bool(self._all)
+            or name in INNER_RESOLVERS
+            or not self._resolvers.isdisjoint((name, name.partition(":")[0]))
+        )
 
     def resolve(self, written: str) -> Any:
         """The object that a written name stands for.

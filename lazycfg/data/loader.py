@@ -59,7 +59,8 @@ class MapDataset(Dataset[Any]):
         self.seed = seed
         self.on_error = on_error
         self.substitute = substitute
-        self._rules = RecordRules(dataset) if check else None
+        self.check = check
+        self._rules = RecordRules(dataset, any_record=_is_own(map_func)) if check else None
         self._takes_rng = map_func is not None and _takes_rng(map_func)
         # One slot per worker process, in shared memory: no lock needed.
         self._skipped = torch.zeros(MAX_WORKERS + 1, dtype=torch.int64).share_memory_()
@@ -242,13 +243,13 @@ def build_detection_train_loader(
         rank, world_size: of this process; None: as `torch.distributed` says.
 
     Raises:
-        AnnotationError: annotations do not fit; see `check_dataset`.
-        ValueError: the dataset has no images; the message says which filter left them out.
+        AnnotationError: annotations do not fit, see `check_dataset`; or there are no images, and the message
+            says which filter left them out.
     """
     dataset = _as_dataset(dataset)
     seed = comm.shared_random_seed() if seed is None or seed < 0 else seed
     if len(dataset) == 0:
-        raise ValueError(f"the training dataset: {why_empty(dataset)}")
+        raise AnnotationError(f"{_title(dataset)}: {why_empty(dataset)}")
     if check and getattr(mapper, "is_train", False):
         summary = check_dataset(
             dataset,
@@ -260,7 +261,7 @@ def build_detection_train_loader(
         )
         _warn(dataset, summary, mapper)
     elif check:
-        _check_records(dataset, "the training dataset", on_error, for_evaluation=False)
+        _check_records(dataset, mapper, "the training dataset", on_error, for_evaluation=False)
     groups = None
     if aspect_ratio_grouping and total_batch_size > 1:
         sizes = get_image_sizes(dataset)
@@ -331,7 +332,7 @@ def build_detection_test_loader(
     """
     dataset = _as_dataset(dataset)
     if check:
-        _check_records(dataset, "the test dataset", on_error, for_evaluation=True)
+        _check_records(dataset, mapper, "the test dataset", on_error, for_evaluation=True)
     if sampler is None:
         sampler = InferenceSampler(
             size=len(dataset),
@@ -396,9 +397,21 @@ def _takes_rng(mapper: Mapper) -> bool:
     return "rng" in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
 
 
-def _check_records(dataset: Any, name: str, on_error: OnError, *, for_evaluation: bool) -> None:
+def _title(dataset: Any) -> str:
+    name = getattr(getattr(dataset, "metadata", None), "name", "")
+    return f"the training dataset {printable(name)!r}" if name else "the training dataset"
+
+
+def _is_own(mapper: Mapper | None) -> bool:
+    """Whether a mapper may take other records than `DatasetMapper` does."""
+    return not hasattr(mapper, "is_train")
+
+
+def _check_records(
+    dataset: Any, mapper: Mapper | None, name: str, on_error: OnError, *, for_evaluation: bool
+) -> None:
     """Raise or log what breaks the rules in the records of a dataset."""
-    problem = records_problem(dataset, for_evaluation=for_evaluation)
+    problem = records_problem(dataset, for_evaluation=for_evaluation, any_record=_is_own(mapper))
     if problem is None:
         return
     if on_error == "raise" or (for_evaluation and "image_id" in problem):
@@ -413,7 +426,7 @@ def _check_records(dataset: Any, name: str, on_error: OnError, *, for_evaluation
 def _warn(dataset: Any, summary: DatasetSummary, mapper: Any) -> None:
     """Log what looks wrong in a dataset for training."""
     metadata = getattr(dataset, "metadata", None)
-    name = f"the training dataset {printable(getattr(metadata, 'name', ''))}".rstrip()
+    name = _title(dataset)
     if not is_validated(dataset):  # others say so themselves
         for sentence in summary.warnings():
             logger.warning("%s: %s", name, sentence)

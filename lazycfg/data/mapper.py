@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -103,6 +104,8 @@ class DatasetMapper:
         rng = np.random.default_rng() if rng is None else rng
         if "image" in record:
             image = image_to_tensor(record["image"], self.image_format, value_range=self.value_range)
+        elif not isinstance(record.get("file_name"), str | os.PathLike):
+            raise ImageError(f"{describe(record)} has no 'file_name' and no 'image'")
         else:
             image = read_image(
                 record["file_name"],

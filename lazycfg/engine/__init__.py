@@ -18,7 +18,7 @@ from .hooks import (
 from .jobs import evaluate, train
 from .predictor import Predictor
 from .problems import PreflightError, Problem
-from .run_dir import OutputDirInUseError
+from .run_lock import OutputDirInUseError
 from .session import create_ddp_model, distributed_session, resolve_device, seed_all
 from .settings import SettingsError, TrainSettings
 from .stream import BatchStream

@@ -16,7 +16,7 @@ from lazycfg.config.node import Node
 from lazycfg.evaluation import to_json
 from lazycfg.layers import fuse as fold
 from lazycfg.solver import LRMultiplier
-from lazycfg.utils import atomic_write, is_main_process, shared_random_seed
+from lazycfg.utils import atomic_write, is_main_process, remove_partial_files, shared_random_seed
 
 from .build import Parts, as_config, read_settings
 from .evaluating import run_evaluation
@@ -43,8 +43,16 @@ from .preflight import (
     try_out,
 )
 from .run_dir import check_output_dir, evaluation_dir, evaluator_into, save_config
+from .run_lock import lock_folder
 from .run_metadata import check_same_data, loader_metadata, metadata_of_weights, weights_metadata
-from .session import create_ddp_model, cudnn_benchmark, distributed_session, resolve_device, seed_all
+from .session import (
+    check_same_config,
+    create_ddp_model,
+    cudnn_benchmark,
+    distributed_session,
+    resolve_device,
+    seed_all,
+)
 from .settings import SettingsError, TrainSettings
 from .stream import BatchStream, RankBuffers
 from .trainer import Trainer
@@ -73,7 +81,10 @@ def train(cfg: Mapping[str, Any], *, resume: bool = False) -> dict[str, Any]:
     Raises:
         PreflightError: the run cannot work: all that is wrong with it, found before anything was trained or
             written; see docs/before-step-1.md.
-        OutputDirInUseError: the output folder holds another run, and ``resume`` is false.
+        OutputDirInUseError: the output folder holds another run, and ``resume`` is false; or another run
+            writes into it now.
+        CheckpointError: the checkpoint to go on from is damaged, or of another training.
+        SystemExit, KeyboardInterrupt: after SIGTERM, SIGHUP or Ctrl-C; a checkpoint was saved.
         FloatingPointError: a loss is not finite; names the loss, the iteration and the images.
     """
     cfg = as_config(cfg)
@@ -82,8 +93,13 @@ def train(cfg: Mapping[str, Any], *, resume: bool = False) -> dict[str, Any]:
     settings = read_settings(cfg)
     device = resolve_device(settings.device)
     with distributed_session(device, timeout_minutes=settings.dist_timeout_minutes):
+        check_same_config(cfg, resume=resume)
         check_output_dir(settings.output_dir, resume=resume)
-        with run_logging(None) as log, cudnn_benchmark(settings.cudnn_benchmark):
+        with (
+            lock_folder(settings.output_dir),
+            run_logging(None) as log,
+            cudnn_benchmark(settings.cudnn_benchmark),
+        ):
             return _train(cfg, settings, device, resume, found, log)
 
 
@@ -174,9 +190,18 @@ def _train(
     try_out(parts, settings, device, found, training=True)
     # From here on things are written
     log.open(settings.output_dir)
+    if is_main_process() and (left := remove_partial_files(settings.output_dir)):
+        logger.info("removed %d unfinished files of a run that was killed", len(left))
     save_config(with_values(cfg, parts.from_data), settings.output_dir)
     start_iter = extra.get("iteration", -1) + 1
-    if start_iter:
+    if start_iter >= settings.max_iter:
+        logger.warning(
+            "nothing is left to train: the checkpoint is of iteration %d and train.max_iter is %d; a larger "
+            "one goes on",
+            start_iter - 1,
+            settings.max_iter,
+        )
+    elif start_iter:
         logger.info("going on with iteration %d of %d", start_iter, settings.max_iter)
     try:
         trainer.train(start_iter)

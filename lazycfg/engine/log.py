@@ -3,14 +3,41 @@
 import logging
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
-from lazycfg.utils import get_rank
+from lazycfg.config.brief import printable
+from lazycfg.utils import get_rank, open_for_appending
 
 __all__ = ["run_logging"]
 
 _PLAIN = "[%(asctime)s %(name)s] %(levelname)s: %(message)s"
+
+
+class _Formatter(logging.Formatter):
+    """Texts of files that others wrote are in messages: nothing in them is obeyed by a terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
+
+
+class _File(logging.StreamHandler[TextIO]):
+    """A log file, never opened through a link; a disk that is full is said once and stops nothing."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(open_for_appending(path))
+        self._path, self._said = path, False
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        if not self._said:
+            self._said = True
+            print(f"cannot write {self._path} (the run goes on): {sys.exc_info()[1]}", file=sys.stderr)
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self.stream.close()
+        super().close()
 
 
 class LaterFile(logging.Handler):
@@ -19,7 +46,7 @@ class LaterFile(logging.Handler):
     def __init__(self) -> None:
         super().__init__()
         self._kept: list[logging.LogRecord] = []
-        self._file: logging.FileHandler | None = None
+        self._file: _File | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
         if self._file is None:
@@ -31,10 +58,9 @@ class LaterFile(logging.Handler):
         """Write what was kept, and all that comes, into the log file of this process in a folder."""
         Path(output_dir).mkdir(parents=True, exist_ok=True)
         rank = get_rank()
-        self._file = logging.FileHandler(
-            Path(output_dir) / ("log.txt" if rank == 0 else f"log.txt.rank{rank}")
-        )
-        self._file.setFormatter(logging.Formatter(_PLAIN, "%Y-%m-%d %H:%M:%S"))
+        name = "log.txt" if rank == 0 else f"log.txt.rank{rank}"
+        self._file = _File(Path(output_dir) / name)
+        self._file.setFormatter(_Formatter(_PLAIN, "%Y-%m-%d %H:%M:%S"))
         kept, self._kept = self._kept, []
         for record in kept:
             self._file.handle(record)
@@ -86,7 +112,9 @@ def _console() -> logging.Handler:
         from rich.console import Console
         from rich.logging import RichHandler
 
-        return RichHandler(console=Console(stderr=True), show_path=False, log_time_format="[%m/%d %H:%M:%S]")
+        rich = RichHandler(console=Console(stderr=True), show_path=False, log_time_format="[%m/%d %H:%M:%S]")
+        rich.setFormatter(_Formatter("%(message)s"))
+        return rich
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("[%(asctime)s] %(levelname)s: %(message)s", "%m/%d %H:%M:%S"))
+    handler.setFormatter(_Formatter("[%(asctime)s] %(levelname)s: %(message)s", "%m/%d %H:%M:%S"))
     return handler

@@ -79,4 +79,8 @@ def problem_of(error: BaseException, where: str = "") -> Problem:
     notes = list(getattr(error, "__notes__", ()))
     places = [found[1] for note in notes if (found := _CONFIG_PATH.search(note))]
     records = [note for note in notes if note.startswith("while mapping ")]
-    return Problem(places[0] if places else where, "\n".join([short_text(error), *records]))
+    place = places[0] if places else where
+    what = "\n".join([short_text(error), *records])
+    # Errors of data say which argument leaves the record out
+    argument, value = getattr(error, "remedy", None) or ("", "")
+    return Problem(place, what, f"{place}.{argument}={value}" if argument and places else "")

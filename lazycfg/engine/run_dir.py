@@ -7,19 +7,20 @@ import os
 from pathlib import Path
 from typing import Any
 
+from lazycfg.checkpoint import CheckpointError, last_checkpoint
 from lazycfg.config.lazy import LazyConfig
 from lazycfg.config.node import Node
 from lazycfg.utils import broadcast_object, is_main_process
 
 from .build import build_at
+from .run_lock import OutputDirInUseError
 
-__all__ = ["OutputDirInUseError", "check_output_dir", "evaluation_dir", "evaluator_into", "save_config"]
+__all__ = ["check_output_dir", "evaluation_dir", "evaluator_into", "save_config"]
 
 logger = logging.getLogger(__name__)
 
-
-class OutputDirInUseError(FileExistsError):
-    """The output folder holds the checkpoints of another run."""
+# Settings that a resumed run does not read: it goes on with the generators and weights of its checkpoint
+_ONLY_AT_THE_BEGINNING = ("seed", "init_checkpoint", "init_ignore")
 
 
 def check_output_dir(output_dir: str | Path, *, resume: bool) -> None:
@@ -30,15 +31,22 @@ def check_output_dir(output_dir: str | Path, *, resume: bool) -> None:
 
     Raises:
         OutputDirInUseError: the folder has a checkpoint, and the run is not to resume from it.
+        CheckpointError: the folder has checkpoints, but does not say which is the last.
     """
-    pointer = Path(output_dir) / "last_checkpoint"
-    taken = is_main_process() and not resume and pointer.is_file()
-    if broadcast_object(taken):
-        raise OutputDirInUseError(
-            f"{output_dir} holds a run already (its last checkpoint is {pointer.read_text().strip()}). "
-            "Go on with it by --resume (train(cfg, resume=True)), choose another folder with "
-            "train.output_dir=..., or delete this one"
-        )
+    error: Exception | None = None
+    if is_main_process():
+        try:
+            last = last_checkpoint(Path(output_dir))
+            if last is not None and not resume:
+                error = OutputDirInUseError(
+                    f"{output_dir} holds a run already (its last checkpoint is {last.name}). Go on with it "
+                    "by --resume (train(cfg, resume=True)), choose another folder with "
+                    "train.output_dir=..., or delete this one"
+                )
+        except CheckpointError as caught:
+            error = caught
+    if (error := broadcast_object(error)) is not None:
+        raise error
 
 
 def evaluation_dir(output_dir: str | Path, weights: str | os.PathLike[str] | None) -> str:
@@ -100,3 +108,9 @@ def save_config(cfg: Any, output_dir: str | Path) -> None:
             changed = [line for line in list(changes)[2:] if not line.startswith("@@")]
             if changed:
                 logger.warning("the config has changed since this run began:\n%s", "\n".join(changed[:60]))
+            keys = dict.fromkeys(line[1:].partition(":")[0].strip() for line in changed)
+            if idle := [key for key in keys if key in _ONLY_AT_THE_BEGINNING]:
+                logger.warning(
+                    "without effect on a run that goes on, which takes this from its checkpoint: %s",
+                    ", ".join(idle),
+                )

@@ -1,12 +1,15 @@
 """The process itself: its place among others, its device, its random generators."""
 
 import datetime
+import hashlib
 import inspect
 import logging
 import os
 import random
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,11 +17,12 @@ import torch.distributed as dist
 from torch import nn
 
 from lazycfg.checkpoint import RandomState
-from lazycfg.utils import get_rank, get_world_size
+from lazycfg.utils import all_gather, get_rank, get_world_size, synchronize
 
 from .settings import SettingsError
 
 __all__ = [
+    "check_same_config",
     "create_ddp_model",
     "cudnn_benchmark",
     "distributed_session",
@@ -76,8 +80,52 @@ def distributed_session(device: torch.device, *, timeout_minutes: float = 30) ->
     )
     try:
         yield
+        # A process that ends is often the end of all: not before the main one has written its last files
+        synchronize()
     finally:
         dist.destroy_process_group()
+
+
+def check_same_config(cfg: Any, **more: Any) -> None:
+    """Refuse to run with configs that differ between processes: their models would drift apart.
+
+    Args:
+        cfg: the config of this process.
+        **more: other values that must be the same.
+
+    Raises:
+        SettingsError: in every process; names the paths and values that differ.
+    """
+    if get_world_size() == 1:
+        return
+    mine = {**dict(_leaves(cfg, "")), **{name: repr(value) for name, value in more.items()}}
+    digests = all_gather(hashlib.sha256(repr(sorted(mine.items())).encode()).hexdigest())
+    if len(set(digests)) == 1:
+        return
+    everybody = all_gather(mine)
+    paths = list(dict.fromkeys(path for leaves in everybody for path in leaves))
+    told = []
+    for path in paths:
+        values = [leaves.get(path, "not there") for leaves in everybody]
+        if len(set(values)) > 1:
+            other = next(rank for rank, value in enumerate(values) if value != values[0])
+            told.append(f"{path}: {values[0]} in process 0, {values[other]} in process {other}")
+    listed = "\n  ".join([*told[:20], *([f"... and {len(told) - 20} more"] if len(told) > 20 else [])])
+    raise SettingsError(f"the processes were started with configs that differ:\n  {listed}")
+
+
+def _leaves(value: Any, path: str) -> Iterator[tuple[str, str]]:
+    """What a config holds, as written, by path; the same text in every process."""
+    if isinstance(value, dict):
+        for key, item in dict.items(value):
+            yield from _leaves(item, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, (list, tuple)):
+        for index, item in enumerate(list.__iter__(value) if isinstance(value, list) else value):
+            yield from _leaves(item, f"{path}[{index}]")
+    elif callable(value) and hasattr(value, "__qualname__"):
+        yield path, f"{value.__module__}.{value.__qualname__}"
+    else:
+        yield path, re.sub(r" at 0x[0-9a-f]+", "", repr(value))[:300]
 
 
 @contextmanager

@@ -62,9 +62,15 @@ class BatchStream:
     def close(self) -> None:
         """End the iteration, and with it the workers of the loader; the next batch begins another."""
         close = getattr(self._iterator, "close", None)
-        if close is not None:
-            close()
         self._iterator = None
+        if close is not None:
+            try:
+                close()
+            except RuntimeError as error:
+                if "DataLoader worker" not in str(error):
+                    raise
+                # A worker that has ended already, as by the signal that ends the run: so it should
+                logger.info("%s", error)
 
     def _start_epoch(self) -> Iterator[Any]:
         if self._loader_has_state:

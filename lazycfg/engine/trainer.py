@@ -1,6 +1,7 @@
 """The training loop."""
 
 import logging
+import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -14,6 +15,7 @@ from lazycfg.utils import EventStorage, all_gather, get_world_size
 
 from .finite import FiniteCheck
 from .hooks.base import HookBase
+from .interruption import Interruption, exception_of
 
 __all__ = ["Trainer"]
 
@@ -81,6 +83,9 @@ class Trainer:
         """A hook may set it to end the training after this step, in every process."""
         self.finished = False
         """Whether training came to its end; false in `HookBase.after_train` after an error."""
+        self.stop_signal = 0
+        """The signal that ended the training before its end (SIGTERM, SIGHUP, SIGINT), else 0."""
+        self._interruption = Interruption()
         self.hooks: list[HookBase] = []
         self._finite = FiniteCheck(log_period * accumulate)
         self._loss_names: set[str] = {"total_loss"}
@@ -98,17 +103,23 @@ class Trainer:
     def train(self, start_iter: int = 0) -> None:
         """Train from ``start_iter`` (0, or the iteration after the one a checkpoint was taken at) to the end.
 
+        SIGTERM, SIGHUP and Ctrl-C end it after the step that is being done (in several processes at the next
+        reading of the losses, in all of them): hooks are called as at the end, with ``finished`` false.
+
         Raises:
             FloatingPointError: a loss is not finite; names the loss, the iteration and the images.
+            SystemExit: after SIGTERM or SIGHUP, with the exit code 128 and the number of the signal.
+            KeyboardInterrupt: after Ctrl-C.
         """
         self.iter = self.start_iter = start_iter
         self.should_stop = self.finished = False
+        self.stop_signal = 0
         self.storage.iter = start_iter
         self.model.train()
-        with self.storage:
+        with self.storage, self._interruption:
             try:
                 self._call("before_train")
-                while self.iter < self.max_iter and not self.should_stop:
+                while self.iter < self.max_iter and not self.should_stop and not self.stop_signal:
                     self.storage.iter = self.iter
                     self._call("before_step")
                     self.run_step()
@@ -116,14 +127,23 @@ class Trainer:
                         self.collect()
                     self._call("after_step")
                     self.iter += 1
+                    if get_world_size() == 1:
+                        self.stop_signal = self._interruption.signal
                 self.collect()
-                self.finished = True
+                self.finished = not self.stop_signal
             except Exception as error:
                 logger.error("training stopped at iteration %d: %s", self.iter, type(error).__name__)
+                if number := self._interruption.signal:  # to a worker of the loader too, perhaps
+                    logger.warning("its step could not be ended: --resume goes on from the last checkpoint")
+                    raise exception_of(number, f"stopped in iteration {self.iter}") from error
                 raise
             finally:
                 self.storage.iter = self.iter
                 self._call("after_train")
+        if self.stop_signal:
+            name = signal.Signals(self.stop_signal).name
+            logger.warning("stopped by %s after iteration %d of %d", name, self.iter - 1, self.max_iter)
+            raise exception_of(self.stop_signal, f"stopped after iteration {self.iter - 1}")
 
     def run_step(self) -> None:
         """One optimizer step over ``accumulate`` batches."""
@@ -171,9 +191,10 @@ class Trainer:
         if get_world_size() == 1:
             self.storage.add(records)
         else:
-            gathered = all_gather((records, bad))
-            self.storage.add(_combine([each for each, _ in gathered]))
-            bad = "; ".join(f"process {rank}: {said}" for rank, (_, said) in enumerate(gathered) if said)
+            gathered = all_gather((records, bad, self._interruption.signal))
+            self.storage.add(_combine([each for each, _, _ in gathered]))
+            bad = "; ".join(f"process {rank}: {said}" for rank, (_, said, _) in enumerate(gathered) if said)
+            self.stop_signal = self.stop_signal or max(number for _, _, number in gathered)
         if bad:
             raise FloatingPointError(bad)
 
@@ -188,12 +209,15 @@ class Trainer:
             getattr(hook, moment)()
 
     def state_dict(self) -> dict[str, Any]:
-        """The state of the hooks, by class name and by order among hooks of the same class."""
-        return {"hooks": {key: state for key, hook in self._named_hooks() if (state := hook.state_dict())}}
+        """The state of the hooks, by class name and by order among hooks of the same class; and what was
+        recorded last, so that medians go on as they were."""
+        hooks = {key: state for key, hook in self._named_hooks() if (state := hook.state_dict())}
+        return {"hooks": hooks, "storage": self.storage.state_dict(max(self.log_period, 20))}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore the hooks; those that the checkpoint does not know start afresh."""
         saved = dict(state["hooks"])
+        self.storage.load_state_dict(state.get("storage", {}))
         for key, hook in self._named_hooks():
             if key in saved:
                 hook.load_state_dict(saved.pop(key))

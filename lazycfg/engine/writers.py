@@ -5,12 +5,13 @@ import json
 import logging
 import math
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from lazycfg.utils import EventStorage, atomic_write
+from lazycfg.utils import EventStorage, atomic_write, is_main_process, open_for_appending
 
 __all__ = [
     "CommonMetricPrinter",
@@ -55,12 +56,30 @@ class JSONWriter(EventWriter):
         self._window_size = window_size
         self._written: dict[str, int] = {}
         self._file: Any = None
+        self._said = False
 
     def start(self, storage: EventStorage, start_iter: int, max_iter: int) -> None:
-        if self._path.is_file():
-            kept = [line for line in read_metrics(self._path) if line["iteration"] < start_iter]
-            with atomic_write(self._path) as partial:
-                partial.write_text("".join(f"{json.dumps(line)}\n" for line in kept))
+        if not is_main_process():
+            return
+        if self._path.is_symlink() or (self._path.exists() and not self._path.is_file()):
+            self._move_aside("is no ordinary file")
+        if not self._path.is_file():
+            return
+        lines, broken = _read_lines(self._path)
+        if broken:
+            self._move_aside(f"has {broken} lines that are none of metrics")
+        kept = [line for line in lines if line["iteration"] < start_iter]
+        for line in kept:
+            self._written |= dict.fromkeys(line, line["iteration"])
+        with atomic_write(self._path) as partial:
+            partial.write_text("".join(f"{json.dumps(line)}\n" for line in kept))
+
+    def _move_aside(self, why: str) -> None:
+        aside = self._path.with_name(f"{self._path.name}.damaged")
+        while aside.exists() or aside.is_symlink():
+            aside = aside.with_name(f"{aside.name}_")
+        self._path.rename(aside)
+        logger.warning("%s %s: it is now %s, and the run goes on", self._path, why, aside.name)
 
     def write(self, storage: EventStorage) -> None:
         by_iteration: dict[int, dict[str, float | None]] = {}
@@ -70,28 +89,46 @@ class JSONWriter(EventWriter):
                 by_iteration.setdefault(iteration, {})[name] = value if math.isfinite(value) else None
         if not by_iteration:
             return
-        if self._file is None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self._path.open("a")
-        for iteration in sorted(by_iteration):
-            self._file.write(json.dumps({"iteration": iteration, **by_iteration[iteration]}) + "\n")
-        self._file.flush()
+        try:
+            if self._file is None:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                self._file = open_for_appending(self._path)
+            for iteration in sorted(by_iteration):
+                self._file.write(json.dumps({"iteration": iteration, **by_iteration[iteration]}) + "\n")
+            self._file.flush()
+        except OSError as error:
+            if not self._said:
+                self._said = True
+                logger.warning("cannot write %s (the run goes on): %s", self._path, error)
 
     def close(self) -> None:
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):  # of a full disk, said already
+                self._file.close()
             self._file = None
 
 
 def read_metrics(json_file: str | Path) -> list[dict[str, Any]]:
-    """The lines of a `JSONWriter`; a last line that a killed run left unfinished is left out."""
+    """The lines of a `JSONWriter`; what is none, as a last line that a killed run left unfinished, is left
+    out."""
+    return _read_lines(Path(json_file))[0]
+
+
+def _read_lines(path: Path) -> tuple[list[dict[str, Any]], int]:
+    """The lines, and how many others there are beside a last one that is unfinished."""
     lines: list[dict[str, Any]] = []
-    for text in Path(json_file).read_text().splitlines():
+    broken = 0
+    texts = path.read_bytes().decode(errors="replace").splitlines(keepends=True)
+    for text in texts:
         try:
-            lines.append(json.loads(text))
-        except json.JSONDecodeError:
-            continue
-    return lines
+            line = json.loads(text)
+        except (ValueError, RecursionError):
+            line = None
+        if isinstance(line, dict) and type(line.get("iteration")) is int:
+            lines.append(line)
+        elif text.strip() and not (text is texts[-1] and not text.endswith("\n")):
+            broken += 1
+    return lines, broken
 
 
 class TensorboardWriter(EventWriter):
@@ -120,6 +157,8 @@ class TensorboardWriter(EventWriter):
 
     def start(self, storage: EventStorage, start_iter: int, max_iter: int) -> None:
         self._start_iter = start_iter
+        # What a checkpoint brought along was written by the run before
+        self._written = {name: iteration for name, (_, iteration) in storage.latest().items()}
 
     def write(self, storage: EventStorage) -> None:
         if self._writer is None:

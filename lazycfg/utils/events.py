@@ -197,6 +197,19 @@ class EventStorage:
         """Which scalars want to be shown smoothed."""
         return self._smoothing
 
+    def state_dict(self, window: int) -> dict[str, Any]:
+        """The last ``window`` values of every scalar, and whether it is shown smoothed."""
+        return {
+            name: (self._smoothing.get(name, True), history.values()[-window:])
+            for name, history in self.histories().items()
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take back the values that `state_dict` gave."""
+        for name, (smoothing, values) in state.items():
+            self._smoothing[name] = bool(smoothing)
+            self.add((name, float(value), int(iteration)) for value, iteration in values)
+
     def pop_images(self) -> list[tuple[str, Tensor, int]]:
         """The ``(name, (3, H, W) tensor, iteration)`` recorded since the last call."""
         images, self._images = self._images, []

@@ -44,6 +44,10 @@ train = dict(
     tensorboard=False,
     # Test pictures to draw after each evaluation, predictions beside ground truth.
     pictures=8,
+    # Before the first step, let a few samples through data, model and evaluation, and read some images.
+    preflight=True,
+    # Whether the model may tell more classes apart than the data has.
+    extra_classes=False,
     # More of what happens around the steps: [L(EarlyStopping)(metric="bbox/AP")] of lazycfg.engine, or yours.
     hooks=[],
 )

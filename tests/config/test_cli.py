@@ -1,14 +1,19 @@
 """The `lazycfg` command, as it is typed."""
 
 import json
+import os
+import shlex
 import subprocess
 import sys
 
 import pytest
 
 from lazycfg.cli.completion import candidates
+from lazycfg.cli.configs import load_config
 from lazycfg.cli.main import main
 from lazycfg.cli.working import product_of
+from lazycfg.config.comparing.hashing import hash_of
+from lazycfg.config.editing.overrides import apply_overrides
 from lazycfg.config.lazy import LazyConfig
 
 CONFIG = """
@@ -268,3 +273,58 @@ def test_what_no_stand_in_can_do_is_done_by_the_real_object(run, tmp_path, monke
     code, _, error = run("get", str(tmp_path / "e.py"), "fast")
     assert code == 2
     assert "__verson__" in error
+
+
+def test_each_run_of_a_sweep_has_its_own_folder(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "t.py").write_text("train = dict(lr=1, out='x', output_dir='out/t')\nn = 1\n")
+    (tmp_path / "plain.py").write_text("n = 1\n")
+
+    def folders(*words):
+        status, text, errors = run("sweep", *words, "--command", "go")
+        assert status == 0, errors
+        return [line.partition("train.output_dir=")[2] for line in text.splitlines()]
+
+    assert folders("t.py", "train.lr=1,2", "n=5") == ["out/t/train.lr_1", "out/t/train.lr_2"]
+    assert folders("t.py", "train.lr=1,2", "train.output_dir=mine") == ["mine/train.lr_1", "mine/train.lr_2"]
+    assert folders("t.py", "train.lr=1,2", "train.output_dir=o_${train.lr}") == ["o_${train.lr}'"] * 2
+    assert folders("t.py", "train.out=a/b,a:b") == ["out/t/train.out_a_b", "out/t/train.out_a_b-1"]
+    assert folders("t.py", "train.lr=1") == [""]
+    assert folders("plain.py", "n=1,2") == ["", ""]
+
+
+def test_a_sweep_trains_from_any_folder(run):
+    status, text, _ = run("sweep", "quickstart/mask_rcnn_shapes.py", "train.max_iter=1,2")
+    assert status == 0
+    script = text.split()[1]
+    assert os.path.isfile(script)
+    assert os.path.isabs(script)
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        ("COCO-Detection/faster_rcnn_X_101_32x8d_FPN_3x.py", "COCO-Detection/rpn_R_50_C4_1x.py"),
+    ],
+)
+def test_overrides_that_diff_prints_are_applied_by_show(run, one, two):
+    status, text, errors = run("diff", one, two, "--overrides")
+    assert status == 1, errors
+    overrides = shlex.split(text)
+    assert len(overrides) == len(text.splitlines())
+    status, _, errors = run("show", one, *overrides)
+    assert status == 0, errors
+    again = apply_overrides(load_config(one, real=True), overrides)
+    assert hash_of(again) == hash_of(load_config(two, real=True))
+
+
+def test_reading_commands_take_the_overrides_of_a_real_load(run):
+    config = "COCO-InstanceSegmentation/mask_rcnn_R_50_FPN_1x.py"
+    path = "model.roi_heads.box_head.input_shape.channels"
+    for command, words in (("show", ["model.roi_heads.box_head"]), ("get", [path]), ("explain", [path])):
+        status, text, errors = run(command, config, *words, f"{path}=128")
+        assert status == 0, errors
+        assert "128" in text
+    status, _, errors = run("show", config, f"{path}x=128")
+    assert status == 2
+    assert "did you mean 'channels'?" in errors

@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+import time
 
 import pytest
 
 from lazycfg import REQUIRED, Node
 from lazycfg import LazyCall as L
+from lazycfg.config.comparing.differences import diff
 from lazycfg.config.comparing.hashing import hash_of
 from lazycfg.config.errors import ConfigError
 from lazycfg.config.node import to_nodes
@@ -107,3 +109,24 @@ def test_deep_and_wide():
 def test_what_cannot_be_hashed_is_refused_with_its_path():
     with pytest.raises(ConfigError, match=r"a\.b"):
         hash_of(cfg(a={"b": object()}))
+
+
+@pytest.mark.parametrize("kind", ["calls", "lists"])
+def test_hash_and_diff_grow_with_the_depth_not_with_its_square(kind):
+    def deep(depth, leaf=1):
+        value = L(dict)(x=leaf)
+        for _ in range(depth):
+            value = L(dict)(a=value, b=1) if kind == "calls" else [value, 1]
+        return Node(top=value)
+
+    def seconds(depth):
+        one, other = deep(depth), deep(depth, 2)
+        began = time.process_time()
+        assert hash_of(one) != hash_of(other)
+        (change,) = diff(one, other)
+        assert change.path.count("a" if kind == "calls" else "0") == depth
+        assert diff(one, Node(top=3))
+        return time.process_time() - began
+
+    seconds(500)
+    assert seconds(10_000) < 4  # of the square of the depth: minutes

@@ -5,7 +5,7 @@ import pytest
 from lazycfg import LazyCall as L
 from lazycfg import instantiate
 from lazycfg.config.editing.selecting import SelectError, select
-from lazycfg.config.node import to_nodes
+from lazycfg.config.node import Node, to_nodes
 from lazycfg.config.provenance.position import writes_of
 
 
@@ -119,3 +119,28 @@ def test_a_selection_shows_itself():
     assert (
         repr(select(config(), Norm, subclasses=False)) == "1 selected:\n  model.stages.1.0.norm = L(Norm)()"
     )
+
+
+def test_a_class_replaces_the_target():
+    relu, silu = type("ReLU", (dict,), {}), type("SiLU", (dict,), {})
+
+    def silu_init(self, inplace=False):
+        pass
+
+    silu.__init__ = silu_init
+    node = L(relu)(inplace=True)
+    cfg = Node(a=node, b=[node, L(relu)(inplace=False)])
+    found = select(cfg, relu).replace(silu)
+    assert found.paths == ["a", "b.1"]
+    assert cfg.a is cfg.b[0]
+    assert [n["_target_"] for n in (cfg.a, cfg.b[1])] == [silu, silu]
+    assert cfg.a.inplace is True
+    assert writes_of(cfg.a)[-1].key == "_target_"
+    with pytest.raises(SelectError, match="not a node yet"):
+        select(cfg, silu).replace(L(silu))
+    bad = Node(a=L(relu)(wrong=1))
+    with pytest.raises(SelectError, match=r"SiLU the target:\n  a: SiLU takes no argument 'wrong'"):
+        select(bad, relu).replace(silu)
+    assert bad.a["_target_"] is relu
+    with pytest.raises(SelectError, match="is not a call"):
+        select(Node(n=1), "n").replace(silu)

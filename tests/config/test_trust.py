@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Malicious data files and command lines: each would create a marker file; none does, each is refused.
 
 Every input is loaded under the default policy and under a generous one, and what loads is checked and built.
@@ -625,3 +626,36 @@ def test_control_characters_do_not_reach_the_terminal(tmp_path, capsys, command)
     said = capsys.readouterr()
     assert "\x1b" not in said.out + said.err
     assert "x1b[31m" in said.out + said.err
+
+
+@pytest.mark.parametrize("words", ["graph x.yaml -o x.svg", "graph x.yaml -o x.html", "get x.yaml n", "explain x.yaml n",
+    "get x.yaml m.a", "show x.yaml", "doc x.yaml m.a", "diff x.yaml n=1", "grep . x.yaml", "show x.yaml --format py"])  # fmt: skip
+def test_looking_at_a_data_file_tells_no_secret(tmp_path, monkeypatch, capsys, words):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SECRET", "hunter2")
+    (tmp_path / "x.yaml").write_text(
+        'm: {_target_: builtins.dict, a: "${n}", b: "x${oc.env:SECRET}"}\nn: "${oc.env:SECRET}"\nl: ["${n}"]\n'
+    )
+    main(words.split())
+    said = capsys.readouterr()
+    assert "hunter2" not in said.out + said.err
+    assert all("hunter2" not in file.read_text() for file in tmp_path.iterdir())
+    main(["get", "x.yaml", "n", "--allow", "resolver:oc.env:SECRET"])
+    assert capsys.readouterr().out == "hunter2\n"
+
+
+def test_no_picture_and_no_page_holds_what_the_environment_does(monkeypatch):
+    from lazycfg.config.views.graph_drawing import to_html, to_svg
+
+    monkeypatch.setenv("SECRET", "hunter2")
+    cfg = Node(m=L(dict)(a="${n}", b="${oc.env:SECRET}"), n="${oc.env:SECRET}")
+    assert cfg.n == "hunter2"
+    for text in (to_svg(cfg), to_html(cfg), cfg._repr_html_()):
+        assert "hunter2" not in text
+
+
+def test_a_home_is_a_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    LazyConfig.save(Node(a=1), "~/x.yaml")
+    assert LazyConfig.load("~/x.yaml") == Node(a=1)
+    assert (tmp_path / "x.yaml").is_file()

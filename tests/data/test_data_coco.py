@@ -197,7 +197,7 @@ def test_missing_pictures_raise_or_are_counted(tmp_path, caplog):
         dataset = CocoDataset(json_file=path, on_error="skip")
     assert [r["image_id"] for r in dataset] == [10, 8]
     assert dataset.problems == {"image: the file is missing": 1}
-    assert "skipped 1 images: 1 x the file is missing (first: image 7 (b.png))" in caplog.text
+    assert "skipped 1 image: 1 x the file is missing (first: image 7 (b.png))" in caplog.text
 
 
 def test_sizes_are_compared_with_the_pictures_on_request(tmp_path):

@@ -1,6 +1,6 @@
 """What is wrong with a run is known before its first step, all of it, with the place and the remedy.
 
-Each odd run ends in one of two ways: it is refused before anything is trained or written, or its result is right.
+Each odd run ends in one of two ways: it is refused before anything is trained or written, or it is right.
 """
 
 import json
@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from odd_runs import OwnDataset, OwnEvaluator, job, outcome, write_data
+from torch.optim.lr_scheduler import StepLR
 from toy_job import ToyModel
 
 from lazycfg import LazyCall as L
@@ -83,7 +84,7 @@ ODD_VALUES = [
     (["train.log_period=0"], ["train.log_period=0"]),
     (["train.accumulate=1.5"], ["train.accumulate=1.5"]),
     (["train.eval_period=-5"], ["train.eval_period=-5"]),
-    (["train.pictures=many"], ["train.pictures='many'"]),
+    (["train.pictures=many"], ["train.pictures", "'many'"]),
     (["train.seed=1.5"], ["train.seed"]),
     (["train.init_ignore=roi_heads.*"], ["train.init_ignore", '["roi_heads.*"]']),
     (["train.init_checkpoint=3"], ["train.init_checkpoint=3"]),
@@ -196,7 +197,7 @@ def test_a_value_to_be_filled_in_is_named_where_it_stands(tmp_path):
 @pytest.mark.parametrize(
     ("schedule", "words"),
     [
-        (L(torch.optim.lr_scheduler.StepLR)(step_size=3), ["optimizer"]),
+        (L(StepLR)(step_size=3), ["optimizer"]),
         (
             L(torch.optim.lr_scheduler.StepLR)(optimizer="${optimizer}", step_size=3),
             ["StepLR", "train.hooks"],
@@ -205,7 +206,7 @@ def test_a_value_to_be_filled_in_is_named_where_it_stands(tmp_path):
         (lambda where: "fast", ["0 of the training"]),
         (lambda where: math.nan, ["nan"]),
         (lambda: 1.0, ["fails at 0"]),
-        (lambda where: 1 / (where - 0.5), ["0.5 of the training"]),
+        (lambda where: 1 / (0.5 - where), ["fails at 0.5"]),
         (True, ["lr_multiplier: True"]),
     ],
 )
@@ -379,6 +380,11 @@ def bool_masks(record):
         annotation["segmentation"] = mask
 
 
+def from_one(record):
+    for annotation in record["annotations"]:
+        annotation["category_id"] += 1
+
+
 OWN = {
     "no image_id": (drop("image_id"), ["image_id"]),
     "one image_id": (lambda record: record.update(image_id=7), ["image_id"]),
@@ -387,12 +393,12 @@ OWN = {
         lambda r: [a.update(category_id=a["category_id"] + 1) for a in r["annotations"]],
         ["2"],
     ),
-    "category -1": (change(category_id=-1), ["-1"]),
-    "category text": (change(category_id="a"), ["'a'"]),
+    "category -1": (change(category_id=-1), ["category_id -1"]),
+    "category text": (change(category_id="a"), ["category_id", "'a'"]),
     "no bbox": (lambda r: [a.pop("bbox") for a in r["annotations"]], ["bbox"]),
     "float counts": (
         change(segmentation={"size": [64, 64], "counts": [10.5, 20.0, 4065.5]}),
-        ["segmentation"],
+        ["counts"],
     ),
 }
 

@@ -131,11 +131,17 @@ class KillAt(HookBase):
     Args:
         iteration: when; a negative number for never.
         in_save: kill in the middle of writing the weights of this checkpoint (1: the first) instead.
+        signal_at: in the step of this iteration send this signal instead.
     """
 
-    def __init__(self, *, iteration: int, in_save: int = 0) -> None:
+    def __init__(self, *, iteration: int, in_save: int = 0, signal_at: tuple[int, int] = (-1, 0)) -> None:
         self.iteration = iteration
         self.in_save = in_save
+        self.signal_at = signal_at
+
+    def before_step(self) -> None:
+        if self.trainer.iter == self.signal_at[0]:
+            os.kill(os.getpid(), self.signal_at[1])
 
     def before_train(self) -> None:
         if not self.in_save:

@@ -9,7 +9,7 @@ from lazycfg.config.editing.grammar import ImportRef, ShareRef, format_value
 from lazycfg.config.errors import ConfigError
 from lazycfg.config.formats.importable import find_name
 from lazycfg.config.node import REQUIRED, Node, is_call
-from lazycfg.config.paths import format_path
+from lazycfg.config.paths import format_path, unlink
 from lazycfg.config.provenance.history import short
 from lazycfg.config.signature import is_deferred
 from lazycfg.config.traverse import children, same_leaf
@@ -19,9 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-    from lazycfg.config.paths import Path
+    from lazycfg.config.paths import Link, Path
 
 __all__ = ["Change", "Diff", "diff"]
+
+
+_MAX_DEPTH = 100  # of a value on a command line
 
 
 class Change:
@@ -132,43 +135,42 @@ class _Comparison:
         self._importing = importing
         self.changes: list[Change] = []
         self.steps: list[tuple[str, Path, Any]] = []
-        self._first: dict[int, Path] = {}  # where a container of the first tree was met first
+        self._first: dict[int, Link] = {}  # where a container of the first tree was met first
         self._partner: dict[
             int, int
         ] = {}  # container of the second tree -> that of the first it was met with
         self._placed: dict[
-            int, Path
+            int, Link
         ] = {}  # where a container of the second tree stands once the steps are done
-        self._removed: list[tuple[Path, Any, Change]] = []
-        self._added: list[tuple[Path, Any, Change]] = []
-        self._work: list[tuple[Path, Any, Any]] = []
+        self._removed: list[tuple[Link, Any, Change]] = []
+        self._added: list[tuple[Link, Any, Change]] = []
+        self._work: list[tuple[Link, Any, Any]] = []
 
     def run(self, first: Any, second: Any) -> None:
         """Compare, then find what has only moved."""
-        self._work = [((), first, second)]
+        self._work = [(None, first, second)]
         while self._work:
             path, old, new = self._work.pop()
             self._compare(path, old, new)
         self._find_moves()
-        self.steps += [("~", path, None) for path, _, _ in reversed(self._removed)]
+        self.steps += [("~", unlink(path), None) for path, _, _ in reversed(self._removed)]
 
-    def _compare(self, path: Path, old: Any, new: Any) -> None:
+    def _compare(self, path: Link, old: Any, new: Any) -> None:
         if not _alike(old, new):
-            if not self._same(path[-1] if path else "", old, new):
-                self.changes.append(Change("changed", format_path(path), old, new))
+            if not self._same(path[1] if path else "", old, new):
+                self.changes.append(Change("changed", _text(path), old, new))
                 self._write(path, new)
             return
         if _mutable(old):
-            where = format_path(path)
             if id(new) in self._placed:
                 if self._partner.get(id(new)) != id(old):
                     other = self._placed[id(new)]
-                    self.changes.append(Change("joined", where, old, new, format_path(other)))
-                    self.steps.append(("=", path, ShareRef(format_path(other))))
+                    self.changes.append(Change("joined", _text(path), old, new, _text(other)))
+                    self.steps.append(("=", unlink(path), ShareRef(_text(other))))
                 return
             if id(old) in self._first:
                 other = self._first[id(old)]
-                self.changes.append(Change("split", where, old, new, format_path(other)))
+                self.changes.append(Change("split", _text(path), old, new, _text(other)))
                 self._write(path, new)
                 return
             self._first[id(old)] = self._placed[id(new)] = path
@@ -179,7 +181,7 @@ class _Comparison:
             self._compare_sequences(path, old, new)
         else:
             pairs = zip(children(old) or (), children(new) or (), strict=False)
-            self._work += reversed([((*path, key), a, b) for (key, a), (_, b) in pairs])
+            self._work += reversed([((path, key), a, b) for (key, a), (_, b) in pairs])
 
     def _same(self, key: Any, old: Any, new: Any) -> bool:
         return _same_target(old, new, self._importing) if key == "_target_" else _same_value(old, new)
@@ -203,27 +205,30 @@ class _Comparison:
             work += [(key, value, right[key]) for key, value in left.items()]
         return True
 
-    def _compare_dicts(self, path: Path, old: dict[Any, Any], new: dict[Any, Any]) -> None:
+    def _compare_dicts(self, path: Link, old: dict[Any, Any], new: dict[Any, Any]) -> None:
         work = []
         for key, value in new.items():
             if key in old:
-                work.append(((*path, key), old[key], value))
+                work.append(((path, key), old[key], value))
             else:
-                change = Change("added", format_path((*path, key)), new=value)
+                change = Change("added", _text((path, key)), new=value)
                 self.changes.append(change)
-                self._added.append(((*path, key), value, change))
-                self._write((*path, key), value)
+                self._added.append(((path, key), value, change))
+                self._write((path, key), value)
         for key, value in old.items():
             if key not in new:
-                change = Change("removed", format_path((*path, key)), old=value)
+                change = Change("removed", _text((path, key)), old=value)
                 self.changes.append(change)
-                self._removed.append(((*path, key), value, change))
+                self._removed.append(((path, key), value, change))
         self._work += reversed(work)
 
-    def _compare_sequences(self, path: Path, old: Any, new: Any) -> None:
+    def _compare_sequences(self, path: Link, old: Any, new: Any) -> None:
         """What both begin and end with stays; between, elements are compared one by one, the rest came or
         went.
         """
+        if len(old) == len(new):
+            self._work += reversed([((path, i), old[i], new[i]) for i in range(len(new))])
+            return
         head = 0
         while head < min(len(old), len(new)) and self._equal(old[head], new[head]):
             head += 1
@@ -232,34 +237,35 @@ class _Comparison:
             tail += 1
         both = min(len(old), len(new)) - tail
         partner = {**{i: i for i in range(both)}, **{len(new) - 1 - i: len(old) - 1 - i for i in range(tail)}}
-        if len(old) != len(new):
-            for index in range(both, len(old) - tail):
-                self.changes.append(Change("removed", format_path((*path, index)), old=old[index]))
-            for index in range(both, len(new) - tail):
-                self.changes.append(Change("added", format_path((*path, index)), new=new[index]))
-            self._rearrange(path, old, new, partner)
-        self._work += reversed([((*path, i), old[partner[i]], new[i]) for i in sorted(partner)])
+        for index in range(both, len(old) - tail):
+            self.changes.append(Change("removed", _text((path, index)), old=old[index]))
+        for index in range(both, len(new) - tail):
+            self.changes.append(Change("added", _text((path, index)), new=new[index]))
+        self._rearrange(path, old, new, partner)
+        self._work += reversed([((path, i), old[partner[i]], new[i]) for i in sorted(partner)])
 
-    def _rearrange(self, path: Path, old: Any, new: Any, partner: dict[int, int]) -> None:
+    def _rearrange(self, path: Link, old: Any, new: Any, partner: dict[int, int]) -> None:
         """One step that writes the whole list, with what stays as references to where it stands now."""
         parts: list[Any] = []
-        later: list[tuple[Path, Path]] = []
+        later: list[tuple[Link, Link]] = []
         for index, value in enumerate(new):
             if index not in partner:
-                parts.append(self._spelling((*path, index), value, path, later))
+                parts.append(self._spelling((path, index), value, path, later))
             elif children(old[partner[index]]) is not None:
-                parts.append(ShareRef(format_path((*path, partner[index]))))
+                parts.append(ShareRef(_text((path, partner[index]))))
             else:
                 parts.append(_leaf_spelling(old[partner[index]]))
-        self.steps.append(("=", path, tuple(parts) if type(new) is tuple else parts))
-        self.steps += [("=", place, ShareRef(format_path(other))) for place, other in later]
+        self.steps.append(("=", unlink(path), tuple(parts) if type(new) is tuple else parts))
+        self.steps += [("=", unlink(place), ShareRef(_text(other))) for place, other in later]
 
-    def _write(self, path: Path, value: Any) -> None:
-        later: list[tuple[Path, Path]] = []
-        self.steps.append(("=", path, self._spelling(path, value, path, later)))
-        self.steps += [("=", place, ShareRef(format_path(other))) for place, other in later]
+    def _write(self, path: Link, value: Any) -> None:
+        later: list[tuple[Link, Link]] = []
+        self.steps.append(("=", unlink(path), self._spelling(path, value, path, later)))
+        self.steps += [("=", unlink(place), ShareRef(_text(other))) for place, other in later]
 
-    def _spelling(self, path: Path, value: Any, top: Path, later: list[tuple[Path, Path]]) -> Any:
+    def _spelling(
+        self, path: Link, value: Any, top: Link, later: list[tuple[Link, Link]], depth: int = 0
+    ) -> Any:
         """A value as overrides can say it. What stands elsewhere already becomes a reference; what is shared
         only within the new value is put in its place by a step of its own, afterwards."""
         if children(value) is None:
@@ -267,15 +273,20 @@ class _Comparison:
         if _mutable(value):
             other = self._placed.get(id(value))
             if other is not None:
-                if other[: len(top)] == top:
+                if unlink(other)[: len(unlink(top))] == unlink(top):
                     later.append((path, other))
                     return None
-                return ShareRef(format_path(other))
+                return ShareRef(_text(other))
             self._placed[id(value)] = path
+        if depth > _MAX_DEPTH:
+            return value
         if isinstance(value, dict) and type(value) in (dict, Node):
-            return {k: self._spelling((*path, k), v, top, later) for k, v in dict.items(value)}
+            items = dict.items(value)
+            return {k: self._spelling((path, k), v, top, later, depth + 1) for k, v in items}
         if type(value) in (list, tuple):
-            return type(value)(self._spelling((*path, i), v, top, later) for i, v in enumerate(value))
+            return type(value)(
+                self._spelling((path, i), v, top, later, depth + 1) for i, v in enumerate(value)
+            )
         return value  # has no spelling: format_value says so
 
     def _find_moves(self) -> None:
@@ -285,9 +296,13 @@ class _Comparison:
                 continue
             for old_path, old, removed in self._removed:
                 if children(old) is not None and removed in self.changes and self._equal(old, value):
-                    change.kind, change.old, change.other = "moved", old, format_path(old_path)
+                    change.kind, change.old, change.other = "moved", old, _text(old_path)
                     self.changes.remove(removed)
                     break
+
+
+def _text(link: Link) -> str:
+    return format_path(unlink(link))
 
 
 def _alike(old: Any, new: Any) -> bool:

@@ -41,12 +41,13 @@ def hash_of(cfg: Any, *, ignore: Iterable[str] = ()) -> str:
     from hashlib import sha256
 
     patterns = [parse_path(path) for path in ignore]
+    start = _at_start(patterns)
     digest = sha256(b"lazycfg 1\n")
     numbers: dict[int, int] = {}
     root = encode(cfg)
-    work: list[tuple[Encoded | bytes, tuple[Any, ...]]] = [(root, ())]
+    work: list[tuple[Encoded | bytes, _States]] = [(root, start)]
     while work:
-        value, path = work.pop()
+        value, here = work.pop()
         if isinstance(value, bytes):
             digest.update(value)
             continue
@@ -58,24 +59,25 @@ def hash_of(cfg: Any, *, ignore: Iterable[str] = ()) -> str:
                 digest.update(b"same %d;" % numbers[id(value)])
                 continue
             numbers[id(value)] = len(numbers)
-        parts = [(key, part) for key, part in value.parts if not _ignored((*path, key), patterns)]
+        parts = [(k, part, _step(here, k, patterns)) for k, part in value.parts]
+        parts = [entry for entry in parts if not _is_end(entry[2], patterns)]
         if value.kind in ("call", "dict", "object"):
             parts.sort(key=lambda pair: str(pair[0]))
         digest.update(f"{value.kind} {len(parts)}:".encode())
-        todo: list[tuple[Encoded | bytes, tuple[Any, ...]]] = []
+        todo: list[tuple[Encoded | bytes, _States]] = []
         if isinstance(value.value, Item):
-            todo.append((value.value, path))
+            todo.append((value.value, here))
         else:
             digest.update(_own_value(value))
-        for key, part in parts:
+        for key, part, there in parts:
             if value.kind == "pairs":
-                todo += [(key, path), (part, (*path, None))]
+                todo += [(key, here), (part, _step(here, None, patterns))]
                 continue
-            todo.append((_text(b"key", str(key)), path))
+            todo.append((_text(b"key", str(key)), here))
             if value.kind == "call" and key == "_target_" and isinstance(part, str):
-                todo.append((_text(b"name 0:", name_of_target(part)), path))
+                todo.append((_text(b"name 0:", name_of_target(part)), here))
             else:
-                todo.append((part, (*path, key)))
+                todo.append((part, there))
         work.extend(reversed(todo))
     return digest.hexdigest()
 
@@ -106,15 +108,40 @@ def _text(tag: bytes, text: str) -> bytes:
     return b"%s%d:%s;" % (tag, len(data), data)
 
 
-def _ignored(path: tuple[Any, ...], patterns: Sequence[Sequence[Any]]) -> bool:
-    return any(_matches(path, pattern) for pattern in patterns)
+_States = frozenset[tuple[int, int]]
+"""How far each pattern is matched by the path so far: (number of the pattern, number of the next key)."""
 
 
-def _matches(path: Sequence[Any], pattern: Sequence[Any]) -> bool:
+def _at_start(patterns: Sequence[Sequence[Any]]) -> _States:
+    return _through([(number, 0) for number in range(len(patterns))], patterns)
+
+
+def _through(states: Iterable[tuple[int, int]], patterns: Sequence[Sequence[Any]]) -> _States:
+    """The states, with those that a `**` that stands for nothing leads on to."""
+    found = set()
+    for number, place in states:
+        found.add((number, place))
+        while place < len(patterns[number]) and patterns[number][place] == "**":
+            place += 1
+            found.add((number, place))
+    return frozenset(found)
+
+
+def _step(states: _States, key: Any, patterns: Sequence[Sequence[Any]]) -> _States:
+    """The states after one more key."""
     from fnmatch import fnmatchcase
 
-    if not pattern:
-        return not path
-    if pattern[0] == "**":
-        return any(_matches(path[start:], pattern[1:]) for start in range(len(path) + 1))
-    return bool(path) and fnmatchcase(str(path[0]), str(pattern[0])) and _matches(path[1:], pattern[1:])
+    after = []
+    for number, place in states:
+        if place == len(patterns[number]):
+            continue
+        wanted = patterns[number][place]
+        if wanted == "**":
+            after.append((number, place))
+        elif fnmatchcase(str(key), str(wanted)):
+            after.append((number, place + 1))
+    return _through(after, patterns)
+
+
+def _is_end(states: _States, patterns: Sequence[Sequence[Any]]) -> bool:
+    return any(place == len(patterns[number]) for number, place in states)

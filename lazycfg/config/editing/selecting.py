@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from lazycfg.config.brief import target_name
+from types import MethodType
+
+from lazycfg.config.brief import short_repr, target_name
+from lazycfg.config.call import _record, _record_partial
 from lazycfg.config.editing.matching import find_holders, key_matches, keys_below
 from lazycfg.config.errors import ConfigError, TargetError
-from lazycfg.config.node import Node, is_call, raw_get, raw_set
+from lazycfg.config.node import SPECIAL, Node, is_call, raw_get, raw_items, raw_set
 from lazycfg.config.paths import format_path, parse_path, unlink
 from lazycfg.config.provenance.position import record_write
 from lazycfg.config.signature import resolve_target, why_not
@@ -181,13 +184,22 @@ class Selection:
         """Put something else in the place of every selected value, wherever the same object stands.
 
         Args:
-            new: the new value, copied for each if it is a node; or a function that is given the old value (a
-            node
-                is no function: to put a function in place, give `lambda old: function`).
+            new: the new value, copied for each if it is a node; or a class, which becomes the target of the
+                selected calls (their arguments stay); or a function that is given the old value and returns
+                the new one (to put a function in place, give `lambda old: function`).
 
         Returns:
             the selection of the new values.
+
+        Raises:
+            SelectError: a selected value is not a call, or its arguments do not fit the class; nothing is
+                replaced. Or `new` is an `L(Class)` without the second pair of parentheses.
         """
+        if isinstance(new, MethodType) and new.__func__ in (_record, _record_partial):
+            name = target_name(new.__self__)
+            raise SelectError(f"L({name}) is not a node yet; write L({name})(...), or {name} for the target")
+        if isinstance(new, type):
+            return self._retarget(new)
         made: dict[int, Any] = {}
         by_place: dict[tuple[Any, ...], Any] = {}
         for path, value in self._found:
@@ -199,6 +211,23 @@ class Selection:
             by_place[path] = fresh
         self._replace_in_place(made, by_place)
         return Selection(self._cfg, [(path, by_place[path]) for path, _ in self._found])
+
+    def _retarget(self, target: type) -> Selection:
+        """Make a class the target of every selected call."""
+        problems = []
+        for path, value in self._found:
+            if not is_call(value):
+                problems.append(f"{format_path(path)}: {short_repr(value)} is not a call")
+                continue
+            trial = Node({**dict(raw_items(value)), "_target_": target})
+            reasons = [why_not(trial, key, part) for key, part in raw_items(value) if key not in SPECIAL]
+            problems += [f"{format_path((*path,))}: {reason}" for reason in reasons if reason is not None]
+        if problems:
+            raise SelectError("\n  ".join([f"cannot make {target_name(target)} the target:", *problems]))
+        for _, value in self._found:
+            record_write(value, "_target_", target, depth=3)
+            raw_set(value, "_target_", target)
+        return self
 
     def _replace_in_place(self, made: dict[int, Any], by_place: dict[tuple[Any, ...], Any]) -> None:
         """Go through the tree from the leaves up; tuples and the like above a new value are rebuilt."""

@@ -27,6 +27,10 @@ from lazycfg.config.paths import format_path, unlink
 from lazycfg.config.signature import is_deferred
 from lazycfg.config.traverse import plan, same_leaf
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from lazycfg.config.paths import Link
+
 __all__ = ["Encoded", "Encoder", "Item", "SaveError", "encode"]
 
 _MAX_ELEMENTS = 10_000  # of an array or tensor: more belongs into a file of its own
@@ -38,6 +42,28 @@ class SaveError(ConfigError, TypeError):
     def __init__(self, problems: Iterable[str]):
         self.problems = list(problems)
         super().__init__("cannot save the config:\n  " + "\n  ".join(self.problems))
+
+
+class Where:
+    """A config path that is written out only when somebody asks, as that of a deep tree is long."""
+
+    __slots__ = ("_above", "_link", "_step")
+
+    def __init__(self, above: Where | str, step: Any = "", link: Link = None):
+        self._above = above
+        self._step = step
+        self._link = link
+
+    def __str__(self) -> str:
+        steps: list[Where] = []
+        where: Where | str = self
+        while isinstance(where, Where):
+            steps.append(where)
+            where = where._above
+        text = where
+        for step in reversed(steps):
+            text = _join(text, step._step if step._link is None else format_path(unlink(step._link)))
+        return text
 
 
 class Item:
@@ -58,16 +84,21 @@ class Item:
     ==========  ============================================================================
     """
 
-    __slots__ = ("depth", "kind", "obj", "parts", "path", "uses", "value")
+    __slots__ = ("_where", "depth", "kind", "obj", "parts", "uses", "value")
 
-    def __init__(self, kind: str, value: Any = None, path: str = ""):
+    def __init__(self, kind: str, value: Any = None, path: Where | str = ""):
         self.kind = kind
         self.value = value
         self.parts: list[tuple[Any, Encoded]] = []
-        self.path = path
+        self._where = path
         self.uses = 0
         self.depth = 0
         self.obj: Any = None
+
+    @property
+    def path(self) -> str:
+        """The config path of the value."""
+        return str(self._where)
 
     def __repr__(self) -> str:
         return f"<Item {self.kind} {self.path}>"
@@ -101,15 +132,14 @@ class Encoder:
         self._keep: list[Any] = []
         self._state: dict[int, Any] = {}  # by id of what functions may change: the first of them
 
-    def tree(self, root: Any, path: str) -> Encoded:
+    def tree(self, root: Any, path: Where | str) -> Encoded:
         """Encode a value and all below it."""
         for value, _, link in plan(root):
             if id(value) not in self._made:
-                below = format_path(unlink(link))
-                self._remember(value, self._container(value, _join(path, below)))
+                self._remember(value, self._container(value, Where(path, "", link)))
         return self.child(root, path)
 
-    def child(self, value: Any, path: str) -> Encoded:
+    def child(self, value: Any, path: Where | str) -> Encoded:
         """Encode a value whose containers are encoded already."""
         kind = type(value)
         if value is None or kind in (bool, int, float, str):
@@ -126,7 +156,8 @@ class Encoder:
         if isinstance(encoded, Item):
             encoded.obj = value
 
-    def _refuse(self, path: str, value: Any, reason: str) -> None:
+    def _refuse(self, where_from: Where | str, value: Any, reason: str) -> None:
+        path = str(where_from)
         where = f"config path {path!r}" if path else "the config"
         shown = short_repr(value)
         shown = shown if len(shown) <= 120 else f"{shown[:120]}..."
@@ -134,37 +165,37 @@ class Encoder:
 
     # ---------------------------------------------------------------- containers
 
-    def _container(self, value: Any, path: str) -> Encoded:
+    def _container(self, value: Any, path: Where | str) -> Encoded:
         kind = type(value)
         if kind is Node or kind is dict:
             if all(type(key) is str for key in dict.keys(value)):
                 item = Item(
                     "call" if kind is Node and dict.__contains__(value, "_target_") else "dict", None, path
                 )
-                item.parts = [(key, self.child(v, _join(path, key))) for key, v in dict.items(value)]
+                item.parts = [(key, self.child(v, Where(path, key))) for key, v in dict.items(value)]
             else:
                 item = Item("pairs", None, path)
                 item.parts = [
-                    (self.child(k, path), self.child(v, _join(path, k))) for k, v in dict.items(value)
+                    (self.child(k, path), self.child(v, Where(path, k))) for k, v in dict.items(value)
                 ]
             return item
         if kind is list or kind is tuple:
             item = Item("list" if kind is list else "tuple", None, path)
-            item.parts = [(index, self.child(v, _join(path, index))) for index, v in enumerate(value)]
+            item.parts = [(index, self.child(v, Where(path, index))) for index, v in enumerate(value)]
             return item
         if isinstance(value, dict):
             return self._dict_subclass(value, path)
         if isinstance(value, tuple):
             item = Item("object", self.child(kind, path), path)
             names: tuple[str, ...] = getattr(kind, "_fields", ())
-            item.parts = [(n, self.child(v, _join(path, n))) for n, v in zip(names, value, strict=True)]
+            item.parts = [(n, self.child(v, Where(path, n))) for n, v in zip(names, value, strict=True)]
             return item
         return self._dataclass(value, path)
 
-    def _dict_subclass(self, value: dict[Any, Any], path: str) -> Encoded:
+    def _dict_subclass(self, value: dict[Any, Any], path: Where | str) -> Encoded:
         kind = type(value)
         pairs = Item("pairs", None, path)
-        pairs.parts = [(self.child(k, path), self.child(v, _join(path, k))) for k, v in value.items()]
+        pairs.parts = [(self.child(k, path), self.child(v, Where(path, k))) for k, v in value.items()]
         item = Item("construct", self.child(kind, path), path)
         if kind is OrderedDict or kind is Counter:
             item.parts = [(None, pairs)]
@@ -175,7 +206,7 @@ class Encoder:
             return None
         return item
 
-    def _dataclass(self, value: Any, path: str) -> Encoded:
+    def _dataclass(self, value: Any, path: Where | str) -> Encoded:
         import dataclasses
 
         kind = type(value)
@@ -195,13 +226,13 @@ class Encoder:
             return None
         item = Item("object", self.child(kind, path), path)
         item.parts = [
-            (f.name, self.child(getattr(value, f.name), _join(path, f.name))) for f in fields if f.init
+            (f.name, self.child(getattr(value, f.name), Where(path, f.name))) for f in fields if f.init
         ]
         return item
 
     # ---------------------------------------------------------------- leaves
 
-    def _leaf(self, value: Any, path: str) -> Encoded:
+    def _leaf(self, value: Any, path: Where | str) -> Encoded:
         kind = type(value)
         if value is REQUIRED:
             return Item("required", value, path)
@@ -221,7 +252,7 @@ class Encoder:
             item = Item("partial", self.tree(value.func, path), path)
             item.parts = [(None, self.tree(argument, path)) for argument in value.args]
             item.parts += [
-                (key, self.tree(argument, _join(path, key))) for key, argument in value.keywords.items()
+                (key, self.tree(argument, Where(path, key))) for key, argument in value.keywords.items()
             ]
             return item
         if hasattr(kind, "__lazycfg_call__"):  # a call that a file loaded with deferred imports has made
@@ -231,7 +262,7 @@ class Encoder:
             return self._named(value, path)
         return self._by_parts(value, path)
 
-    def _enum_member(self, value: enum.Enum, path: str) -> Encoded:
+    def _enum_member(self, value: enum.Enum, path: Where | str) -> Encoded:
         owner = self.child(type(value), path)
         if value.name is not None and type(value).__members__.get(value.name) is value:
             item = Item("member", owner, path)
@@ -241,7 +272,7 @@ class Encoder:
             item.parts = [(None, self.child(value.value, path))]
         return item
 
-    def _named(self, value: Any, path: str) -> Encoded:
+    def _named(self, value: Any, path: Where | str) -> Encoded:
         """A module, class, function or method: by its name, else by its source."""
         if is_deferred(value):
             module, qualname = type(value).__lazycfg_name__(value)
@@ -280,7 +311,7 @@ class Encoder:
         ]
         return item
 
-    def _by_parts(self, value: Any, path: str) -> Encoded:
+    def _by_parts(self, value: Any, path: Where | str) -> Encoded:
         """Any other object: as the call that makes an equal one, when there is such a call."""
         kind = type(value)
         origin = kind.__module__.partition(".")[0]
@@ -289,7 +320,7 @@ class Encoder:
             made = _by_reduce(value)
         if made is None:
             hint = "write it as a call, L(Class)(...), or give it to the function that needs it"
-            if path.isidentifier():
+            if str(path).isidentifier():
                 hint += f"; if it is no config, name it '_{path}'"
             name = (
                 kind.__qualname__
@@ -302,7 +333,9 @@ class Encoder:
             return Item("name", made, path)
         return self._call_item(*made, path)
 
-    def _call_item(self, function: Any, args: Sequence[Any], kwargs: dict[str, Any], path: str) -> Item:
+    def _call_item(
+        self, function: Any, args: Sequence[Any], kwargs: dict[str, Any], path: Where | str
+    ) -> Item:
         item = Item("construct", self.child(function, path), path)
         item.parts = [(None, self.tree(argument, path)) for argument in args]
         item.parts += [(key, self.tree(argument, path)) for key, argument in kwargs.items()]

@@ -54,7 +54,25 @@ def _leads_to(module_name: str, qualname: str, obj: Any) -> bool:
         found = getattr(found, part, None)
         if found is None:
             return False
-    return found is obj or (isinstance(obj, MethodType | BuiltinFunctionType) and bool(found == obj))
+    if found is obj or (isinstance(obj, MethodType | BuiltinFunctionType) and bool(found == obj)):
+        return True
+    return _is_reloaded(found, obj)
+
+
+def _is_reloaded(found: Any, obj: Any) -> bool:
+    """Whether an object is what a module defined before `importlib.reload`, with the same code as now."""
+    if type(found) is not type(obj) or getattr(found, "__module__", "") in (None, "", "__main__"):
+        return False
+    if isinstance(obj, FunctionType):
+        return found.__module__ == obj.__module__ and found.__code__ == obj.__code__ and not obj.__closure__
+    if (
+        not isinstance(obj, type)
+        or found.__module__ != obj.__module__
+        or vars(found).keys() != vars(obj).keys()
+    ):
+        return False
+    codes = [[getattr(v, "__code__", None) for v in vars(cls).values()] for cls in (found, obj)]
+    return codes[0] == codes[1] and any(codes[0])
 
 
 def _search(obj: Any) -> ImportName | None:

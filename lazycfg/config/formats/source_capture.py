@@ -15,12 +15,13 @@ import functools
 import linecache
 import sys
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from types import CodeType, FunctionType
 from typing import Any
 
 from lazycfg.config.formats.class_changes import CaptureError, refuse_changed
+from lazycfg.config.formats.same_code import compile_definition, compiles_to, same_code, verify
 from lazycfg.config.loading.session import config_file_of
 
 __all__ = ["CaptureError", "Captured", "capture", "same_code", "shared_state"]
@@ -28,7 +29,6 @@ __all__ = ["CaptureError", "Captured", "capture", "same_code", "shared_state"]
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 _EAGER_CODE = frozenset({"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"})
 _LOADS = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "LOAD_CLASSDEREF", "LOAD_FROM_DICT_OR_GLOBALS"})
-_FLAGS = ~(0x10 | 0x20000 | 0x80000 | 0x100000 | 0x1000000)  # "nested" and the flags of __future__ imports
 _IN_A_CLASS = frozenset({"__name__", "__qualname__", "__module__"})
 _CO_OPTIMIZED = 0x1
 _CO_ANNOTATIONS = 0x1000000
@@ -72,7 +72,7 @@ def capture(obj: Any) -> Captured:
             break
         function = inner
     if not isinstance(function, FunctionType):
-        raise CaptureError(f"an object of {type(obj).__qualname__} has no source")
+        raise CaptureError(f"cannot save a {type(obj).__qualname__}: it has no source")
     return _capture_function(function, decorated=function is not obj)
 
 
@@ -106,8 +106,8 @@ def _capture_function(function: FunctionType, *, decorated: bool) -> Captured:
     if code.co_flags & _CO_ANNOTATIONS:
         changed |= _quote_annotations(definition)
     source = ast.unparse(definition) if changed else _segment(definition, lines)
-    compiled = _compile_definition(source, code.co_filename, tuple(cells))
-    _verify(code, lines, definition.name)
+    compiled = compile_definition(source, code.co_filename, tuple(cells))
+    verify(code, lines, definition.name)
     eager, lazy = _referenced(compiled, {**function.__globals__, **own_name, **extra})
     lazy.pop(definition.name, None)
     cells.pop(definition.name, None) if cells.get(definition.name) is function else None
@@ -122,7 +122,7 @@ def _hands_back(function: FunctionType, definition: ast.FunctionDef | ast.AsyncF
 
 def _capture_lambda(function: FunctionType, tree: ast.Module, lines: list[str]) -> Captured:
     code = function.__code__
-    _verify(code, lines, "<lambda>")
+    verify(code, lines, "<lambda>")
     if function.__dict__:
         raise CaptureError(f"it was given attributes: {', '.join(map(repr, function.__dict__))}")
     # the first instruction stands for the whole line; what is computed lies inside the lambda
@@ -138,26 +138,16 @@ def _capture_lambda(function: FunctionType, tree: ast.Module, lines: list[str]) 
         raise _not_found(code.co_filename)
     cells = _cells(function)
     # of a lambda that returns a lambda, all that is computed lies inside both
-    same = [found for found in around if same_code(_lambda_code(found, code, cells), code)]
+    same = [found for found in around if compiles_to(found, code, cells, tree)]
     if not same:
         raise _not_found(code.co_filename)
     written = ast.parse(ast.unparse(max(same, key=_begin)), mode="eval").body
     assert isinstance(written, ast.Lambda)
     _, extra = _freeze_defaults(function, written.args)
     source = ast.unparse(written)
-    compiled = _compile_definition(f"_ = {source}", code.co_filename, tuple(cells))
+    compiled = compile_definition(f"_ = {source}", code.co_filename, tuple(cells))
     eager, lazy = _referenced(compiled, {**function.__globals__, **extra})
     return Captured("<lambda>", source, True, eager, lazy, cells)
-
-
-def _lambda_code(written: ast.Lambda, code: CodeType, cells: Iterable[str]) -> CodeType:
-    """What a lambda expression compiles to, with these local variables around it."""
-    work = [_compile_definition(f"_ = {ast.unparse(written)}", code.co_filename, tuple(cells))]
-    for found in work:
-        if found.co_name == "<lambda>":
-            return found
-        work.extend(inner for inner in found.co_consts if isinstance(inner, CodeType))
-    raise _not_found(code.co_filename)
 
 
 def _begin(node: ast.expr) -> tuple[int, int]:
@@ -297,16 +287,56 @@ def _capture_class(cls: type) -> Captured:
     for function in own:
         if function.__code__.co_filename != file:
             continue  # made by a decorator such as dataclass
-        _verify(function.__code__, lines, cls.__qualname__)
+        verify(function.__code__, lines, cls.__qualname__)
         for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
             if name != "__class__":
                 cells[name] = cell.cell_contents
-    compiled = _compile_definition(source, file, tuple(cells))
+    compiled = compile_definition(source, file, tuple(cells))
     namespace = own[0].__globals__ if own else {b.__name__: b for b in cls.__mro__[1:]} | _imports(tree)
+    _refuse_locals(compiled, _locals_around(tree, definition) - cells.keys())
     eager, lazy = _referenced(compiled, namespace, strict=not own)
     for names in (eager, lazy):
         names.pop(cls.__name__, None)
     return Captured(cls.__name__, source, False, eager, lazy, cells)
+
+
+def _locals_around(tree: ast.Module, definition: ast.ClassDef) -> set[str]:
+    """The local variables of the functions that a class statement stands in."""
+    found: set[str] = set()
+    for function in ast.walk(tree):
+        if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        inside = list(ast.walk(function))
+        if definition in inside:
+            found |= {inner.arg for inner in ast.walk(function.args) if isinstance(inner, ast.arg)}
+            found |= {i.id for i in inside if isinstance(i, ast.Name) and isinstance(i.ctx, ast.Store)}
+            found |= {
+                i.name for i in inside if isinstance(i, _Definition) and i not in (function, definition)
+            }
+    return found
+
+
+def _refuse_locals(compiled: CodeType, names: set[str]) -> None:
+    """Refuse a class whose body, bases or defaults use a variable of the function that made it: what the
+    variable held is not known any more.
+    """
+    work = [compiled]
+    while work:
+        code = work.pop()
+        instructions = list(dis.get_instructions(code))
+        stored = {i.argval for i in instructions if i.opname == "STORE_NAME"}
+        for instruction in instructions:
+            name = instruction.argval
+            if instruction.opname in _LOADS and name in names - stored:
+                raise CaptureError(
+                    f"it uses {name!r}, a variable of the function that makes it: define the class at the "
+                    "top of a file, or hand the value to its constructor"
+                )
+        for inner in code.co_consts:
+            if isinstance(inner, CodeType) and (
+                not inner.co_flags & _CO_OPTIMIZED or inner.co_name == "_factory"
+            ):
+                work.append(inner)
 
 
 def _function_of(value: Any) -> FunctionType | None:
@@ -375,60 +405,6 @@ def _segment(definition: _Definition, lines: list[str]) -> str:
     # several statements on one line, or a multi-line string that the dedent has changed
     same = len(parsed) == 1 and ast.dump(parsed[0]) == ast.dump(definition)
     return dedented if same else ast.unparse(definition)
-
-
-def _compile_definition(source: str, file: str, cells: tuple[str, ...]) -> CodeType:
-    """Compile a definition as it will be written: in a module, or in a factory of its cells."""
-    if cells:
-        source = f"def _factory({', '.join(cells)}):\n{textwrap.indent(source, '    ')}"
-    return compile(source, file, "exec", dont_inherit=True)
-
-
-def _verify(code: CodeType, lines: list[str], name: str) -> None:
-    """Check that the file, as it is now, still contains the code that runs."""
-    whole = compile("".join(lines), code.co_filename, "exec", dont_inherit=True)
-    work = [whole]
-    while work:
-        found = work.pop()
-        here = (found.co_firstlineno, found.co_name) == (code.co_firstlineno, code.co_name)
-        if here and same_code(found, code) and list(found.co_positions()) == list(code.co_positions()):
-            return
-        work.extend(inner for inner in found.co_consts if isinstance(inner, CodeType))
-    raise CaptureError(
-        f"the source of {name!r} in {code.co_filename} is not what runs (edited after loading?)"
-    )
-
-
-def same_code(first: CodeType, second: CodeType) -> bool:
-    """Whether two code objects do the same, wherever they were written."""
-    if len(first.co_consts) != len(second.co_consts):
-        return False
-    for a, b in zip(first.co_consts, second.co_consts, strict=True):
-        if isinstance(a, CodeType) and isinstance(b, CodeType):
-            if not same_code(a, b):
-                return False
-        elif type(a) is not type(b) or (repr(a) != repr(b) and not isinstance(a, str)) or a != b:
-            if (
-                isinstance(a, str)
-                and isinstance(b, str)
-                and a.endswith(b.rpartition(".")[2])
-                and "." in a + b
-            ):
-                continue  # qualified names of nested functions in the constants of Python 3.10
-            if a != a and b != b:
-                continue
-            return False
-    return (
-        first.co_code == second.co_code
-        and first.co_names == second.co_names
-        and first.co_varnames == second.co_varnames
-        and sorted(first.co_freevars) == sorted(second.co_freevars)
-        and first.co_cellvars == second.co_cellvars
-        and first.co_argcount == second.co_argcount
-        and first.co_kwonlyargcount == second.co_kwonlyargcount
-        and first.co_posonlyargcount == second.co_posonlyargcount
-        and (first.co_flags & _FLAGS) == (second.co_flags & _FLAGS)
-    )
 
 
 def _referenced(

@@ -11,6 +11,7 @@ from typing import Any
 
 from lazycfg.config.brief import short_repr, target_name
 from lazycfg.config.errors import ConfigError
+from lazycfg.config.interpolation import only_inner_resolvers
 from lazycfg.config.node import Node, is_call, is_required, raw_get
 from lazycfg.config.paths import format_path, get_path
 from lazycfg.config.provenance.position import position_of
@@ -206,7 +207,8 @@ class _Maker:
         text = full = short_repr(value)
         if type(value) is str and "${" in value and ":" not in value:
             try:
-                found = get_path(self.cfg, path)
+                with only_inner_resolvers():
+                    found = get_path(self.cfg, path)
             except (ConfigError, RecursionError):
                 found = value
             if type(found) is Node:

@@ -12,6 +12,7 @@ from typing import Any
 
 from lazycfg.config.brief import short_repr, target_name
 from lazycfg.config.errors import ConfigError
+from lazycfg.config.interpolation import only_inner_resolvers
 from lazycfg.config.node import Node, is_call, is_required, raw_get
 from lazycfg.config.paths import find_key, get_path
 from lazycfg.config.provenance.position import Position, Write, position_of, writes_of
@@ -162,7 +163,8 @@ class _View:
         if type(row.value) is not str or "${" not in row.value or ":" in row.value:
             return ""
         try:
-            value = get_path(self.cfg, row.path)
+            with only_inner_resolvers():
+                value = get_path(self.cfg, row.path)
         except (ConfigError, RecursionError):
             return ""
         text = f"{target_name(raw_get(value, '_target_'))}(...)" if is_call(value) else short_repr(value)

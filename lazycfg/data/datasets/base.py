@@ -45,10 +45,13 @@ class DetectionDataset(Protocol):
 
 
 def get_annotations(dataset: Any, index: int) -> Record:
-    """The record without pixels."""
+    """Return the record without pixels."""
     if hasattr(dataset, "get_annotations"):
         return dataset.get_annotations(index)
-    return {k: v for k, v in dataset[index].items() if k != "image"}
+    record = dataset[index]
+    if not isinstance(record, Mapping):
+        return record
+    return {k: v for k, v in record.items() if k != "image"}
 
 
 def get_image_sizes(dataset: Any) -> np.ndarray:
@@ -63,8 +66,11 @@ def get_image_sizes(dataset: Any) -> np.ndarray:
     result = np.empty((len(dataset), 2), dtype=np.int32)
     for i in range(len(dataset)):
         record = get_annotations(dataset, i)
-        if "height" not in record or "width" not in record:
-            raise ValueError(f"{describe(record, i)} has no 'height' and 'width'")
+        if not isinstance(record, Mapping) or record.get("height") is None or record.get("width") is None:
+            raise ValueError(
+                f"{describe(record, i)} has no 'height' and 'width', by which aspect_ratio_grouping sorts "
+                "images; give them, give the dataset image_sizes, or set aspect_ratio_grouping=False"
+            )
         result[i] = record["height"], record["width"]
     return result
 

@@ -93,7 +93,8 @@ class ProblemLog:
             totals[sort] += count
             by_sort.setdefault(sort, []).append(f"{count} x {kind} (first: {self._first[key]})")
         return "; ".join(
-            f"{totals[sort]} {_many(sort)}: {', '.join(kinds)}" for sort, kinds in by_sort.items()
+            f"{totals[sort]} {sort if totals[sort] == 1 else _many(sort)}: {', '.join(kinds)}"
+            for sort, kinds in by_sort.items()
         )
 
 
@@ -171,8 +172,6 @@ def value_problem(key: str, value: Any, width: float, height: float, num_keypoin
 _FORMS = {
     BoxMode.XYXY_ABS: "[x0, y0, x1, y1]",
     BoxMode.XYWH_ABS: "[x, y, width, height]",
-    BoxMode.XYXY_REL: "[x0, y0, x1, y1] relative to the image",
-    BoxMode.XYWH_REL: "[x, y, width, height] relative to the image",
     BoxMode.XYWHA_ABS: "[xc, yc, width, height, angle]",
 }
 
@@ -181,7 +180,7 @@ def box_problem(bbox: Any, mode: BoxMode | None, width: float | None, height: fl
     """Return what is wrong with a box.
 
     Args:
-        mode: how it is to be read; None: XYWH, or XYWHA where it has five numbers.
+        mode: how it is to be read, in pixels; None: XYWH, or XYWHA where it has five numbers.
         width, height: of the image, pixels; None: not known, and not compared.
     """
     if bbox is None:
@@ -200,7 +199,7 @@ def box_problem(bbox: Any, mode: BoxMode | None, width: float | None, height: fl
             return Problem("box that is not numbers", f"bbox has values that are not finite numbers: {bbox}")
     if max(map(abs, values)) > _MANY:
         return Problem("box outside the image", f"bbox {bbox} ({form}) has values beyond any image")
-    if mode in (BoxMode.XYXY_ABS, BoxMode.XYXY_REL):
+    if mode == BoxMode.XYXY_ABS:
         empty = values[2] <= values[0] or values[3] <= values[1]
     else:
         empty = values[2] <= 0 or values[3] <= 0
@@ -209,8 +208,7 @@ def box_problem(bbox: Any, mode: BoxMode | None, width: float | None, height: fl
         return Problem("box without area", f"bbox {bbox} ({form}) has no area{hint}")
     if width is None or height is None:
         return None
-    size = (int(height), int(width))
-    x0, y0, x1, y1 = BoxMode.convert([float(v) for v in values], mode, BoxMode.XYXY_ABS, image_size=size)
+    x0, y0, x1, y1 = BoxMode.convert([float(v) for v in values], mode, BoxMode.XYXY_ABS)
     if x0 >= width or y0 >= height or x1 <= 0 or y1 <= 0:
         return Problem(
             "box outside the image", f"bbox {bbox} ({form}) lies outside the image of {width}x{height}"

@@ -74,13 +74,12 @@ class Plausibility:
         signs = ["box"]
         x, y, a, b = (float(v) for v in annotation["bbox"][:4])
         mode = annotation["bbox_mode"]
-        size = (int(height), int(width))
         box: Box = tuple(  # type: ignore[assignment]
-            BoxMode.convert([float(v) for v in annotation["bbox"]], mode, BoxMode.XYXY_ABS, image_size=size)
+            BoxMode.convert([float(v) for v in annotation["bbox"]], mode, BoxMode.XYXY_ABS)
         )
         if box[2] > width + max(2, 0.02 * width) or box[3] > height + max(2, 0.02 * height):
             signs.append("beyond")
-        if mode in (BoxMode.XYWH_ABS, BoxMode.XYXY_ABS) and max(box) <= 1 and min(width, height) > 2:
+        if mode != BoxMode.XYWHA_ABS and max(box) <= 1 and min(width, height) > 2:
             signs.append("normalised")
         as_corners = (x, y, a, b)
         if mode == BoxMode.XYWH_ABS and x < a <= width + 1 and y < b <= height + 1:

@@ -10,7 +10,7 @@ import numpy as np
 
 from lazycfg.structures import BoxMode
 
-from .base import describe, is_validated
+from .base import describe, get_annotations, is_validated
 from .coco_validation import (
     AnnotationError,
     Problem,
@@ -26,14 +26,15 @@ class RecordRules:
     """What a record of a dataset must keep to.
 
     Classes must lie in the number that the metadata has names for, boxes and masks must be right and inside
-    the image, keypoints as many as the metadata names. A record that is no dict, or has no "annotations", is
-    left to its mapper.
+    the image, keypoints as many as the metadata names. A record without "annotations" is left to its mapper.
 
     Args:
         dataset: whose metadata sets the numbers.
+        any_record: leave records that are no dicts to the mapper, too.
     """
 
-    def __init__(self, dataset: Any) -> None:
+    def __init__(self, dataset: Any, *, any_record: bool = False) -> None:
+        self.any_record = any_record
         metadata = getattr(dataset, "metadata", None)
         self.num_classes = len(getattr(metadata, "thing_classes", ()))
         self.num_keypoints = len(getattr(metadata, "keypoint_names", ()))
@@ -52,14 +53,14 @@ class RecordRules:
     def problem(self, record: Any) -> str | None:
         """Return what is wrong with a record, or None."""
         if not isinstance(record, Mapping):
-            return None
+            return None if self.any_record else f"it is a {type(record).__name__}, expected a dict"
         size = record.get("height"), record.get("width")
         for key, side in zip(("height", "width"), size, strict=True):
             if side is not None and (not is_whole(side) or side <= 0):
                 return f"{key} must be positive, a number of pixels, got {side!r}"
-        annotations = record.get("annotations")
-        if annotations is None:
+        if "annotations" not in record:
             return None
+        annotations = record["annotations"]
         if not isinstance(annotations, list | tuple):
             return f"annotations must be a list of dicts, got a {type(annotations).__name__}"
         for number, annotation in enumerate(annotations):
@@ -87,15 +88,17 @@ class RecordRules:
         problem = crowd_problem(annotation)
         if problem is not None:
             return problem
-        if annotation.get("bbox") is not None:
-            try:
-                mode = BoxMode(annotation["bbox_mode"])
-            except (KeyError, ValueError, TypeError):
-                got = annotation.get("bbox_mode")
-                return Problem("wrong bbox_mode", f"bbox_mode must be a BoxMode, got {got!r}")
-            problem = box_problem(annotation["bbox"], mode, width, height)
-            if problem is not None:
-                return problem
+        try:
+            mode = BoxMode(annotation["bbox_mode"])
+        except (KeyError, ValueError, TypeError):
+            return Problem(
+                "wrong bbox_mode", f"bbox_mode must be a BoxMode, got {annotation.get('bbox_mode')!r}"
+            )
+        if mode in (BoxMode.XYXY_REL, BoxMode.XYWH_REL):
+            return Problem("wrong bbox_mode", f"bbox_mode {mode.name} is relative; give boxes in pixels")
+        problem = box_problem(annotation.get("bbox"), mode, width, height)
+        if problem is not None:
+            return problem
         for key in ("segmentation", "keypoints", "area"):
             value = annotation.get(key)
             if value is None or (key != "area" and hasattr(value, "__len__") and len(value) == 0):
@@ -106,20 +109,21 @@ class RecordRules:
         return None
 
 
-def records_problem(dataset: Any, *, for_evaluation: bool) -> str | None:
+def records_problem(dataset: Any, *, for_evaluation: bool, any_record: bool) -> str | None:
     """Go through the records of a dataset and return what is wrong with them; None if nothing is.
 
     Args:
         for_evaluation: ids of images must be there and differ, as results are told apart by them.
+        any_record: see `RecordRules`.
     """
-    rules = RecordRules(dataset)
+    rules = RecordRules(dataset, any_record=any_record)
     if rules.validated and not for_evaluation:
         return None
     wrong: list[str] = []
     count = 0
     ids: Counter[Any] = Counter()
     for index in range(len(dataset)):
-        record = dataset.get_annotations(index) if hasattr(dataset, "get_annotations") else dataset[index]
+        record = get_annotations(dataset, index)
         problem = None if rules.validated else rules.problem(record)
         if for_evaluation and isinstance(record, Mapping) and problem is None:
             image_id = record.get("image_id")

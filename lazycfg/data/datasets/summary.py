@@ -60,7 +60,7 @@ class DatasetSummary:
         for number, annotation in enumerate(annotations):
             self.per_class[annotation["category_id"]] += 1
             unusable = annotation.get("unusable", ())
-            self.unusable.update(unusable)
+            self.unusable.update(list(unusable))
             for key in ("bbox", "segmentation", "keypoints"):
                 if key in unusable:
                     continue

@@ -18,7 +18,8 @@ logger = logging.getLogger(__name__)
 
 
 class PeriodicCheckpointer(HookBase):
-    """Saves a checkpoint to resume from every ``period`` iterations and at the end of training.
+    """Saves a checkpoint to resume from every ``period`` iterations, at the end, and when a signal ends the
+    training.
 
     The end also leaves the weights alone in ``<prefix>_final.safetensors``. Losses are checked before: a
     checkpoint never holds a model that had already diverged. Must come after the hooks whose state it saves.
@@ -40,11 +41,11 @@ class PeriodicCheckpointer(HookBase):
             self._save()
 
     def after_train(self) -> None:
-        if not self.trainer.finished or self.trainer.iter == 0:
+        if self.trainer.iter == 0 or not (self.trainer.finished or self.trainer.stop_signal):
             return
         if self._saved != self.trainer.iter - 1 and self.trainer.iter > self.trainer.start_iter:
             self._save(self.trainer.iter - 1)
-        if is_main_process():
+        if self.trainer.finished and is_main_process():
             path = Path(self.checkpointer.save_dir) / f"{self.file_prefix}_final.safetensors"
             save_weights(self.checkpointer.model, path, metadata=self.checkpointer.metadata)
 

@@ -44,7 +44,7 @@ def compare_with_model(
         wrong = {
             path: count
             for path, count in wanted.items()
-            if count < least or (names and count > least and not extra_classes)
+            if count < least or (names and count > least and not (extra_classes and kind == "thing_classes"))
         }
         for path in _literal(cfg, wrong):
             found.add(
@@ -91,10 +91,11 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(map(str, names[:8])) + (", ..." if len(names) > 8 else "")
 
 
-def compare_data_sets(train: Any, test_loader: Any, found: Findings) -> ClassMapping | None:
+def compare_data_sets(model: nn.Module, train: Any, test_loader: Any, found: Findings) -> ClassMapping | None:
     """Find where each class that is trained stands in the test data, by its name.
 
     Args:
+        model: it may tell more classes apart than there are, which have no number in the test data then.
         train: metadata of the training data.
         test_loader: of the test data.
         found: takes in what is wrong: objects to be found that the training data has no class for.
@@ -104,6 +105,11 @@ def compare_data_sets(train: Any, test_loader: Any, found: Findings) -> ClassMap
     """
     things = _match("thing_classes", train, test_loader, found)
     stuff = _match("stuff_classes", train, test_loader, found)
+    names = tuple(getattr(train, "thing_classes", None) or ())
+    most = max((need.thing_classes or 0 for _, need in needs_of(model)), default=0)
+    if names and most > len(names):
+        known = tuple(range(len(names))) if things is None else things
+        things = (*known, *(-1 for _ in range(most - len(names))))
     return None if things is None and stuff is None else ClassMapping(things=things, stuff=stuff)
 
 

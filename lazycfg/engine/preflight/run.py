@@ -178,7 +178,9 @@ def compare(
             if trained_on is None:
                 found.unjudged("classes of dataloader.test: what the model was trained on is not known")
             else:
-                parts.class_mapping = _guarded(found, compare_data_sets, trained_on, parts.test_loader, found)
+                parts.class_mapping = _guarded(
+                    found, compare_data_sets, parts.model, trained_on, parts.test_loader, found
+                )
             _guarded(found, check_evaluated_data, cfg, parts.evaluator, parts.test_loader, found)
             check_sigmas(parts.model, parts.evaluator, found)
 

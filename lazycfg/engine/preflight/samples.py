@@ -155,8 +155,8 @@ def check_sigmas(model: nn.Module, evaluator: Any, found: Findings) -> None:
             found.add(
                 "dataloader.evaluator.kpt_oks_sigmas",
                 f"the model predicts {counts[0]} keypoints, and there are {given} tolerances{whose}",
-                f"'dataloader.evaluator.kpt_oks_sigmas=[0.05, ...]' with {counts[0]} numbers, or keypoint_oks_sigmas "
-                "in the metadata of the data set",
+                f"'dataloader.evaluator.kpt_oks_sigmas=[0.05, ...]', {counts[0]} numbers, or "
+                "keypoint_oks_sigmas of the data set",
             )
 
 

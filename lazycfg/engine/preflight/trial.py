@@ -203,6 +203,7 @@ def _fresh(mapped: MapDataset) -> MapDataset:
         seed=mapped.seed,
         on_error=mapped.on_error,
         substitute=mapped.substitute,
+        check=mapped.check,
     )
 
 

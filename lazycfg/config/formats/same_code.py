@@ -1,0 +1,102 @@
+"""Whether the text of a file still gives the code that runs."""
+
+from __future__ import annotations
+
+import ast
+import textwrap
+from collections.abc import Iterable
+from types import CodeType
+
+from lazycfg.config.formats.class_changes import CaptureError
+
+__all__ = ["compile_definition", "compiles_to", "same_code", "verify"]
+
+_FLAGS = ~(0x10 | 0x20000 | 0x80000 | 0x100000 | 0x1000000)  # "nested" and the flags of __future__ imports
+_Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+
+
+def compiles_to(written: ast.Lambda, code: CodeType, cells: Iterable[str], tree: ast.Module) -> bool:
+    """Whether a lambda expression, with these local variables around it, compiles to `code`.
+
+    Calls of names that the same unit imports are compiled differently, so the imports are tried too:
+    a notebook compiles each statement for itself.
+    """
+    imports = "".join(
+        f"{ast.unparse(s)}\n" for s in ast.walk(tree) if isinstance(s, ast.Import | ast.ImportFrom)
+    )
+    expression = f"_ = {ast.unparse(written)}"
+    for before in ("", imports):
+        unit = compile(
+            before + _in_factory(expression, tuple(cells)), code.co_filename, "exec", dont_inherit=True
+        )
+        outer = next((c for c in unit.co_consts if isinstance(c, CodeType) and c.co_name == "_factory"), unit)
+        # those of its defaults come before it
+        lambdas = [c for c in outer.co_consts if isinstance(c, CodeType) and c.co_name == "<lambda>"]
+        if lambdas and same_code(lambdas[-1], code):
+            return True
+    return False
+
+
+def compile_definition(source: str, file: str, cells: tuple[str, ...]) -> CodeType:
+    """Compile a definition as it will be written: in a module, or in a factory of its cells."""
+    return compile(_in_factory(source, cells), file, "exec", dont_inherit=True)
+
+
+def _in_factory(source: str, cells: tuple[str, ...]) -> str:
+    return f"def _factory({', '.join(cells)}):\n{textwrap.indent(source, '    ')}" if cells else source
+
+
+def verify(code: CodeType, lines: list[str], name: str) -> None:
+    """Check that the file, as it is now, still contains the code that runs.
+
+    A notebook compiles each statement of a cell for itself, which makes other code of calls of imported
+    names.
+    """
+    text = "".join(lines)
+    tree = ast.parse(text)
+    statements = [s for s in tree.body if s.lineno <= code.co_firstlineno <= (s.end_lineno or s.lineno)]
+    decorated = [s for s in tree.body if isinstance(s, _Definition) and s.decorator_list]
+    units = [text, *(ast.Module([statement], []) for statement in dict.fromkeys([*statements, *decorated]))]
+    for unit in units:
+        work = [compile(unit, code.co_filename, "exec", dont_inherit=True)]  # type: ignore[call-overload]
+        while work:
+            found = work.pop()
+            here = (found.co_firstlineno, found.co_name) == (code.co_firstlineno, code.co_name)
+            if here and same_code(found, code) and list(found.co_positions()) == list(code.co_positions()):
+                return
+            work.extend(inner for inner in found.co_consts if isinstance(inner, CodeType))
+    raise CaptureError(
+        f"the source of {name!r} in {code.co_filename} is not what runs (edited after loading?)"
+    )
+
+
+def same_code(first: CodeType, second: CodeType) -> bool:
+    """Whether two code objects do the same, wherever they were written."""
+    if len(first.co_consts) != len(second.co_consts):
+        return False
+    for a, b in zip(first.co_consts, second.co_consts, strict=True):
+        if isinstance(a, CodeType) and isinstance(b, CodeType):
+            if not same_code(a, b):
+                return False
+        elif type(a) is not type(b) or (repr(a) != repr(b) and not isinstance(a, str)) or a != b:
+            if (
+                isinstance(a, str)
+                and isinstance(b, str)
+                and a.endswith(b.rpartition(".")[2])
+                and "." in a + b
+            ):
+                continue  # qualified names of nested functions in the constants of Python 3.10
+            if a != a and b != b:
+                continue
+            return False
+    return (
+        first.co_code == second.co_code
+        and first.co_names == second.co_names
+        and first.co_varnames == second.co_varnames
+        and sorted(first.co_freevars) == sorted(second.co_freevars)
+        and first.co_cellvars == second.co_cellvars
+        and first.co_argcount == second.co_argcount
+        and first.co_kwonlyargcount == second.co_kwonlyargcount
+        and first.co_posonlyargcount == second.co_posonlyargcount
+        and (first.co_flags & _FLAGS) == (second.co_flags & _FLAGS)
+    )
