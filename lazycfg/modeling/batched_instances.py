@@ -1,6 +1,6 @@
 """Fields of the `Instances` of a whole batch at once: joined, split, and rows of them selected.
 
-Nothing here keeps anything: what comes out is made of the fields as they are when the function is called.
+Nothing is cached: each result is made of the fields as they are when the function is called.
 """
 
 from collections.abc import Mapping, Sequence

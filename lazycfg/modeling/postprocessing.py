@@ -96,9 +96,12 @@ def box_field(results: Instances, image: int) -> str:
 
     Raises:
         ValueError: there is none.
+        TypeError: it holds a bare tensor.
     """
     for name in ("pred_boxes", "proposal_boxes"):
         if results.has(name):
+            if isinstance(results.get(name), Tensor):
+                raise TypeError(f"{name} of image {image} is a tensor: make it Boxes(tensor)")
             return name
     have = ", ".join(results.get_fields()) or "none"
     raise ValueError(

@@ -29,13 +29,13 @@ def as_rgb(image: Any) -> np.ndarray:
 
     Args:
         image: RGB; an array (H, W, 3) or (H, W), a tensor (3, H, W) or (H, W, 3), or a Pillow image; floats
-            in 0..255 (0..1 if none exceeds 1).
+            in 0..255 (0..1 if none exceeds 1). A tensor (3, N, 3) is taken as (3, H, W).
     """
     if isinstance(image, Image.Image):
         return np.asarray(image.convert("RGB"))
     array = image.detach().cpu() if isinstance(image, torch.Tensor) else np.asarray(image)
     if isinstance(array, torch.Tensor):
-        if array.ndim == 3 and array.shape[0] == 3 and array.shape[2] != 3:
+        if array.ndim == 3 and array.shape[0] == 3:  # also an image 3 pixels wide: tensors are (3, H, W)
             array = array.permute(1, 2, 0)
         array = array.float().numpy() if array.is_floating_point() else array.numpy()
     if array.ndim == 2:

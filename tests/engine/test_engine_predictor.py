@@ -120,12 +120,12 @@ def test_one_unreadable_image_does_not_lose_the_others(predictor, red, tmp_path)
     assert isinstance(predictor(bad, on_error="return"), ImageError)
 
 
-@pytest.mark.parametrize("size", [(1, 1), (1, 300), (300, 1), (3, 4000)])
+@pytest.mark.parametrize("size", [(1, 1), (1, 300), (300, 1), (3, 4000), (4000, 3)])
 def test_odd_sizes(predictor, size):
     image = np.full((*size, 3), 128, np.uint8)
     found = predictor(image, channel_order="RGB")
     assert found.image_size == size
-    assert predictor.draw(image, found, channel_order="RGB").ndim == 3
+    assert predictor.draw(image, found, channel_order="RGB", scale=1).shape == image.shape
 
 
 def test_names_come_with_the_weights(tmp_path, red, caplog):

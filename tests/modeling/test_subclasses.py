@@ -727,6 +727,12 @@ def test_what_cannot_be_meant_is_refused() -> None:
     refused("rows of scores", heads.box_predictor, "predict_boxes", lambda out: [x[:1] for x in out])
     refused("scores of 79 classes", heads.box_predictor, "predict_probs", lambda out: [x[:, 1:] for x in out])
 
+    def bare(out: list[Instances]) -> list[Instances]:
+        out[0].pred_boxes = out[0].pred_boxes.tensor
+        return out
+
+    refused(r"image 0 is a tensor: make it Boxes", heads, "_forward_mask", bare, TypeError)
+
     def without_boxes(out: list[Instances]) -> list[Instances]:
         out[1].remove("pred_boxes")
         return out

@@ -13,7 +13,7 @@ from lazycfg.data import Metadata
 from lazycfg.engine.pictures import save_pictures
 from lazycfg.structures import Boxes, BoxMode, Instances
 from lazycfg.structures.rasterize import pack_polygons, rasterize_images, rasterize_windows
-from lazycfg.visualization import Canvas, draw_ground_truth, draw_instances, fonts, side_by_side
+from lazycfg.visualization import Canvas, as_rgb, draw_ground_truth, draw_instances, fonts, side_by_side
 
 NAMES = Metadata(thing_classes=("book", "car"))
 
@@ -145,6 +145,11 @@ def test_titles_of_tiny_images_are_readable(monkeypatch, tmp_path, size):
     needed = [fonts.font_for(text, 12).getlength(text) for text in texts]
     assert width >= sum(max(n, shape[1]) for n, shape in zip(needed, shapes, strict=True))
     assert max(shape[1] for shape in shapes) <= 4000
+
+
+def test_a_tensor_of_an_image_three_pixels_wide():
+    array = np.random.default_rng(0).integers(0, 256, (40, 3, 3), dtype=np.uint8)
+    assert np.array_equal(as_rgb(torch.from_numpy(array).permute(2, 0, 1)), array)
 
 
 def test_letters_that_no_font_has(monkeypatch):
