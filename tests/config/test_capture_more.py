@@ -8,6 +8,7 @@ from collections import OrderedDict
 
 import pytest
 
+from lazycfg.config.build import instantiate
 from lazycfg.config.call import LazyCall as L
 from lazycfg.config.formats.encode import SaveError
 from lazycfg.config.formats.importable import find_name
@@ -130,3 +131,32 @@ def test_what_a_module_defined_before_it_was_reloaded_has_its_name(tmp_path, mon
         assert find_name(c) is None
     finally:
         del sys.modules["reloaded_mod"]
+
+
+HELPERS = """
+import functools
+from lazycfg import LazyCall as L
+g = lambda x: x + 1
+def make(n):
+    def inner(x): return x + n
+    return inner
+h = make(3)
+def f(x): return g(h(x))
+class C:
+    s = h
+    def go(self): return g(1)
+m, c, n = L(f)(x=1), L(C)(), L(make(5))(x=1)
+"""
+
+
+@SUFFIXES
+@pytest.mark.parametrize("names", ["m", "c", "n", "mcn"])
+def test_what_is_written_for_functions_alone_is_no_config(tmp_path, suffix, names):
+    (tmp_path / "e.py").write_text(HELPERS)
+    whole = LazyConfig.load(tmp_path / "e.py")
+    assert list(whole) == ["g", "h", "m", "c", "n"]
+    for cfg in (Node({name: whole[name] for name in names}), whole):
+        LazyConfig.save(cfg, tmp_path / f"out.{suffix}")
+        again = LazyConfig.load(tmp_path / f"out.{suffix}", trusted=True)
+        assert list(again) == list(cfg)
+        assert instantiate(again.get("m", 5)) == 5

@@ -7,6 +7,7 @@ equal tree.
 
 from __future__ import annotations
 
+import ast
 import re
 import textwrap
 from typing import Any
@@ -24,6 +25,7 @@ from lazycfg.config.formats.item_graph import (
 from lazycfg.config.formats.python_expressions import Expressions, is_name, string_literal
 from lazycfg.config.formats.python_names import identity
 from lazycfg.config.formats.source_capture import Captured
+from lazycfg.config.loading.bindings import bindings_of
 
 __all__ = ["PythonWriter", "to_py"]
 
@@ -57,7 +59,6 @@ class PythonWriter(Expressions):
         self._defining: set[int] = set()
         self._top: dict[str, Encoded] = {}
         self._done: set[str] = set()  # names of captured values and top-level keys that are written
-        self._hidden: list[str] = []  # names of captured values that are no config data
 
     # ---------------------------------------------------------------- whole modules
 
@@ -89,7 +90,7 @@ class PythonWriter(Expressions):
             self._assign_top(key, value)
         if not self._top:
             self.blocks.append(f"__config__ = {self.expression(root, 13)}\n")
-        elif self._hidden or not all(_is_data(value) for value in self._top.values()):
+        elif self._assigns_more() or not all(_is_data(value) for value in self._top.values()):
             pairs = "".join(f"    {string_literal(key)}: {key},\n" for key in self._top)
             self.blocks.append(f"# what of these names is the config\n__config__ = {{\n{pairs}}}\n")
         return self._text()
@@ -149,7 +150,6 @@ class PythonWriter(Expressions):
                 self._variables[id(item)] = self.names.free(_hint(item), ("item", id(item)))
             elif self.names.reserve(captured.name, ("item", id(item))):
                 self._variables[id(item)] = captured.name
-                self._hide(captured.name, item)
         for item in sources:
             captured = item.value
             conflicts = set(captured.cells)
@@ -243,12 +243,14 @@ class PythonWriter(Expressions):
                 self._assign(value, name)
             else:
                 self.blocks.append(f"{name} = {self.expression(value, len(name) + 3)}\n")
-            self._hide(name, value)
 
-    def _hide(self, name: str, value: Encoded) -> None:
-        is_function = isinstance(value, Item) and value.kind == "source"
-        if not name.startswith("_") and name not in self._top and not is_function:
-            self._hidden.append(name)
+    def _assigns_more(self) -> bool:
+        """Whether the loader would take a name for config that is only there for what is captured."""
+        kinds = bindings_of(ast.parse("".join(self.blocks))).kinds
+        return any(
+            kind == "assigned" and not name.startswith("_") and name not in self._top
+            for name, kind in kinds.items()
+        )
 
 
 def _hint(item: Item) -> str:
