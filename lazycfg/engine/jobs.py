@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from lazycfg.checkpoint import Checkpointer, RandomState, load_weights
+from lazycfg.checkpoint import Checkpointer, RandomState, load_weights, verify_checksums
 from lazycfg.config.node import Node
 from lazycfg.evaluation import to_json
 from lazycfg.layers import fuse as fold
@@ -133,6 +133,7 @@ def evaluate(
     given = model is not None
     if resume:
         weights = Checkpointer(nn.Identity(), settings.output_dir).get_checkpoint_file()
+        verify_checksums(weights)
     elif weights is None and not given:
         weights = settings.init_checkpoint or None
     if weights is None and not given:

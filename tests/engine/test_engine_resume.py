@@ -91,9 +91,8 @@ def test_a_killed_run_resumes_to_the_same_bits(whole_run, tmp_path):
         kept = read_metrics(folder / "metrics.json")
         return [{k: v for k, v in line.items() if "loss" in k or k in ("iteration", "lr")} for line in kept]
 
-    # The steps done twice are written once. Medians of the first period after resuming have fewer values.
-    assert [line["iteration"] for line in lines(tmp_path)] == [line["iteration"] for line in lines(whole_run)]
-    assert lines(tmp_path)[-1] == lines(whole_run)[-1]
+    # The steps done twice are written once, with the medians of the whole run
+    assert lines(tmp_path) == lines(whole_run)
     log = (tmp_path / "log.txt").read_text()
     assert "resumed from" in log
     assert "going on with iteration 14 of 24" in log
