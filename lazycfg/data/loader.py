@@ -19,7 +19,7 @@ from .datasets.base import DatasetFromList, describe, get_annotations, get_image
 from .datasets.coco_validation import AnnotationError, OnError
 from .datasets.records import RecordRules, records_problem
 from .datasets.summary import DatasetSummary, check_dataset
-from .datasets.wrappers import ConcatDataset, why_empty
+from .datasets.wrappers import ConcatDataset, FilteredDataset, why_empty
 from .samplers import InferenceSampler, StreamSampler, TrainingSampler
 
 logger = logging.getLogger(__name__)
@@ -250,7 +250,9 @@ def build_detection_train_loader(
     dataset = _as_dataset(dataset)
     seed = comm.shared_random_seed() if seed is None or seed < 0 else seed
     if len(dataset) == 0:
-        raise AnnotationError(f"{_title(dataset)}: {why_empty(dataset)}")
+        filtered = isinstance(dataset, FilteredDataset) and any("filter_empty" in r for r in dataset.left_out)
+        remedy = ("dataset.filter_empty", "false") if filtered else None
+        raise AnnotationError(f"{_title(dataset)}: {why_empty(dataset)}", remedy)
     if check and getattr(mapper, "is_train", False):
         summary = check_dataset(
             dataset,

@@ -490,7 +490,18 @@ def test_no_images_are_left(files, tmp_path):
     cfg = job(tmp_path, nothing, files[1])
     refused(cfg, "dataloader.train")
     cfg.dataloader.train.dataset = L(FilteredDataset)(dataset=cfg.dataloader.train.dataset)
-    refused(cfg, "dataloader.train")
+    refused(cfg, "4 without annotations", "remedy: dataloader.train.dataset.filter_empty=false")
+
+
+def test_a_data_set_that_the_model_asks_is_named_where_it_is_read(files, tmp_path):
+    def flat(content):
+        content["annotations"][3]["bbox"][2] = 0
+
+    bad = write_data(tmp_path, "bad", edit=flat)
+    cfg = job(tmp_path, bad, bad)
+    cfg.model.roi_heads.num_classes = L.attr(cfg.dataloader.train.dataset, "num_classes")
+    message = refused(cfg, "bad1.png", "remedy: dataloader.train.dataset.on_error=skip")
+    assert "_args_" not in message
 
 
 # Parts of one's own

@@ -32,7 +32,10 @@ class Findings:
         if isinstance(error, PreflightError):
             self.problems += error.problems
         else:
-            self.problems.append(problem_of(error, where))
+            problem = problem_of(error, where)
+            # What several parts share fails in each of them
+            if all(problem.what != known.what for known in self.problems):
+                self.problems.append(problem)
         self.first_error = self.first_error or error
 
     def remark(self, text: str) -> None:

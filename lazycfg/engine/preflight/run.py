@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from lazycfg.config.checking import Problem as ConfigProblem
 from lazycfg.config.errors import CheckError
 from lazycfg.config.node import Node
 from lazycfg.config.paths import format_path
+from lazycfg.config.traverse import children
 from lazycfg.utils import all_gather, get_world_size
 
 from ..build import Parts, build_parts, check_parts, errors_of_parts, read_settings
@@ -33,7 +35,7 @@ from .samples import (
     check_training_mapper,
     remark_on_crowded_images,
 )
-from .trial import check_images, try_evaluation, try_training
+from .trial import check_images, quiet, try_evaluation, try_training
 
 __all__ = ["build_or_tell", "check_config", "check_written", "compare", "config_problem", "share", "try_out"]
 
@@ -117,11 +119,27 @@ def build_or_tell(cfg: Node, found: Findings, *, training: bool, model: nn.Modul
     except Exception as error:  # whatever a part of the user's raises
         found.add_error(error)
         if get_world_size() == 1:  # the others may wait in a call that all make together
-            with preserved_rng():
+            with preserved_rng(), quiet("lazycfg"):  # what it logs was logged before
                 for other in errors_of_parts(cfg, training=training, model=model):
                     found.add_error(other)
+        found.problems = [_in_dataloader(cfg, problem) for problem in found.problems]
     share(found)
     return parts
+
+
+def _in_dataloader(cfg: Node, problem: Problem) -> Problem:
+    """Return a problem of a data set with the place that it has in a loader, when another part shares it."""
+    if not problem.where or problem.where.startswith("dataloader"):
+        return problem
+    culprit = stored(cfg, problem.where)
+    work: list[tuple[tuple[Any, ...], Any]] = [(("dataloader",), dict.get(cfg, "dataloader"))]
+    while work:
+        path, value = work.pop()
+        if value is culprit and value is not None:
+            place = format_path(path)
+            return replace(problem, where=place, remedy=problem.remedy.replace(problem.where, place))
+        work += [((*path, key), child) for key, child in children(value) or ()]
+    return problem
 
 
 def share(found: Findings) -> None:

@@ -29,7 +29,7 @@ from ..trainer import sum_losses
 from .findings import Findings
 from .looking import evaluators_of, mapped_of
 
-__all__ = ["check_images", "try_evaluation", "try_training"]
+__all__ = ["check_images", "quiet", "try_evaluation", "try_training"]
 
 _SAMPLES = 2
 _IMAGES = 64
@@ -109,7 +109,7 @@ def try_evaluation(parts: Parts, settings: TrainSettings, found: Findings) -> No
         with inference_context(model):
             outputs = model(batch)
         where = "dataloader.evaluator"
-        with torch.inference_mode(), _quiet():
+        with torch.inference_mode(), quiet("lazycfg.evaluation"):  # tables of two images
             for evaluator in evaluators_of(parts.evaluator):
                 results = _try_evaluator(evaluator, batch, outputs)
                 names = None if names is None or results is None else names | set(flatten_results(results))
@@ -230,9 +230,9 @@ def _generators_kept(loader: Any) -> Iterator[None]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the tables of an evaluation of two images out of the log."""
-    logger = logging.getLogger("lazycfg.evaluation")
+def quiet(name: str) -> Iterator[None]:
+    """Let a logger of the library tell errors only, for the time of the block."""
+    logger = logging.getLogger(name)
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
