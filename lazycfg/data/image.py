@@ -21,6 +21,8 @@ gives to Ghostscript, PSD, ...) are refused."""
 MAX_IMAGE_PIXELS = 2**27
 """Pixels that an image may have by default: 134 million, which are 384 MiB in three channels."""
 
+_ORIENTATION = 0x0112  # tag of EXIF
+_BAND_PIXELS = 2**22  # copied at a time: Pillow needs twice a copy's memory besides
 _WIDE = ("I", "F")  # besides those that begin with "I;16"
 _SCALE_16 = (0.0, 65535.0)
 
@@ -60,7 +62,10 @@ def read_image(
     path = _existing_file(file_name)
     data = _read_bytes(path)
     try:
-        image = from_pillow(ImageOps.exif_transpose(open_image(data, max_pixels)), format, value_range)
+        picture = open_image(data, max_pixels)
+        if picture.getexif().get(_ORIENTATION, 1) != 1:
+            picture = ImageOps.exif_transpose(picture)
+        image = from_pillow(picture, format, value_range)
     except Exception as error:  # Pillow's decoders raise whatever damaged bytes lead them to
         raise ImageError(f"cannot decode image {path!r} ({len(data)} bytes): {_reason(error)}") from error
     return image.flip(0) if format == "BGR" else image
@@ -78,7 +83,7 @@ def read_image_size(file_name: str | os.PathLike[str]) -> tuple[int, int]:
         with open(path, "rb") as file:
             picture = open_image(file, None)
             width, height = picture.size
-            turned = picture.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+            turned = picture.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
     except Exception as error:
         raise ImageError(f"the file {path!r} cannot be opened: {_reason(error)}") from error
     return (width, height) if turned else (height, width)
@@ -151,9 +156,16 @@ def from_pillow(
         picture = _to_8_bit(picture, value_range)
     if picture.mode in ("P", "PA"):
         picture = picture.convert("RGBA")  # a palette can have transparent colours
-    picture = picture.convert("L" if format == "L" else "RGB")
-    array = np.array(picture)
-    return torch.from_numpy(array.reshape(*array.shape[:2], -1)).permute(2, 0, 1)
+    mode = "L" if format == "L" else "RGB"
+    if picture.mode != mode:
+        picture = picture.convert(mode)
+    width, height = picture.size
+    array = np.empty((height, width, len(mode)), dtype=np.uint8)
+    step = max(1, _BAND_PIXELS // max(1, width))
+    for top in range(0, height, step):
+        band = picture if step >= height else picture.crop((0, top, width, min(height, top + step)))
+        array[top : top + step] = np.asarray(band).reshape(-1, width, len(mode))
+    return torch.from_numpy(array).permute(2, 0, 1)
 
 
 def image_to_tensor(

@@ -188,6 +188,11 @@ class COCOEvaluator(DatasetEvaluator):
             max_dets = (
                 (limit,) if task == "keypoints" else tuple(sorted({min(1, limit), min(10, limit), limit}))
             )
+        usable = [a for a in truth["annotations"] if not a.get("unusable")]
+        if task == "segm" and len(usable) < len(truth["annotations"]):
+            count = len(truth["annotations"]) - len(usable)
+            logger.warning("segm: %d object(s) left out of the truth: their masks cannot be used", count)
+            truth = {**truth, "annotations": usable}
         scores = coco_scores(
             truth, detections, task, max_dets=max_dets, kpt_oks_sigmas=self.kpt_oks_sigmas, img_ids=img_ids
         )

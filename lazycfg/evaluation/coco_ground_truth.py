@@ -91,6 +91,8 @@ def _annotation(annotation: Mapping[str, Any], ids: list[int], mode: BoxMode) ->
         if "area" not in annotation:
             area = _area(result["segmentation"])
     result["area"] = float(annotation.get("area", area))
+    if "segmentation" in annotation.get("unusable", ()):
+        result["unusable"] = True
     if "keypoints" in annotation:
         points = np.array(annotation["keypoints"], dtype=np.float64).reshape(-1, 3)
         # Records give positions, files the indices of pixels, whose middle is half a pixel on.

@@ -6,6 +6,7 @@ import logging
 import numpy as np
 import odd_datasets as odd
 import pytest
+import torch
 from torch.utils.data import IterableDataset
 
 from lazycfg.data import (
@@ -22,7 +23,8 @@ from lazycfg.data import (
     export_coco,
 )
 from lazycfg.data.datasets.plausibility import mask_extent
-from lazycfg.structures import BoxMode
+from lazycfg.evaluation import COCOEvaluator
+from lazycfg.structures import Boxes, BoxMode, Instances
 from lazycfg.structures.rle import encode_mask
 
 
@@ -446,3 +448,29 @@ def test_an_iterable_dataset_is_refused():
         TypeError, match="Stream is an IterableDataset: read its records into DatasetFromList"
     ):
         build_detection_train_loader(dataset=Stream(), mapper=None, total_batch_size=1)
+
+
+def test_an_evaluation_of_masks_leaves_out_those_that_cannot_be_used(made, caplog):
+    def edit(data):
+        data["annotations"][0]["segmentation"] = [[1, 2, 3, 4]]
+
+    dataset = made(edit, on_error="skip")
+    evaluator = COCOEvaluator(dataset=dataset, tasks=("bbox", "segm"))
+    evaluator.reset()
+    for index in range(3):
+        instances = Instances((odd.HEIGHT, odd.WIDTH))
+        corners = [[x, y, x + w, y + h] for x, y, w, h in odd.BOXES]
+        keep = [1] if index == 0 else [0, 1]
+        instances.pred_boxes = Boxes(torch.tensor(corners, dtype=torch.float32)[keep])
+        masks = torch.zeros(2, odd.HEIGHT, odd.WIDTH, dtype=torch.bool)
+        for mask, (x0, y0, x1, y1) in zip(masks, corners, strict=True):
+            mask[y0:y1, x0:x1] = True
+        instances.pred_masks = masks[keep]
+        instances.scores = torch.tensor([0.9, 0.8])[keep]
+        instances.pred_classes = torch.tensor([0, 1])[keep]
+        evaluator.process([{"image_id": index + 1}], [{"instances": instances}])
+    with caplog.at_level(logging.WARNING):
+        results = evaluator.evaluate()
+    assert results["segm"]["AP"] == pytest.approx(100)
+    assert results["bbox"]["AP"] < 90
+    assert "segm: 1 object(s) left out of the truth" in caplog.text
