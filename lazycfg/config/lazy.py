@@ -16,7 +16,7 @@ __all__ = ["LazyCall", "LazyConfig"]
 
 
 class LazyConfig:
-    """Load, change and save configs. All methods are static; the class only gathers them."""
+    """Load, change and save configs. All methods are static."""
 
     @staticmethod
     def load(
