@@ -12,6 +12,7 @@ import sys
 
 from lazycfg import LazyConfig
 from lazycfg.config import DEFAULT_ALLOW, ConfigError, UntrustedError
+from lazycfg.config.brief import printable
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -50,7 +51,8 @@ def complain(error: Exception, *, traceback: bool = False) -> int:
         from lazycfg.engine.problems import short_text
 
         text = error.with_options() if isinstance(error, UntrustedError) else short_text(error)
-        print("\n".join(["error: " + text, *getattr(error, "__notes__", ())]), file=sys.stderr)
+        told = "\n".join(["error: " + text, *getattr(error, "__notes__", ())])
+        print(printable(told), file=sys.stderr)
     return 2
 
 

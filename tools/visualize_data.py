@@ -67,8 +67,7 @@ def show(cfg: Any, args: argparse.Namespace) -> None:
     """Write the pictures, and print what the dataset holds and where the files are."""
     from PIL import Image
 
-    from lazycfg.data import read_image, summarize
-    from lazycfg.data.image import image_to_tensor
+    from lazycfg.data import load_rgb, summarize
     from lazycfg.engine.build import build_at
 
     path = f"dataloader.{args.split}"
@@ -81,10 +80,7 @@ def show(cfg: Any, args: argparse.Namespace) -> None:
         samples = from_loader(loader)
     else:
         records = (dataset[i] for i in range(len(dataset)))
-        samples = (
-            (r, image_to_tensor(r["image"], "RGB") if "image" in r else read_image(r["file_name"], "RGB"))
-            for r in records
-        )
+        samples = ((record, load_rgb(record, loader.dataset.map_func)) for record in records)
     folder = Path(args.output_dir)
     folder.mkdir(parents=True, exist_ok=True)
     written = 0

@@ -5,7 +5,7 @@ from lazycfg.utils import UnsafeFileError
 from .checkpointer import Checkpointer, RandomState, Stateful, save_weights
 from .errors import CheckpointError, MissingCheckpointError
 from .files import Weights, read_weights
-from .folder import last_checkpoint
+from .folder import last_checkpoint, verify_checksums
 from .loading import load_weights, unwrap
 from .optimizer_state import OptimizerState
 from .report import LoadReport, Mismatch, WeightsMismatchError
@@ -27,4 +27,5 @@ __all__ = [
     "read_weights",
     "save_weights",
     "unwrap",
+    "verify_checksums",
 ]

@@ -161,8 +161,8 @@ class Checkpointer:
             with atomic_write(trainer_file(weights)) as partial:
                 torch.save({"save_id": save_id, **content}, partial)
             _write_safetensors(state, weights, metadata={**self.metadata, "save_id": save_id})
-            write_checksums(weights)
             write_pointer(weights)
+            write_checksums(weights)  # after it: a checkpoint that has them was completed
         self._saved = True
         if self.max_to_keep is not None:
             for path in old_checkpoints(weights, self.max_to_keep):
@@ -281,7 +281,7 @@ class Checkpointer:
 
     def _read_trainer_file(self, weights: Path) -> dict[str, Any]:
         file = trainer_file(weights)
-        content = load_tensors(file)
+        content = load_tensors(file, many_parts=True)
         parts = {"save_id": str, "state": dict, "by_rank": list, "extra": dict}
         if not isinstance(content, dict) or any(
             not isinstance(content.get(name), kind) for name, kind in parts.items()
@@ -429,14 +429,16 @@ def _explained(path: Path, tensors: Iterable[Tensor]) -> Iterator[None]:
         of_torch = any(word in text for word in ("inline_container", "PytorchStreamWriter", "ostream"))
         if isinstance(error, RuntimeError) and not of_torch:
             raise
-        needed = sum(tensor.nbytes for tensor in tensors)
+        needed = 2**16 + sum(tensor.nbytes for tensor in tensors)
         folder = next((parent for parent in path.parents if parent.is_dir()), Path())
         free = shutil.disk_usage(folder).free
         full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or free < needed
         if full or "os error 28" in text:
             raise OSError(
-                f"no space left in {path.parent}: {path.name} needs about {needed / 2**20:.1f} MB, "
-                f"{free / 2**20:.1f} MB are free. The checkpoints before are whole; make room and go on with "
+                f"no space left in {path.parent}: {path.name} needs about {needed / 2**20:.3g} MB, "
+                f"{free / 2**20:.3g} MB are free. The checkpoints before are whole; make room and go on with "
                 "--resume"
             ) from error
-        raise OSError(f"cannot write {path}: {getattr(error, 'strerror', None) or text}") from error
+        partly = "only a part of it was taken: a quota, or a limit on the size of files (ulimit -f)"
+        why = partly if of_torch else getattr(error, "strerror", None) or text
+        raise OSError(f"cannot write {path}: {why}. The checkpoints before are whole") from error

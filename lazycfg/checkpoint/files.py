@@ -75,15 +75,19 @@ def read_weights(source: str | os.PathLike[str] | Mapping[str, Any]) -> Weights:
     return _READERS[_format_of(path)](path)
 
 
-def load_tensors(path: str | os.PathLike[str]) -> Any:
+def load_tensors(path: str | os.PathLike[str], *, many_parts: bool = False) -> Any:
     """Read a file of ``torch.save`` that holds tensors, plain values and containers, onto the CPU.
+
+    Args:
+        path: of the file.
+        many_parts: it may hold many plain values, as a training's state does.
 
     Raises:
         UnsafeFileError: it holds anything else. Nothing of it was executed.
         CheckpointError: it is damaged.
     """
     with _naming(path, "a file of torch.save with tensors and plain containers alone"):
-        return load_torch_file(Path(path))
+        return load_torch_file(Path(path), many_parts=many_parts)
 
 
 def _read_torch(path: Path) -> Weights:

@@ -19,7 +19,6 @@ __all__ = [
     "remove_checkpoint",
     "trainer_file",
     "verify_checksums",
-    "weights_in",
     "write_checksums",
     "write_pointer",
 ]
@@ -43,13 +42,17 @@ def checkpoints_in(folder: Path) -> list[Path]:
     return sorted(found, key=lambda path: (_iteration(path), path.name))
 
 
-def weights_in(folder: Path) -> list[Path]:
-    """Return all that a run has left in a folder to lose: checkpoints, and weights that it names so."""
-    return sorted({*checkpoints_in(folder), *folder.glob(f"model_*{WEIGHTS}")})
+def _to_lose(folder: Path) -> list[Path]:
+    """The checkpoints of a folder, and weights that a run writes only after its first checkpoint."""
+    named = [path for path in folder.glob(f"model_*{WEIGHTS}") if re.search(r"(\d|_final)$", path.stem)]
+    return sorted({*checkpoints_in(folder), *named})
 
 
 def last_checkpoint(folder: Path) -> Path | None:
     """Return the weights of the last completed checkpoint in a folder, None where there are no checkpoints.
+
+    A run that was killed while it completed its very first checkpoint has left one that is whole and that
+    nothing names yet: it is the last.
 
     Raises:
         CheckpointError: the folder has checkpoints and does not say which is the last; the message lists them
@@ -57,7 +60,10 @@ def last_checkpoint(folder: Path) -> Path | None:
     """
     pointer = folder / POINTER
     if not pointer.exists() and not pointer.is_symlink():
-        if weights_in(folder):
+        there = _to_lose(folder)
+        if len(there) == 1 and trainer_file(there[0]).is_file() and not _sums_file(there[0]).exists():
+            return there[0]
+        if there:
             raise CheckpointError(_lost(folder, "is missing"))
         return None
     if pointer.is_symlink() or not pointer.is_file():
@@ -116,6 +122,8 @@ def verify_checksums(weights: Path) -> bool:
     found = re.findall(r"^([0-9a-f]{64})  (\S.*)$", sums.read_bytes()[:10_000].decode(errors="replace"), re.M)
     expected = {name: digest for digest, name in found}
     for file in (weights, trainer_file(weights)):
+        if not file.is_file():  # as when only the weights were copied
+            continue
         if expected.get(file.name) != _sum_of(file):
             others = [path.name for path in checkpoints_in(weights.parent) if path != weights]
             raise CheckpointError(

@@ -41,8 +41,12 @@ _STORAGES = {
 }  # fmt: skip
 
 
-def load_torch_file(path: str | Path) -> Any:
+def load_torch_file(path: str | Path, *, many_parts: bool = False) -> Any:
     """Read a file of ``torch.save`` onto the CPU, in the zip format or the one before.
+
+    Args:
+        path: of the file.
+        many_parts: it may hold more numbers beside its tensors than a file of weights has.
 
     Raises:
         UnsafeFileError: it names anything but tensors and plain containers. Nothing of it was executed.
@@ -54,7 +58,7 @@ def load_torch_file(path: str | Path) -> Any:
             head = file.read(64)
             file.seek(0)
             if head[:4] == ZIP_MAGIC:
-                return _ZipFile(file).content()
+                return _ZipFile(file).content(many_parts)
             if LEGACY_MAGIC in head:
                 return _read_legacy(file)
             raise pickle.UnpicklingError("it does not begin as one")
@@ -222,11 +226,13 @@ class _ZipFile:
         if order is not None and self._read(order).tobytes() != b"little":
             raise pickle.UnpicklingError("its numbers are big-endian; save it again on a usual machine")
 
-    def content(self) -> Any:
+    def content(self, many_parts: bool) -> Any:
         data = self._read(self._records[f"{self._top}data.pkl"]).tobytes()
         storages = _Storages()
         vocabulary = _vocabulary(most_bytes=4 * len(data))
-        parts = SafeUnpickler(io.BytesIO(data), vocabulary, what=_WHAT, persistent=storages.find).read_parts()
+        parts = SafeUnpickler(
+            io.BytesIO(data), vocabulary, what=_WHAT, persistent=storages.find, many_parts=many_parts
+        ).read_parts()
         for key, storage in storages.found.items():
             record = self._records.get(f"{self._top}data/{key}")
             if record is None or record.file_size != storage.nbytes:

@@ -12,15 +12,19 @@ from torch import Tensor
 
 __all__ = ["RandomState", "plain"]
 
+_MAX_DEPTH = 32  # so that it can be read back, by a reader that is careful
 
-def plain(value: Any, path: str = "state") -> Any:
-    """A copy, on the CPU, that ``torch.load(weights_only=True)`` reads back.
+
+def plain(value: Any, path: str = "state", *, depth: int = 0) -> Any:
+    """A copy, on the CPU, that the reader of checkpoints and ``torch.load(weights_only=True)`` read back.
 
     Numpy arrays become tensors, numpy scalars Python numbers, mappings dicts.
 
     Raises:
-        TypeError: naming the place of anything else.
+        TypeError: naming the place of anything else, or of containers nested deeper than 32 levels.
     """
+    if depth > _MAX_DEPTH:
+        raise TypeError(f"{path[:200]}...: a training state is nested at most {_MAX_DEPTH} levels deep")
     if value is None or type(value) in (bool, int, float, complex, str, bytes):
         return value
     if isinstance(value, Tensor):
@@ -31,9 +35,11 @@ def plain(value: Any, path: str = "state") -> Any:
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, Mapping):
-        return {_key(key, path): plain(item, f"{path}[{key!r}]") for key, item in value.items()}
+        return {
+            _key(key, path): plain(item, f"{path}[{key!r}]", depth=depth + 1) for key, item in value.items()
+        }
     if isinstance(value, (list, tuple)):
-        items = [plain(item, f"{path}[{index}]") for index, item in enumerate(value)]
+        items = [plain(item, f"{path}[{index}]", depth=depth + 1) for index, item in enumerate(value)]
         return tuple(items) if isinstance(value, tuple) else items
     if isinstance(value, (torch.dtype, torch.device)):
         return value
@@ -44,9 +50,9 @@ def plain(value: Any, path: str = "state") -> Any:
 
 
 def _key(key: Any, path: str) -> Any:
-    if isinstance(key, (str, int, float, bool)) or key is None:
+    if isinstance(key, (str, float)) or key is None or (isinstance(key, int) and abs(key) < 2**60):
         return key
-    raise TypeError(f"{path} has the key {key!r}; the keys of a training state are texts and numbers")
+    raise TypeError(f"{path} has the key {key!r}; the keys of a training state are texts and small numbers")
 
 
 class RandomState:

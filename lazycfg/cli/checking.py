@@ -29,13 +29,15 @@ def check(arguments: argparse.Namespace) -> int:
     cfg = load_config(
         arguments.config, overrides, real=True, trusted=arguments.trusted, allow=arguments.allow
     )
-    problems: list[object] = list(problems_of(cfg))
+    problems: list[Any] = list(problems_of(cfg))
     build = not problems and not arguments.no_build
     skipped: list[str] = []
     model = None
     if _is_job(cfg):
-        from lazycfg.engine.preflight import check_job
+        from lazycfg.engine.preflight.run import config_problem
+        from lazycfg.engine.preflight.without_running import check_job
 
+        problems = list(dict.fromkeys(config_problem(cfg, problem) for problem in problems))
         found, parts = check_job(cfg, build=build, data=build and arguments.data)
         if arguments.traceback and found.first_error is not None:
             raise found.first_error

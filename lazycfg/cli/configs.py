@@ -41,9 +41,7 @@ def find_config(name: str) -> str:
     in_zoo = zoo_folder() / name
     if in_zoo.is_file():
         return str(in_zoo)
-    raise CommandError(
-        f"there is no config file {name!r}, nor one of that name in the model zoo{_near(name)}"
-    )
+    raise CommandError(f"no config file {name!r}, also not in the model zoo{_near(name)}")
 
 
 def _near(name: str) -> str:
@@ -137,7 +135,7 @@ def split_words(words: Iterable[str]) -> tuple[list[str], list[str]]:
 
 
 def say(what: object, *, file: TextIO | None = None) -> None:
-    """Print a line, or some, for people to read."""
+    """Print text, with control characters escaped."""
     from lazycfg.config.brief import printable
 
     print(printable(str(what)), file=file)

@@ -98,14 +98,12 @@ class _Parser(argparse.ArgumentParser):
             known = re.findall(r"'([^']*)'", choice[3])
             near = closest_name(choice[2], known)
             what = "command" if choice[1] == "COMMAND" else choice[1]
-            message = f"there is no {what} {choice[2]!r}"
-            message += f"; did you mean {near!r}?" if near else f"; there is {', '.join(known)}"
+            message = f"unknown {what} {choice[2]!r}"
+            message += f"; did you mean {near!r}?" if near else f"; available: {', '.join(known)}"
         elif missing is not None:
             names = [name for name in missing[1].split(", ") if name != "..."]
-            message = (
-                f"what is missing: {', '.join(name if name[0] == '-' else name.upper() for name in names)}"
-            )
-        say(f"{self.prog}: {message} ({self.prog} --help tells more)", file=sys.stderr)
+            message = f"missing {', '.join(name if name[0] == '-' else name.upper() for name in names)}"
+        say(f"{self.prog}: {message} (see {self.prog} --help)", file=sys.stderr)
         raise SystemExit(2)
 
 
@@ -115,7 +113,7 @@ def _parse(words: list[str]) -> argparse.Namespace:
     arguments, rest = parser.parse_known_args(words)
     unknown = [word for word in rest if word.startswith("-")]
     if unknown:
-        parser.error(f"there is no option {unknown[0]!r}{_near_option(words, unknown[0])}")
+        parser.error(f"unknown option {unknown[0]!r}{_near_option(words, unknown[0])}")
     if rest:
         arguments.words = [*getattr(arguments, "words", []), *rest]
     return arguments
@@ -147,7 +145,7 @@ def make_parser() -> argparse.ArgumentParser:
         if name != "completion":
             added.add_argument("config", help="a config file, or its name in the model zoo")
             added.add_argument("words", nargs="*", metavar="...", help=words)
-            trust = "the file is as trusted as code: it may name and define anything"
+            trust = "trust the file like code: it may name and define anything"
             added.add_argument("--trusted", action="store_true", help=trust)
             name = "a name that a data file may have, too: package.module.Class, resolver:oc.env (repeatable)"
             added.add_argument("--allow", action="append", default=[], metavar="NAME", help=name)
@@ -157,11 +155,11 @@ def make_parser() -> argparse.ArgumentParser:
     show.add_argument("--depth", type=int, help="how many levels to open")
     show.add_argument("--format", choices=("tree", "py", "yaml", "json"), default="tree")
     show.add_argument("--colour", "--color", choices=("auto", "always", "never"), default="auto")
-    show.add_argument("--matches", action="store_true", help="list first what overrides with wildcards match")
+    show.add_argument("--matches", action="store_true", help="first list what overrides with wildcards match")
     text = "show what the syntax of a .py config tells, without running it"
     show.add_argument("--no-run", action="store_true", help=text)
     command("get", "reading.get", "print one value")
-    command("explain", "reading.explain", "tell who set a value: files, lines, overrides")
+    command("explain", "reading.explain", "show where a value was set: files, lines, overrides")
     diff = command("diff", "reading.diff", "compare two configs, or one with and without overrides",
                    "the second config, or overrides")  # fmt: skip
     diff.add_argument(
@@ -169,7 +167,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     grep = command("grep", "reading.grep", "find paths and values", "more configs, and overrides")
     grep.add_argument("-i", "--ignore-case", action="store_true")
-    graph = command("graph", "reading.graph", "draw a config, or a part of it, as a picture or a page")
+    graph = command("graph", "reading.graph", "draw a config, or a part of it, as SVG or HTML")
     graph.add_argument("-o", "--output", required=True, metavar="FILE", help="what to write: .svg or .html")
     graph.add_argument("--depth", type=int, help="how many levels to draw; of a page, how many are open")
     check = command(

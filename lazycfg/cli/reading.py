@@ -114,7 +114,7 @@ def _spelled(value: Any) -> str:
 
 
 def explain(arguments: argparse.Namespace) -> int:
-    """Tell who set a value, in order."""
+    """Print where a value was set, in order."""
     from lazycfg.config.provenance.history import explain as explain_value
 
     path, overrides = _one_path(arguments.words, required=True)
@@ -207,7 +207,7 @@ def grep(arguments: argparse.Namespace) -> int:
     try:
         pattern = re.compile(arguments.pattern, re.IGNORECASE if arguments.ignore_case else 0)
     except re.error as error:
-        raise CommandError(f"{arguments.pattern!r} is no regular expression: {error}") from None
+        raise CommandError(f"{arguments.pattern!r} is not a valid regular expression: {error}") from None
     found = False
     configs = [arguments.config, *paths]
     for config in configs:
@@ -241,7 +241,7 @@ def graph(arguments: argparse.Namespace) -> int:
     writers = {".svg": to_svg, ".html": to_html}
     suffix = os.path.splitext(output)[1]
     if suffix not in writers:
-        raise CommandError(f"the suffix of {output!r} says no format; known are {', '.join(writers)}")
+        raise CommandError(f"unknown format of {output!r}; use {', '.join(writers)}")
     if arguments.depth is not None and arguments.depth < 0:
         raise CommandError(f"--depth is 0 or more, not {arguments.depth}")
     value = _look(arguments, overrides, lambda cfg: get_path(cfg, path) if path else cfg)

@@ -16,7 +16,7 @@ __all__ = ["LazyCall", "LazyConfig"]
 
 
 class LazyConfig:
-    """Load, change and save configs. All methods are static."""
+    """Load, change and save configs; a namespace of static methods."""
 
     @staticmethod
     def load(

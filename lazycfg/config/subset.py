@@ -32,7 +32,7 @@ def subset(cfg: Node, paths: Iterable[str | Sequence[Key]]) -> Node:
         paths: config paths, of keys of nodes and dicts. One that lies in another one is part of that.
 
     Raises:
-        PathError: a path leads nowhere, or into a list.
+        PathError: a path does not exist, or leads into a list.
     """
     wanted = Node()
     for path in paths:

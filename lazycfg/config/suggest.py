@@ -10,7 +10,7 @@ __all__ = ["closest", "closest_name"]
 
 
 def closest_name(name: str, candidates: Iterable[str], cutoff: float = 0.6) -> str | None:
-    """The candidate that is most like `name`, or None when none is."""
+    """Return the candidate that is most like `name`, or None when none is."""
     from difflib import get_close_matches
 
     pool = list(dict.fromkeys(candidates))
@@ -30,11 +30,11 @@ def closest_name(name: str, candidates: Iterable[str], cutoff: float = 0.6) -> s
 
 
 def closest(name: str, candidates: Iterable[str], cutoff: float = 0.6) -> str:
-    """The end of an error message: `"; did you mean 'x'?"`, the few valid names, or `""`."""
+    """Return the end of an error message: `"; did you mean 'x'?"`, the few available names, or `""`."""
     pool = list(dict.fromkeys(candidates))
     best = closest_name(name, pool, cutoff)
     if best is not None:
         return f"; did you mean {best!r}?"
     if 0 < len(pool) <= 12:
-        return "; there is " + ", ".join(repr(c) for c in pool)
+        return "; available: " + ", ".join(repr(c) for c in pool)
     return ""

@@ -50,7 +50,7 @@ _DEFAULT_TEXT = """
     numpy.float32 numpy.float64 numpy.int8 numpy.int16 numpy.int32 numpy.int64 numpy.uint8 numpy.uint16
     numpy.uint32 numpy.uint64
     builtins.abs builtins.bool builtins.bytearray builtins.complex builtins.dict builtins.float
-    builtins.frozenset builtins.int builtins.len builtins.list builtins.range builtins.round builtins.set
+    builtins.frozenset builtins.int builtins.len builtins.list builtins.range builtins.set
     builtins.slice builtins.str builtins.tuple
     collections.Counter collections.OrderedDict collections.defaultdict datetime.date datetime.datetime
     datetime.time datetime.timedelta datetime.timezone decimal.Decimal fractions.Fraction operator.is_not
@@ -70,17 +70,17 @@ _KNOWN = {
     "torch.optim.lr_scheduler": "torch.optim.lr_scheduler",
 }
 # Classes that a package entry never means: they set attributes of any name, or trace what they are given
-# into Python code that they run.
+# into Python code that they run, or unpickle what they hold.
 _NOT_MEANT = frozenset(
     (
+        "lazycfg.data.datasets.base.SerializedList",
         "lazycfg.modeling.backbone.adapters.TorchvisionBackbone",
         "torch.nn.modules.container.ParameterDict",
         "torch.nn.modules.container.ParameterList",
     )
 )
 # What runs a config of its own, to which no policy would apply, and what only `L.attr` may use.
-_NEVER = frozenset(("builtins.getattr", "lazycfg.engine.predictor.Predictor.from_config"))
-_NEVER_BELOW = ("lazycfg.config", "lazycfg.cli", "lazycfg.model_zoo")
+_NEVER_BELOW = ("lazycfg.config.", "lazycfg.cli.", "lazycfg.model_zoo.")
 # What `L.attr` and `L.method` of a data file may read of what another node builds.
 _ATTRIBUTES_TEXT = """
     parameters named_parameters buffers named_buffers modules children weight bias in_channels
@@ -214,7 +214,8 @@ class Policy:
         if isinstance(found, ModuleType):
             return f"{shown} is a module"
         canonical = "" if name is None else str(name)
-        if canonical in _NEVER or canonical.startswith(tuple(f"{below}." for below in _NEVER_BELOW)):
+        runs_configs = canonical.startswith("lazycfg.engine.") and not isinstance(found, type)
+        if found is getattr or runs_configs or canonical.startswith(_NEVER_BELOW):
             return f"{shown} can run a config or read any attribute; no entry allows that"
         known = {canonical, "" if name is None else str(public_name(name, found))}
         if written in self._names or not known.isdisjoint(self._names):
@@ -290,7 +291,7 @@ class Policy:
         """The end of a message about a name that no entry allows."""
         whole = next((e for e in self._names if written.startswith(f"{e}.") and not _is_own(e)), None)
         if whole is not None and whole not in _KNOWN:
-            return f" ({whole!r} is a package of others: allow its classes one by one)"
+            return f" ({whole!r} cannot be allowed as a whole: allow the classes that are needed one by one)"
         return closest(written[:_LONGEST_NAME], self._names, 0.8)
 
 

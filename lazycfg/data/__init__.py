@@ -43,7 +43,7 @@ from .loader import (
     build_detection_train_loader,
     trivial_batch_collator,
 )
-from .mapper import DatasetMapper
+from .mapper import DatasetMapper, load_rgb
 from .samplers import (
     InferenceSampler,
     RandomSubsetTrainingSampler,
@@ -90,6 +90,7 @@ __all__ = [
     "get_annotations",
     "get_detection_dataset_dicts",
     "load_proposals_into_dataset",
+    "load_rgb",
     "load_sem_seg",
     "read_image",
     "summarize",

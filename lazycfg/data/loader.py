@@ -12,6 +12,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
 
 from lazycfg.utils import comm, printable
+from lazycfg.utils.carried import carried
 
 from .batching import GroupedBatchSampler, SampleKey
 from .datasets.base import DatasetFromList, describe, get_annotations, get_image_sizes, is_validated
@@ -181,10 +182,10 @@ class TrainLoader:
     def __iter__(self) -> Iterator[Any]:
         self.batches.start = self.position
         loader: DataLoader[Any] = DataLoader(
-            self.dataset,
+            carried(self.dataset, self.num_workers),
             batch_sampler=self.batches,
             num_workers=self.num_workers,
-            collate_fn=self.collate_fn,
+            collate_fn=carried(self.collate_fn, self.num_workers),
             pin_memory=self.pin_memory,
             prefetch_factor=self.prefetch_factor,
             timeout=self.timeout,
@@ -345,10 +346,13 @@ def build_detection_test_loader(
         indices = [indices[i] for i in np.argsort(sizes[:, 1] / sizes[:, 0], kind="stable")]
     batches = [indices[i : i + batch_size] for i in range(0, len(indices), batch_size)]
     return TestLoader(
-        MapDataset(dataset=dataset, map_func=mapper, on_error=on_error, substitute=False, check=check),
+        carried(
+            MapDataset(dataset=dataset, map_func=mapper, on_error=on_error, substitute=False, check=check),
+            num_workers,
+        ),
         batch_sampler=batches,
         num_workers=num_workers,
-        collate_fn=_DropMissing(collate_fn or trivial_batch_collator),
+        collate_fn=carried(_DropMissing(collate_fn or trivial_batch_collator), num_workers),
         pin_memory=torch.cuda.is_available() if pin_memory is None else pin_memory,
         persistent_workers=persistent_workers and num_workers > 0,
         timeout=timeout if num_workers > 0 else 0,

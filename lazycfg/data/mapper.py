@@ -102,17 +102,7 @@ class DatasetMapper:
         """
         record = dict(dataset_dict)
         rng = np.random.default_rng() if rng is None else rng
-        if "image" in record:
-            image = image_to_tensor(record["image"], self.image_format, value_range=self.value_range)
-        elif not isinstance(record.get("file_name"), str | os.PathLike):
-            raise ImageError(f"{describe(record)} has no 'file_name' and no 'image'")
-        else:
-            image = read_image(
-                record["file_name"],
-                self.image_format,
-                max_pixels=self.max_image_pixels,
-                value_range=self.value_range,
-            )
+        image = self.load_image(record)
         check_image_size(record, image)
         record.pop("pan_seg", None)  # would not follow the augmentations
         sem_seg = self._sem_seg(record)
@@ -130,6 +120,24 @@ class DatasetMapper:
         if self.is_train and "annotations" in dataset_dict:
             record["instances"] = self._instances(annotations, transforms, size, dataset_dict)
         return record
+
+    def load_image(self, record: Record, format: ImageFormat | None = None) -> torch.Tensor:
+        """Return the image of a record as it is before augmentation, a uint8 tensor (3, H, W).
+
+        Args:
+            format: channel order; None: `image_format`.
+
+        Raises:
+            FileNotFoundError, ImageError: it cannot be read.
+        """
+        format = self.image_format if format is None else format
+        if "image" in record:
+            return image_to_tensor(record["image"], format, value_range=self.value_range)
+        if not isinstance(record.get("file_name"), str | os.PathLike):
+            raise ImageError(f"{describe(record)} has no 'file_name' and no 'image'")
+        return read_image(
+            record["file_name"], format, max_pixels=self.max_image_pixels, value_range=self.value_range
+        )
 
     def _is_wanted(self, annotation: dict[str, Any]) -> bool:
         """Whether an annotation is no crowd, and has what is asked for in a form that can be used."""
@@ -200,6 +208,13 @@ class DatasetMapper:
 
     def __repr__(self) -> str:
         return f"DatasetMapper({', '.join(f'{k}={v!r}' for k, v in vars(self).items())})"
+
+
+def load_rgb(record: Record, mapper: Any = None) -> torch.Tensor:
+    """Return the image of a record, uint8 (3, H, W) RGB, with the value range and the limit of pixels of a
+    mapper if it is a `DatasetMapper`; to draw on."""
+    reader = mapper if isinstance(mapper, DatasetMapper) else DatasetMapper(is_train=False)
+    return reader.load_image(record, "RGB")
 
 
 def _boxes(annotations: list[dict[str, Any]]) -> np.ndarray:

@@ -18,6 +18,8 @@ from lazycfg.utils import closest
 
 from .class_mapping import ClassMapping
 from .from_data import calls_on_data
+from .preflight.classes import compare_with_model
+from .preflight.findings import Findings
 from .settings import SettingsError, TrainSettings
 
 __all__ = [
@@ -77,7 +79,9 @@ def as_config(cfg: Mapping[str, Any]) -> Node:
     return node
 
 
-def build_parts(cfg: Node, *, training: bool, model: nn.Module | None = None) -> Parts:
+def build_parts(
+    cfg: Node, *, training: bool, model: nn.Module | None = None, check_classes: bool = True
+) -> Parts:
     """Build what a job needs, each shared node once: a data set that the model, the test loader and the
     evaluator share is read one time. Everything is checked before anything is built; the config stays as it
     is.
@@ -87,9 +91,11 @@ def build_parts(cfg: Node, *, training: bool, model: nn.Module | None = None) ->
             ``model``, ``dataloader.test``, ``dataloader.evaluator`` for evaluation.
         training: which of the two.
         model: take this one instead of building ``cfg.model``.
+        check_classes: for training, whether the model must tell as many classes apart as the data has.
 
     Raises:
         SettingsError: a part is not in the config.
+        PreflightError: the classes of model and data do not fit.
         CheckError: all that is wrong with the parts.
     """
     root, names, over_model = _prepare(cfg, training=training, model=model)
@@ -102,8 +108,15 @@ def build_parts(cfg: Node, *, training: bool, model: nn.Module | None = None) ->
     if over_model:
         root["optimizer"] = _with_model(root["optimizer"], built["model"])
         built.update(build_at(root, ["optimizer"]))
-    parts = {name: built[_PATHS[name]] for name in names}
-    return Parts(**parts, from_data=list(zip(calls, answers, strict=True)))
+    parts = Parts(
+        **{name: built[_PATHS[name]] for name in names}, from_data=list(zip(calls, answers, strict=True))
+    )
+    if training and check_classes:
+        found = Findings()
+        extra = bool(_find(cfg, "train.extra_classes"))
+        compare_with_model(cfg, parts.model, parts.train_loader, found, split="train", extra_classes=extra)
+        found.raise_problems()
+    return parts
 
 
 def build_without_data(cfg: Node) -> Parts:

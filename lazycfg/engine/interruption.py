@@ -49,7 +49,7 @@ class Interruption:
         if hasattr(signal, "SIGCHLD"):
             # The workers of a loader may have got the signal too; torch would raise that in the middle of the
             # step. The loader itself still notices when a batch is missing.
-            self._before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            self._before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda *_: None)
         logger.warning(
             "%s: stopping after this step, with a checkpoint; another one stops at once",
             signal.Signals(number).name,

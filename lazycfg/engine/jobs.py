@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from lazycfg.checkpoint import Checkpointer, RandomState, load_weights
+from lazycfg.checkpoint import Checkpointer, RandomState, load_weights, verify_checksums
 from lazycfg.config.node import Node
 from lazycfg.evaluation import to_json
 from lazycfg.layers import fuse as fold
@@ -32,16 +32,9 @@ from .hooks import (
 )
 from .log import LaterFile, run_logging
 from .plan import log_plan
-from .preflight import (
-    Findings,
-    build_or_tell,
-    check_config,
-    compare,
-    load_initial,
-    resume_or_load,
-    share,
-    try_out,
-)
+from .preflight.findings import Findings
+from .preflight.run import build_or_tell, check_config, compare, share, try_out
+from .preflight.weights import load_initial, resume_or_load
 from .run_dir import check_output_dir, evaluation_dir, evaluator_into, save_config
 from .run_lock import lock_folder
 from .run_metadata import check_same_data, loader_metadata, metadata_of_weights, weights_metadata
@@ -140,6 +133,7 @@ def evaluate(
     given = model is not None
     if resume:
         weights = Checkpointer(nn.Identity(), settings.output_dir).get_checkpoint_file()
+        verify_checksums(weights)
     elif weights is None and not given:
         weights = settings.init_checkpoint or None
     if weights is None and not given:

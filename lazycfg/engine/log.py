@@ -1,11 +1,13 @@
 """Logging of a run: set up by the functions that start one, never by an import."""
 
 import logging
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TextIO
+from typing import ClassVar, TextIO
 
 from lazycfg.config.brief import printable
 from lazycfg.utils import get_rank, open_for_appending
@@ -107,14 +109,33 @@ def run_logging(output_dir: str | Path | None) -> Iterator[LaterFile]:
 
 
 def _console() -> logging.Handler:
-    """Colours on a terminal, plain lines elsewhere."""
-    if sys.stderr.isatty():
-        from rich.console import Console
-        from rich.logging import RichHandler
-
-        rich = RichHandler(console=Console(stderr=True), show_path=False, log_time_format="[%m/%d %H:%M:%S]")
-        rich.setFormatter(_Formatter("%(message)s"))
-        return rich
+    """Plain lines; on a terminal wrapped to its width, with warnings in colour."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Formatter("[%(asctime)s] %(levelname)s: %(message)s", "%m/%d %H:%M:%S"))
+    if sys.stderr.isatty():
+        handler.setFormatter(_TerminalFormatter())
+    else:
+        handler.setFormatter(_Formatter("[%(asctime)s] %(levelname)s: %(message)s", "%m/%d %H:%M:%S"))
     return handler
+
+
+class _TerminalFormatter(_Formatter):
+    """Time and message, the level only from warnings on: a line of 80 characters has room for little more."""
+
+    _COLORS: ClassVar[dict[int, str]] = {logging.WARNING: "33", logging.ERROR: "31", logging.CRITICAL: "31"}
+
+    def __init__(self) -> None:
+        super().__init__("%(message)s", "%H:%M:%S")
+
+    def format(self, record: logging.LogRecord) -> str:
+        time = self.formatTime(record, self.datefmt)
+        level = f"{record.levelname}: " if record.levelno >= logging.WARNING else ""
+        first, *others = f"{time} {level}{super().format(record)}".split("\n")
+        width = shutil.get_terminal_size().columns
+        indent = " " * (len(time) + 1)
+        # Further lines are tables and listings, which are left as they are
+        wrapped = textwrap.wrap(
+            first, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+        )
+        text = "\n".join([*(wrapped or [first]), *others])
+        color = self._COLORS.get(record.levelno)
+        return text if color is None else f"\x1b[{color}m{text}\x1b[0m"

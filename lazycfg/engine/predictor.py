@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from lazycfg.checkpoint import load_weights
 from lazycfg.config.lazy import LazyConfig
-from lazycfg.data import DatasetMapper, Metadata, read_image
+from lazycfg.data import DatasetMapper, Metadata, load_rgb
+from lazycfg.data.image import image_to_tensor
 from lazycfg.layers import fuse as fold
 from lazycfg.structures import Instances
 
@@ -34,7 +35,6 @@ ImageInput = str | os.PathLike[str] | np.ndarray | Tensor | Image.Image
 
 ChannelOrder = Literal["RGB", "BGR"]
 OnError = Literal["raise", "return"]
-_UINT8 = ("uint8", "torch.uint8")
 
 
 class Predictor:
@@ -182,8 +182,10 @@ class Predictor:
             dict of the model's outputs instead, when it has other outputs than instances.
 
         Raises:
-            FileNotFoundError, ImageError: a file cannot be read.
-            ValueError: an array of another shape or type, without pixels, or of unknown channel order.
+            FileNotFoundError, IsADirectoryError, ImageError: a file cannot be read; an array is of another
+                shape or type, or has no pixels; the values of an image of floating point numbers have no
+                known range (see ``value_range`` of `DatasetMapper`).
+            ValueError: an array of unknown channel order.
         """
         one = _is_one(images)
         source: Any = [images] if one else images
@@ -263,11 +265,13 @@ class Predictor:
     def _read(self, image: ImageInput, order: ChannelOrder | None) -> Tensor:
         """Return a uint8 tensor (3, H, W), RGB, upright."""
         if isinstance(image, (str, os.PathLike)):
-            return read_image(_file(image), "RGB")
-        if isinstance(image, (np.ndarray, Tensor)):
-            return _of_array(image, order)
+            return load_rgb({"file_name": _file(image)}, self.mapper)
         if isinstance(image, Image.Image):
-            return torch.from_numpy(np.array(ImageOps.exif_transpose(image).convert("RGB"))).permute(2, 0, 1)
+            return load_rgb({"image": ImageOps.exif_transpose(image)}, self.mapper)
+        if isinstance(image, (np.ndarray, Tensor)):
+            tensor = image_to_tensor(image.cpu() if isinstance(image, Tensor) else image, "RGB")
+            _check_array_order(order)
+            return tensor.flip(0) if order == "BGR" else tensor
         raise TypeError(
             f"an image is a file, an array, a tensor or a Pillow image, got {type(image).__name__}"
         )
@@ -318,23 +322,12 @@ def _file(image: str | os.PathLike[str]) -> str:
     return path
 
 
-def _of_array(image: np.ndarray | Tensor, order: ChannelOrder | None) -> Tensor:
-    """Return a uint8 tensor (3, H, W), RGB."""
-    in_numpy = isinstance(image, np.ndarray)
-    if image.ndim != 3 or image.shape[2 if in_numpy else 0] != 3 or str(image.dtype) not in _UINT8:
-        raise ValueError(
-            "an image in memory is a uint8 array (H, W, 3) or a uint8 tensor (3, H, W), got "
-            f"{type(image).__name__} {image.dtype} {tuple(image.shape)}"
-        )
-    if 0 in image.shape:
-        raise ValueError(f"an image of shape {tuple(image.shape)} has no pixels")
+def _check_array_order(order: ChannelOrder | None) -> None:
     if order is None:
         raise ValueError(
             "the channel order of an array cannot be seen: pass channel_order='BGR' (of cv2.imread) or "
             "channel_order='RGB' (of Pillow, torchvision, matplotlib), or give the file itself"
         )
-    tensor = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1) if in_numpy else image.cpu()
-    return tensor.flip(0) if order == "BGR" else tensor
 
 
 def _outcome(future: Future[dict[str, Any]], on_error: OnError) -> dict[str, Any] | Exception:

@@ -63,6 +63,9 @@ class JSONWriter(EventWriter):
             return
         if self._path.is_symlink() or (self._path.exists() and not self._path.is_file()):
             self._move_aside("is no ordinary file")
+        # Values that a checkpoint brought along are for the next medians; single ones may still be to write
+        latest, smoothed = storage.latest(), storage.smoothing_hints()
+        self._written |= {name: at for name, (_, at) in latest.items() if smoothed.get(name, True)}
         if not self._path.is_file():
             return
         lines, broken = _read_lines(self._path)
@@ -70,7 +73,8 @@ class JSONWriter(EventWriter):
             self._move_aside(f"has {broken} lines that are none of metrics")
         kept = [line for line in lines if line["iteration"] < start_iter]
         for line in kept:
-            self._written |= dict.fromkeys(line, line["iteration"])
+            for name in line:
+                self._written[name] = max(line["iteration"], self._written.get(name, -1))
         with atomic_write(self._path) as partial:
             partial.write_text("".join(f"{json.dumps(line)}\n" for line in kept))
 

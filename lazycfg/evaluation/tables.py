@@ -8,6 +8,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+WIDTH = 80
+"""Characters of a line in a table: those of a terminal that nobody has made wider."""
+
 __all__ = ["distinct_names", "metrics_table", "per_class_table", "print_csv_format"]
 
 
@@ -17,34 +20,55 @@ def distinct_names(names: Sequence[str]) -> list[str]:
     return [name if counts[name] == 1 else f"{name} (class {index})" for index, name in enumerate(names)]
 
 
-def metrics_table(metrics: Mapping[str, float]) -> str:
-    """Two lines: names and values."""
+def metrics_table(metrics: Mapping[str, float], *, width: int = WIDTH) -> str:
+    """Return names and under them values; in as many pairs of lines as ``width`` characters ask for."""
     cells = [(name, _number(value)) for name, value in metrics.items()]
-    widths = [max(map(len, cell)) for cell in cells]
-    return "\n".join(
-        "  ".join(f"{text[row]:>{width}}" for text, width in zip(cells, widths, strict=True))
-        for row in (0, 1)
-    )
+    blocks: list[list[tuple[str, str]]] = [[]]
+    used = 0
+    for cell in cells:
+        needed = max(map(len, cell)) + 2
+        if blocks[-1] and used + needed - 2 > width:
+            blocks.append([])
+            used = 0
+        blocks[-1].append(cell)
+        used += needed
+    lines = []
+    for block in blocks:
+        widths = [max(map(len, cell)) for cell in block]
+        for row in (0, 1):
+            pairs = zip(block, widths, strict=True)
+            lines.append("  ".join(f"{cell[row]:>{space}}" for cell, space in pairs))
+    return "\n".join(lines)
 
 
-def per_class_table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """One line per class; in two columns when there are many."""
+def per_class_table(rows: Sequence[Mapping[str, Any]], *, width: int = WIDTH) -> str:
+    """Return one line per class; in two columns when there are many and they have room in ``width``.
+
+    Names are shortened where a line would be longer.
+    """
     if not rows:
         return ""
     heads = list(rows[0])
     cells = [heads, *([_number(row[head]) for head in heads] for row in rows)]
     widths = [max(len(line[column]) for line in cells) for column in range(len(heads))]
+    others = sum(space + 2 for space in widths[1:])
+    widths[0] = max(min(widths[0], width - others), len(heads[0]), 8)
     lines = [
-        f"{line[0]:<{widths[0]}}" + "".join(f"  {c:>{w}}" for c, w in zip(line[1:], widths[1:], strict=True))
+        f"{_shortened(line[0], widths[0]):<{widths[0]}}"
+        + "".join(f"  {c:>{w}}" for c, w in zip(line[1:], widths[1:], strict=True))
         for line in cells
     ]
-    if len(rows) <= 20:
+    if len(rows) <= 20 or 2 * len(lines[0]) + 4 > width:
         return "\n".join(lines)
     half = (len(rows) + 1) // 2
     left, right = lines[1 : half + 1], lines[half + 1 :]
     right += [""] * (len(left) - len(right))
     pairs = [(lines[0], lines[0]), *zip(left, right, strict=True)]
     return "\n".join(f"{a}    {b}".rstrip() for a, b in pairs)
+
+
+def _shortened(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 3] + "..."
 
 
 def print_csv_format(results: Mapping[str, Mapping[str, float]]) -> None:

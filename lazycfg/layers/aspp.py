@@ -1,5 +1,6 @@
 """Atrous spatial pyramid pooling (DeepLab v3, arXiv:1706.05587)."""
 
+import copy
 from collections.abc import Callable, Sequence
 
 import torch
@@ -21,7 +22,7 @@ class ASPP(nn.Module):
         in_channels, out_channels: channels of the input, and of each branch and the output.
         dilations: of the three 3x3 convolutions.
         norm: as `get_norm` takes it.
-        activation: applied after each layer.
+        activation: applied after each layer; each has a copy of its own, with its own parameters.
         pool_kernel_size: (height, width) of the average pooling of the last branch; the whole map if None.
         dropout: probability for the output.
         use_depthwise_separable_conv: for the three dilated convolutions.
@@ -55,7 +56,7 @@ class ASPP(nn.Module):
                 dilation=dilation,
                 bias=use_bias,
                 norm=get_norm(norm, out_channels),
-                activation=activation,
+                activation=copy.deepcopy(activation),
             )
             c2_xavier_fill(conv)
             return conv
@@ -71,9 +72,9 @@ class ASPP(nn.Module):
                         padding=dilation,
                         dilation=dilation,
                         norm1=norm,
-                        activation1=activation,
+                        activation1=copy.deepcopy(activation),
                         norm2=norm,
-                        activation2=activation,
+                        activation2=copy.deepcopy(activation),
                     )
                 )
             else:
@@ -82,7 +83,7 @@ class ASPP(nn.Module):
         if pool_kernel_size is not None:
             pooling = nn.AvgPool2d(kernel_size=pool_kernel_size, stride=1)
         # One value per channel cannot be normalised over a batch of one: this branch has no norm.
-        pooled = Conv2d(in_channels, out_channels, 1, bias=True, activation=activation)
+        pooled = Conv2d(in_channels, out_channels, 1, bias=True, activation=copy.deepcopy(activation))
         c2_xavier_fill(pooled)
         self.convs.append(nn.Sequential(pooling, pooled))
         self.project = branch(1, channels=5 * out_channels)

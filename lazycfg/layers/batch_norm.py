@@ -14,6 +14,8 @@ from lazycfg.utils.suggest import closest
 class FrozenBatchNorm2d(nn.Module):
     """Batch normalisation with fixed statistics and fixed affine parameters (all of them buffers).
 
+    Nothing is counted in it: it has no ``num_batches_tracked``, and leaves that of a checkpoint aside.
+
     Args:
         num_features: channels of the input (N, C, H, W).
         eps: added to the variance.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lazycfg.structures.boxes import pairwise_iou
 
-__all__ = ["grouped_nms"]
+__all__ = ["grouped_nms", "suppression_steps"]
 
 # Pairs of boxes whose overlaps are computed together: bounds the temporaries at some 300 MB.
 _CHUNK_PAIRS = 1 << 24
@@ -42,12 +42,27 @@ def grouped_nms(groups: Sequence[Tensor], iou_threshold: float) -> list[Tensor]:
     Returns:
         for each tensor (G_i, K_i) bool, the boxes that are left.
     """
+    steps = suppression_steps(groups, iou_threshold)
+    return next(standing for standing, settled in steps if settled)
+
+
+@torch.no_grad()
+def suppression_steps(
+    groups: Sequence[Tensor], iou_threshold: float
+) -> Iterator[tuple[list[Tensor], Tensor]]:
+    """Do the work of `grouped_nms` step by step, for callers that read more than whether it is done.
+
+    Yields:
+        What `grouped_nms` returns, as far as it is known, and whether it is: a bool on the device.
+    """
     longest = max((group.shape[1] for group in groups), default=0)
     boxes = torch.cat([F.pad(group.float(), (0, 0, 0, longest - group.shape[1])) for group in groups])
     together = max(1, _MOST_PAIRS // max(longest * longest, 1))
-    standing = torch.cat([_undefeated(_defeats(part, iou_threshold)) for part in boxes.split(together)])
-    parts = standing.split([len(group) for group in groups])
-    return [part[:, : group.shape[1]] for part, group in zip(parts, groups, strict=True)]
+    *first, last = boxes.split(together)
+    done = [_settle(_defeats(part, iou_threshold)) for part in first]
+    for stands, settled in _rounds(_defeats(last, iou_threshold)):
+        parts = torch.cat([*done, stands]).split([len(group) for group in groups])
+        yield [part[:, : group.shape[1]] for part, group in zip(parts, groups, strict=True)], settled
 
 
 def _defeats(boxes: Tensor, iou_threshold: float) -> Tensor:
@@ -65,11 +80,16 @@ def _defeats(boxes: Tensor, iou_threshold: float) -> Tensor:
     return out.triu_(diagonal=1)
 
 
-def _undefeated(defeats: Tensor) -> Tensor:
-    """(G, K) bool: what no box that stands itself has defeated."""
+def _rounds(defeats: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """(G, K) bool: what no box that stands itself has defeated, after more and more rounds; and whether the
+    last one changed nothing."""
     stands = defeats.new_ones((defeats.shape[0], 1, defeats.shape[2]))
     while True:
         for _ in range(_ROUNDS):
             before, stands = stands, (stands @ defeats == 0).to(defeats.dtype)
-        if torch.equal(before, stands):
-            return stands[:, 0] > 0
+        yield stands[:, 0] > 0, (before == stands).all()
+
+
+def _settle(defeats: Tensor) -> Tensor:
+    """(G, K) bool: the end of `_rounds`."""
+    return next(stands for stands, settled in _rounds(defeats) if settled)

@@ -10,8 +10,6 @@ from lazycfg.structures import Boxes, RotatedBoxes
 
 __all__ = ["DefaultAnchorGenerator", "RotatedAnchorGenerator"]
 
-CACHE_SIZE = 32
-
 
 def _per_level(values: Sequence, num_levels: int, name: str) -> list[list[float]]:
     """``[a, b]`` or ``[[a, b]]`` for all levels, or one list for each of them."""
@@ -45,7 +43,7 @@ class CellAnchors(nn.Module):
 
 
 class AnchorGenerator(nn.Module):
-    """Anchors around every pixel of every level, remembered by the sizes of the maps.
+    """Anchors around every pixel of every level.
 
     Args:
         cell_anchors: per level (A, box_dim), the anchors around (0, 0).
@@ -65,7 +63,6 @@ class AnchorGenerator(nn.Module):
         self.strides = tuple(strides)
         self.offset = offset
         self.cell_anchors = CellAnchors(cell_anchors)
-        self._cache: dict[tuple, list[Tensor]] = {}
 
     @property
     def num_anchors(self) -> list[int]:
@@ -91,22 +88,8 @@ class AnchorGenerator(nn.Module):
         return out
 
     def forward(self, features: Sequence[Tensor]) -> list[Boxes] | list[RotatedBoxes]:
-        """Maps (N, C, H, W), one per level -> the boxes of each level's anchors, the same for all images.
-
-        The tensors are kept for the next maps of these sizes: do not change them in place.
-        """
-        cell = self.cell_anchors[0]
-        key = (tuple((int(f.shape[-2]), int(f.shape[-1])) for f in features), cell.device, cell.dtype)
-        if key not in self._cache:
-            if len(self._cache) >= CACHE_SIZE:  # sizes vary during training: keep the last ones only
-                self._cache.pop(next(iter(self._cache)))
-            # Made under inference_mode they could not be saved for a later backward.
-            with torch.inference_mode(False):
-                self._cache[key] = self.grid_anchors(key[0])
-        return [self.box_class(level) for level in self._cache[key]]
-
-    def __getstate__(self) -> dict:
-        return {**super().__getstate__(), "_cache": {}}
+        """Maps (N, C, H, W), one per level -> the boxes of each level's anchors, the same for all images."""
+        return [self.box_class(level) for level in self.grid_anchors([f.shape[-2:] for f in features])]
 
 
 class DefaultAnchorGenerator(AnchorGenerator):

@@ -1,6 +1,7 @@
 """From the network's input size to the size of the output."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,7 +12,9 @@ from lazycfg.structures import Instances, ROIMasks
 from lazycfg.structures.pasting import paste_masks_in_images
 from lazycfg.structures.rotated_boxes import clip_rotated, scale_rotated
 
-from .padded import cat_field, upload
+from .batched_instances import cat_field, check_batch, select_rows
+from .padding import rows_of_images
+from .transfer import upload
 
 __all__ = ["detector_postprocess", "postprocess_batch", "sem_seg_postprocess", "sem_seg_postprocess_batch"]
 
@@ -42,51 +45,68 @@ def postprocess_batch(
     output_sizes: Sequence[tuple[int, int]],
     mask_threshold: float = 0.5,
     paste_masks: bool = True,
-    *,
-    host_boxes: Tensor | None = None,
 ) -> list[Instances]:
-    """`detector_postprocess` of a batch.
+    """Do as `detector_postprocess`, for a batch. The device is waited for once: for the boxes that are empty.
 
     Args:
         results: per image.
         output_sizes: (height, width) of each image.
-        host_boxes: (N, box_dim) all boxes on the CPU: without them the device is waited for once.
+
+    Returns:
+        New `Instances`; `results` stay as they are.
+
+    Raises:
+        ValueError: there are not as many results as images, a result has no boxes, or masks of a shape that
+            is not known.
     """
+    check_batch(results, len(output_sizes), "the detections")
     if len(results) == 0:
         return []
+    names = [box_field(x, i) for i, x in enumerate(results)]
     counts = [len(x) for x in results]
-    name = box_field(results[0])
-    device = results[0].get(name).tensor.device
-    if host_boxes is None:
-        host_boxes = cat_field(results, name).detach().cpu()
-    rows = []
-    for x, size, count in zip(results, output_sizes, counts, strict=True):
-        rows += [(size[1] / x.image_size[1], size[0] / x.image_size[0], size[1], size[0])] * count
-    numbers = torch.tensor(rows, dtype=torch.float32).reshape(-1, 4)
-    on_host = scale_and_clip(host_boxes, numbers[:, :2], numbers[:, 2:])
-    boxes = upload(on_host, device, torch.float32).split(counts)
-    keypoints: Sequence[Tensor | None] = [None] * len(results)
-    if all(x.has("pred_keypoints") for x in results):
-        factor = upload(F.pad(numbers[:, None, :2], (0, 1), value=1.0), device, torch.float32)
-        keypoints = (cat_field(results, "pred_keypoints") * factor).split(counts)
-    out = [rescale_fields(*one) for one in zip(results, boxes, output_sizes, keypoints, strict=True)]
-    keep = nonempty(on_host).numpy()
+    boxes = torch.cat([x.get(name).tensor for x, name in zip(results, names, strict=True)])
+    rows = [
+        (size[1] / x.image_size[1], size[0] / x.image_size[0], size[1], size[0])
+        for x, size in zip(results, output_sizes, strict=True)
+    ]
+    numbers = upload(rows, boxes.device, torch.float32)
+    of_rows = rows_of_images(numbers, counts)
+    scaled = scale_and_clip(boxes, of_rows[:, :2], of_rows[:, 2:])
+    keep = nonempty(scaled.detach()).cpu().numpy()
+    out = []
+    factors = F.pad(numbers[:, :2], (0, 1), value=1.0)  # of keypoints: x, y and score
+    parts = zip(results, names, output_sizes, scaled.split(counts), factors.unbind(), strict=True)
+    for x, name, size, own, factor in parts:
+        new = Instances(size)
+        for field, value in x.get_fields().items():
+            if field == name:
+                value = type(value)(own)
+            elif field == "pred_keypoints":
+                value = scale_keypoints(value, factor)
+            new.set(field, value)
+        out.append(new)
     if not keep.all():
-        out = select_rows(out, keep)
+        out = select_rows(out, [own.nonzero()[0] for own in np.split(keep, np.cumsum(counts)[:-1])])
     finish_masks(out, mask_threshold, paste_masks)
     return out
 
 
-def box_field(results: Instances) -> str:
-    """The name of the field of boxes.
+def box_field(results: Instances, image: int) -> str:
+    """Return the name of the field of boxes.
 
     Raises:
         ValueError: there is none.
+        TypeError: it holds a bare tensor.
     """
     for name in ("pred_boxes", "proposal_boxes"):
         if results.has(name):
+            if isinstance(results.get(name), Tensor):
+                raise TypeError(f"{name} of image {image} is a tensor: make it Boxes(tensor)")
             return name
-    raise ValueError(f"predictions must have pred_boxes or proposal_boxes, got {list(results.get_fields())}")
+    have = ", ".join(results.get_fields()) or "none"
+    raise ValueError(
+        f"the detections of image {image} have neither pred_boxes nor proposal_boxes (fields: {have})"
+    )
 
 
 def scale_and_clip(boxes: Tensor, scale: Tensor, bounds: Tensor) -> Tensor:
@@ -96,67 +116,54 @@ def scale_and_clip(boxes: Tensor, scale: Tensor, bounds: Tensor) -> Tensor:
     return torch.minimum((boxes * scale.repeat(1, 2)).clamp(min=0), bounds.repeat(1, 2))
 
 
+def scale_keypoints(keypoints: Any, factor: Tensor) -> Any:
+    """Multiply a tensor (N, K, 3) of x, y and score, or `Keypoints`, by the factors (3,)."""
+    return keypoints * factor if isinstance(keypoints, Tensor) else type(keypoints)(keypoints.tensor * factor)
+
+
 def nonempty(boxes: Tensor) -> Tensor:
     """(N,) bool: whether boxes (N, 4) XYXY or (N, 5) have an area."""
     sides = boxes[:, 2:4] if boxes.shape[-1] == 5 else boxes[:, 2:] - boxes[:, :2]
     return (sides > 0).all(dim=1)
 
 
-def rescale_fields(
-    results: Instances, boxes: Tensor, new_size: tuple[int, int], keypoints: Tensor | None
-) -> Instances:
-    """A copy of the new size (height, width), with these boxes and keypoints."""
-    out = Instances(new_size)
-    name = box_field(results)
-    for field, value in results.get_fields().items():
-        if field == name:
-            value = type(value)(boxes)
-        elif field == "pred_keypoints":
-            value = keypoints
-        out.set(field, value)
-    return out
-
-
-def select_rows(instances: Sequence[Instances], keep: np.ndarray) -> list[Instances]:
-    """The rows of all images (N,) that are to be kept: one gather per field, not one per field and image."""
-    device = instances[0].get(box_field(instances[0])).tensor.device
-    of_images = np.split(keep, np.cumsum([len(x) for x in instances])[:-1])
-    rows = upload(keep.nonzero()[0], device, torch.int64)
-    counts = [int(own.sum()) for own in of_images]
-    out = [Instances(x.image_size) for x in instances]
-    for name, first in instances[0].get_fields().items():
-        if isinstance(first if isinstance(first, Tensor) else getattr(first, "tensor", None), Tensor):
-            parts = cat_field(instances, name)[rows].split(counts)
-            values = list(parts) if isinstance(first, Tensor) else [type(first)(part) for part in parts]
-        else:
-            kept = [own.nonzero()[0].tolist() for own in of_images]
-            values = [x[index].get(name) for x, index in zip(instances, kept, strict=True)]
-        for x, value in zip(out, values, strict=True):
-            x.set(name, value)
-    return out
-
-
 def finish_masks(results: Sequence[Instances], threshold: float, paste: bool) -> None:
     """Make ``pred_masks`` of each image `ROIMasks`, or paste them: bool (N, height, width)."""
     results = [x for x in results if x.has("pred_masks")]
-    if not results:
-        return
-    roi_masks = [
-        x.pred_masks if isinstance(x.pred_masks, ROIMasks) else ROIMasks(x.pred_masks[:, 0]) for x in results
-    ]
+    roi_masks = [as_roi_masks(x.pred_masks) for x in results]
     if not paste:
         for x, masks in zip(results, roi_masks, strict=True):
             x.pred_masks = masks
         return
-    pasted = paste_masks_in_images(
-        ROIMasks.cat(roi_masks).tensor,
-        cat_field(results, "pred_boxes"),
-        [len(x) for x in results],
-        [x.image_size for x in results],
-        threshold,
-    )
-    for x, masks in zip(results, pasted, strict=True):
-        x.pred_masks = masks
+    # all masks of one size together
+    for side in {masks.tensor.shape[1:] for masks in roi_masks}:
+        group = [i for i, masks in enumerate(roi_masks) if masks.tensor.shape[1:] == side]
+        pasted = paste_masks_in_images(
+            ROIMasks.cat([roi_masks[i] for i in group]).tensor,
+            cat_field([results[i] for i in group], box_field(results[group[0]], group[0])),
+            [len(results[i]) for i in group],
+            [results[i].image_size for i in group],
+            threshold,
+        )
+        for i, masks in zip(group, pasted, strict=True):
+            results[i].pred_masks = masks
+
+
+def as_roi_masks(masks: Any) -> ROIMasks:
+    """Return masks relative to boxes, (N, 1, M, M), as `ROIMasks`.
+
+    Raises:
+        ValueError: they are of another shape.
+    """
+    if isinstance(masks, ROIMasks):
+        return masks
+    if not isinstance(masks, Tensor) or masks.dim() != 4 or masks.shape[1] != 1:
+        shape = tuple(masks.shape) if isinstance(masks, Tensor) else type(masks).__name__
+        raise ValueError(
+            f"pred_masks: got {shape}. Postprocessing resizes masks to their boxes: it takes (N, 1, M, M) "
+            "probabilities inside the boxes, or ROIMasks. To hand out whole masks, make them in _postprocess"
+        )
+    return ROIMasks(masks[:, 0])
 
 
 def sem_seg_postprocess(

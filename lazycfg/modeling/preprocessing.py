@@ -10,7 +10,9 @@ from torch import Tensor
 
 from lazycfg.structures import BitMasks, ImageList, Instances
 
-from .padded import pad_bitmasks
+from .batched_instances import joinable
+from .padding import pad_bitmasks
+from .transfer import copy_over
 
 __all__ = ["batch_images", "instances_to_device"]
 
@@ -46,7 +48,10 @@ def batch_images(
 
     Raises:
         TypeError: an image is no tensor.
+        ValueError: there is no image.
     """
+    if not len(images):
+        raise ValueError("a batch without images: training needs at least one")
     for image in images:
         if not isinstance(image, Tensor):
             expected = "a tensor (channels, height, width)"
@@ -112,7 +117,9 @@ def can_go_alone(tensors: Sequence[Tensor], device: torch.device) -> bool:
 
 @torch.compiler.disable
 def instances_to_device(instances: Sequence[Instances], device: torch.device) -> list[Instances]:
-    """The ground truth of a batch on the device: one copy per field, not one per field and image."""
+    """Return the ground truth of a batch on the device: one copy per field, not one per field and image."""
+    if not len(instances):
+        return []
     if all(x.has("gt_boxes") and x.gt_boxes.tensor.device == device for x in instances):
         return [x.to(device, non_blocking=True) for x in instances]
     names = list(instances[0].get_fields())
@@ -131,8 +138,7 @@ def instances_to_device(instances: Sequence[Instances], device: torch.device) ->
 def field_to_device(values: Sequence[Any], counts: Sequence[int], device: torch.device) -> list[Any]:
     """One field of all images on the device."""
     first = values[0]
-    if isinstance(first, BitMasks):
-        # Views of one padded tensor, as the mask loss wants them all together
+    if all(isinstance(value, BitMasks) for value in values):
         tensors = [value.tensor for value in values]
         if can_go_alone(tensors, device):
             masks = pad_bitmasks([x.to(device, non_blocking=True) for x in tensors])
@@ -140,15 +146,8 @@ def field_to_device(values: Sequence[Any], counts: Sequence[int], device: torch.
             masks = copy_over(pad_bitmasks(tensors, pin=device.type == "cuda"), device)
         sizes = [value.image_size for value in values]
         return [BitMasks(p[:, :h, :w]) for p, (h, w) in zip(masks.split(list(counts)), sizes, strict=True)]
-    tensors = [value if isinstance(value, Tensor) else getattr(value, "tensor", None) for value in values]
-    if all(isinstance(t, Tensor) and t.shape[1:] == tensors[0].shape[1:] for t in tensors):
+    tensors = joinable(values)
+    if tensors is not None:
         parts = copy_over(torch.cat(tensors), device).split(list(counts))
         return list(parts) if isinstance(first, Tensor) else [type(first)(part) for part in parts]
     return [value.to(device, non_blocking=True) if hasattr(value, "to") else value for value in values]
-
-
-def copy_over(host: Tensor, device: torch.device) -> Tensor:
-    """A copy that does not wait for the device."""
-    if device.type == "cuda" and host.device.type == "cpu":
-        host = host.pin_memory()
-    return host.to(device, non_blocking=True)

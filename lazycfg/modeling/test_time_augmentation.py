@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 from lazycfg.structures import Boxes, Instances
 
+from .batched_instances import cat_field, check_batch, field_names
 from .meta_arch.panoptic_fpn import PanopticFPN
 from .meta_arch.panoptic_merge import combine_semantic_and_instance_outputs
 from .meta_arch.rcnn import GeneralizedRCNN, output_sizes
-from .padded import cat_field
-from .postprocessing import postprocess_batch, sem_seg_postprocess
+from .postprocessing import sem_seg_postprocess
 from .roi_heads.detections import fast_rcnn_inference
 from .roi_heads.keypoint_head import keypoint_rcnn_inference
 from .tta_views import DatasetMapperTTA, ViewTransform, move_boxes
@@ -102,6 +102,8 @@ class GeneralizedRCNNWithTTA(nn.Module):
     @torch.no_grad()
     def inference(self, batched_inputs: Inputs) -> list[dict[str, Any]]:
         """See `forward`."""
+        if not len(batched_inputs):
+            return []
         views, counts = self._views(batched_inputs)
         transforms = [ViewTransform.of(view["transforms"]) for view in views]
         image_sizes = [(int(x["image"].shape[-2]), int(x["image"].shape[-1])) for x in batched_inputs]
@@ -110,11 +112,13 @@ class GeneralizedRCNNWithTTA(nn.Module):
             found, logits = self._run(views)
         merged = self._merge(found, transforms, counts, sizes)
         self._fill_in(merged, views, transforms, counts)
-        whole = isinstance(self.model, PanopticFPN)
-        host = getattr(merged, "host_boxes", None)
-        paste = whole or self.model.paste_masks
-        results = postprocess_batch(merged, sizes, paste_masks=paste, host_boxes=host)
-        outputs: list[dict[str, Any]] = [{"instances": x} for x in results]
+        whole = isinstance(self.model, PanopticFPN) or self.model.paste_masks
+        options = {} if whole else {"paste_masks": False}
+        in_output_size = [
+            {**x, "height": height, "width": width}
+            for x, (height, width) in zip(batched_inputs, sizes, strict=True)
+        ]
+        outputs: list[dict[str, Any]] = self.model._postprocess(merged, in_output_size, sizes, **options)
         if isinstance(self.model, PanopticFPN):
             for output, part, size in zip(outputs, slices(counts), sizes, strict=True):
                 self._add_semantics(output, logits[part], views[part], transforms[part], size)
@@ -159,6 +163,7 @@ class GeneralizedRCNNWithTTA(nn.Module):
                     if isinstance(self.model, PanopticFPN):
                         out, semantic = out
                         logits.update(zip(part, semantic, strict=True))
+                check_batch(out, len(part), "the detections of the model")
                 results.update(zip(part, out, strict=True))
         return [results[i] for i in range(len(views))], [logits[i] for i in range(len(logits))]
 
@@ -194,9 +199,13 @@ class GeneralizedRCNNWithTTA(nn.Module):
         table = scores.new_zeros((len(scores), num_classes + 1))  # the last column is the background
         table.scatter_(1, classes[:, None], scores[:, None])
         per_image = [sum(per_view[part]) for part in slices(counts)]
-        merged, _ = fast_rcnn_inference(
+        merged, rows = fast_rcnn_inference(
             boxes.split(per_image), table.split(per_image), sizes, 1e-8, nms_thresh, topk
         )
+        for name in further_fields(found):
+            values = cat_field(found, name).split(per_image)
+            for x, value, own in zip(merged, values, rows, strict=True):
+                x.set(name, value[own])
         return merged
 
     def _limits(self) -> tuple[int, float, int]:
@@ -238,6 +247,13 @@ class GeneralizedRCNNWithTTA(nn.Module):
             for view, own, x in zip(views, boxes, of_view, strict=True)
         ]
         found, _ = self._run(views, detected)
+        for view, own in zip(found, of_view, strict=True):
+            if len(view) != len(own):
+                raise ValueError(
+                    f"test-time augmentation asked the heads about {len(own)} given boxes and got "
+                    f"{len(view)}: forward_with_given_boxes must keep the instances that it is given, in "
+                    "their order"
+                )
         for x, part in zip(merged, slices(counts), strict=True):
             seen, moves = found[part], transforms[part]
             if masks:
@@ -301,6 +317,34 @@ class GeneralizedRCNNWithTTA(nn.Module):
             model.combine_instances_score_thresh,
             num_stuff_classes=len(total),
         )
+
+
+def further_fields(found: Sequence[Instances]) -> list[str]:
+    """Return the names of the fields that a model gives its detections besides the usual ones: they stay with
+    the box that was found in a view.
+
+    Raises:
+        TypeError: such a field is no tensor. It may hold positions in the view, which are not those in the
+            image.
+        ValueError: some detections lack the field.
+    """
+    # Made again for the merged boxes, or merged
+    usual = {"pred_boxes", "scores", "pred_classes", "pred_masks", "pred_keypoints", "pred_keypoint_heatmaps"}
+    names = [name for name in field_names(found) if name not in usual]
+    for name in names:
+        for x in found:
+            if len(x) and not x.has(name):
+                raise ValueError(
+                    f"test-time augmentation: the field {name!r} must be in the detections of all views, "
+                    "or of none"
+                )
+            if x.has(name) and not isinstance(x.get(name), Tensor):
+                kind = type(x.get(name)).__name__
+                raise TypeError(
+                    f"test-time augmentation keeps further fields of the detections that are tensors, "
+                    f"{name!r} is {kind}: merge it in a subclass of GeneralizedRCNNWithTTA"
+                )
+    return names
 
 
 def slices(counts: Sequence[int]) -> list[slice]:

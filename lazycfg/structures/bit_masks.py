@@ -15,7 +15,7 @@ from lazycfg.structures.pasting import paste_masks_in_image
 from lazycfg.structures.polygon_masks import PolygonMasks
 from lazycfg.structures.rasterize import pack_polygons, rasterize_images
 
-__all__ = ["BitMasks"]
+__all__ = ["BitMasks", "IndexedBitMasks"]
 
 
 class BitMasks:
@@ -60,6 +60,14 @@ class BitMasks:
                 f"indexing {len(self)} BitMasks with {item!r} gives shape {tuple(selected.shape)}"
             )
         return BitMasks(selected)
+
+    def take(self, indices: Tensor) -> BitMasks:
+        """Return the masks at indices (R,) int64, held once however often they occur, until they are read."""
+        return IndexedBitMasks(self.tensor, indices)
+
+    def shared(self) -> tuple[Tensor, Tensor]:
+        """Return masks (N, H, W) and, for each object, the index (R,) of its mask among them."""
+        return self.tensor, torch.arange(len(self), device=self.device)
 
     def __iter__(self) -> Iterator[Tensor]:
         """One tensor (H, W) per object."""
@@ -141,3 +149,60 @@ class BitMasks:
         """
         masks = roi_masks if isinstance(roi_masks, Tensor) else roi_masks.tensor
         return BitMasks(paste_masks_in_image(masks, boxes, (height, width), threshold))
+
+
+class IndexedBitMasks(BitMasks):
+    """Masks of which several objects share one, as the proposals that are matched to one object do.
+
+    It is a `BitMasks` in every respect. The rows are copied when ``tensor`` is first read; from then on they
+    are what counts, so that they can be edited.
+
+    Args:
+        source: bool (N, H, W).
+        indices: (R,) int64, which of them is the mask of each object.
+    """
+
+    def __init__(self, source: Tensor, indices: Tensor) -> None:
+        self._source = source
+        self._indices = indices.to(source.device)
+        self._rows: Tensor | None = None
+        self.image_size = (int(source.shape[1]), int(source.shape[2]))
+
+    @property
+    def tensor(self) -> Tensor:  # type: ignore[override]
+        if self._rows is None:
+            self._rows = self._source[self._indices]
+        return self._rows
+
+    @tensor.setter
+    def tensor(self, value: Tensor) -> None:
+        self._rows = value
+
+    @property
+    def device(self) -> torch.device:
+        return self._source.device if self._rows is None else self._rows.device
+
+    def __len__(self) -> int:
+        return len(self._indices if self._rows is None else self._rows)
+
+    def __getitem__(self, item: int | slice | Tensor | list[int]) -> BitMasks:
+        if self._rows is not None or isinstance(item, int):
+            return super().__getitem__(item)
+        return IndexedBitMasks(self._source, self._indices[item])
+
+    def take(self, indices: Tensor) -> BitMasks:
+        if self._rows is not None:
+            return super().take(indices)
+        return IndexedBitMasks(self._source, self._indices[indices])
+
+    def shared(self) -> tuple[Tensor, Tensor]:
+        return super().shared() if self._rows is not None else (self._source, self._indices)
+
+    def to(self, *args: Any, **kwargs: Any) -> BitMasks:
+        source, indices = self.shared()
+        return IndexedBitMasks(source.to(*args, **kwargs), indices)
+
+    def crop_and_resize(self, boxes: Tensor, mask_size: int, indices: Tensor | None = None) -> Tensor:
+        source, own = self.shared()
+        chosen = own if indices is None else own[indices.to(own.device)]
+        return BitMasks(source).crop_and_resize(boxes, mask_size, chosen)

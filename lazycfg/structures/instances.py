@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import itertools
+import operator
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from lazycfg.utils.suggest import closest
 
 __all__ = ["Instances"]
+
+# Types of numbers that index: not uint8, which torch takes for a mask
+INDEX_TYPES = (torch.int8, torch.int16, torch.int32, torch.int64)
 
 
 class Instances:
@@ -122,26 +127,73 @@ class Instances:
         out._fields = {name: function(value) for name, value in self._fields.items()}
         return out
 
-    def __getitem__(self, item: int | slice | Tensor | list[int]) -> Instances:
-        """The instances at an index, slice, bool mask or index tensor; always an ``Instances``."""
-        if isinstance(item, int):
-            length = len(self)
-            if not -length <= item < length:
-                raise IndexError(f"index {item} is out of range for {length} Instances")
-            item = slice(item, item + 1 or None)
-        elif isinstance(item, Tensor) and item.dtype == torch.bool:
-            if item.dim() != 1 or len(item) != len(self):
-                raise IndexError(f"a mask of shape {tuple(item.shape)} does not fit {len(self)} Instances")
+    def __getitem__(
+        self, item: int | slice | range | Tensor | np.ndarray | list[int] | list[bool]
+    ) -> Instances:
+        """Select instances; every field is indexed alike, lists too.
+
+        Args:
+            item: a number, a slice, numbers (R,) or a mask (N,) of bools: a list, an array or a tensor.
+
+        Returns:
+            Always an ``Instances``, of length 1 for a number.
+
+        Raises:
+            IndexError: a number or a mask does not fit the length.
+            TypeError: text, a ``uint8`` tensor (is it a mask or a list of numbers?), several dimensions.
+        """
+        index = self._as_index(item)
+        return self._map(lambda v: _index_list(v, index) if isinstance(v, (list, tuple)) else v[index])
+
+    def _as_index(self, item: Any) -> slice | Tensor:
+        """Return an index that means the same to every field."""
+        if isinstance(item, slice):
+            return item
+        if isinstance(item, str):
+            raise TypeError(
+                f"Instances are indexed by numbers, not by {item!r}: a field is an attribute, like "
+                "instances.scores, or instances.get('scores'). lazycfg's Predictor returns the Instances "
+                "themselves, and a model one dict for each image"
+            )
+        if isinstance(item, (list, range)):
+            item = _as_array(list(item))
+        if isinstance(item, np.ndarray):
+            item = torch.from_numpy(item)
+        if isinstance(item, Tensor) and item.dim() == 1 and item.dtype == torch.bool:
+            if len(item) != len(self):
+                raise IndexError(f"a mask of length {len(item)} does not fit {len(self)} Instances")
             # The device is asked once here instead of once per field.
-            item = item.nonzero().squeeze(1)
-        return self._map(lambda v: _index_list(v, item) if isinstance(v, (list, tuple)) else v[item])
+            return item.nonzero().squeeze(1)
+        if isinstance(item, Tensor) and item.dim() == 1 and item.dtype in INDEX_TYPES:
+            return item.long()
+        if isinstance(item, (bool, np.bool_)) or not hasattr(item, "__index__") or _is_array(item):
+            what = type(item).__name__
+            if _is_array(item):
+                what = f"{item.dtype} of shape {tuple(item.shape)} (a mask of it is .bool(), numbers .long())"
+            raise TypeError(
+                f"Instances are indexed by a number, a slice, a list of numbers or a mask of {len(self)} "
+                f"bools, not by {what}"
+            )
+        number, length = operator.index(item), len(self)
+        if not -length <= number < length:
+            raise IndexError(f"index {number} is out of range for {length} Instances")
+        return slice(number, number + 1 or None)
 
     def __len__(self) -> int:
-        """The number of instances; 0 while there are no fields."""
+        """The number of instances; 0 while there are no fields: the first one may have any length."""
         return next((len(value) for value in self._fields.values()), 0)
 
     def __iter__(self) -> Iterator[Instances]:
-        """One ``Instances`` of length 1 per object."""
+        """One ``Instances`` of length 1 per object.
+
+        Raises:
+            TypeError: there are no fields, so that it is not known how many objects there are.
+        """
+        if not self._fields:
+            raise TypeError(
+                "these Instances have no fields, so there is nothing to iterate over. A model returns one "
+                'dict for each image: for output in model(batch): output["instances"]'
+            )
         return (self[i] for i in range(len(self)))
 
     @staticmethod
@@ -188,8 +240,26 @@ class Instances:
         return f"Instances(num_instances={len(self)}, {size}, fields=[{fields}])"
 
 
-def _index_list(values: Any, item: Any) -> Any:
+def _is_array(item: Any) -> bool:
+    """Whether it is an array or tensor that is no single whole number."""
+    if not isinstance(item, (Tensor, np.ndarray)):
+        return False
+    return item.ndim > 0 or item.dtype not in INDEX_TYPES
+
+
+def _as_array(items: list[Any]) -> np.ndarray:
+    """Return a list of numbers or of bools as an array."""
+    kinds = {getattr(item, "dtype", type(item)) in (bool, np.bool_, torch.bool) for item in items}
+    if len(kinds) == 2:
+        raise TypeError("an index of Instances holds bools and numbers: it is a mask or a list of numbers")
+    try:
+        numbers = [operator.index(item) for item in items] if kinds != {True} else [bool(i) for i in items]
+    except TypeError:
+        raise TypeError(f"Instances are indexed by whole numbers or bools, not by {items!r}") from None
+    return np.array(numbers, dtype=bool if kinds == {True} else np.int64)
+
+
+def _index_list(values: Any, item: slice | Tensor) -> Any:
     if isinstance(item, slice):
         return values[item]
-    indices = item.tolist() if hasattr(item, "tolist") else item
-    return type(values)(values[i] for i in indices)
+    return type(values)(values[i] for i in item.tolist())

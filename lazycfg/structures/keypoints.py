@@ -89,16 +89,16 @@ class Keypoints:
 
 @torch.compiler.disable
 @torch.no_grad()
-def heatmaps_to_keypoints(maps: Tensor, rois: Tensor, host_rois: Tensor | None = None) -> Tensor:
+def heatmaps_to_keypoints(maps: Tensor, rois: Tensor) -> Tensor:
     """The likeliest place of each keypoint, to the pixel.
 
     Each heatmap is resized to its box (bicubic), and the highest pixel taken. Resizing is separable: two
     products with matrices of interpolation weights, on a device for a chunk of boxes, padded to the largest.
+    The sizes of the boxes are read, which waits for the device.
 
     Args:
         maps: (R, K, P, P) logits over each box.
         rois: (R, 4) XYXY in pixels.
-        host_rois: the same on the host, where they are known there: then the device is not waited for.
 
     Returns:
         (R, K, 4): x, y in pixels of the image; the logit there; and its probability, normalised over the P x
@@ -111,7 +111,7 @@ def heatmaps_to_keypoints(maps: Tensor, rois: Tensor, host_rois: Tensor | None =
         return out
     sizes = (rois[:, 2:] - rois[:, :2]).clamp(min=1)
     pixels = _pixels_of(rois)
-    on_host = _pixels_of(rois.cpu() if host_rois is None else host_rois.float()).long().numpy()
+    on_host = _pixels_of(rois.cpu()).long().numpy()
     if maps.device.type == "cpu":
         x, y, logit = _peaks_on_host(maps, on_host)
     else:

@@ -10,7 +10,7 @@ float64, so the masks are the same bit for bit.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,6 +24,7 @@ __all__ = [
     "polygons_to_bitmask",
     "rasterize_images",
     "rasterize_polygons_within_box",
+    "rasterize_windows",
     "rasterize_within_boxes",
 ]
 
@@ -127,9 +128,46 @@ def rasterize_images(packed: PackedPolygons, height: int, width: int) -> Tensor:
     """
     # Memory from numpy is zero without having been touched.
     masks = np.zeros((packed.num_objects, height, width), dtype=np.uint8)
+    for owner, inside, top, left in _polygon_windows(packed, height, width):
+        masks[owner, top : top + inside.shape[0], left : left + inside.shape[1]] |= inside
+    return torch.from_numpy(masks.view(np.bool_))
+
+
+def rasterize_windows(
+    packed: PackedPolygons, height: int, width: int
+) -> list[tuple[np.ndarray, int, int] | None]:
+    """Return the masks of N objects as windows of the image: (mask (h, w) bool, its first row, first column).
+
+    None stands for an object without a pixel. Work and memory are those of the boxes around the objects.
+    """
+    parts: list[list[tuple[np.ndarray, int, int]]] = [[] for _ in range(packed.num_objects)]
+    for owner, *part in _polygon_windows(packed, height, width):
+        parts[owner].append((part[0], part[1], part[2]))
+    return [_joined(windows) if windows else None for windows in parts]
+
+
+def _joined(windows: list[tuple[np.ndarray, int, int]]) -> tuple[np.ndarray, int, int]:
+    """The union of windows."""
+    if len(windows) == 1:
+        inside, top, left = windows[0]
+        return inside.astype(bool), top, left
+    top, left = min(window[1] for window in windows), min(window[2] for window in windows)
+    bottom = max(window[1] + window[0].shape[0] for window in windows)
+    right = max(window[2] + window[0].shape[1] for window in windows)
+    union = np.zeros((bottom - top, right - left), dtype=bool)
+    for inside, y, x in windows:
+        part = union[y - top : y - top + inside.shape[0], x - left : x - left + inside.shape[1]]
+        part |= inside.astype(bool)
+    return union, top, left
+
+
+def _polygon_windows(
+    packed: PackedPolygons, height: int, width: int
+) -> Iterator[tuple[int, np.ndarray, int, int]]:
+    """Yield for every polygon with pixels: its object, mask (h, w) of 0 and 1, first row and first column."""
     edge, column, row, _ = _crossings(packed.points, packed.following, height, width, dense=False)
     if len(edge) == 0:
-        return torch.from_numpy(masks.view(np.bool_))
+        return
     polygon = packed.polygon[edge].numpy()
     columns, rows = column.numpy(), row.numpy()
     starts = np.flatnonzero(np.diff(polygon, prepend=-1))
@@ -147,8 +185,7 @@ def rasterize_images(packed: PackedPolygons, height: int, width: int) -> Tensor:
     owner = packed.owner.numpy()[polygon[starts]]
     for i, target in enumerate(owner):
         window = inside[offsets[i] : offsets[i + 1]].reshape(-1, heights[i]).T
-        masks[target, top[i] : bottom[i], left[i] : right[i]] |= window[:-1]
-    return torch.from_numpy(masks.view(np.bool_))
+        yield int(target), window[:-1], int(top[i]), int(left[i])
 
 
 def polygons_to_bitmask(polygons: Sequence[np.ndarray], height: int, width: int) -> np.ndarray:

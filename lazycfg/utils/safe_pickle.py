@@ -16,7 +16,7 @@ from typing import IO, Any
 __all__ = ["Pending", "SafeUnpickler", "UnsafeFileError", "finish", "ordered_dict", "plain_set", "size_of"]
 
 _MAX_DEPTH = 64  # such files are dicts of dicts of arrays; one nested deeper is broken or hostile
-_STEPS, _BYTES_PER_STEP = 1_000_000, 64
+_STEPS, _BYTES_PER_STEP = 1_000_000, 4
 _MAX_KEY = 2**60  # larger numbers can be chosen to collide in a dict
 _DIGITS, _MEMO_DIGITS = 400, 10  # of a number written as text; of the number of a memo entry
 
@@ -65,9 +65,10 @@ def size_of(file: IO[bytes]) -> int:
 class _Source:
     """The bytes of a file, never more than there are, and the number of times that something was read."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], *, many_parts: bool) -> None:
         size = size_of(file)
-        self._file, self.left, self.steps = file, size, _STEPS + size // _BYTES_PER_STEP
+        steps = 2 * size if many_parts else size // _BYTES_PER_STEP
+        self._file, self.left, self.steps = file, size, _STEPS + steps
 
     def read(self, count: int) -> bytes:
         self.steps -= 1
@@ -95,6 +96,7 @@ class SafeUnpickler(pickle._Unpickler):  # type: ignore[name-defined,misc]
             function; a name that is only handed on (a dtype) may be any value that is not callable.
         what: of which kind the file is, for messages.
         persistent: builds an object that is kept outside the pickle from its id; None where there is none.
+        many_parts: let a long file consist of small parts only, as the numbers of a training's state.
     """
 
     dispatch = dict(pickle._Unpickler.dispatch)  # type: ignore[attr-defined]
@@ -106,9 +108,10 @@ class SafeUnpickler(pickle._Unpickler):  # type: ignore[name-defined,misc]
         *,
         what: str,
         persistent: Callable[[Any], Any] | None = None,
+        many_parts: bool = False,
     ) -> None:
         self._vocabulary, self._what, self._persistent = vocabulary, what, persistent
-        super().__init__(_Source(file), encoding="latin1")
+        super().__init__(_Source(file, many_parts=many_parts), encoding="latin1")
 
     def read_all(self) -> Any:
         """Everything in the file, finished: `read_parts` and `finish`."""

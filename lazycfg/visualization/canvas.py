@@ -6,19 +6,22 @@ Pillow does the drawing; torchvision brings it along.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw, ImageFilter, ImageFont
+from PIL import Image, ImageDraw, ImageFilter
 
 from lazycfg.visualization.colors import Color, ink_on
+from lazycfg.visualization.fonts import font_for
 
 __all__ = ["Canvas", "as_rgb"]
 
 _READABLE = 400  # shorter side, in pixels, from which on text has room
+_LARGE = 2000  # longer side, in pixels, beyond which nothing is enlarged
+_CELL = 4
 
 
 def as_rgb(image: Any) -> np.ndarray:
@@ -26,13 +29,13 @@ def as_rgb(image: Any) -> np.ndarray:
 
     Args:
         image: RGB; an array (H, W, 3) or (H, W), a tensor (3, H, W) or (H, W, 3), or a Pillow image; floats
-            in 0..255 (0..1 if none exceeds 1).
+            in 0..255 (0..1 if none exceeds 1). A tensor (3, N, 3) is taken as (3, H, W).
     """
     if isinstance(image, Image.Image):
         return np.asarray(image.convert("RGB"))
     array = image.detach().cpu() if isinstance(image, torch.Tensor) else np.asarray(image)
     if isinstance(array, torch.Tensor):
-        if array.ndim == 3 and array.shape[0] == 3 and array.shape[2] != 3:
+        if array.ndim == 3 and array.shape[0] == 3:  # also an image 3 pixels wide: tensors are (3, H, W)
             array = array.permute(1, 2, 0)
         array = array.float().numpy() if array.is_floating_point() else array.numpy()
     if array.ndim == 2:
@@ -60,18 +63,22 @@ class Canvas:
 
     Args:
         image: the picture to begin with; see `as_rgb`.
-        scale: how much larger than the picture to draw; None enlarges small pictures by a whole factor, until
-            labels are readable. Coordinates are always those of the picture.
+        scale: how much larger than the image to draw; None enlarges small images by a whole factor, until
+            labels are readable. Coordinates are always those of the image.
+        font: a font file for the labels; None takes one that has their letters.
     """
 
-    def __init__(self, image: Any, *, scale: float | None = None) -> None:
+    def __init__(
+        self, image: Any, *, scale: float | None = None, font: str | os.PathLike[str] | None = None
+    ) -> None:
         pixels = as_rgb(image)
         height, width = pixels.shape[:2]
         self.size = (height, width)
         if scale is None:
-            scale = float(max(1, -(-_READABLE // max(1, min(height, width)))))
-            scale = min(scale, 8.0)
+            wanted = -(-_READABLE // max(1, min(height, width)))
+            scale = float(max(1, min(wanted, 8, _LARGE // max(1, height, width))))
         self.scale = scale
+        self.font = font
         picture = Image.fromarray(pixels)
         if scale != 1:
             size = max(1, round(width * scale)), max(1, round(height * scale))
@@ -81,16 +88,25 @@ class Canvas:
         self.line_width = max(1, round(short / 300))
         self.font_size = int(min(max(short / 32, 10), 36))
         self._labels: list[tuple[float, float, float, float]] = []
+        # Which squares of _CELL pixels have labels: so that placing one does not look at all others.
+        self._taken = np.zeros([side // _CELL + 1 for side in reversed(picture.size)], dtype=bool)
 
     @classmethod
-    def on(cls, image: Any, *, scale: float | None = None) -> Canvas:
-        """A canvas on a picture; a canvas is drawn on as it is."""
-        return image if isinstance(image, Canvas) else cls(image, scale=scale)
+    def on(
+        cls, image: Any, *, scale: float | None = None, font: str | os.PathLike[str] | None = None
+    ) -> Canvas:
+        """Return a canvas on an image; a canvas is drawn on as it is."""
+        return image if isinstance(image, Canvas) else cls(image, scale=scale, font=font)
 
     @property
     def image(self) -> np.ndarray:
         """(height * scale, width * scale, 3) uint8, RGB."""
         return np.asarray(self._picture).copy()
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """(height, width) of `image`."""
+        return self._picture.height, self._picture.width
 
     # -- drawing
 
@@ -167,13 +183,12 @@ class Canvas:
         """Write a label at a box (or in its middle), inside the picture, over no other label if possible."""
         if not text:
             return
-        font = _font(self.font_size)
-        pad = max(1, self.font_size // 6)
+        font = font_for(text, self.font_size, self.font)
         picture_width, picture_height = self._picture.size
-        while len(text) > 4 and font.getlength(text) + 2 * pad > picture_width:
+        while len(text) > 4 and self.label_size(text)[0] > picture_width:
             text = text[: max(4, int(len(text) * 0.8)) - 1].rstrip(" …") + "…"
-        ascent, descent = font.getmetrics() if hasattr(font, "getmetrics") else (self.font_size, 2)
-        width, height = font.getlength(text) + 2 * pad, ascent + descent + pad
+        width, height = self.label_size(text)
+        pad = max(1, self.font_size // 6)
 
         x0, y0, x1, y1 = self._to_canvas(box)
         inset = self.line_width
@@ -188,12 +203,19 @@ class Canvas:
             inside_top = min(max(top, 0), max(picture_height - height, 0))
             moved = abs(inside_left - left) + abs(inside_top - top)
             place = (inside_left, inside_top, inside_left + width, inside_top + height)
-            covered = sum(_overlap(place, other) for other in self._labels)
-            places.append((covered, moved > height, place))
+            places.append((int(self._taken[_cells(place)].sum()), moved > height, place))
         place = min(places, key=lambda found: found[:2])[2]
         self._labels.append(place)
+        self._taken[_cells(place)] = True
         self._draw().rectangle(place, fill=(*color, 215))
         self._draw().text((place[0] + pad, place[1] + pad / 2), text, fill=ink_on(color), font=font)
+
+    def label_size(self, text: str) -> tuple[float, float]:
+        """Return (width, height) of a label, in pixels of the canvas."""
+        font = font_for(text, self.font_size, self.font)
+        pad = max(1, self.font_size // 6)
+        ascent, descent = font.getmetrics() if hasattr(font, "getmetrics") else (self.font_size, 2)
+        return font.getlength(text) + 2 * pad, ascent + descent + pad
 
     # -- helpers
 
@@ -217,20 +239,8 @@ class Canvas:
             draw.line(points, fill=color, width=self.line_width)
 
 
-@lru_cache(maxsize=16)
-def _font(size: int) -> Any:
-    for name in ("DejaVuSans.ttf", "Arial.ttf", "arial.ttf"):  # more letters than the one in Pillow
-        try:
-            return ImageFont.truetype(name, size)
-        except OSError:
-            continue
-    try:
-        return ImageFont.load_default(size)
-    except (TypeError, OSError):  # Pillow before 10.1, or without FreeType
-        return ImageFont.load_default()
-
-
-def _overlap(a: Sequence[float], b: Sequence[float]) -> float:
-    width = min(a[2], b[2]) - max(a[0], b[0])
-    height = min(a[3], b[3]) - max(a[1], b[1])
-    return width * height if width > 0 and height > 0 else 0.0
+def _cells(place: Sequence[float]) -> tuple[slice, slice]:
+    """The squares that a label touches."""
+    x0, y0, x1, y1 = place
+    rows = slice(int(y0) // _CELL, -(-math.ceil(y1) // _CELL))
+    return rows, slice(int(x0) // _CELL, -(-math.ceil(x1) // _CELL))

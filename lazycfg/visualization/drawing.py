@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -11,13 +12,17 @@ from torch import Tensor
 
 from lazycfg.layers.mask_ops import paste_masks_in_boxes
 from lazycfg.structures import BoxMode, Instances, ROIMasks
-from lazycfg.structures.rasterize import polygons_to_bitmask
+from lazycfg.structures.rasterize import pack_polygons, rasterize_windows
 from lazycfg.structures.rle import decode_rle
 from lazycfg.structures.rotated_boxes import scale_rotated
 from lazycfg.visualization.canvas import Canvas
 from lazycfg.visualization.colors import Color, colormap, shade
+from lazycfg.visualization.fonts import readable
 
 __all__ = ["draw_ground_truth", "draw_instances", "draw_panoptic_seg", "draw_sem_seg"]
+
+Font = str | os.PathLike[str] | None
+_FEW = 10  # so many objects have their labels in any case
 
 Window = tuple[np.ndarray, int, int]
 """A mask (h, w) bool, and the row and column of its upper left pixel in the picture."""
@@ -32,6 +37,7 @@ def draw_instances(
     keypoint_threshold: float = 0.05,
     max_instances: int = 100,
     scale: float | None = None,
+    font: Font = None,
 ) -> np.ndarray:
     """Draw the objects of an image: predictions (``pred_boxes``, ``scores``...) or targets (``gt_boxes``...).
 
@@ -45,11 +51,13 @@ def draw_instances(
         keypoint_threshold: leave out keypoints below it.
         max_instances: draw this many at most, the best.
         scale: size of the result relative to the image; None enlarges small images until labels are readable.
+        font: a font file (.ttf, .otf, .ttc) for the labels; None takes a usual one that has their letters,
+            and writes class numbers, with a warning, where none has.
 
     Returns:
         (H * scale, W * scale, 3) uint8, RGB.
     """
-    canvas = Canvas.on(image, scale=scale)
+    canvas = Canvas.on(image, scale=scale, font=font)
     scores = _field(instances, "scores")
     if scores is not None:
         keep = (scores >= score_threshold).nonzero()[:, 0]
@@ -82,14 +90,19 @@ def draw_instances(
 
 
 def draw_ground_truth(
-    record: Mapping[str, Any], metadata: Any = None, *, image: Any = None, scale: float | None = None
+    record: Mapping[str, Any],
+    metadata: Any = None,
+    *,
+    image: Any = None,
+    scale: float | None = None,
+    font: Font = None,
 ) -> np.ndarray:
     """Draw the annotations of a dataset's record; crowds are dashed.
 
     Args:
         record: as a dataset gives it: "annotations" and, unless ``image`` is given, "image" (RGB) or
             "file_name".
-        metadata, scale: as in `draw_instances`.
+        metadata, scale, font: as in `draw_instances`.
         image: RGB; the picture if not the record's own.
 
     Returns:
@@ -102,10 +115,10 @@ def draw_ground_truth(
 
         with Image.open(record["file_name"]) as file:
             image = ImageOps.exif_transpose(file).convert("RGB")
-    canvas = Canvas.on(image, scale=scale)
+    canvas = Canvas.on(image, scale=scale, font=font)
     annotations = record.get("annotations", ())
     boxes = [_box_of_annotation(a) for a in annotations]
-    masks = [_window_of_annotation(a.get("segmentation"), canvas.size) for a in annotations]
+    masks = _windows_of_annotations([a.get("segmentation") for a in annotations], canvas.size)
     points = [
         np.asarray(a["keypoints"], dtype=np.float64).reshape(-1, 3) for a in annotations if "keypoints" in a
     ]
@@ -122,11 +135,17 @@ def draw_ground_truth(
 
 
 def draw_sem_seg(
-    image: Any, sem_seg: Any, metadata: Any = None, *, alpha: float = 0.55, scale: float | None = None
+    image: Any,
+    sem_seg: Any,
+    metadata: Any = None,
+    *,
+    alpha: float = 0.55,
+    scale: float | None = None,
+    font: Font = None,
 ) -> np.ndarray:
     """Draw a label for every pixel: (H, W) class ids. The ignored label of the metadata (else 255) is left
     bare."""
-    canvas = Canvas.on(image, scale=scale)
+    canvas = Canvas.on(image, scale=scale, font=font)
     labels = np.asarray(sem_seg.cpu() if isinstance(sem_seg, Tensor) else sem_seg)
     names = list(getattr(metadata, "stuff_classes", None) or ())
     colors = list(getattr(metadata, "stuff_colors", None) or ()) or colormap(int(labels.max(initial=0)) + 1)
@@ -135,7 +154,7 @@ def draw_sem_seg(
     for value in present:
         canvas.tint(labels == value, colors[value], alpha=alpha)
     for value in sorted(present, key=lambda value: -int((labels == value).sum())):
-        name = names[value] if value < len(names) else str(value)
+        name = readable(names[value], str(value), canvas.font) if value < len(names) else str(value)
         _label_region(canvas, labels == value, name, colors[value])
     return canvas.image
 
@@ -148,6 +167,7 @@ def draw_panoptic_seg(
     *,
     alpha: float = 0.5,
     scale: float | None = None,
+    font: Font = None,
 ) -> np.ndarray:
     """Draw a panoptic segmentation.
 
@@ -157,7 +177,7 @@ def draw_panoptic_seg(
         segments_info: dicts with "id", "isthing", "category_id" and perhaps "score".
         metadata: ``thing_classes`` and ``stuff_classes`` with their colours.
     """
-    canvas = Canvas.on(image, scale=scale)
+    canvas = Canvas.on(image, scale=scale, font=font)
     segments = np.asarray(panoptic_seg.cpu() if isinstance(panoptic_seg, Tensor) else panoptic_seg)
     ordered = sorted(segments_info, key=lambda segment: bool(segment["isthing"]))
     drawn: list[tuple[np.ndarray, str, Color]] = []
@@ -168,7 +188,9 @@ def draw_panoptic_seg(
         colors = list(getattr(metadata, f"{kind}_colors", None) or ())
         category = segment["category_id"]
         color = colors[category] if category < len(colors) else colormap(category + 1)[category]
-        name = names[category] if category < len(names) else str(category)
+        name = str(category)
+        if category < len(names):
+            name = readable(names[category], name, canvas.font)
         if segment["isthing"]:
             color = shade(color, number)
             canvas.mask(region, color, alpha=alpha)
@@ -194,7 +216,6 @@ def _draw_objects(
 ) -> np.ndarray:
     if len(labels) > 10:
         canvas.font_size = max(9, int(canvas.font_size * 0.75))
-    names = list(getattr(metadata, "thing_classes", None) or ())
     colors = _object_colors(labels, metadata)
     # Large objects first, so that small ones on top of them stay visible.
     sizes = [_size(boxes, masks, index) for index in range(len(labels))]
@@ -208,16 +229,50 @@ def _draw_objects(
         draw(boxes[index], colors[index], dashed=bool(crowds and crowds[index]))
     for index in order if keypoints is not None and len(keypoints) == len(labels) else ():
         _draw_keypoints(canvas, keypoints[index], metadata, colors[index], visible)
-    for index in reversed(order):  # the small ones have fewer places for their labels
-        label = labels[index]
-        text = "" if label is None else names[label] if label < len(names) else f"class {label}"
-        text += _percent(None if scores is None else scores[index])
-        text += " (crowd)" if crowds and crowds[index] else ""
+    texts = _label_texts(canvas, labels, metadata, scores, crowds)
+    for index in reversed(_with_labels(canvas, order, texts)):  # the small ones have fewer places for labels
         if boxes is not None:
-            canvas.label(text.strip(), _hull(boxes[index]), colors[index])
+            canvas.label(texts[index], _hull(boxes[index]), colors[index])
         elif masks is not None and (window := masks[index]) is not None:
-            canvas.label(text.strip(), _bounds(window), colors[index])
+            canvas.label(texts[index], _bounds(window), colors[index])
     return canvas.image
+
+
+def _label_texts(
+    canvas: Canvas,
+    labels: Sequence[int | None],
+    metadata: Any,
+    scores: Sequence[float] | None,
+    crowds: Sequence[bool] | None,
+) -> list[str]:
+    names = list(getattr(metadata, "thing_classes", None) or ())
+    written = {None: ""}
+    for label in {label for label in labels if label is not None}:
+        number = f"class {label}"
+        written[label] = readable(str(names[label]), number, canvas.font) if label < len(names) else number
+    return [
+        (
+            written[label]
+            + _percent(None if scores is None else scores[index])
+            + (" (crowd)" if crowds and crowds[index] else "")
+        ).strip()
+        for index, label in enumerate(labels)
+    ]
+
+
+def _with_labels(canvas: Canvas, order: Sequence[int], texts: Sequence[str]) -> list[int]:
+    """Choose whose labels are written: of the largest objects, as long as labels cover no more
+    than a quarter of the image. Where there are more, they would hide what they stand for."""
+    height, width = canvas.image_size
+    room = height * width / 4
+    chosen = []
+    for count, index in enumerate(order):
+        label_width, label_height = canvas.label_size(texts[index])
+        room -= min(label_width, width) * label_height
+        if room < 0 and count >= _FEW:
+            break
+        chosen.append(index)
+    return chosen
 
 
 def _object_colors(labels: Sequence[int | None], metadata: Any) -> list[Color]:
@@ -266,7 +321,7 @@ def _windows(instances: Instances, boxes: Tensor | None) -> list[Window | None] 
         return None
     masks = instances.get(name)
     if hasattr(masks, "polygons"):
-        return [_window_of_annotation(polygons, instances.image_size) for polygons in masks.polygons]
+        return _windows_of_annotations(masks.polygons, instances.image_size)
     values = (masks if isinstance(masks, Tensor) else masks.tensor).detach().cpu()
     if isinstance(masks, ROIMasks) or values.dim() == 4:
         assert boxes is not None
@@ -277,15 +332,24 @@ def _windows(instances: Instances, boxes: Tensor | None) -> list[Window | None] 
     return [(mask, 0, 0) for mask in values.numpy()]
 
 
-def _window_of_annotation(segmentation: Any, size: tuple[int, int]) -> Window | None:
-    if segmentation is None or len(segmentation) == 0:
-        return None
-    if isinstance(segmentation, Mapping):
-        return decode_rle(segmentation), 0, 0
-    if isinstance(segmentation, np.ndarray) and segmentation.ndim == 2 and segmentation.shape == size:
-        return segmentation.astype(bool), 0, 0
-    polygons = [np.asarray(polygon, dtype=np.float64).ravel() for polygon in segmentation]
-    return np.asarray(polygons_to_bitmask(polygons, *size)), 0, 0
+def _windows_of_annotations(segmentations: Sequence[Any], size: tuple[int, int]) -> list[Window | None]:
+    """The masks of segmentations: polygons, a run-length encoding, or an array (H, W)."""
+    result: list[Window | None] = [None] * len(segmentations)
+    polygons: dict[int, list[np.ndarray]] = {}
+    for index, segmentation in enumerate(segmentations):
+        if segmentation is None or len(segmentation) == 0:
+            continue
+        if isinstance(segmentation, Mapping):
+            result[index] = decode_rle(segmentation), 0, 0
+        elif isinstance(segmentation, np.ndarray) and segmentation.shape == size:
+            result[index] = segmentation.astype(bool), 0, 0
+        else:
+            polygons[index] = [np.asarray(polygon, dtype=np.float64).ravel() for polygon in segmentation]
+    if polygons:
+        windows = rasterize_windows(pack_polygons(list(polygons.values())), *size)
+        for index, window in zip(polygons, windows, strict=True):
+            result[index] = window
+    return result
 
 
 def _resized(window: Window | None, size: tuple[int, int], wanted: tuple[int, int]) -> Window | None:

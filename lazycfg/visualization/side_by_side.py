@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-from lazycfg.visualization.canvas import _font, as_rgb
+from lazycfg.visualization.canvas import as_rgb
+from lazycfg.visualization.fonts import font_for
 
 __all__ = ["side_by_side"]
 
 
 def side_by_side(images: Sequence[Any], titles: Sequence[str] = (), *, gap: int = 8) -> np.ndarray:
-    """Put pictures in a row, brought to the height of the highest, each under its title.
+    """Put images in a row, brought to the height of the highest, each under its title.
+
+    An image that is narrower than its title has white beside it.
 
     Args:
-        images: RGB pictures.
+        images: RGB.
         titles: one for each, or none.
         gap: pixels between them.
 
@@ -36,13 +40,19 @@ def side_by_side(images: Sequence[Any], titles: Sequence[str] = (), *, gap: int 
     ]
     size = int(min(max(height / 28, 12), 32))
     head = round(size * 1.6) if titles else 0
-    width = sum(picture.width for picture in pictures) + gap * (len(pictures) - 1)
-    result = Image.new("RGB", (width, height + head), (255, 255, 255))
+    widths = [picture.width for picture in pictures]
+    for index, title in enumerate(titles):
+        widths[index] = max(
+            widths[index], math.ceil(font_for(title, size).getlength(title)) + 2 * (size // 3)
+        )
+    total = sum(widths) + gap * (len(pictures) - 1)
+    result = Image.new("RGB", (total, height + head), (255, 255, 255))
     draw = ImageDraw.Draw(result)
     x = 0
     for index, picture in enumerate(pictures):
         result.paste(picture, (x, head))
         if titles:
-            draw.text((x + size // 3, size * 0.2), titles[index], fill=(0, 0, 0), font=_font(size))
-        x += picture.width + gap
+            title = titles[index]
+            draw.text((x + size // 3, size * 0.2), title, fill=(0, 0, 0), font=font_for(title, size))
+        x += widths[index] + gap
     return np.asarray(result).copy()

@@ -46,10 +46,18 @@ class Visualizer:
         img_rgb: (H, W, 3), RGB; as the functions of this package take it.
         metadata: class names, colours, keypoint connections.
         scale: size of the result relative to the image.
+        font: a font file for the labels, as in `draw_instances`.
     """
 
-    def __init__(self, img_rgb: Any, metadata: Any = None, scale: float = 1.0) -> None:
-        self.canvas = Canvas(img_rgb, scale=scale)
+    def __init__(
+        self,
+        img_rgb: Any,
+        metadata: Any = None,
+        scale: float = 1.0,
+        *,
+        font: str | os.PathLike[str] | None = None,
+    ) -> None:
+        self.canvas = Canvas(img_rgb, scale=scale, font=font)
         self.metadata = metadata
 
     def draw_instance_predictions(self, predictions: Instances, *, score_threshold: float = 0.0) -> VisImage:

@@ -202,6 +202,33 @@ def test_states_that_would_need_code_are_refused(tmp_path):
     assert not os.listdir(tmp_path)
 
 
+def test_whatever_is_saved_can_be_read_back(tmp_path):
+    class Long(Counter):
+        def state_dict(self):
+            nested = 1
+            for _ in range(25):
+                nested = [nested]
+            history = [(float(n), n) for n in range(200_000)]
+            odd = {2**59: "é\x00", "big": 2**100, 0.5: b"\xff", "none": None}
+            return {"history": history, "nested": nested, "odd": odd}
+
+        def load_state_dict(self, state):
+            assert state == self.state_dict()
+            self.value = "read"
+
+    long = Long()
+    Checkpointer(nn.Linear(1, 1), tmp_path, long=long).save("a")
+    Checkpointer(nn.Linear(1, 1), tmp_path, long=long).resume_or_load(None)
+    assert long.value == "read"
+    deep = 1
+    for _ in range(40):
+        deep = [deep]
+    for bad in ({2**70: 1}, {(1, 2): 3}, deep):
+        long.state_dict = lambda bad=bad: {"bad": bad}
+        with pytest.raises(TypeError, match=r"long\['bad'\]|long has the key|long\["):
+            Checkpointer(nn.Linear(1, 1), tmp_path, long=long).save("b")
+
+
 def test_a_torch_file_can_be_loaded_too(tmp_path):
     model = nn.Linear(2, 2)
     torch.save({"model": model.state_dict(), "iteration": 5}, tmp_path / "d2.pth")

@@ -2,7 +2,9 @@
 
 import errno
 import os
+import re
 import subprocess
+from pathlib import Path
 
 import pytest
 import torch
@@ -89,6 +91,18 @@ def test_weights_without_training_states_are_not_nothing(folder):
     (folder / "last_checkpoint").unlink()
     with pytest.raises(CheckpointError, match="without a training state model_0000006"):
         checkpointer(folder).resume_or_load(None)
+
+
+def test_a_first_checkpoint_that_nothing_names_yet_is_the_last(tmp_path):
+    checkpointer(tmp_path).save("model_0000006", iteration=6)
+    save_weights(nn.Linear(2, 2), tmp_path / "model_best.safetensors")
+    (tmp_path / "last_checkpoint").unlink()
+    with pytest.raises(CheckpointError, match="is missing"):  # it was named once
+        checkpointer(tmp_path).resume_or_load(None)
+    (tmp_path / "model_0000006.sha256").unlink()
+    assert checkpointer(tmp_path).resume_or_load(None) == {"iteration": 6}
+    (tmp_path / "model_0000006.safetensors").unlink()
+    assert checkpointer(tmp_path).resume_or_load(None) == {}
 
 
 def test_an_empty_folder_has_nothing_to_resume(tmp_path):
@@ -195,7 +209,7 @@ def test_files_can_be_read_by_whom_the_umask_lets(folder):
         (OSError(errno.ENOSPC, "No space left on device"), "no space left in"),
         (
             RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 6720 vs 6640"),
-            "cannot write",
+            "cannot write .*only a part of it",
         ),
         (PermissionError(errno.EACCES, "Permission denied"), "cannot write .*Permission denied"),
     ],
@@ -238,3 +252,12 @@ def test_a_missing_file_is_both_kinds_of_error(tmp_path):
         checkpointer(tmp_path).get_checkpoint_file()
     with pytest.raises(MissingCheckpointError):
         checkpointer(tmp_path).get_checkpoint_file()
+
+
+def test_the_code_of_the_docs_page_runs(tmp_path, monkeypatch, capsys):
+    page = Path(__file__).parents[2] / "docs" / "checkpoints-and-resume.md"
+    blocks = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    for block in blocks:
+        exec(block, {})
+    assert capsys.readouterr().out.rstrip().endswith("my.prefix.")

@@ -39,7 +39,7 @@ def test_a_whole_mask_rcnn(run, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("-o", "out.png"), "the suffix of 'out.png' says no format; known are .svg, .html"),
+        (("-o", "out.png"), "unknown format of 'out.png'; use .svg, .html"),
         (("-o", "no/such/folder/out.svg"), "no/such/folder/out.svg: No such file or directory"),
         (("-o", "out.svg", "--depth", "-1"), "--depth is 0 or more, not -1"),
         (("modle", "-o", "out.svg"), "did you mean 'model'?"),
@@ -63,8 +63,8 @@ def test_drift(run, tmp_path, monkeypatch):
     assert (status, errors) == (1, "")
     assert "cfg.py: 2 things no longer fit the code" in text
     assert "x.c (" in text
-    assert "cfg.py:3:15): f takes no argument 'c' any more; there is 'b'" in text
-    assert "cfg.py:4:5): target 'drifting.g': 'drifting' has no 'g'; there is 'f'" in text
+    assert "cfg.py:3:15): f takes no argument 'c' any more; available: 'b'" in text
+    assert "cfg.py:4:5): target 'drifting.g': 'drifting' has no 'g'; available: 'f'" in text
     fitting = "from lazycfg import LazyCall as L\nimport drifting\nx = L(drifting.f)(a=1)\n"
     (tmp_path / "cfg.py").write_text(fitting)
     assert run("drift", "cfg.py")[:2] == (0, "cfg.py: no drift, all 1 calls fit the code\n")

@@ -188,13 +188,13 @@ def test_choices_of_a_sweep():
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("show", "nowhere.py"), "there is no config file"),
-        (("show", "cgf.py"), "there is no config file"),
+        (("show", "nowhere.py"), "no config file"),
+        (("show", "cgf.py"), "no config file"),
         (("get", "cfg.py", "train.itr"), "has no 'itr'"),
         (("show", "cfg.py", "train.max_itr=3"), "did you mean 'max_iter'"),
         (("get", "cfg.py"), "one config path"),
-        (("grep", "(", "cfg.py"), "no regular expression"),
-        (("save", "cfg.py", "x.txt"), "suffix"),
+        (("grep", "(", "cfg.py"), "not a valid regular expression"),
+        (("save", "cfg.py", "x.txt"), "unknown config format"),
     ],
 )
 def test_mistakes_are_told_without_a_traceback(words, message, config, run):

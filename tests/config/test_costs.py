@@ -38,6 +38,8 @@ YAML = {
     "fraction by a keyword": f"a: !construct [{FRACTION}, [], {{numerator: '1e9999999'}}]",
     "fraction at a target": "a: {_target_: fractions.Fraction, _args_: ['1e99999999']}",
     "fraction at a target, by a decimal": f"a: {{_target_: {FRACTION}, _args_: [{{_target_: {DECIMAL}, _args_: ['1e9999999']}}]}}",
+    "decimal by a keyword": f"a: {{_target_: builtins.int, _args_: [{{_target_: {DECIMAL}, value: '1e99999999'}}]}}",
+    "rounded to a place": "a: {_target_: builtins.round, _args_: [5, -1000000000]}",
     "integer of a decimal": f"a: {{_target_: builtins.int, _args_: [!construct [{DECIMAL}, ['1e99999999'], {{}}]]}}",
     "decimal of digits": f"a: {{_target_: builtins.int, _args_: [!construct [{DECIMAL}, [!tuple [0, !tuple [1], 99999999]], {{}}]]}}",
     "type of an array": "x: !construct [!name numpy.array, [[a, b, c, d]], {dtype: U500000000}]",

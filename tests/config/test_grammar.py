@@ -91,7 +91,7 @@ def test_nan_is_a_float():
         ("{x:1,y}", "':'"),
         ("{[1]:2}", "hashable"),
         ("{x:1,x:2}", "already"),
-        ("'abc", "closing"),
+        ("'abc", "unclosed quote"),
         ("'a'b", "the end"),
         ("@", "dotted name"),
         ("@a b", "dotted name"),

@@ -159,3 +159,14 @@ def test_no_box_lies_on_another_and_each_lies_right_of_its_holder(values):
             apart_y = first.y + first.height <= second.y or second.y + second.height <= first.y
             assert apart_x or apart_y
     ET.fromstring(to_svg(cfg))
+
+
+def test_colours_are_written_out_for_what_is_no_browser():
+    svg = to_svg(L(dict)(a=L(dict)(b=L(dict)(c=1)), x="???"))
+    assert "var(" not in svg
+    assert "hsl(" not in svg
+    classes = set(re.findall(r'class="([a-z0-9]+)"', svg)) - {"lzg", "x", "v"}
+    style = svg[svg.index("<style>") : svg.index("</style>")]
+    assert {
+        name for name in classes if not re.search(rf"\.{name}\b[^{{]*{{[^}}]*(?:fill|stroke):#", style)
+    } == set()

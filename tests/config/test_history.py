@@ -236,3 +236,36 @@ def test_a_write_to_a_list_comes_after_what_it_held():
         ("written", "model.stem.0", "1", here(-3)),
         ("set", "model.stem", "[4]", here(-3)),
     ]
+
+
+@pytest.mark.parametrize(
+    "text", ["t = dict(lr=1)\n", "from lazycfg import LazyCall as L\nt = L(dict)(lr=1)\n"]
+)
+def test_a_file_that_was_edited_later_tells_no_false_history(tmp_path, text):
+    (tmp_path / "base.py").write_text(text)
+    (tmp_path / "k.py").write_text("from .base import t\nu = dict(x=2)\n")
+    cfg = LazyConfig.load(tmp_path / "k.py")
+    before = str(explain(cfg, "t.lr"))
+    assert "base.py:" in before
+    (tmp_path / "base.py").write_text(text.replace("lr=1", "lr=77"))
+    after = str(explain(cfg, "t.lr"))
+    assert "77" not in after
+    assert "changed later" not in after
+    assert "t.lr = 1  written" in after
+    assert "base.py" in after
+    (tmp_path / "k.py").write_text("u = dict(x=3)\n")
+    assert "u.x = 2  written at " in str(explain(cfg, "u.x"))
+    assert "k.py (edited after it was loaded)" in str(explain(cfg, "u.x"))
+    (tmp_path / "k.py").unlink()
+    assert "u.x = 2" in str(explain(cfg, "u.x"))
+
+
+def test_a_yaml_file_that_was_edited_later_tells_no_false_history(tmp_path):
+    pytest.importorskip("yaml")
+    file = tmp_path / "k.yaml"
+    file.write_text("t:\n  lr: 1\n")
+    cfg = LazyConfig.load(file)
+    file.write_text("t:\n  lr: 77\n")
+    said = str(explain(cfg, "t.lr"))
+    assert "77" not in said
+    assert "changed later" not in said

@@ -271,7 +271,7 @@ def test_facade():
         ("model..width=1", "empty key"),
         ("model[width=1", "not closed"),
         ("model.width", "expected key=value"),
-        ("=1", "no key"),
+        ("=1", "missing key"),
         ("model.sizes=[1", "expected"),
     ],
 )

@@ -22,7 +22,7 @@ torch = pytest.importorskip("torch")
 DANGEROUS_TEXT = """
     builtins.getattr builtins.setattr builtins.eval builtins.exec builtins.compile builtins.open
     builtins.__import__ builtins.map builtins.filter builtins.type builtins.bytes builtins.vars
-    builtins.sorted builtins.max builtins.min builtins.sum builtins.object builtins.memoryview
+    builtins.round builtins.sorted builtins.max builtins.min builtins.sum builtins.object builtins.memoryview
     builtins.print builtins.str.format builtins.dict.get builtins.dict.fromkeys builtins.int.from_bytes
     os.system posix.system os.popen os.mkdir os.remove os.putenv os._exit sys.exit sys.setrecursionlimit
     subprocess.Popen subprocess.run subprocess.os.system shutil.copy shutil.rmtree
@@ -370,3 +370,26 @@ def test_nothing_was_imported_to_be_refused():
             with pytest.raises(UntrustedError):
                 Policy(None).resolve(f"{module}.open")
             assert module not in sys.modules
+
+
+NEVER_TEXT = """
+    builtins.getattr lazycfg.engine.train lazycfg.engine.evaluate lazycfg.engine.Predictor.from_config
+    lazycfg.LazyConfig.load lazycfg.config.lazy.LazyConfig lazycfg.config.build.instantiate lazycfg.instantiate
+    lazycfg.config.loading.load.load lazycfg.cli.main.main lazycfg.model_zoo.get_config
+"""
+
+
+@pytest.mark.parametrize("never", NEVER_TEXT.split())
+@pytest.mark.parametrize("place", ["target", "target in text", "argument", "partial value"])
+def test_no_entry_allows_what_runs_a_config_of_its_own(never, place):
+    for suffix, text in texts(PLACES[place](never, [{"model": {"_args_": ["touch {M}"]}}]), "M"):
+        assert refused(text, suffix, Policy((*DEFAULT_ALLOW, never)), "evil.data"), text
+
+
+@pytest.mark.parametrize(
+    "package", ["torch.utils.data", "lazycfg.engine", "torchvision.models", "timm", "os"]
+)
+def test_an_entry_that_means_nothing_is_explained(package, tmp_path):
+    (tmp_path / "x.yaml").write_text(f"x: {{_target_: {package}.Anything}}")
+    with pytest.raises(UntrustedError, match=f"{package}' cannot be allowed as a whole"):
+        LazyConfig.load(tmp_path / "x.yaml", allow=(*DEFAULT_ALLOW, package))

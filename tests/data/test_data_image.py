@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from lazycfg.data import DatasetMapper, ImageError, check_image_size, read_image
+from lazycfg.data import DatasetMapper, ImageError, check_image_size, load_rgb, read_image
 from lazycfg.data import transforms as T
 from lazycfg.data.datasets.label_maps import read_labels
 from lazycfg.data.image import image_to_tensor, read_image_size
@@ -223,3 +223,14 @@ def test_strips_keep_a_pixel(size):
     image = mapper({"image": np.zeros((*size, 3), np.uint8)})["image"]
     assert min(image.shape) >= 1
     assert max(image.shape) == 133 or size == (1, 1)
+
+
+def test_images_are_drawn_on_as_the_mapper_reads_them(tmp_path):
+    values = np.linspace(0, 1, 64, dtype=np.float32).reshape(8, 8)
+    record = {"file_name": str(save(tmp_path, values, "x.tiff"))}
+    mapper = DatasetMapper(is_train=False, image_format="BGR", value_range=(0, 1))
+    assert load_rgb(record, mapper).unique().numel() == 64
+    with pytest.raises(ImageError, match="value_range"):
+        load_rgb(record)
+    first = load_rgb({"image": RGB}, lambda record: record)
+    assert torch.equal(first, torch.from_numpy(RGB).permute(2, 0, 1))

@@ -10,6 +10,7 @@ from lazycfg.data import (
     AnnotationError,
     CocoDataset,
     DatasetMapper,
+    FilteredDataset,
     ImageError,
     build_detection_test_loader,
     build_detection_train_loader,
@@ -106,10 +107,12 @@ def test_records_of_an_own_dataset(name):
     records = odd.records()
     RECORD_EDITS[name](records)
     for on_error in ("raise", "skip"):
-        for everything in (False, True):
+        for everything, grouping in ((False, False), (True, False), (False, True)):
             dataset = odd.OwnDataset(records)
             try:
-                samples = batch(dataset, everything, on_error=on_error, aspect_ratio_grouping=False)
+                if grouping:
+                    dataset = FilteredDataset(dataset=dataset)
+                samples = batch(dataset, everything, on_error=on_error, aspect_ratio_grouping=grouping)
                 build_detection_test_loader(
                     dataset=dataset, mapper=DatasetMapper(is_train=False), on_error=on_error
                 )

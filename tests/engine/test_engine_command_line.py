@@ -84,3 +84,33 @@ def test_a_folder_in_use_is_refused(main, tmp_path, capsys):
     assert main(["--config-file", CONFIG, out, "train.max_iter=2"]) == 0
     assert main(["--config-file", CONFIG, out, "train.max_iter=2"]) == 2
     assert "holds a run already" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def odd_config(tmp_path_factory):
+    """A config file over a data set of which one training image is cut off."""
+    from odd_runs import job, write_data
+
+    from lazycfg import LazyConfig
+
+    folder = tmp_path_factory.mktemp("odd")
+    files = [write_data(folder, name, count=8) for name in ("train", "val")]
+    LazyConfig.save(job(folder, *files), folder / "odd.py")
+    image = folder / "train5.png"
+    image.write_bytes(image.read_bytes()[:100])
+    return str(folder / "odd.py")
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_error_of_the_data_is_one_message(main, odd_config, tmp_path, capsys, workers):
+    out = [f"train.output_dir={tmp_path / 'out'}", "train.max_iter=8"]
+    late = ["train.preflight=false", f"dataloader.train.num_workers={workers}"]
+    assert main(["--config-file", odd_config, *out]) == 2
+    assert "train5.png" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    assert main(["--config-file", odd_config, *out, *late]) == 2
+    said = capsys.readouterr().err.partition("error: ")[2]
+    assert "train5.png" in said
+    assert "Traceback" not in said
+    with pytest.raises(Exception, match=r"train5\.png"):
+        main(["--config-file", odd_config, *out, "--resume", *late, "--traceback"])

@@ -80,6 +80,25 @@ def test_a_file_and_the_same_file_opened_are_the_same_image(predictor, red, tmp_
     assert np.array_equal(predictor.draw(file, by_file), predictor.draw(Image.open(file), opened))
 
 
+def test_images_of_more_than_8_bits(tmp_path):
+    from lazycfg.data import DatasetMapper
+
+    values = np.full((4, 5), 65535, np.uint16)
+    Image.fromarray(values).save(tmp_path / "x.png")
+    Image.fromarray(np.full((4, 5), 2.0, np.float32)).save(tmp_path / "x.tiff")
+    plain = Predictor(Finder(), device="cpu")
+    for image in (tmp_path / "x.png", Image.open(tmp_path / "x.png")):
+        assert plain(image).scores.item() == 1
+    for image in (tmp_path / "x.tiff", Image.open(tmp_path / "x.tiff")):
+        with pytest.raises(ImageError, match="value_range"):
+            plain(image)
+    mapper = DatasetMapper(is_train=False, image_format="RGB", value_range=(0.0, 4.0))
+    ranged = Predictor(Finder(), mapper=mapper, device="cpu")
+    for image in (tmp_path / "x.tiff", Image.open(tmp_path / "x.tiff")):
+        assert ranged(image).scores.item() == pytest.approx(0.5, abs=0.01)
+        assert ranged.draw(image, ranged(image)).shape[2] == 3
+
+
 def test_one_unreadable_image_does_not_lose_the_others(predictor, red, tmp_path):
     good, bad = tmp_path / "good.png", tmp_path / "bad.png"
     Image.fromarray(red).save(good)
@@ -88,7 +107,7 @@ def test_one_unreadable_image_does_not_lose_the_others(predictor, red, tmp_path)
     for batch_size in (1, 3, 10):
         predictor.batch_size = batch_size
         found = predictor(images, channel_order="RGB", on_error="return")
-        kinds = [Instances, ImageError, FileNotFoundError, IsADirectoryError, ValueError, Instances]
+        kinds = [Instances, ImageError, FileNotFoundError, IsADirectoryError, ImageError, Instances]
         assert list(map(type, found)) == kinds
         assert "bad.png" in str(found[1])
         assert found[1].__notes__ == ["while preparing image 1 of the call (counted from 0)"]
@@ -101,12 +120,12 @@ def test_one_unreadable_image_does_not_lose_the_others(predictor, red, tmp_path)
     assert isinstance(predictor(bad, on_error="return"), ImageError)
 
 
-@pytest.mark.parametrize("size", [(1, 1), (1, 300), (300, 1), (3, 4000)])
+@pytest.mark.parametrize("size", [(1, 1), (1, 300), (300, 1), (3, 4000), (4000, 3)])
 def test_odd_sizes(predictor, size):
     image = np.full((*size, 3), 128, np.uint8)
     found = predictor(image, channel_order="RGB")
     assert found.image_size == size
-    assert predictor.draw(image, found, channel_order="RGB").ndim == 3
+    assert predictor.draw(image, found, channel_order="RGB", scale=1).shape == image.shape
 
 
 def test_names_come_with_the_weights(tmp_path, red, caplog):

@@ -52,10 +52,10 @@ def test_a_sound_run_trains(files, tmp_path):
 # Values of the config: overrides, and what the message has
 
 ODD_VALUES = [
-    (["train.amp=true"], ["train.amp", "train.amp.enabled=true"]),
-    (["train.output_dir=2024"], ["train.output_dir=2024", "./2024"]),
-    (["train.max_iter=1e1"], ["train.max_iter=10.0", "remedy: train.max_iter=10"]),
-    (["train.max_iter=true"], ["train.max_iter=True"]),
+    (["++train.amp=true"], ["train.amp", "train.amp.enabled=true"]),
+    (["++train.output_dir=2024"], ["train.output_dir=2024", "./2024"]),
+    (["++train.max_iter=9.5"], ["train.max_iter=9.5"]),
+    (["++train.max_iter=true"], ["train.max_iter=True"]),
     (["train.max_iter=-1"], ["at least 1"]),
     (["train.hooks=[1]"], ["train.hooks.0", "no hook"]),
     (["train.hooks=[none]"], ["train.hooks.0", "no hook"]),
@@ -70,8 +70,8 @@ ODD_VALUES = [
     (["optimizer=null"], ["no optimizer"]),
     (["dataloader.train=null"], ["no dataloader.train"]),
     (["model=null"], ["no model"]),
-    (["lr_multiplier=0.1"], ["lr_multiplier: 0.1", "lr_multiplier=None"]),
-    (["lr_multiplier=cosine"], ["lr_multiplier: 'cosine'"]),
+    (["++lr_multiplier=0.1"], ["lr_multiplier: 0.1", "lr_multiplier=None"]),
+    (["++lr_multiplier=cosine"], ["lr_multiplier: 'cosine'"]),
     (["+lr_multipler=1"], ["lr_multipler", "did you mean 'lr_multiplier'"]),
     (["+optimiser={}"], ["optimiser", "'optimizer'"]),
     (["+modle=1"], ["modle", "'model'"]),
@@ -80,13 +80,13 @@ ODD_VALUES = [
     (["+train.max_itre=3"], ["train.max_itre", "'max_iter'"]),
     (["train.checkpointer.period=0.5"], ["train.checkpointer.period=0.5"]),
     (["train.checkpointer.max_to_keep=0"], ["train.checkpointer.max_to_keep=0"]),
-    (["train.checkpointer=100"], ["train.checkpointer", "train.checkpointer.period=100"]),
+    (["++train.checkpointer=100"], ["train.checkpointer", "train.checkpointer.period=100"]),
     (["train.log_period=0"], ["train.log_period=0"]),
     (["train.accumulate=1.5"], ["train.accumulate=1.5"]),
     (["train.eval_period=-5"], ["train.eval_period=-5"]),
     (["train.pictures=many"], ["train.pictures", "'many'"]),
     (["train.seed=1.5"], ["train.seed"]),
-    (["train.init_ignore=roi_heads.*"], ["train.init_ignore", '["roi_heads.*"]']),
+    (["++train.init_ignore=roi_heads.*"], ["train.init_ignore", '["roi_heads.*"]']),
     (["train.init_checkpoint=3"], ["train.init_checkpoint=3"]),
     (["train.init_checkpoint=nowhere.pth"], ["nowhere.pth"]),
     (["train.channels_last=3"], ["train.channels_last"]),
@@ -96,7 +96,7 @@ ODD_VALUES = [
     (["train.ddp.static=true"], ["train.ddp.static"]),
     (["+train.ddp.static=true"], ["train.ddp.static", "static_graph"]),
     (["train.best_metric=bbox/APP"], ["train.best_metric", "'bbox/AP'"]),
-    (["train.clip_grad=1.0"], ["train.clip_grad: 1.0", "ClipGradNorm"]),
+    (["++train.clip_grad=1.0"], ["train.clip_grad: 1.0", "ClipGradNorm"]),
     (["optimizer.lr=-1"], ["optimizer", "learning rate"]),
     (["optimizer.params.overrides={no_such_name: {lr: 1.0}}"], ["no_such_name", "matches no parameter"]),
     (["dataloader.test=null"], ["dataloader.test", "dataloader.evaluator=None"]),
@@ -602,3 +602,14 @@ def test_a_loader_that_can_be_gone_through_once_is_left_alone(tmp_path):
     del cfg.dataloader["evaluator"], cfg.dataloader["test"]
     assert train(cfg)["train"]["iterations"] == 9
     assert "can be gone through only once" in (tmp_path / "out" / "log.txt").read_text()
+
+
+def test_more_objects_than_detections_count_are_remarked_on(files, tmp_path, caplog):
+    def crowded(content):
+        first = content["annotations"][0]
+        content["annotations"] += [{**first, "id": 1000 + i} for i in range(120)]
+
+    caplog.set_level("WARNING", "lazycfg")
+    test = write_data(tmp_path, "val", edit=crowded)
+    trained(job(tmp_path, files[0], test))
+    assert "dataloader.evaluator.max_dets_per_image=122" in caplog.text

@@ -15,7 +15,7 @@ from test_engine_resume import CONFIG, HERE, ROOT, Stop, command, same_weights, 
 from lazycfg import LazyCall as L
 from lazycfg import LazyConfig
 from lazycfg.checkpoint import CheckpointError
-from lazycfg.engine import CallbackHook, OutputDirInUseError, train
+from lazycfg.engine import CallbackHook, OutputDirInUseError, evaluate, train
 from lazycfg.engine.run_lock import lock_folder
 from lazycfg.engine.writers import JSONWriter, read_metrics
 from lazycfg.utils import EventStorage
@@ -188,8 +188,7 @@ def test_metrics_after_a_resume_are_those_of_the_whole_run(whole_run, tmp_path):
 
     def lines(folder):
         kept = read_metrics(folder / "metrics.json")
-        lines = [{k: v for k, v in line.items() if "time" not in k} for line in kept]
-        return [line for line in lines if len(line) > 1]  # a time alone
+        return [{k: v for k, v in line.items() if "time" not in k} for line in kept]
 
     assert lines(tmp_path) == lines(whole_run)
 
@@ -269,3 +268,47 @@ def test_a_changed_learning_rate_is_obeyed(whole_run, tmp_path):
     assert mine[9] == whole[9]
     assert mine[19] == pytest.approx(3 * whole[19])
     assert "another lr, as the config says: 0.3 instead of 0.1" in (tmp_path / "log.txt").read_text()
+
+
+def test_a_changed_checkpoint_is_not_evaluated(whole_run, tmp_path):
+    folder = tmp_path / "out"
+    shutil.copytree(whole_run, folder)
+    weights = folder / "model_0000023.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    with pytest.raises(CheckpointError, match=r"model_0000023\.safetensors is not what was saved"):
+        evaluate(toy_config(folder), resume=True)
+    (folder / "model_0000023.sha256").unlink()
+    assert evaluate(toy_config(folder), resume=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("damage", ["pointer", "weights", "trainer", "optimizer", "link", "file"])
+def test_the_command_says_in_a_line_what_is_wrong_with_a_folder(whole_run, tmp_path, damage):
+    folder = tmp_path / "out"
+    shutil.copytree(whole_run, folder)
+    more, said = [], ""
+    if damage == "pointer":
+        (folder / "last_checkpoint").write_bytes(b"\xff\x00\x1b[2J")
+        said = "last_checkpoint cannot be read"
+    elif damage in ("weights", "trainer"):
+        file = (
+            folder / {"weights": "model_0000023.safetensors", "trainer": "model_0000023.trainer.pt"}[damage]
+        )
+        file.write_bytes(file.read_bytes()[:100])
+        said = f"{file} is not a file of"
+    elif damage == "optimizer":
+        more = ["optimizer._target_=torch.optim.Adagrad", "~optimizer.momentum"]
+        said = "the checkpoint has the state of SGD, the config has Adagrad"
+    elif damage == "link":
+        (folder / "log.txt").unlink()
+        (folder / "log.txt").symlink_to(tmp_path / "victim")
+        said = "log.txt is a link"
+    else:
+        folder = folder / "config.py"
+        said = f"{folder} is no folder"
+    done = command(f"train.output_dir={folder}", "train.max_iter=30", *more, "--resume")
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    last = done.stderr[done.stderr.index("error: ") :]
+    assert said in last
+    assert len(last.strip().splitlines()) <= 2

@@ -10,6 +10,7 @@ from torch import nn
 
 from lazycfg.checkpoint import checkpointer
 from lazycfg.engine import HookBase
+from lazycfg.utils import get_rank
 
 
 class ToyModel(nn.Module):
@@ -132,15 +133,24 @@ class KillAt(HookBase):
         iteration: when; a negative number for never.
         in_save: kill in the middle of writing the weights of this checkpoint (1: the first) instead.
         signal_at: in the step of this iteration send this signal instead.
+        rank: only in this process; None for all.
     """
 
-    def __init__(self, *, iteration: int, in_save: int = 0, signal_at: tuple[int, int] = (-1, 0)) -> None:
+    def __init__(
+        self,
+        *,
+        iteration: int,
+        in_save: int = 0,
+        signal_at: tuple[int, int] = (-1, 0),
+        rank: int | None = None,
+    ) -> None:
         self.iteration = iteration
         self.in_save = in_save
         self.signal_at = signal_at
+        self.rank = rank
 
     def before_step(self) -> None:
-        if self.trainer.iter == self.signal_at[0]:
+        if self.trainer.iter == self.signal_at[0] and self.rank in (None, get_rank()):
             os.kill(os.getpid(), self.signal_at[1])
 
     def before_train(self) -> None:

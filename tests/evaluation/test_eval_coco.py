@@ -4,6 +4,7 @@ import json
 import logging
 import math
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 import torch
 import torch.multiprocessing as mp
 
-from lazycfg.evaluation import COCOEvaluator, coco_ground_truth, coco_scores, evaluate_json
+from lazycfg.evaluation import COCOEvaluator, coco_ground_truth, coco_scores, evaluate_json, to_json
 from lazycfg.structures import Boxes, BoxMode, Instances, ROIMasks
 
 pytest.importorskip("faster_coco_eval")
@@ -340,6 +341,74 @@ def test_sides_that_do_not_belong_together_are_named(tmp_path):
     (tmp_path / "a.json").write_text(json.dumps(truth))
     with pytest.raises(ValueError, match=r"b\.json is not JSON"):
         evaluate_json(tmp_path / "a.json", tmp_path / "b.json")
+
+
+@pytest.mark.parametrize(
+    ("change", "task", "message"),
+    [
+        (
+            {"score": None},
+            "bbox",
+            r"b\.json: detection 1 \(on image 'image 0'\) has no 'score'; it has image_id",
+        ),
+        ({"score": "0.5"}, "bbox", r"b\.json: detection 1 .*: score is '0\.5'; expected a finite number"),
+        ({"score": float("nan")}, "bbox", "score is nan; expected a finite number"),
+        ({"bbox": [1, 2, 3]}, "bbox", r"bbox is \[1, 2, 3\]; expected 4 finite numbers"),
+        ({"bbox": "1,2,3,4"}, "bbox", "bbox is '1,2,3,4'"),
+        ({"image_id": [5]}, "bbox", r"image_id is \[5\]; expected a whole number or a text"),
+        ({"category_id": None}, "bbox", "has no 'category_id'"),
+        (
+            {"segmentation": [[1, 2, 3, 4, 5, 6]]},
+            "segm",
+            "segmentation is .*; expected a run-length encoding",
+        ),
+        ({"segmentation": {"size": [60], "counts": "x"}}, "segm", "expected a run-length encoding"),
+        ({"keypoints": [1, 2]}, "keypoints", r"keypoints is \[1, 2\]; expected finite numbers, three"),
+    ],
+)
+def test_a_detection_that_cannot_be_right_is_named(tmp_path, change, task, message):
+    good = {"image_id": "image 0", "category_id": 20, "bbox": [40, 10, 30, 40], "score": 0.5}
+    good |= {"segmentation": {"size": [60, 80], "counts": [4800]}, "keypoints": [1, 2, 3]}
+    wrong = {key: value for key, value in {**good, **change}.items() if value is not None}
+    (tmp_path / "a.json").write_text(json.dumps(coco_ground_truth(Data(DATA))))
+    (tmp_path / "b.json").write_text(json.dumps([good, wrong]))
+    with pytest.raises(ValueError, match=message):
+        evaluate_json(tmp_path / "a.json", tmp_path / "b.json", task)
+
+
+@pytest.mark.parametrize(
+    ("kind", "record", "message"),
+    [
+        (
+            "annotations",
+            {"image_id": 77, "category_id": 10},
+            r"annotations\[0\] is on image 77, which the file",
+        ),
+        ("annotations", {"category_id": 10}, r"a\.json: annotations\[0\] has no 'image_id'"),
+        ("images", {"file_name": "x.jpg"}, r"images\[0\] has no 'id'; it has file_name"),
+        ("categories", "cat", r"categories\[0\] is 'cat'; expected a dict"),
+        ("annotations", None, "annotations is a NoneType; expected a list"),
+    ],
+)
+def test_an_annotation_file_that_cannot_be_right_is_named(tmp_path, kind, record, message):
+    truth = coco_ground_truth(Data(DATA))
+    truth[kind] = None if record is None else [record]
+    (tmp_path / "a.json").write_text(json.dumps(truth))
+    (tmp_path / "b.json").write_text("[]")
+    with pytest.raises(ValueError, match=message):
+        evaluate_json(tmp_path / "a.json", tmp_path / "b.json")
+
+
+def test_results_are_strict_json(tmp_path):
+    content = {"AP": math.nan, 3: [math.inf, np.float32(0.5), (1, True)], "t": torch.tensor([1.0, math.nan])}
+    text = to_json({**content, "other": Path("x"), "none": None, "text": "NaN"})
+    assert json.loads(text, parse_constant=pytest.fail) == {
+        "AP": None, "3": [None, 0.5, [1, True]], "t": [1.0, None], "other": "x", "none": None, "text": "NaN",
+    }  # fmt: skip
+    run(COCOEvaluator(dataset=Data(DATA), output_dir=tmp_path), perfect())
+    for file in tmp_path.glob("*.json"):
+        json.loads(file.read_text(), parse_constant=pytest.fail)
+    assert (tmp_path / "coco_per_class_bbox.json").is_file()
 
 
 def test_unknown_task():

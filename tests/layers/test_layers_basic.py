@@ -126,6 +126,19 @@ def test_deformable_convolution_samples_where_it_is_told() -> None:
 
 
 @pytest.mark.parametrize("separable", [False, True])
+def test_each_branch_of_aspp_has_an_activation_of_its_own(separable: bool) -> None:
+    given = nn.PReLU()
+    layer = ASPP(8, 8, [1, 2, 3], norm="", activation=given, use_depthwise_separable_conv=separable)
+    own = [module for module in layer.modules() if isinstance(module, nn.PReLU)]
+    assert len(own) == (9 if separable else 6)
+    assert len({id(module.weight) for module in own}) == len(own)
+    assert all(module is not given for module in own)
+    assert len([key for key in layer.state_dict() if "activation" in key]) == len(own)
+    plain = ASPP(8, 8, [1, 2, 3], norm="", activation=torch.nn.functional.relu)
+    assert all(c.activation is torch.nn.functional.relu for c in plain.convs[:4])
+
+
+@pytest.mark.parametrize("separable", [False, True])
 @pytest.mark.parametrize("pool", [None, (4, 4)])
 def test_aspp(separable: bool, pool: tuple[int, int] | None) -> None:
     layer = ASPP(

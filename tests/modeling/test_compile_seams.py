@@ -11,7 +11,13 @@ from torch import nn
 
 # the functions that are left out of the graphs: what the host decides, or does
 SEAMS = {
-    "mask": {"propose_and_sample(", "label_and_sample_proposals(", "fast_rcnn_inference(", "mask_targets("},
+    "mask": {
+        "propose_and_sample(",
+        "label_and_sample_proposals(",
+        "select_foreground_proposals(",
+        "fast_rcnn_inference(",
+        "mask_targets(",
+    },
     "retinanet": {".detect("},
 }
 
@@ -30,7 +36,7 @@ def test_the_model_is_cut_at_fixed_places(name: str, training: bool) -> None:
     with torch.set_grad_enabled(training):
         explained = torch._dynamo.explain(model)(make_inputs(2, name))
     places = {reason.user_stack[-1].line for reason in explained.break_reasons}
-    assert len(places) <= 3, places
+    assert len(places) <= (4 if training else 3), places
     assert all(any(seam in place for seam in SEAMS[name]) for place in places), places
 
 

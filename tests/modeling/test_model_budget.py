@@ -14,17 +14,19 @@ from torch import nn
 from lazycfg.structures import ImageList
 from lazycfg.utils import SyncCounter
 
-# waits in a training step (forward and losses), and in inference with postprocessing
+# waits in a training step (forward and losses), and in inference with postprocessing: for the proposals that
+# are left, for those that are sampled, and for the foreground of masks or keypoints; for the candidates, for
+# the sizes of boxes with keypoints, for boxes that become empty in the output, and two for the panoptic merge
 BUDGET = {
-    "mask": (2, 2),
-    "faster": (2, 2),
-    "cascade": (2, 2),
-    "keypoint": (2, 2),
-    "c4": (2, 2),
+    "mask": (3, 3),
+    "faster": (2, 3),
+    "cascade": (3, 3),
+    "keypoint": (3, 4),
+    "c4": (3, 3),
     "rpn": (1, 2),
-    "retinanet": (0, 1),
-    "fcos": (0, 1),
-    "panoptic": (2, 3),
+    "retinanet": (0, 2),
+    "fcos": (0, 2),
+    "panoptic": (3, 5),
     "semantic": (0, 0),
 }
 SIZES = [(64, 96), (80, 64), (96, 96)]

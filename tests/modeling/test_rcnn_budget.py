@@ -31,7 +31,8 @@ def test_training_step(masks: str) -> None:
         with SyncCounter() as counter:
             losses = model(batch)
             sum(losses.values())
-        assert counter.waits() == {"nms": 1, "tolist": 1}
+        # the proposals, the sample, and the foreground of the masks
+        assert counter.num_syncs == 3, counter.waits()
         ops.append(count(counter.ops))
     assert max(ops) - min(ops) <= 4, ops
 
@@ -48,11 +49,11 @@ def test_inference() -> None:
             results = model.inference(batch, do_postprocess=False)
         assert sum(len(x) for x in results) > 0
         # The NMS of the proposals and one copy to the host; the second NMS works on that copy.
-        assert counter.waits() == {"nms": 1, "cpu": 1}
+        assert counter.num_syncs == 2, counter.waits()
         ops.append(count(counter.ops))
         with torch.no_grad(), SyncCounter() as counter:
             model(batch)
-        assert counter.waits() == {"nms": 1, "cpu": 1}
+        assert counter.num_syncs == 3, counter.waits()  # and which boxes are empty in the output
     assert max(ops) - min(ops) <= 4, ops
 
 

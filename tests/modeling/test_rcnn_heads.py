@@ -95,7 +95,7 @@ def test_cascade(empty: tuple[int, ...]) -> None:
         assert f"loss_cls_stage{stage}" in losses
     with torch.no_grad(), SyncCounter() as counter:
         results = model.eval()(make_batch(2))
-    assert counter.waits() == {"nms": 1, "cpu": 1}
+    assert counter.num_syncs == 3, counter.waits()
     assert all("pred_masks" in x["instances"] for x in results)
     with SyncCounter() as counter:
         model.train()(make_batch(2, empty=empty))
@@ -142,11 +142,11 @@ def test_c4() -> None:
     model.roi_heads.box_predictor.test_score_thresh = 0.01
     with torch.no_grad(), SyncCounter() as counter:
         results = model.eval()(make_batch(2))
-    assert counter.waits() == {"nms": 1, "cpu": 1}
+    assert counter.num_syncs == 3, counter.waits()
     assert all(len(x["instances"]) > 0 for x in results)
     with SyncCounter() as counter:
         model.train()(make_batch(2))
-    assert counter.waits() == {"nms": 1, "tolist": 1}
+    assert counter.num_syncs == 3, counter.waits()
 
 
 @pytest.mark.parametrize("modulated", [False, True])

@@ -174,8 +174,8 @@ def as_on_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rotated_overlap, "_reading_is_free", lambda boxes: False)
 
 
-# NMS of the proposals: the pairs that meet, and those that overlap.
-NMS = {"aten.nonzero": 1, "cpu": 1}
+# NMS of the proposals: the pairs that meet, those that overlap, and how many boxes are left.
+NMS = 3
 
 
 def test_waits_of_a_training_step(as_on_a_device: None) -> None:
@@ -186,8 +186,8 @@ def test_waits_of_a_training_step(as_on_a_device: None) -> None:
         model(batch)  # anchors of a size are made once
         with SyncCounter() as counter:
             sum(model(batch).values())
-        # And two lists: the sizes of the samples, and how many points each region is pooled from.
-        assert counter.waits() == {**NMS, "tolist": 2}
+        # And what was sampled, and how many points each region is pooled from.
+        assert counter.num_syncs == NMS + 2, counter.waits()
         ops.append(counter.num_ops)
     assert max(ops) - min(ops) <= 4, ops
 
@@ -214,7 +214,8 @@ def test_waits_of_inference(as_on_a_device: None, monkeypatch: pytest.MonkeyPatc
             with torch.no_grad(), SyncCounter() as counter:
                 counters.append(counter)
                 results = model.inference(batch, do_postprocess=postprocess)
-            assert counter.waits() == {**NMS, "tolist": 1, "cpu": 2}
+            # And the points, the candidates, and the boxes that are empty in the output.
+            assert counter.num_syncs == NMS + 2 + postprocess, counter.waits()
         assert len(results[0]["instances"]) > 0
         ops.append(counter.num_ops)
     assert max(ops) - min(ops) <= 4 * 6, ops  # fields of the instances of each image

@@ -1,3 +1,6 @@
+import copy
+import pickle
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -17,6 +20,46 @@ from lazycfg.structures import (
 def random_masks(n=5, h=20, w=30, seed=0):
     g = torch.Generator().manual_seed(seed)
     return torch.rand(n, h, w, generator=g) > 0.5
+
+
+class TestIndexedBitMasks:
+    """Masks that several objects share are masks like others."""
+
+    INDEX = torch.tensor([4, 0, 0, 2])
+
+    def test_equal_to_copied_rows(self):
+        source = BitMasks(random_masks())
+        shared, copied = source.take(self.INDEX), source[self.INDEX]
+        assert isinstance(shared, BitMasks)
+        assert len(shared) == 4
+        assert shared.shared()[0] is source.tensor  # nothing copied yet
+        boxes = torch.tensor([[1.0, 2, 18, 15]] * 4)
+        assert torch.equal(shared.crop_and_resize(boxes, 7), copied.crop_and_resize(boxes, 7))
+        rows = torch.tensor([3, 1])
+        assert torch.equal(
+            shared.crop_and_resize(boxes[:2], 7, rows), copied.crop_and_resize(boxes[:2], 7, rows)
+        )
+        for item in (slice(1, 3), rows, torch.tensor([True, False, True, True]), [0, 2], 1):
+            assert torch.equal(shared[item].tensor, copied[item].tensor)
+        assert torch.equal(shared.take(rows).tensor, copied.tensor[rows])
+        assert torch.equal(shared.to("cpu").tensor, copied.tensor)
+        assert torch.equal(BitMasks.cat([shared, source]).tensor, BitMasks.cat([copied, source]).tensor)
+        assert torch.equal(shared.area(), copied.area())
+        assert torch.equal(copy.deepcopy(shared).tensor, copied.tensor)
+        assert torch.equal(pickle.loads(pickle.dumps(shared)).tensor, copied.tensor)
+
+    def test_edits_count(self):
+        source = BitMasks(random_masks())
+        shared = source.take(self.INDEX)
+        shared.tensor[0] = False
+        assert not shared[0].tensor.any()
+        assert not shared[[0, 1]].tensor[0].any()
+        assert not shared.take(torch.tensor([0])).tensor.any()
+        assert not shared.crop_and_resize(torch.tensor([[0.0, 0, 30, 20]] * 4), 5)[0].any()
+        assert source.tensor[4].any()  # the source is another tensor
+        shared.tensor = source.tensor[:1]
+        assert len(shared) == 1
+        assert torch.equal(shared.shared()[0], source.tensor[:1])
 
 
 class TestBitMasks:

@@ -1,6 +1,7 @@
 import copy
 import pickle
 
+import numpy as np
 import pytest
 import torch
 
@@ -62,8 +63,58 @@ class TestInstances:
                 three[wrong]
 
     def test_no_fields(self):
-        assert len(Instances((4, 4))) == 0
-        assert list(Instances((4, 4))) == []
+        none = Instances((4, 4))
+        assert len(none) == 0
+        with pytest.raises(TypeError, match=r"no fields.*for output in model"):
+            iter(none)
+        with pytest.raises(TypeError, match=r"not by 'instances'.*Predictor"):
+            none["instances"]
+
+    @pytest.mark.parametrize(
+        ("index", "names"),
+        [
+            ([True, False, True], ["a", "c"]),
+            (np.array([True, False, False]), ["a"]),
+            (torch.tensor([False, True, True]), ["b", "c"]),
+            ([False, False, False], []),
+            ([], []),
+            ([2, np.int64(0), torch.tensor(-2)], ["c", "a", "b"]),
+            (np.array([1, 1], dtype=np.int16), ["b", "b"]),
+            (torch.tensor([2, 0], dtype=torch.int8), ["c", "a"]),
+            (range(2), ["a", "b"]),
+            (torch.tensor(1), ["b"]),
+            (np.int32(-1), ["c"]),
+        ],
+    )
+    def test_every_field_follows_the_index(self, three, index, names):
+        rows = ["abc".index(name) for name in names]
+        chosen = three[index]
+        assert chosen.names == names
+        assert torch.equal(chosen.scores, three.scores[rows])
+        assert torch.equal(chosen.pred_boxes.tensor, three.pred_boxes.tensor[rows])
+
+    @pytest.mark.parametrize(
+        "index",
+        [
+            True,
+            1.0,
+            None,
+            "scores",
+            (0, 1),
+            [True, 2],
+            [0.5],
+            [[0]],
+            torch.tensor(True),
+            torch.tensor([1.0]),
+            torch.tensor([[1]]),
+            torch.tensor([1, 0, 1], dtype=torch.uint8),
+            np.array([1, 0, 1], dtype=np.uint8),
+        ],
+        ids=repr,
+    )
+    def test_an_index_of_unclear_meaning_is_refused(self, three, index):
+        with pytest.raises(TypeError, match="index"):
+            three[index]
 
     def test_cat(self, three):
         both = Instances.cat([three, three[:1]])

@@ -120,7 +120,7 @@ def parse_override(text: str) -> Override:
             raise GrammarError(f"{prefix!r} before the key and '+=' after it do not go together")
         op, key = "append", key[:-1].rstrip()
     if not key:
-        raise GrammarError("there is no key before '='")
+        raise GrammarError("missing key before '='")
     if key.startswith("-"):
         raise GrammarError("a key cannot begin with '-' (options of the script come before the overrides)")
     return Override(op, key, value, text, raw=raw)
@@ -202,7 +202,7 @@ class _ValueParser:
         found = f"found {self.text[self.pos]!r}" if self.pos < len(self.text) else "the value ends"
         return GrammarError(
             f"value {self.text!r}: expected {expected} at column {self.pos + 1}, but {found}"
-            f" (put quotes around it if a string was meant)"
+            f" (quote it if it is text)"
         )
 
     def skip_space(self) -> None:
@@ -265,7 +265,7 @@ class _ValueParser:
         while not self.text.startswith(quote, pos):
             pos += 2 if self.text.startswith("\\", pos) else 1
             if pos >= len(self.text):
-                raise self.fail(f"a string with a closing {quote}")
+                raise GrammarError(f"value {self.text!r}: unclosed quote {quote}")
         body = self.text[match.end() : pos]
         self.pos = pos + len(quote)
         if "r" not in prefix:

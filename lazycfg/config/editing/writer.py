@@ -83,7 +83,7 @@ class Writer:
         if not self.matches:
             self.keys = tuple(str(key) if isinstance(key, Quoted) else key for key in self.keys)
         if not self.keys:
-            raise Wrong("there is no key before '='")
+            raise Wrong("missing key before '='")
 
     def apply(self) -> None:
         places = self.places()
@@ -147,8 +147,8 @@ class Writer:
             message, hint = str(error), ""
             if depth == 0 and "did you mean" not in message:
                 hint = self._elsewhere(keys[depth:])
-            raise Wrong(f"{message.partition('; there is ')[0]}{hint}" if hint else message) from None
-        raise Wrong(f"{format_path(keys[: depth + 1])!r} leads nowhere")
+            raise Wrong(f"{message.partition('; available: ')[0]}{hint}" if hint else message) from None
+        raise Wrong(f"{format_path(keys[: depth + 1])!r} does not exist")
 
     def _elsewhere(self, wanted: Sequence[Any]) -> str:
         """Where a path that was given only in part (``depth=101``) is found, if in few places."""

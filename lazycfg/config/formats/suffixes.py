@@ -18,7 +18,5 @@ def format_of(path: str | os.PathLike[str]) -> str:
     suffix = os.path.splitext(os.fspath(path))[1]
     found = SUFFIXES.get(suffix.lower())
     if found is None:
-        raise FormatError(
-            f"the suffix of {os.fspath(path)!r} says no format of a config; known are {', '.join(SUFFIXES)}"
-        )
+        raise FormatError(f"unknown config format of {os.fspath(path)!r}; use {', '.join(SUFFIXES)}")
     return found

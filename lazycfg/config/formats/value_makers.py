@@ -79,7 +79,15 @@ def takes_literals_only(function: Any) -> bool:
 
 
 def why_costly(function: Any, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> str | None:
-    """Why a call may not be made or recorded with these arguments; None when it may."""
+    """Why a call may not be made or recorded with these arguments; None when it may (wrong arguments may: the
+    constructor says what is wrong with them)."""
+    try:
+        return _why_costly(function, args, keywords)
+    except (TypeError, ValueError, ArithmeticError):
+        return None
+
+
+def _why_costly(function: Any, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> str | None:
     name = maker_name(function)
     given = [*args, *keywords.values()]
     if name in _MAPPINGS:
@@ -106,7 +114,7 @@ def why_costly(function: Any, args: tuple[Any, ...], keywords: Mapping[str, Any]
         return f"text of more than {MOST_DIGITS:,} characters for a {short}"
     if short == "Fraction" and any(isinstance(v, str) and not _FRACTION.fullmatch(v) for v in given):
         return "the text of a fraction is digits/digits, or a decimal number with an exponent below 1000"
-    if short == "Decimal" and _exponent(function, args) > _LARGEST_EXPONENT:
+    if short == "Decimal" and _exponent(function(*args, **keywords)) > _LARGEST_EXPONENT:
         return f"a decimal number with an exponent above {_LARGEST_EXPONENT:,}"
     if short == "range" and _length(args) > _MOST_RANGE:
         return f"a range of more than {_MOST_RANGE:,} numbers"
@@ -221,14 +229,11 @@ def _product(shape: Any) -> int:
     return total
 
 
-def _exponent(function: Any, args: tuple[Any, ...]) -> int:
-    made = function(*args)
+def _exponent(made: Any) -> int:
     digits, exponent = made.as_tuple()[1:]
     return max(abs(made.adjusted()), abs(exponent), len(digits)) if isinstance(exponent, int) else 0
 
 
 def _length(args: tuple[Any, ...]) -> int:
-    if not all(type(arg) is int for arg in args):
-        return 0  # the constructor says what is wrong
     made = range(*args)
     return abs((made.stop - made.start) // made.step)

@@ -76,7 +76,7 @@ def load(
     if keys is None:
         names, reasons = sort_out(module)
         tree = as_tree(names)
-        set_position(tree, Assigned(file))
+        set_position(tree, Assigned(file, (), vars(module)["_lazycfg_stamps"]))
         notes_of(tree)["left_out"] = reasons
         return tree
     return _result(as_tree(_pick(vars(module), keys, file)), keys)
@@ -86,13 +86,11 @@ def load_rel(path: str | os.PathLike[str], keys: str | Iterable[str] | None = No
     """`load` of a path relative to the file of the calling code (``depth`` frames up).
 
     Raises:
-        RuntimeError: the calling code stands in no file.
+        RuntimeError: the calling code is in no file.
     """
     caller = sys._getframe(depth).f_code.co_filename
     if not os.path.exists(caller):
-        raise RuntimeError(
-            f"load_rel({os.fspath(path)!r}) needs a caller that stands in a file, not in {caller}"
-        )
+        raise RuntimeError(f"load_rel({os.fspath(path)!r}) must be called from a file, not from {caller}")
     return load(os.path.join(os.path.dirname(os.path.abspath(caller)), path), keys)
 
 

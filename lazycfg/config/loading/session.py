@@ -7,7 +7,6 @@ per session (see `sharing` for the one exception), and two sessions share no obj
 kept between loads.
 """
 
-import ast
 import builtins
 import linecache
 import os
@@ -24,10 +23,11 @@ from typing import Any
 from lazycfg.config.loading.bindings import Bindings, bindings_of
 from lazycfg.config.loading.config_packages import find_config_package
 from lazycfg.config.loading.omegaconf_names import omegaconf_view
+from lazycfg.config.loading.python_source import parse_source
 from lazycfg.config.loading.sharing import Ledger, Own, Runs
 from lazycfg.config.loading.top_level import imported_from_code
 from lazycfg.config.node import Node, raw_items, to_nodes
-from lazycfg.config.provenance.position import Assigned, position_of, set_position
+from lazycfg.config.provenance.position import Assigned, note_config_file, position_of, set_position, stamp
 from lazycfg.config.suggest import closest
 
 __all__ = ["ConfigModule", "Session", "config_file_of", "modules_in", "run_file", "run_source"]
@@ -51,6 +51,7 @@ class ConfigModule(ModuleType):
         _lazycfg_bindings: how the file binds its names.
         _lazycfg_sources: the modules that it imports from, by level and name as written.
         _lazycfg_runs: where the files that it imports are run.
+        _lazycfg_stamps: of all files of the load, to know whether they are edited later.
     """
 
     def __init__(self, name: str, file: str, imported_from: "_ImportSite | None") -> None:
@@ -61,6 +62,7 @@ class ConfigModule(ModuleType):
         self._lazycfg_bindings = Bindings()
         self._lazycfg_sources: dict[tuple[int, str], ModuleType] = {}
         self._lazycfg_runs = Runs()
+        self._lazycfg_stamps: dict[str, int] = {}
         self._lazycfg_running = True
 
 
@@ -120,6 +122,7 @@ class Session:
         self._import_absolute = import_absolute
         self._builtins = {**vars(builtins), "__import__": self._import}
         self._copies: dict[int, Any] = {}
+        self._stamps: dict[str, int] = {}
         self._lock = threading.RLock()
 
     def part_ways(self, own: Own) -> bool:
@@ -148,6 +151,7 @@ class Session:
                 return known
             module = ConfigModule(_module_name(file, folder), file, imported_from)
             module._lazycfg_key = key
+            module._lazycfg_stamps = self._stamps
             module._lazycfg_runs = Runs(level, self._own[key]) if key in self._own else level
             self._root = self._root or module
             self._by_namespace[id(vars(module))] = module
@@ -156,7 +160,7 @@ class Session:
                 module.__path__ = [folder]
             level.modules[key] = module
             try:
-                code, module._lazycfg_bindings = _compile(file)
+                code, module._lazycfg_bindings, self._stamps[file] = _compile(file)
                 self._execute(code, module)
                 self._make_nodes(module)
                 module._lazycfg_running = False
@@ -192,7 +196,7 @@ class Session:
             made = to_nodes(holders)
             for name, value in raw_items(made):
                 if holders[name] is not value and type(value) is Node and position_of(value) is None:
-                    set_position(value, Assigned(str(module.__file__), (name,)))
+                    set_position(value, Assigned(str(module.__file__), (name,), self._stamps))
             vars(module).update(raw_items(made))
 
     def _execute(self, code: CodeType, module: ModuleType) -> None:
@@ -415,19 +419,22 @@ def _module_name(file: str, folder: str | None) -> str:
     return name
 
 
-def _compile(file: str) -> tuple[CodeType, Bindings]:
-    """Code of a file and how it binds its names; compiled anew only when its bytes have changed."""
+def _compile(file: str) -> tuple[CodeType, Bindings, int]:
+    """Return the code of a file, how it binds its names, and its stamp; the code is kept as long as the bytes
+    are the same.
+    """
     data = Path(file).read_bytes()
     known = _code.get(file)
     if known is not None and known[0] == data:
-        return known[1], known[2]
-    tree = ast.parse(data, file)
+        return known[1], known[2], stamp(data)
+    tree = parse_source(data, file)
     bindings = bindings_of(tree)
     code = compile(tree, file, "exec", dont_inherit=True)
     if len(_code) >= _CODE_LIMIT:
         _code.clear()
     _code[file] = (data, code, bindings)
-    return code, bindings
+    note_config_file(file)
+    return code, bindings, stamp(data)
 
 
 def _hint_at_dot(error: ModuleNotFoundError, name: str, module_globals: Mapping[str, object]) -> None:

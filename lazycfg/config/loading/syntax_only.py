@@ -15,6 +15,7 @@ from typing import Any
 from lazycfg.config.errors import ConfigError
 from lazycfg.config.loading.config_packages import locate_module
 from lazycfg.config.loading.names_only import Named
+from lazycfg.config.loading.python_source import parse_source
 from lazycfg.config.node import Node, raw_contains, raw_get, raw_pop, raw_set
 
 __all__ = ["Unread", "read_syntax"]
@@ -97,7 +98,7 @@ class _Files:
                 raise ConfigError(f"{file}: more than {_MOST_FILES} files import each other")
             names: dict[str, Any] = {}
             self.known[file] = names
-            tree = ast.parse(Path(file).read_bytes(), file)
+            tree = parse_source(Path(file).read_bytes(), file)
             _Reader(file, names, self).run(tree.body)
         return self.known[file]
 

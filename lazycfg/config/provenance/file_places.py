@@ -29,11 +29,12 @@ _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
 class MappingPosition(FilePosition):
     """The place of a mapping of a YAML file, which knows the places of its keys."""
 
-    __slots__ = ("keys",)
+    __slots__ = ("keys", "stamp")
 
     def __init__(self, file: str, line: int | None = None, column: int | None = None):
         super().__init__(file, line, column)
         self.keys: dict[Any, Spot] = {}
+        self.stamp = _stamp(file)
 
     def line_of(self, key: Any) -> int | None:
         """The line of a key of the mapping."""
@@ -41,6 +42,16 @@ class MappingPosition(FilePosition):
 
     def source(self) -> Source:
         return _YamlMapping(self)
+
+
+def _stamp(file: str) -> tuple[int, int] | None:
+    import os
+
+    try:
+        status = os.stat(file)
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size
 
 
 class _YamlMapping(Source):
@@ -54,6 +65,8 @@ class _YamlMapping(Source):
         if spot is None:
             return None
         file = str(self.position.file)
+        if _stamp(file) != self.position.stamp:  # edited after it was read
+            return _YamlValue(file, spot, None)
         return _YamlValue(file, spot, (read_once(file, _yaml_values) or {}).get(spot))
 
 

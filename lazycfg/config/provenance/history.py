@@ -101,7 +101,7 @@ def explain(cfg: Any, path: str | Sequence[Key]) -> Explanation:
     """Who set the value at a config path, in order, across all files and overrides.
 
     An argument that the config leaves out is explained by the default of the target's signature; a `${...}`
-    is followed to the value it stands for. Raises `PathError` for a path that leads nowhere.
+    is followed to the value it stands for. Raises `PathError` for a path that does not exist.
     """
     keys = parse_path(path) if isinstance(path, str) else tuple(path)
     steps: list[Step] = []

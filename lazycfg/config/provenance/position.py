@@ -13,7 +13,7 @@ from itertools import count
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from types import CodeType
     from typing import Any
 
@@ -28,9 +28,13 @@ __all__ = [
     "Write",
     "argument_position",
     "column_at",
+    "is_config_code",
+    "is_edited",
+    "note_config_file",
     "position_of",
     "record_write",
     "set_position",
+    "stamp",
     "writes_of",
     "writes_to",
 ]
@@ -148,18 +152,56 @@ class FilePosition(Origin):
         return None
 
 
+def stamp(data: bytes) -> int:
+    """A number that tells whether a file still is what was loaded."""
+    from zlib import crc32
+
+    return crc32(data)
+
+
+_config_files: set[str] = set()
+
+
+def note_config_file(file: str) -> None:
+    """Note that a file is run as a config file: its code objects are what its text compiles to."""
+    _config_files.add(file)
+
+
+def is_config_code(code: CodeType) -> bool:
+    """Whether a code object is that of a config file."""
+    return code.co_filename in _config_files
+
+
+def is_edited(file: str, stamps: Mapping[str, int] | None) -> bool:
+    """Whether a file is no longer what was loaded; False when what was loaded is not known."""
+    if stamps is None or file not in stamps:
+        return False
+    try:
+        with open(file, "rb") as stream:
+            return stamp(stream.read()) != stamps[file]
+    except OSError:
+        return True
+
+
 class Assigned(Origin):
     """A variable of a config file, for a dict that was written without a call that could be recorded.
 
     Attributes:
         path: the name of the variable; empty for the file as a whole.
+        stamps: what `stamp` gave for each file of the load; None when that is not known.
     """
 
-    __slots__ = ("_file", "path")
+    __slots__ = ("_file", "path", "stamps")
 
-    def __init__(self, file: str, path: tuple[str, ...] = ()):
+    def __init__(self, file: str, path: tuple[str, ...] = (), stamps: Mapping[str, int] | None = None):
         self._file = file
         self.path = path
+        self.stamps = stamps
+
+    def __str__(self) -> str:
+        if is_edited(self._file, self.stamps):
+            return f"{self._file} (edited after it was loaded)"
+        return super().__str__()
 
     @property
     def file(self) -> str:
@@ -168,7 +210,7 @@ class Assigned(Origin):
     def _place(self) -> Origin | None:
         from lazycfg.config.provenance.source_lookup import places_of
 
-        places = places_of(self._file, self.path)
+        places = places_of(self._file, self.path, self.stamps)
         return places[-1].position if places else None
 
     @property

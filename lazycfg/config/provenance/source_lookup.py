@@ -6,12 +6,21 @@ file assigns to it). `below` leads from there to the argument, key or element th
 
 from __future__ import annotations
 
-from lazycfg.config.provenance.position import Assigned, FilePosition, Position, column_at, position_of
+from lazycfg.config.provenance.position import (
+    Assigned,
+    FilePosition,
+    Position,
+    column_at,
+    is_config_code,
+    is_edited,
+    position_of,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ast
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
+    from types import CodeType
     from typing import Any, TypeVar
 
     from lazycfg.config.paths import Key
@@ -98,17 +107,20 @@ class _Expression(Source):
 class _Variable(Source):
     """A variable of a file, or what stands at a path below it."""
 
-    __slots__ = ("file", "path")
+    __slots__ = ("file", "path", "stamps")
 
-    def __init__(self, file: str, path: tuple[Key, ...]):
+    def __init__(self, file: str, path: tuple[Key, ...], stamps: Mapping[str, int] | None = None):
         self.file = file
         self.path = path
+        self.stamps = stamps  # of the files as they were loaded
 
     def below(self, key: Key) -> Source:
-        return _Variable(self.file, (*self.path, key))
+        return _Variable(self.file, (*self.path, key), self.stamps)
 
     def places(self) -> list[Place]:
         found: list[Place] = []
+        if is_edited(self.file, self.stamps):
+            return found
         parsed = read_once(self.file, _Parsed)
         for target, value, statement, certain in () if parsed is None or not self.path else parsed.assigned:
             if target != self.path[: len(target)]:
@@ -133,28 +145,32 @@ class _Variable(Source):
         """What the imported file assigns; the import itself when that file is not found."""
         file = _imported_file(statement, self.file)
         if file is not None and file != self.file:
-            found = _Variable(file, (name, *rest)).places()
+            found = _Variable(file, (name, *rest), self.stamps).places()
             if found:
                 return found
         return [] if rest else [_place(self.file, statement, statement)]
 
 
-def places_of(file: str, path: tuple[Key, ...]) -> list[Place]:
-    """Where a file assigns a variable, or what stands at a path below it."""
-    return _Variable(file, path).places()
+def places_of(file: str, path: tuple[Key, ...], stamps: Mapping[str, int] | None = None) -> list[Place]:
+    """Return where a file assigns a variable, or what stands at a path below it; nothing when the file was
+    edited after it was loaded.
+    """
+    return _Variable(file, path, stamps).places()
 
 
 def source_of(node: Any) -> Source | None:
     """The text that made `node`; None when it was not written in a file that can be read."""
     origin = position_of(node)
     if isinstance(origin, Assigned):
-        return _Variable(origin.file, origin.path)
+        return _Variable(origin.file, origin.path, origin.stamps)
     if isinstance(origin, FilePosition):
         return origin.source()
     if not isinstance(origin, Position):
         return None
     parsed = read_once(str(origin.file), _Parsed)
-    call = None if parsed is None else parsed.calls.get(origin.span())
+    if parsed is None or (is_config_code(origin.code) and not parsed.has(origin.code)):
+        return None
+    call = parsed.calls.get(origin.span())
     return None if call is None else _Expression(str(origin.file), call, node)
 
 
@@ -334,12 +350,14 @@ class _Parsed:
         assigned: what its top level assigns, see `_assignments`.
     """
 
-    __slots__ = ("assigned", "calls")
+    __slots__ = ("_codes", "_tree", "assigned", "calls")
 
     def __init__(self, data: bytes):
         import ast
 
         tree = ast.parse(data)
+        self._tree = tree
+        self._codes: set[CodeType] | None = None
         self.calls: dict[Any, ast.Call] = {
             (found.lineno, found.end_lineno, found.col_offset, found.end_col_offset): found
             for found in ast.walk(tree)
@@ -347,20 +365,27 @@ class _Parsed:
         }
         self.assigned = list(_assignments(tree))
 
+    def has(self, code: CodeType) -> bool:
+        """Whether the file, as it is now, compiles to this code among others."""
+        if self._codes is None:
+            work = [compile(self._tree, code.co_filename, "exec", dont_inherit=True)]
+            for found in work:
+                work += [inner for inner in found.co_consts if type(inner) is type(code)]
+            self._codes = set(work)
+        return code in self._codes
 
-_read: dict[str, tuple[float, Any]] = {}
+
+_read: dict[str, tuple[bytes, Any]] = {}
 
 
 def read_once(file: str, parse: Callable[[bytes], T]) -> T | None:
     """What `parse` makes of a file, kept until the file changes; None when that is not possible."""
-    import os
-
     try:
-        stamp = os.stat(file).st_mtime
+        with open(file, "rb") as stream:
+            data = stream.read()
         kept = _read.get(file)
-        if kept is None or kept[0] != stamp:
-            with open(file, "rb") as stream:
-                kept = (stamp, parse(stream.read()))
+        if kept is None or kept[0] != data:
+            kept = (data, parse(data))
             if len(_read) > 64:
                 _read.clear()
             _read[file] = kept

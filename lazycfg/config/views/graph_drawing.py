@@ -5,6 +5,7 @@ Both are pure functions of the config. The page needs nothing from outside; with
 
 from __future__ import annotations
 
+import colorsys
 import json
 import re
 from html import escape
@@ -20,30 +21,76 @@ _MARGIN = 16
 _HUES = (210, 145, 28, 275, 190, 330, 60, 0)
 _NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
-_LIGHT = "--bg:#fff;--box:#fff;--line:#c9d1d9;--text:#24292f;--dim:#57606a;--key:#0550ae;--bad:#b3161f"
-_LIGHT += ";--set:#6639ba;--share:#b35900;--tint:88%;--edge:#8c959f;--head:#1f2328"
-_DARK = "--bg:#0d1117;--box:#161b22;--line:#373e47;--text:#d1d7e0;--dim:#9198a1;--key:#79c0ff;--bad:#ff7b72"
-_DARK += ";--set:#d2a8ff;--share:#ffa657;--tint:24%;--edge:#6e7681;--head:#f0f6fc"
+_LIGHT = {
+    "bg": "#ffffff",
+    "box": "#ffffff",
+    "line": "#c9d1d9",
+    "text": "#24292f",
+    "dim": "#57606a",
+    "key": "#0550ae",
+    "bad": "#b3161f",
+    "set": "#6639ba",
+    "share": "#b35900",
+    "edge": "#8c959f",
+    "head": "#1f2328",
+    "tint": 0.88,
+}
+_DARK = {
+    "bg": "#0d1117",
+    "box": "#161b22",
+    "line": "#373e47",
+    "text": "#d1d7e0",
+    "dim": "#9198a1",
+    "key": "#79c0ff",
+    "bad": "#ff7b72",
+    "set": "#d2a8ff",
+    "share": "#ffa657",
+    "edge": "#6e7681",
+    "head": "#f0f6fc",
+    "tint": 0.24,
+}
+_FONT = "ui-monospace,SFMono-Regular,Menlo,Consolas,DejaVu Sans Mono,monospace"
+
+
+def _rules(colours: dict[str, Any]) -> str:
+    """Return the colours as rules, written out: other programs than browsers know no variables and no `hsl()`
+    in a style sheet.
+    """
+    plain = """
+.lzg .b{fill:bg}
+.lzg .f{fill:box;stroke:line}
+.lzg text{fill:text}
+.lzg .t{fill:head}
+.lzg .k{fill:key}
+.lzg .r{fill:bad}
+.lzg .w{fill:set}
+.lzg .s,.lzg .m,.lzg .q{fill:share}
+.lzg .e{stroke:edge}
+.lzg .h{stroke:share}
+.lzg .p{fill:edge}
+.lzg .c{fill:line}
+.lzg .o rect{fill:box;stroke:edge}
+.lzg .o text{fill:dim}
+"""
+    rules = re.sub(r"(?<=:)([a-z]+)(?=[;}])", lambda match: str(colours[match[1]]), plain)
+    for hue in _HUES:
+        red, green, blue = colorsys.hls_to_rgb(hue / 360, colours["tint"], 0.55)
+        shown = "".join(f"{round(255 * part):02x}" for part in (red, green, blue))
+        rules += f".lzg .c{hue}{{fill:#{shown}}}\n"
+    return rules
+
+
 _STYLE = f"""
-.lzg{{{_LIGHT};background:var(--bg);font:12px ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",
-monospace}}
-@media (prefers-color-scheme:dark){{.lzg{{{_DARK}}}}}
-.lzg .f{{fill:var(--box);stroke:var(--line)}}
-.lzg .t{{font-weight:600;fill:var(--head)}}
-.lzg text{{fill:var(--text);white-space:pre}}
-.lzg .k{{fill:var(--key)}}
-.lzg .r{{fill:var(--bad);font-weight:700}}
-.lzg .w{{fill:var(--set);font-style:italic}}
-.lzg .s{{fill:var(--share)}}
-.lzg .m{{fill:var(--share);font-weight:700}}
-.lzg .e{{fill:none;stroke:var(--edge);stroke-width:1.2}}
-.lzg .h{{fill:none;stroke:var(--share);stroke-width:1.4;stroke-dasharray:5 4;opacity:.75}}
+.lzg{{font-size:12px;font-family:{_FONT}}}
+.lzg .t,.lzg .r,.lzg .m{{font-weight:700}}
+.lzg text{{white-space:pre}}
+.lzg .w{{font-style:italic}}
+.lzg .e{{fill:none;stroke-width:1.2}}
+.lzg .h{{fill:none;stroke-width:1.4;stroke-dasharray:5 4;opacity:.75}}
 .lzg .h:hover{{stroke-width:3;opacity:1}}
-.lzg .p{{fill:var(--edge)}}
-.lzg .q{{fill:var(--share)}}
 .lzg .o{{cursor:pointer}}
-.lzg .o rect{{fill:var(--box);stroke:var(--edge)}}
-.lzg .o text{{text-anchor:middle;font-weight:700;fill:var(--dim)}}
+.lzg .o text{{text-anchor:middle;font-weight:700}}
+{_rules(_LIGHT)}@media (prefers-color-scheme:dark){{{_rules(_DARK)}}}
 """
 _PAGE_STYLE = """
 html{color-scheme:light dark}
@@ -113,7 +160,7 @@ def _svg(graph: Graph, *, closable: bool) -> str:
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" class="lzg" width="{total[0]}" height="{total[1]}" '
         f'viewBox="0 0 {total[0]} {total[1]}"><style>{_STYLE}</style>',
-        f'<rect class="b" width="{total[0]}" height="{total[1]}" style="fill:var(--bg)"/>',
+        f'<rect class="b" width="{total[0]}" height="{total[1]}"/>',
         f'<g transform="translate({_MARGIN} {_MARGIN})">',
     ]
     for box in graph.boxes:
@@ -161,13 +208,13 @@ def _curve(box: Box, row: int, other: Box) -> str:
 
 def _box(box: Box, closable: bool) -> str:
     width, height = box.width, box.height
-    tint = "var(--line)" if not box.group else f"hsl({_hue(box.group)} 55% var(--tint))"
+    tint = f"c{_hue(box.group)}" if box.group else "c"
     round_top = f"M0 {TITLE}V6a6 6 0 0 1 6-6H{width - 6:g}a6 6 0 0 1 6 6V{TITLE}Z"
     parts = [
         f'<g class="x" id="b{box.index}" transform="translate({box.x:g} {box.y:g})">',
         f'<rect class="f" width="{width:g}" height="{height:g}" rx="6"/>',
-        f'<path d="{round_top}" style="fill:{tint}"/>' if box.lines else
-        f'<rect width="{width:g}" height="{height:g}" rx="6" style="fill:{tint}"/>',
+        f'<path class="{tint}" d="{round_top}"/>' if box.lines else
+        f'<rect width="{width:g}" height="{height:g}" rx="6" class="{tint}"/>',
         f'<text class="t" x="{PAD}" y="16">{_text(box.title)}<title>{_text(box.hint)}</title></text>',
     ]  # fmt: skip
     if box.mark:

@@ -11,6 +11,7 @@ import torch
 
 from lazycfg.utils import printable
 
+from .coco_validation import AnnotationError, is_whole
 from .metadata import Metadata
 
 Record = dict[str, Any]
@@ -55,10 +56,10 @@ def get_annotations(dataset: Any, index: int) -> Record:
 
 
 def get_image_sizes(dataset: Any) -> np.ndarray:
-    """(N, 2) array of (height, width) as the records tell.
+    """Return an (N, 2) array of (height, width) as the records tell.
 
     Raises:
-        ValueError: a record does not tell.
+        AnnotationError: a record does not tell.
     """
     sizes = getattr(dataset, "image_sizes", None)
     if sizes is not None:
@@ -66,12 +67,13 @@ def get_image_sizes(dataset: Any) -> np.ndarray:
     result = np.empty((len(dataset), 2), dtype=np.int32)
     for i in range(len(dataset)):
         record = get_annotations(dataset, i)
-        if not isinstance(record, Mapping) or record.get("height") is None or record.get("width") is None:
-            raise ValueError(
+        size = (record.get("height"), record.get("width")) if isinstance(record, Mapping) else (None, None)
+        if not all(is_whole(side) and 0 < side < 2**31 for side in size):
+            raise AnnotationError(
                 f"{describe(record, i)} has no 'height' and 'width', by which aspect_ratio_grouping sorts "
                 "images; give them, give the dataset image_sizes, or set aspect_ratio_grouping=False"
             )
-        result[i] = record["height"], record["width"]
+        result[i] = size
     return result
 
 

@@ -16,6 +16,7 @@ from lazycfg.utils import printable
 from .base import Record, get_annotations, get_image_sizes, is_validated
 from .metadata import Metadata
 from .proposals import load_proposals_into_dataset
+from .records import RecordRules
 
 logger = logging.getLogger(__name__)
 
@@ -110,7 +111,8 @@ class SubsetDataset:
 
 
 class FilteredDataset(SubsetDataset):
-    """The images of a dataset that are of use in training.
+    """The images of a dataset that are of use in training. Records that break `RecordRules` are kept, for the
+    loader to tell.
 
     Args:
         filter_empty: leave out images without any annotation but crowd regions.
@@ -132,10 +134,13 @@ class FilteredDataset(SubsetDataset):
         self.left_out: Counter[str] = Counter()
         indices = []
         unfiltered = not filter_empty and min_keypoints <= 0 and keep is None
+        rules = RecordRules(dataset)
         for index in range(len(dataset)):
             record: Record = {} if unfiltered else get_annotations(dataset, index)
             reason = None
-            if filter_empty and not has_instances(record):
+            if unfiltered or (not rules.validated and rules.problem(record)):
+                pass
+            elif filter_empty and not has_instances(record):
                 crowd = "with crowd regions only" if record.get("annotations") else "without annotations"
                 reason = f"{crowd} (filter_empty)"
             elif min_keypoints > 0 and count_visible_keypoints(record) < min_keypoints:

@@ -43,4 +43,4 @@ class LRScheduler(HookBase):
                 group["lr"] = rate
         else:
             # Other schedules go on from the present rates, which the optimizer has already
-            self.scheduler.base_lrs = [group["initial_lr"] for group in groups]
+            self.scheduler.base_lrs = [group.get("initial_lr", group["lr"]) for group in groups]

@@ -26,10 +26,16 @@ from .looking import metadata_of, stored
 from .names import name_problems, name_remarks, repeated_calls
 from .parts import check_parts as check_built_parts
 from .parts import schedule_problem
-from .samples import check_evaluated_data, check_formats, check_sigmas, check_training_mapper
+from .samples import (
+    check_evaluated_data,
+    check_formats,
+    check_sigmas,
+    check_training_mapper,
+    remark_on_crowded_images,
+)
 from .trial import check_images, try_evaluation, try_training
 
-__all__ = ["build_or_tell", "check_config", "check_written", "compare", "share", "try_out"]
+__all__ = ["build_or_tell", "check_config", "check_written", "compare", "config_problem", "share", "try_out"]
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +82,7 @@ def check_written(cfg: Node, found: Findings) -> None:
 
 def _add(cfg: Node, error: Exception, found: Findings) -> None:
     if isinstance(error, CheckError):
-        found.problems += [_of_config(cfg, problem) for problem in error.problems]
+        found.problems += [config_problem(cfg, problem) for problem in error.problems]
         found.first_error = found.first_error or error
     elif isinstance(error, PreflightError):
         found.problems += error.problems
@@ -84,8 +90,8 @@ def _add(cfg: Node, error: Exception, found: Findings) -> None:
         found.add("", str(error))
 
 
-def _of_config(cfg: Node, problem: ConfigProblem) -> Problem:
-    """A problem of the config; a value that is to be filled in is named where it stands, by its own name."""
+def config_problem(cfg: Node, problem: ConfigProblem) -> Problem:
+    """Return a problem of a config; a value that is to be filled in is named where it stands."""
     path = format_path(problem.path)
     if problem.kind == "required":
         value = stored(cfg, path)
@@ -107,7 +113,7 @@ def build_or_tell(cfg: Node, found: Findings, *, training: bool, model: nn.Modul
     """
     parts = Parts(model=nn.Identity())
     try:
-        parts = build_parts(cfg, training=training, model=model)
+        parts = build_parts(cfg, training=training, model=model, check_classes=False)  # `compare` does
     except Exception as error:  # whatever a part of the user's raises
         found.add_error(error)
         if get_world_size() == 1:  # the others may wait in a call that all make together
@@ -183,6 +189,7 @@ def compare(
                 )
             _guarded(found, check_evaluated_data, cfg, parts.evaluator, parts.test_loader, found)
             check_sigmas(parts.model, parts.evaluator, found)
+            _guarded(found, remark_on_crowded_images, parts.evaluator, parts.test_loader, found)
 
 
 def try_out(

@@ -15,7 +15,15 @@ from lazycfg.evaluation import COCOEvaluator
 from .findings import Findings
 from .looking import evaluators_of, mapper_of, metadata_of, needs_of, records_of, stored
 
-__all__ = ["check_evaluated_data", "check_formats", "check_sigmas", "check_training_mapper"]
+__all__ = [
+    "check_evaluated_data",
+    "check_formats",
+    "check_sigmas",
+    "check_training_mapper",
+    "remark_on_crowded_images",
+]
+
+_MAX_DETECTIONS = 100  # of COCO's evaluation
 
 
 def check_formats(model: nn.Module, loaders: Mapping[str, Any], found: Findings) -> None:
@@ -140,6 +148,22 @@ def check_evaluated_data(cfg: Node, evaluator: Any, loader: Any, found: Findings
                 f"'{path}.dataset=&dataloader.test.dataset'"
                 if stored(cfg, "dataloader.test.dataset") is not None
                 else "",
+            )
+
+
+def remark_on_crowded_images(evaluator: Any, loader: Any, found: Findings) -> None:
+    """Remark on test images with more objects than detections count."""
+    records = records_of(loader)
+    for single in evaluators_of(evaluator):
+        if records is None or not isinstance(single, COCOEvaluator):
+            continue
+        most = summarize(records).most_instances
+        limit = single.max_dets_per_image or _MAX_DETECTIONS
+        if most > limit:
+            found.remark(
+                f"an image of dataloader.test has {most} objects, and {limit} detections of a class count: "
+                f"dataloader.evaluator.max_dets_per_image={most} counts more, and the model must find as "
+                "many (test_topk_per_image of its box predictor)"
             )
 
 

@@ -7,18 +7,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lazycfg.structures import ImageList, Instances
+from lazycfg.structures import Boxes, ImageList, Instances
 from lazycfg.utils.suggest import closest
 
-from ..anchor_generator import DefaultAnchorGenerator
 from ..backbone import Backbone
+from ..batched_instances import ImageSizes
 from ..box_regression import BoxCodec
-from ..padded import ImageSizes
 from ..postprocessing import postprocess_batch
 from ..roi_heads.detections import (
     CANDIDATES,
     CANDIDATES_PER_DETECTION,
-    Detections,
     make_detections,
     suppress,
 )
@@ -80,6 +78,8 @@ class DenseDetector(ImageModel):
             In training the losses by name; at inference per image {"instances": `Instances`} with
             ``pred_boxes``, ``scores``, ``pred_classes``.
         """
+        if not self.training and not len(batched_inputs):
+            return []
         images = self.preprocess_image(batched_inputs)
         gt_instances = self.ground_truth(batched_inputs) if self.training else None
         if self.training and gt_instances is None:
@@ -91,8 +91,7 @@ class DenseDetector(ImageModel):
             return self.forward_training(images, maps, predictions, gt_instances)
         results = self.forward_inference(images, maps, predictions)
         sizes = output_sizes(batched_inputs, images.image_sizes)
-        host = getattr(results, "host_boxes", None)
-        return [{"instances": x} for x in postprocess_batch(results, sizes, host_boxes=host)]
+        return [{"instances": x} for x in postprocess_batch(results, sizes)]
 
     def forward_training(
         self,
@@ -109,6 +108,65 @@ class DenseDetector(ImageModel):
     ) -> Sequence[Instances]:
         """Per image the detections, in pixels of the network's input."""
         raise NotImplementedError
+
+    def inference_single_image(
+        self,
+        anchors: Sequence[Boxes],
+        box_cls: Sequence[Tensor],
+        box_delta: Sequence[Tensor],
+        image_size: tuple[int, int],
+    ) -> Instances:
+        """Return the detections of one image.
+
+        A subclass that overrides this is asked for one image after the other. Otherwise all images of a batch
+        are done together, with the same result and one wait for the device.
+
+        Args:
+            anchors: per level A_i boxes.
+            box_cls: per level (A_i, K) scores from 0 to 1.
+            box_delta: per level (A_i, 4) offsets.
+            image_size: (height, width) of the network's input.
+
+        Returns:
+            `Instances` with ``pred_boxes``, ``scores``, ``pred_classes``, best first.
+        """
+        scores, deltas = ([x[None] for x in levels] for levels in (box_cls, box_delta))
+        return self.detect_batch(torch.cat([x.tensor for x in anchors]), scores, deltas, [image_size])[0]
+
+    def detect_images(
+        self,
+        anchors: Sequence[Boxes],
+        scores: Sequence[Tensor],
+        deltas: Sequence[Tensor],
+        image_sizes: ImageSizes,
+    ) -> list[Instances]:
+        """Return the detections of each image, see `inference_single_image`.
+
+        Args:
+            anchors: per level A_i boxes; scores: per level (B, A_i, K); deltas: per level (B, A_i, 4).
+        """
+        own = getattr(self.inference_single_image, "__func__", None) is DenseDetector.inference_single_image
+        if own:
+            return self.detect_batch(torch.cat([x.tensor for x in anchors]), scores, deltas, image_sizes)
+        return [
+            self.inference_single_image(anchors, [x[i] for x in scores], [x[i] for x in deltas], size)
+            for i, size in enumerate(image_sizes)
+        ]
+
+    def detect_batch(
+        self, anchors: Tensor, scores: Sequence[Tensor], deltas: Sequence[Tensor], image_sizes: ImageSizes
+    ) -> list[Instances]:
+        """Return the detections of all images, with the thresholds that RetinaNet and FCOS have."""
+        model: Any = self
+        candidates = DenseCandidates(
+            scores,
+            deltas,
+            anchors,
+            model.box2box_transform,
+            model.test_score_thresh,
+            model.test_topk_candidates,
+        )
+        return candidates.detect(model.test_nms_thresh, model.max_detections_per_image, image_sizes)
 
     @torch.no_grad()
     def update_normalizer(self, num_positives: Tensor, momentum: float = 0.9) -> Tensor:
@@ -176,7 +234,7 @@ class DenseCandidates:
         return host[:, :-1].reshape(len(scores), -1, 7), host[:, -1].astype(int).tolist()
 
     @torch.compiler.disable
-    def detect(self, nms_thresh: float, max_detections: int, image_sizes: ImageSizes) -> Detections:
+    def detect(self, nms_thresh: float, max_detections: int, image_sizes: ImageSizes) -> list[Instances]:
         """The best candidates of each image after NMS within each class.
 
         NMS goes from the best candidate down, so the best thousand nearly always settle the result.
@@ -192,7 +250,6 @@ class DenseCandidates:
         return make_detections(kept, counts, image_sizes, self.scores.device)[0]
 
 
-def all_anchors(generator: DefaultAnchorGenerator, features: Sequence[Tensor]) -> tuple[Tensor, list[int]]:
-    """(A, 4) XYXY of all levels, and the number of each."""
-    levels = [boxes.tensor for boxes in generator(features)]
-    return torch.cat(levels), [len(level) for level in levels]
+def stack_images(values: Tensor | Sequence[Tensor]) -> Tensor:
+    """Return labels or boxes of anchors as (B, A, ...), also where a subclass has made a list of them."""
+    return values if isinstance(values, Tensor) else torch.stack(list(values))

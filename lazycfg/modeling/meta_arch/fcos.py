@@ -13,9 +13,8 @@ from ..anchor_generator import DefaultAnchorGenerator
 from ..backbone import Backbone
 from ..box_regression import Box2BoxTransformLinear, dense_box_regression_loss
 from ..data_needs import DataNeeds
-from ..padded import GroundTruth
-from ..roi_heads.detections import Detections
-from .dense_detector import DenseCandidates, DenseDetector, all_anchors, dense_predictions
+from ..ground_truth import GroundTruth
+from .dense_detector import DenseDetector, dense_predictions, stack_images
 from .focal_loss import dense_focal_loss
 from .retinanet_head import FCOSHead
 
@@ -101,7 +100,9 @@ class FCOS(DenseDetector):
         predictions: Sequence[Sequence[Tensor]],
         gt_instances: Sequence[Instances],
     ) -> dict[str, Tensor]:
-        anchors, counts = all_anchors(self.anchor_generator, features)
+        levels_of_anchors = self.anchor_generator(features)
+        counts = [len(level) for level in levels_of_anchors]
+        anchors = torch.cat([level.tensor for level in levels_of_anchors])
         logits, deltas, centerness = (
             torch.cat(dense_predictions(levels, dim), dim=1)
             for levels, dim in zip(predictions, (self.num_classes, 4, 1), strict=True)
@@ -182,6 +183,7 @@ class FCOS(DenseDetector):
             anchors: (A, 4); logits: (B, A, K); deltas: (B, A, 4); centerness: logits (B, A).
             gt_labels, gt_boxes: as `label_anchors` gives them.
         """
+        gt_labels, gt_boxes = stack_images(gt_labels), stack_images(gt_boxes)
         positive = (gt_labels >= 0) & (gt_labels != self.num_classes)
         count = positive.sum()
         get_event_storage().put_scalar("num_pos_anchors", count / len(gt_labels))
@@ -216,8 +218,8 @@ class FCOS(DenseDetector):
 
     def forward_inference(
         self, images: ImageList, features: Sequence[Tensor], predictions: Sequence[Sequence[Tensor]]
-    ) -> Detections:
-        anchors, _ = all_anchors(self.anchor_generator, features)
+    ) -> list[Instances]:
+        anchors = self.anchor_generator(features)
         logits, deltas, centerness = (
             dense_predictions(levels, dim)
             for levels, dim in zip(predictions, (self.num_classes, 4, 1), strict=True)
@@ -226,12 +228,4 @@ class FCOS(DenseDetector):
             (x.float().sigmoid() * y.float().sigmoid()).sqrt()
             for x, y in zip(logits, centerness, strict=True)
         ]
-        candidates = DenseCandidates(
-            scores,
-            deltas,
-            anchors,
-            self.box2box_transform,
-            self.test_score_thresh,
-            self.test_topk_candidates,
-        )
-        return candidates.detect(self.test_nms_thresh, self.max_detections_per_image, images.image_sizes)
+        return self.detect_images(anchors, scores, deltas, images.image_sizes)

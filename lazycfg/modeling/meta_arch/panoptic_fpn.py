@@ -5,8 +5,6 @@ from typing import Any
 
 from torch import nn
 
-from lazycfg.structures import Instances
-
 from ..postprocessing import sem_seg_postprocess_batch
 from .panoptic_merge import combine_semantic_and_instance_batch
 from .rcnn import GeneralizedRCNN, output_sizes
@@ -73,6 +71,8 @@ class PanopticFPN(GeneralizedRCNN):
         """
         if self.training:
             raise RuntimeError("inference in training mode: call model.eval() first")
+        if not len(batched_inputs):
+            return [] if do_postprocess else [[], []]
         images = self.preprocess_image(batched_inputs)
         features = self.backbone(images.tensor)
         logits, _ = self.sem_seg_head(features)
@@ -82,7 +82,6 @@ class PanopticFPN(GeneralizedRCNN):
         # The merge needs whole masks, whatever is handed out.
         outputs: list[Any] = self._postprocess(results, batched_inputs, images.image_sizes)
         sizes = output_sizes(batched_inputs, images.image_sizes)
-        confident = self.confident_counts(results, [x["instances"] for x in outputs])
         for index, maps in sem_seg_postprocess_batch(logits, images.image_sizes, sizes):
             for i, sem_seg, labels in zip(index, maps, maps.argmax(dim=1), strict=True):
                 outputs[i].update(sem_seg=sem_seg, panoptic_seg=labels)
@@ -93,20 +92,7 @@ class PanopticFPN(GeneralizedRCNN):
             self.combine_stuff_area_thresh,
             self.combine_instances_score_thresh,
             num_stuff_classes=logits.shape[1],
-            counts=confident,
         )
         for output, panoptic in zip(outputs, merged, strict=True):
             output["panoptic_seg"] = panoptic
         return outputs
-
-    def confident_counts(self, results: Sequence[Any], instances: Sequence[Instances]) -> list[int]:
-        """How many instances of each image may be painted. They come first; the host knows their scores."""
-        counts = [len(x) for x in instances]
-        scores = getattr(results, "host_scores", None)
-        if scores is None:
-            return counts
-        above = [
-            int((x.numpy() >= self.combine_instances_score_thresh).sum())
-            for x in scores.split([len(x) for x in results])
-        ]
-        return [min(pair) for pair in zip(counts, above, strict=True)]

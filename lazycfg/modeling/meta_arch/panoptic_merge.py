@@ -9,7 +9,8 @@ from torch import Tensor
 
 from lazycfg.structures import ImageList, Instances
 
-from ..padded import cat_field, pad_all
+from ..batched_instances import cat_field, select_rows
+from ..padding import pad_all
 
 __all__ = ["combine_semantic_and_instance_batch", "combine_semantic_and_instance_outputs"]
 
@@ -58,29 +59,26 @@ def combine_semantic_and_instance_batch(
     stuff_area_thresh: float,
     instances_score_thresh: float,
     num_stuff_classes: int,
-    counts: Sequence[int] | None = None,
 ) -> list[tuple[Tensor, Segments]]:
     """`combine_semantic_and_instance_outputs` of several images, which may differ in size.
 
-    The host waits once for all of them. There are as many steps as the image with most instances has.
+    The host waits twice for all of them: for the scores and for the result. There are as many steps as the
+    image with most instances above the threshold has.
 
     Args:
         semantic_results: per image (H_i, W_i).
-        counts: only so many instances of each image are looked at, the first ones; all by default.
     """
     sizes = [(int(x.shape[0]), int(x.shape[1])) for x in semantic_results]
     semantic = ImageList.from_tensors(list(semantic_results)).tensor  # padded with things, which are no stuff
     device = semantic.device
-    counts = [len(x) for x in instances] if counts is None else list(counts)
-    first = [x[:n] for x, n in zip(instances, counts, strict=True)]
-    fields = [cat_field(first, "scores"), cat_field(first, "pred_classes"), cat_padded(first, semantic)]
-    (scores, classes, masks), valid = pad_all([x.to(device) for x in fields], counts)
-    order = scores.masked_fill(~valid, -torch.inf).argsort(dim=1, descending=True, stable=True)
-    image = torch.arange(len(instances), device=device)[:, None]
-    masks = masks[image, order]
+    order = by_score(instances, instances_score_thresh)
+    names = ("scores", "pred_classes", "pred_masks")
+    shown = [Instances(x.image_size, **{name: x.get(name) for name in names}) for x in instances]
+    best = select_rows(shown, order)
+    fields = [cat_field(best, "scores"), cat_field(best, "pred_classes"), cat_padded(best, semantic)]
+    (scores, classes, masks), valid = pad_all([x.to(device) for x in fields], [len(own) for own in order])
     areas = masks.flatten(2).sum(2)
-    scores = scores.gather(1, order)
-    wanted = (scores >= instances_score_thresh) & (areas > 0) & valid.gather(1, order)
+    wanted = (areas > 0) & valid
 
     # Rank + 1 of the instance that owns a pixel.  Whether an instance may paint depends on those before it.
     owner = torch.zeros_like(semantic, dtype=torch.int32)
@@ -104,13 +102,26 @@ def combine_semantic_and_instance_batch(
     things = of_owner.gather(1, owner.flatten(1).long())
     rest = stuff_id.gather(1, semantic.flatten(1))
     maps = torch.where(things > 0, things, rest).view(semantic.shape).to(torch.int32)
-    rows = [thing_id, order, classes.gather(1, order), scores]
+    rows = [thing_id, classes, scores]
     stuff_rows = [stuff_id, stuff_area]
     things, stuff = _read(*(torch.stack([x.double() for x in table]) for table in (rows, stuff_rows)))
     out = []
-    for (height, width), of_image, of_things, of_stuff in zip(sizes, maps, things, stuff, strict=True):
-        out.append((of_image[:height, :width], _segments(of_things, of_stuff)))
+    parts = zip(sizes, maps, order, things, stuff, strict=True)
+    for (height, width), of_image, own, of_things, of_stuff in parts:
+        out.append((of_image[:height, :width], _segments(own.tolist(), of_things, of_stuff)))
     return out
+
+
+def by_score(instances: Sequence[Instances], threshold: float) -> list[np.ndarray]:
+    """Return the instances of each image that score at least the threshold, best first. Waits for the
+    device."""
+    scores = cat_field(instances, "scores").detach().float().cpu().numpy()
+    counts = [len(x) for x in instances]
+    order = []
+    for own in np.split(scores, np.cumsum(counts)[:-1]):
+        best = np.argsort(-own, kind="stable")
+        order.append(best[own[best] >= threshold])
+    return order
 
 
 def cat_padded(instances: Sequence[Instances], like: Tensor) -> Tensor:
@@ -134,16 +145,17 @@ def _read(*tables: Tensor) -> list[list[Any]]:
     ]
 
 
-def _segments(things: list[list[float]], stuff: list[list[float]]) -> Segments:
+def _segments(order: list[int], things: list[list[float]], stuff: list[list[float]]) -> Segments:
     """Segments of one image.
 
     Args:
-        things: by rank the id (0 for an instance left out), the index in the image, the class, the score.
+        order: by rank the index of the instance in the image.
+        things: by rank the id (0 for an instance left out), the class, the score; padded.
         stuff: by class the id (0 for a class left out) and the area.
     """
     segments: Segments = [
         {"id": int(i), "isthing": True, "score": score, "category_id": int(label), "instance_id": int(index)}
-        for i, index, label, score in zip(*things, strict=True)
+        for index, i, label, score in zip(order, *things, strict=False)
         if i > 0
     ]
     return segments + [

@@ -10,7 +10,6 @@ from lazycfg.structures import ImageList, Instances
 
 from ..backbone import Backbone
 from ..data_needs import DataNeeds
-from ..padded import PaddedProposals
 from ..postprocessing import postprocess_batch
 from ..preprocessing import batch_images, instances_to_device
 from ..protocols import ProposalGenerator, RegionHeads
@@ -182,11 +181,14 @@ class GeneralizedRCNN(ImageModel):
         """
         if self.training:
             raise RuntimeError("inference in training mode: call model.eval() first")
+        if not len(batched_inputs):
+            return []
         images = self.preprocess_image(batched_inputs)
         results = self.detect(batched_inputs, images, self.backbone(images.tensor), detected_instances)
         if not do_postprocess:
             return results
-        return self._postprocess(results, batched_inputs, images.image_sizes, self.paste_masks)
+        options = {} if self.paste_masks else {"paste_masks": False}
+        return self._postprocess(results, batched_inputs, images.image_sizes, **options)
 
     @staticmethod
     def _postprocess(
@@ -195,9 +197,18 @@ class GeneralizedRCNN(ImageModel):
         image_sizes: Sequence[tuple[int, int]],
         paste_masks: bool = True,
     ) -> list[dict[str, Instances]]:
+        """Scale the detections to the output sizes, see `postprocess_batch`.
+
+        Args:
+            instances: per image, in pixels of the network's input.
+            batched_inputs: whose "height" and "width" are the output sizes.
+            image_sizes: (height, width) of the network's inputs, without padding.
+
+        Returns:
+            Per image {"instances": `Instances`}.
+        """
         sizes = output_sizes(batched_inputs, image_sizes)
-        host = getattr(instances, "host_boxes", None)
-        results = postprocess_batch(instances, sizes, paste_masks=paste_masks, host_boxes=host)
+        results = postprocess_batch(instances, sizes, paste_masks=paste_masks)
         return [{"instances": x} for x in results]
 
 
@@ -233,17 +244,16 @@ class ProposalNetwork(ImageModel):
             In training the losses by name; at inference per image {"proposals": `Instances`} with
             ``proposal_boxes`` and ``objectness_logits``, in the output size.
         """
+        if not self.training and not len(batched_inputs):
+            return []
         images = self.preprocess_image(batched_inputs)
         features = self.backbone(images.tensor)
         gt_instances = self.ground_truth(batched_inputs)
         proposals, losses = self.proposal_generator(images, features, gt_instances)
         if self.training:
             return losses
-        host = None
-        if isinstance(proposals, PaddedProposals):
-            proposals, host = proposals.with_host_boxes()
         sizes = output_sizes(batched_inputs, images.image_sizes)
-        return [{"proposals": x} for x in postprocess_batch(proposals, sizes, host_boxes=host)]
+        return [{"proposals": x} for x in postprocess_batch(proposals, sizes)]
 
 
 def output_sizes(

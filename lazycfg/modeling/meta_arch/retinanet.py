@@ -12,10 +12,9 @@ from ..anchor_generator import DefaultAnchorGenerator
 from ..backbone import Backbone
 from ..box_regression import BoxCodec, check_box_reg_loss_type, dense_box_regression_loss
 from ..data_needs import DataNeeds
+from ..ground_truth import GroundTruth
 from ..matcher import Matcher
-from ..padded import GroundTruth
-from ..roi_heads.detections import Detections
-from .dense_detector import DenseCandidates, DenseDetector, all_anchors, dense_predictions
+from .dense_detector import DenseDetector, dense_predictions, stack_images
 from .focal_loss import dense_focal_loss
 from .retinanet_head import RetinaNetHead
 
@@ -101,7 +100,7 @@ class RetinaNet(DenseDetector):
         predictions: Sequence[Sequence[Tensor]],
         gt_instances: Sequence[Instances],
     ) -> dict[str, Tensor]:
-        anchors, _ = all_anchors(self.anchor_generator, features)
+        anchors = torch.cat([level.tensor for level in self.anchor_generator(features)])
         logits = torch.cat(dense_predictions(predictions[0], self.num_classes), dim=1)
         deltas = torch.cat(dense_predictions(predictions[1], 4), dim=1)
         gt_labels, gt_boxes = self.label_anchors(anchors, gt_instances)
@@ -135,6 +134,7 @@ class RetinaNet(DenseDetector):
             anchors: (A, 4); logits: (B, A, K); deltas: (B, A, 4).
             gt_labels, gt_boxes: as `label_anchors` gives them.
         """
+        gt_labels, gt_boxes = stack_images(gt_labels), stack_images(gt_boxes)
         positive = (gt_labels >= 0) & (gt_labels != self.num_classes)
         count = positive.sum()
         get_event_storage().put_scalar("num_pos_anchors", count / len(gt_labels))
@@ -155,15 +155,8 @@ class RetinaNet(DenseDetector):
 
     def forward_inference(
         self, images: ImageList, features: Sequence[Tensor], predictions: Sequence[Sequence[Tensor]]
-    ) -> Detections:
-        anchors, _ = all_anchors(self.anchor_generator, features)
+    ) -> list[Instances]:
+        anchors = self.anchor_generator(features)
         scores = [x.float().sigmoid() for x in dense_predictions(predictions[0], self.num_classes)]
-        candidates = DenseCandidates(
-            scores,
-            dense_predictions(predictions[1], 4),
-            anchors,
-            self.box2box_transform,
-            self.test_score_thresh,
-            self.test_topk_candidates,
-        )
-        return candidates.detect(self.test_nms_thresh, self.max_detections_per_image, images.image_sizes)
+        deltas = dense_predictions(predictions[1], 4)
+        return self.detect_images(anchors, scores, deltas, images.image_sizes)

@@ -57,6 +57,8 @@ class SemanticSegmentor(ImageModel):
         Returns:
             In training the losses by name; at inference per image {"sem_seg": logits (K, height, width)}.
         """
+        if not self.training and not len(batched_inputs):
+            return []
         images = self.preprocess_image(batched_inputs)
         targets = batch_labels(batched_inputs, self.backbone, self.sem_seg_head.ignore_value, self.device)
         features = self.backbone(images.tensor)

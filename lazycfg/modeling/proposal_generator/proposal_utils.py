@@ -1,18 +1,21 @@
 """From dense predictions to proposals, for a whole batch at once."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from lazycfg.layers import batched_nms
-from lazycfg.layers.nms_groups import grouped_nms
+from lazycfg.layers.nms_groups import suppression_steps
 from lazycfg.layers.nms_rotated_groups import grouped_nms_rotated
 from lazycfg.structures import Boxes, Instances, RotatedBoxes
 from lazycfg.structures.rotated_boxes import clip_rotated
 
-from ..padded import GroundTruth, PaddedProposals, upload
+from ..batched_instances import append_instances, field_names, split_instances
+from ..padding import unpad_rows
+from ..transfer import upload
 
 __all__ = [
     "add_ground_truth_to_proposals",
@@ -52,7 +55,7 @@ def find_top_rpn_proposals(
     post_nms_topk: int,
     min_box_size: float,
     training: bool,
-) -> PaddedProposals:
+) -> list[Instances]:
     """The best proposals of all levels after NMS within each level.
 
     Args:
@@ -62,10 +65,13 @@ def find_top_rpn_proposals(
         nms_thresh: overlap above which the worse of two boxes of a level goes.
         pre_nms_topk: boxes of a level that go into NMS; post_nms_topk: boxes of an image that come out.
         min_box_size: both sides must be longer than this, in pixels.
-        training: whether non-finite predictions are an error (raised once the proposals are sampled).
+        training: whether non-finite predictions are an error.
 
     Returns:
-        The list of `Instances` with ``proposal_boxes`` and ``objectness_logits``, best first.
+        Per image `Instances` with ``proposal_boxes`` and ``objectness_logits``, best first.
+
+    Raises:
+        FloatingPointError: in training, a prediction is not finite.
     """
     boxes, logits, level_sizes = [], [], []
     for level_boxes, level_logits in zip(proposals, pred_objectness_logits, strict=True):
@@ -96,45 +102,79 @@ def select_by_nms(
     post_nms_topk: int,
     min_box_size: float,
     check_finite: bool,
-) -> PaddedProposals:
+) -> list[Instances]:
     """One NMS for all images and levels.
 
     Args:
         boxes: (B, K, 4) XYXY candidates, not clipped yet; or (B, K, 5) rotated ones.
         logits: (B, K), falling within each level.
         level_sizes: how many of the K are of each level; those of others are not suppressed.
-        check_finite: keep for later whether all predictions were finite.
+        check_finite: whether predictions that are not finite are an error; else they are left out.
+
+    Returns:
+        Per image `Instances` with ``proposal_boxes`` and ``objectness_logits``, best first.
+
+    Raises:
+        FloatingPointError: see `check_finite`.
     """
     k = logits.shape[1]
     usable = torch.isfinite(boxes).all(dim=-1) & torch.isfinite(logits)
-    finite = usable.all() if check_finite else None
+    finite = usable.all()
     boxes = clip_boxes(boxes, image_bounds(image_sizes, boxes.device))
     usable = usable & (box_sides(boxes) > min_box_size).all(dim=-1)
     # What may not be chosen becomes an empty box: it overlaps nothing and comes last.
     boxes = torch.where(usable.unsqueeze(-1), boxes, 0.0)
     scores = torch.where(usable, logits, -math.inf)
-    rank = rank_after_nms(boxes, scores, level_sizes, nms_thresh)
-    top, index = (rank * usable).topk(min(k, post_nms_topk), dim=1)
-    valid = top > 0
-    index = torch.where(valid, index, index[:, :1])
-    chosen = boxes.gather(1, index.unsqueeze(-1).expand(-1, -1, boxes.shape[-1]))
-    found = PaddedProposals(chosen, logits.gather(1, index), valid, image_sizes, finite=finite)
-    found.box_class = RotatedBoxes if boxes.shape[-1] == 5 else Boxes
-    return found
-
-
-def rank_after_nms(boxes: Tensor, scores: Tensor, level_sizes: Sequence[int], nms_thresh: float) -> Tensor:
-    """The order in which NMS within each level keeps boxes (B, K, box_dim), counted down; 0 for what it does
-    not keep. Within a level better boxes come first."""
-    if boxes.shape[-1] == 5:
-        keep = torch.cat(grouped_nms_rotated(boxes.split(list(level_sizes), dim=1), nms_thresh), dim=1)
-    elif boxes.device.type in ("cpu", "meta"):
-        keep = kept_of_levels(boxes, scores, level_sizes, nms_thresh)
-    else:
-        keep = torch.cat(grouped_nms(boxes.split(list(level_sizes), dim=1), nms_thresh), dim=1)
     order = scores.sort(dim=1, descending=True, stable=True).indices
-    falling = torch.arange(scores.shape[1], 0, -1, device=scores.device).expand_as(order)
-    return torch.zeros_like(order).scatter_(1, order, falling) * keep
+    falling = torch.arange(k, 0, -1, device=scores.device).expand_as(order)
+    rank = torch.zeros_like(order).scatter_(1, order, falling) * usable
+    for keep, settled in suppress_levels(boxes, scores, level_sizes, nms_thresh):
+        top, index = (rank * keep).topk(min(k, post_nms_topk), dim=1)
+        # The one wait for the device: that the suppression is done, and how many boxes are left
+        is_settled, is_finite, *counts = read_numbers(settled, finite, (top > 0).sum(dim=1))
+        if is_settled:
+            break
+    if check_finite and not is_finite:
+        raise FloatingPointError(
+            "the proposal generator predicted boxes or scores that are infinite or NaN: training has "
+            "diverged (a lower learning rate, a longer warm-up or gradient clipping may help)"
+        )
+    chosen = boxes.gather(1, index.unsqueeze(-1).expand(-1, -1, boxes.shape[-1]))
+    # the rows that are left come first
+    fields = {
+        "proposal_boxes": unpad_rows(chosen, counts),
+        "objectness_logits": unpad_rows(logits.gather(1, index), counts),
+    }
+    return split_instances(image_sizes, counts, fields, RotatedBoxes if boxes.shape[-1] == 5 else Boxes)
+
+
+def read_numbers(settled: Tensor | None, finite: Tensor, counts: Tensor) -> list[int]:
+    """Read what is known after a suppression, which waits for the device unless the host did it."""
+    if settled is None:
+        return [1, *torch.cat((finite[None], counts)).numpy().tolist()]
+    return torch.cat((torch.stack((settled, finite)), counts)).tolist()
+
+
+def suppress_levels(
+    boxes: Tensor, scores: Tensor, level_sizes: Sequence[int], nms_thresh: float
+) -> Iterator[tuple[Tensor, Tensor | None]]:
+    """Run NMS within each level.
+
+    Args:
+        boxes: (B, K, box_dim); within a level better boxes come first. scores: (B, K).
+
+    Yields:
+        (B, K) bool, the boxes that are left, and whether this is settled, a bool on the device: if not, the
+        next step knows more. None in its place where the host has found them.
+    """
+    levels = boxes.split(list(level_sizes), dim=1)
+    if boxes.shape[-1] == 5:
+        yield torch.cat(grouped_nms_rotated(levels, nms_thresh), dim=1), scores.new_ones((), dtype=torch.bool)
+    elif boxes.device.type in ("cpu", "meta"):
+        yield kept_of_levels(boxes, scores, level_sizes, nms_thresh), None
+    else:
+        for parts, settled in suppression_steps(levels, nms_thresh):
+            yield torch.cat(parts, dim=1), settled
 
 
 def kept_of_levels(boxes: Tensor, scores: Tensor, level_sizes: Sequence[int], nms_thresh: float) -> Tensor:
@@ -149,44 +189,45 @@ def kept_of_levels(boxes: Tensor, scores: Tensor, level_sizes: Sequence[int], nm
 
 def add_ground_truth_to_proposals(
     gt: Sequence[Instances] | Sequence[Boxes], proposals: Sequence[Instances]
-) -> PaddedProposals:
+) -> list[Instances]:
     """Append the ground truth boxes to the proposals, as objects that are certain.
 
     Args:
         gt: per image `Instances` with ``gt_boxes``, or `Boxes`.
-        proposals: per image `Instances` with ``proposal_boxes`` and ``objectness_logits``.
+        proposals: per image `Instances` with ``proposal_boxes``. Fields besides ``objectness_logits`` are
+            filled from fields of the same name of the ground truth.
+
+    Raises:
+        ValueError: the proposals have a field that is not known of the ground truth.
     """
     if len(gt) != len(proposals):
         raise ValueError(f"ground truth of {len(gt)} images for the proposals of {len(proposals)}")
-    padded = PaddedProposals.from_instances(proposals)
-    as_instances = [
-        x if isinstance(x, Instances) else Instances(size, gt_boxes=x)
-        for x, size in zip(gt, padded.image_sizes, strict=True)
+    names = field_names(proposals) or ["proposal_boxes", "objectness_logits"]
+    boxes = [x.gt_boxes if isinstance(x, Instances) else x for x in gt]
+    fields: dict[str, Sequence[Any]] = {"proposal_boxes": boxes}
+    if "objectness_logits" in names:
+        counts = [len(x) for x in boxes]
+        logits = torch.full((sum(counts),), GT_LOGIT, device=boxes[0].device if boxes else None)
+        fields["objectness_logits"] = logits.split(counts)
+    for name in names:
+        if name not in fields:
+            fields[name] = [known_of_truth(x, name, i) for i, x in enumerate(gt)]
+    truth = [
+        Instances(x.image_size, **{name: fields[name][i] for name in names if fields[name][i] is not None})
+        for i, x in enumerate(proposals)
     ]
-    truth = GroundTruth(as_instances, padded.boxes.device, classes=False)
-    boxes, logits, valid = with_ground_truth(padded, truth)
-    # Valid rows first again, in order.
-    order = valid.to(torch.int8).sort(dim=1, descending=True, stable=True).indices
-    counts = None
-    if padded.counts is not None:
-        counts = [a + b for a, b in zip(padded.counts, truth.counts, strict=True)]
-    out = PaddedProposals(
-        boxes.gather(1, order.unsqueeze(-1).expand_as(boxes)),
-        logits.gather(1, order),
-        valid.gather(1, order),
-        padded.image_sizes,
-        finite=padded.finite,
-        counts=counts,
-    )
-    out.box_class = padded.box_class
-    return out
+    return append_instances(proposals, truth)
 
 
-def with_ground_truth(proposals: PaddedProposals, gt: GroundTruth) -> tuple[Tensor, Tensor, Tensor]:
-    """Boxes (B, P + M, 4), logits (B, P + M) and validity of proposals followed by ground truth."""
-    gt_logits = proposals.logits.new_full(gt.valid.shape, GT_LOGIT)
-    return (
-        torch.cat((proposals.boxes, gt.boxes.to(proposals.boxes.dtype)), dim=1),
-        torch.cat((proposals.logits, gt_logits), dim=1),
-        torch.cat((proposals.valid, gt.valid), dim=1),
+def known_of_truth(gt: Instances | Boxes, name: str, image: int) -> Any:
+    """Return a field of the ground truth that the proposals have too; None where there are no objects."""
+    if isinstance(gt, Instances) and gt.has(name):
+        return gt.get(name)
+    if not len(gt):
+        return None
+    have = ", ".join(gt.get_fields()) if isinstance(gt, Instances) else "boxes only"
+    raise ValueError(
+        f"the proposals have the field {name!r}, and the ground truth of image {image}, which is added to "
+        f"them, has not (it has {have}). Give the ground truth this field, remove it from the proposals, or "
+        "set model.roi_heads.proposal_append_gt=False"
     )

@@ -16,8 +16,8 @@ from ..box_regression import (
     check_box_reg_loss_type,
     dense_box_regression_loss,
 )
+from ..ground_truth import GroundTruth
 from ..matcher import Matcher
-from ..padded import GroundTruth, PaddedProposals
 from ..sampling import sample_labels
 from .proposal_utils import image_bounds, select_by_nms
 from .rpn_head import StandardRPNHead
@@ -107,7 +107,7 @@ class RPN(nn.Module):
         images: ImageList,
         features: Mapping[str, Tensor],
         gt_instances: Sequence[Instances] | None = None,
-    ) -> tuple[PaddedProposals, dict[str, Tensor]]:
+    ) -> tuple[list[Instances], dict[str, Tensor]]:
         """
         Args:
             images: what the maps were made of; only the sizes are used.
@@ -115,8 +115,8 @@ class RPN(nn.Module):
             gt_instances: per image, with ``gt_boxes``; needed in training.
 
         Returns:
-            Per image `Instances` with ``proposal_boxes`` and ``objectness_logits``, best first (reading them
-            waits for the device), and the losses "loss_rpn_cls", "loss_rpn_loc" (none at inference).
+            Per image `Instances` with ``proposal_boxes`` and ``objectness_logits``, best first, and the
+            losses "loss_rpn_cls", "loss_rpn_loc" (none at inference).
         """
         maps = [features[name] for name in self.in_features]
         levels = self.anchor_generator(maps)
@@ -147,7 +147,7 @@ class RPN(nn.Module):
         deltas: Tensor,
         image_sizes: Sequence[tuple[int, int]],
         gt_instances: Sequence[Instances] | None,
-    ) -> tuple[PaddedProposals, AnchorSamples | None]:
+    ) -> tuple[list[Instances], AnchorSamples | None]:
         """`predict_proposals` and, given ground truth, `label_and_sample_anchors`: one cut when compiled."""
         samples = None
         if gt_instances is not None:
@@ -165,15 +165,24 @@ class RPN(nn.Module):
         if self.anchor_boundary_thresh >= 0:
             inside = self.anchors_inside(anchors, image_bounds(image_sizes, anchors.device))
             labels = labels.masked_fill(~inside, -1)
-        index, positive, negative = sample_labels(
-            labels, self.batch_size_per_image, self.positive_fraction, bg_label=0
-        )
+        index, positive, negative = self._subsample_labels(labels)
         if gt.boxes.shape[1] == 0:
             gt_boxes = anchors.new_zeros((*index.shape, anchors.shape[-1]))
         else:
             matched = matches.gather(1, index).unsqueeze(-1).expand(-1, -1, anchors.shape[-1])
             gt_boxes = gt.boxes.gather(1, matched)
         return AnchorSamples(index, positive, negative, gt_boxes)
+
+    def _subsample_labels(self, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Draw the anchors of each image that the losses look at.
+
+        Args:
+            labels: (B, A): 1 positive, 0 negative, -1 ignored.
+
+        Returns:
+            index (B, S) into the anchors; positive and negative (B, S) bool, which rows are of either kind.
+        """
+        return sample_labels(labels, self.batch_size_per_image, self.positive_fraction, bg_label=0)
 
     def match_anchors(self, anchors: Tensor, gt: GroundTruth) -> tuple[Tensor, Tensor]:
         """Matched ground truth and label of each anchor: two tensors (B, A)."""
@@ -204,14 +213,12 @@ class RPN(nn.Module):
             sampled_logits, samples.positive.float(), reduction="none"
         )
         objectness = torch.where(samples.positive | samples.negative, objectness, 0.0).sum()
-        # Positives come first: the rest of the sample has no box to learn.
-        most = min(int(self.batch_size_per_image * self.positive_fraction), anchors.shape[0])
         localization = dense_box_regression_loss(
-            anchors[samples.index[:, :most]],
+            anchors[samples.index],
             self.box2box_transform,
-            deltas.gather(1, row[:, :most]),
-            samples.gt_boxes[:, :most],
-            samples.positive[:, :most],
+            deltas.gather(1, row),
+            samples.gt_boxes,
+            samples.positive,
             box_reg_loss_type=self.box_reg_loss_type,
             smooth_l1_beta=self.smooth_l1_beta,
         )
@@ -228,12 +235,18 @@ class RPN(nn.Module):
         logits: Tensor,
         deltas: Tensor,
         image_sizes: Sequence[tuple[int, int]],
-    ) -> PaddedProposals:
+    ) -> list[Instances]:
         """The best anchors of each level, moved and put through NMS.
 
         Args:
             anchors: (A, box_dim), of all levels; counts: anchors of each level.
             logits: (B, A); deltas: (B, A, box_dim).
+
+        Returns:
+            Per image `Instances` with ``proposal_boxes`` and ``objectness_logits``, best first.
+
+        Raises:
+            FloatingPointError: in training, a prediction is not finite.
 
         No gradient flows through the proposals: it is as in Faster R-CNN's approximate joint training.
         """

@@ -4,7 +4,7 @@ from torch import Tensor
 
 from lazycfg.layers import pairwise_iou_rotated
 
-from ..padded import GroundTruth
+from ..ground_truth import GroundTruth
 from .proposal_utils import find_top_rpn_proposals
 from .rpn import RPN
 

@@ -9,13 +9,14 @@ from torch import Tensor, nn
 from lazycfg.structures import Boxes, ImageList, Instances
 from lazycfg.utils.events import get_event_storage
 
+from ..batched_instances import cat_field, split_instances
+from ..ground_truth import GroundTruth
 from ..matcher import Matcher
-from ..padded import GroundTruth, cat_field, pad_all, rows_of_images, split_instances, unpad_rows
+from ..padding import pad_rows, rows_of_images, unpad_rows
 from ..proposal_generator.proposal_utils import image_bounds
 from ..protocols import BoxHead, BoxPredictor, RegionPooler
-from .detections import fast_rcnn_inference
-from .fast_rcnn import IGNORED
-from .standard import StandardROIHeads, lists_for_inference
+from .fast_rcnn import IGNORED, MeanOfStages
+from .standard import StandardROIHeads
 
 __all__ = ["CascadeROIHeads"]
 
@@ -96,23 +97,21 @@ class CascadeROIHeads(StandardROIHeads):
         proposals: Sequence[Instances],
         targets: Sequence[Instances] | None = None,
     ) -> Any:
-        if not self.training:
-            proposals = lists_for_inference(proposals)
-        valid = getattr(proposals, "valid", None)
+        """Losses of all stages in training (with `targets`), detections at inference."""
+        if self.training and targets is None:
+            raise ValueError("CascadeROIHeads._forward_box in training needs targets")
         maps = [features[name] for name in self.box_in_features]
         sizes = [x.image_size for x in proposals]
-        gt = lost = None
-        if targets is not None:
-            gt = GroundTruth(targets, maps[0].device)
-        outputs = []
+        outputs: list[tuple[BoxPredictor, Any, Sequence[Instances]]] = []
         for stage, predictor in enumerate(self.box_predictor):
             if stage > 0:
-                predictor_before, predictions, proposals = outputs[-1]
-                boxes = predictor_before.predict_boxes(predictions, proposals)
-                proposals, empty = self.next_proposals(boxes, sizes)
-                if gt is not None:
-                    lost = empty if lost is None else lost | empty
-                    self.label_for_stage(proposals, gt, stage, lost)
+                predictor_before, predictions, before = outputs[-1]
+                boxes = predictor_before.predict_boxes(predictions, before)
+                proposals = self._create_proposals_from_boxes(boxes, sizes)
+                check_rows(proposals, before, stage)
+                if self.training:
+                    keep_empty(proposals, before)
+                    proposals = self._match_and_label_boxes(proposals, stage, targets)
             outputs.append((predictor, self._run_stage(maps, proposals, stage), proposals))
         if self.training:
             return self.stage_losses(outputs)
@@ -122,56 +121,58 @@ class CascadeROIHeads(StandardROIHeads):
             for predictor, predictions, of_stage in outputs
         ]
         predictor, predictions, proposals = outputs[-1]
-        mean = torch.stack(scores).mean(dim=0)
-        return fast_rcnn_inference(
-            predictor.predict_boxes(predictions, proposals),
-            mean.split([len(x) for x in proposals]),
-            sizes,
-            predictor.test_score_thresh,
-            predictor.test_nms_thresh,
-            predictor.test_topk_per_image,
-            valid=valid,
-        )[0]
+        mean = torch.stack(scores).mean(dim=0).split([len(x) for x in proposals])
+        return predictor.inference(MeanOfStages(predictions, mean), proposals)[0]
 
     def _run_stage(self, maps: Sequence[Tensor], proposals: Sequence[Instances], stage: int) -> Any:
-        """Predictions of a stage."""
+        """Return the predictions of a stage: what its box predictor returns."""
         pooled = self.box_pooler(maps, [x.proposal_boxes for x in proposals])
         # The stages share the gradient that reaches the maps: else it would be that of several detectors.
         pooled = ScaleGradient.apply(pooled, 1.0 / self.num_cascade_stages)
         return self.box_predictor[stage](self.box_head[stage](pooled))
 
     @torch.compiler.disable
-    def next_proposals(
+    def _create_proposals_from_boxes(
         self, boxes: Sequence[Tensor], image_sizes: Sequence[tuple[int, int]]
-    ) -> tuple[list[Instances], Tensor]:
-        """The boxes of a stage as proposals of the next, without gradient, clipped to the images.
+    ) -> list[Instances]:
+        """Return the boxes of a stage as proposals of the next, without gradient, clipped to the images.
 
-        Returns:
-            The proposals of each image, and which of all (R,) are empty. None is left out, so that nothing
-            waits for their number; in training an empty one is replaced by a box of one pixel.
+        Every box stays a row, so that nothing waits for their number. In training an empty one becomes a box
+        of one pixel, and the field ``is_empty`` (N_i,) bool says so: it has no part in the losses.
+
+        Args:
+            boxes: per image (N_i, 4) XYXY.
         """
         counts = [len(b) for b in boxes]
         rows = torch.cat(list(boxes)).detach()
         bounds = image_bounds(image_sizes, rows.device)
         rows = torch.minimum(rows.clamp(min=0), rows_of_images(bounds, counts))
-        empty = (rows[:, 2:] <= rows[:, :2]).any(dim=1)
+        fields = {"proposal_boxes": rows}
         if self.training:
+            empty = (rows[:, 2:] <= rows[:, :2]).any(dim=1)
             pixel = (torch.arange(4, device=rows.device) >= 2).to(rows.dtype)
-            rows = torch.where(empty[:, None], pixel, rows)
-        return split_instances(image_sizes, counts, {"proposal_boxes": rows}), empty
+            fields = {"proposal_boxes": torch.where(empty[:, None], pixel, rows), "is_empty": empty}
+        return split_instances(image_sizes, counts, fields)
 
     @torch.compiler.disable
     @torch.no_grad()
-    def label_for_stage(
-        self, proposals: Sequence[Instances], gt: GroundTruth, stage: int, lost: Tensor
-    ) -> None:
+    def _match_and_label_boxes(
+        self, proposals: Sequence[Instances], stage: int, targets: Sequence[Instances]
+    ) -> Sequence[Instances]:
         """Give the proposals ``gt_classes`` and ``gt_boxes`` by the matcher of the stage.
 
         Args:
-            lost: (R,) bool; these become `IGNORED`, they have been empty at this stage or before.
+            proposals: per image, with ``proposal_boxes``; those whose ``is_empty`` is true become `IGNORED`.
+            stage: from 1.
+            targets: per image the ground truth.
+
+        Returns:
+            The same proposals.
         """
         counts = [len(x) for x in proposals]
-        (boxes, lost), valid = pad_all([cat_field(proposals, "proposal_boxes"), lost], counts)
+        rows = cat_field(proposals, "proposal_boxes")
+        gt = GroundTruth(targets, rows.device)
+        boxes, valid = pad_rows(rows, counts)
         matches, labels = self.proposal_matchers[stage].match_boxes(gt.boxes, gt.valid, boxes)
         if gt.boxes.shape[1] == 0:
             classes = torch.full_like(matches, self.num_classes)
@@ -180,7 +181,9 @@ class CascadeROIHeads(StandardROIHeads):
             classes = gt.classes.gather(1, matches).masked_fill(labels == 0, self.num_classes)
             classes = classes.masked_fill(~gt.valid.any(dim=1, keepdim=True), self.num_classes)
             gt_boxes = gt.boxes.gather(1, matches.unsqueeze(-1).expand_as(boxes)).to(boxes.dtype)
-        classes = classes.masked_fill(lost, IGNORED)
+        if all(x.has("is_empty") for x in proposals):
+            empty, _ = pad_rows(cat_field(proposals, "is_empty"), counts)
+            classes = classes.masked_fill(empty, IGNORED)
         classes_of = unpad_rows(classes, counts).split(counts)
         boxes_of = unpad_rows(gt_boxes, counts).split(counts)
         for x, of_classes, of_boxes in zip(proposals, classes_of, boxes_of, strict=True):
@@ -191,6 +194,7 @@ class CascadeROIHeads(StandardROIHeads):
         counted = ((classes != IGNORED) & valid).sum() / len(proposals)
         storage.put_scalar(f"stage{stage}/roi_head/num_fg_samples", counted - background)
         storage.put_scalar(f"stage{stage}/roi_head/num_bg_samples", background)
+        return proposals
 
     @staticmethod
     def stage_losses(outputs: Sequence[tuple[BoxPredictor, Any, Sequence[Instances]]]) -> dict[str, Tensor]:
@@ -202,3 +206,22 @@ class CascadeROIHeads(StandardROIHeads):
                 of_stage = predictor.losses(predictions, proposals)
             losses.update({f"{name}_stage{stage}": loss for name, loss in of_stage.items()})
         return losses
+
+
+def check_rows(proposals: Sequence[Instances], before: Sequence[Instances], stage: int) -> None:
+    """Raise ValueError where a stage was not given as many proposals of an image as the one before."""
+    for i, (x, y) in enumerate(zip(proposals, before, strict=True)):
+        if len(x) != len(y):
+            raise ValueError(
+                f"stage {stage} of the cascade was given {len(x)} proposals of image {i}, the stage before "
+                f"had {len(y)}. Each stage refines the boxes of the one before, row by row: to leave a row "
+                f"out of the losses set its gt_classes to {IGNORED}"
+            )
+
+
+def keep_empty(proposals: Sequence[Instances], before: Sequence[Instances]) -> None:
+    """Mark as empty also what was empty in the stage before."""
+    if all(x.has("is_empty") for x in (*proposals, *before)):
+        empty = cat_field(proposals, "is_empty") | cat_field(before, "is_empty")
+        for x, own in zip(proposals, empty.split([len(x) for x in proposals]), strict=True):
+            x.is_empty = own

@@ -9,31 +9,17 @@ from torch import Tensor
 from lazycfg.layers.nms import batched_nms_host, batched_nms_rotated
 from lazycfg.structures import Boxes, Instances, RotatedBoxes
 
-from ..padded import ImageSizes, pad_rows, split_instances, upload
+from ..batched_instances import ImageSizes, split_instances
+from ..padding import pad_rows
 from ..proposal_generator.proposal_utils import clip_boxes, image_bounds
+from ..transfer import upload
 
-__all__ = ["Detections", "fast_rcnn_inference"]
+__all__ = ["fast_rcnn_inference"]
 
 # Candidates of an image that are looked at first: above any number that a trained detector has at a score
 # threshold in use. More are fetched where these do not settle the result.
 CANDIDATES = 1000
 CANDIDATES_PER_DETECTION = 10
-
-
-class Detections(list):
-    """Per image `Instances`. What was needed to find them is on the host already, and stays at hand.
-
-    Attributes:
-        host_boxes: (N, box_dim) on the CPU, the ``pred_boxes`` of all images.
-        host_scores: (N,) on the CPU, their ``scores``.
-    """
-
-    def __init__(
-        self, instances: Sequence[Instances], host_boxes: Tensor, host_scores: Tensor | None = None
-    ) -> None:
-        super().__init__(instances)
-        self.host_boxes = host_boxes
-        self.host_scores = host_scores
 
 
 @torch.compiler.disable
@@ -45,9 +31,8 @@ def fast_rcnn_inference(
     nms_thresh: float,
     topk_per_image: int,
     *,
-    valid: Tensor | None = None,
     box_dim: int = 4,
-) -> tuple[Detections, list[Tensor]]:
+) -> tuple[list[Instances], list[Tensor]]:
     """Boxes that score above the threshold, after NMS within each class; the best of each image.
 
     The candidates go to the host in one transfer, and NMS there finds all sizes: one wait for the device.
@@ -59,21 +44,23 @@ def fast_rcnn_inference(
         score_thresh: detections score more than this.
         nms_thresh: overlap above which the worse of two boxes of a class goes.
         topk_per_image: detections kept of each image; negative for all.
-        valid: (B, R) bool, the rows that are no padding, if all images have R of them.
         box_dim: 5 if the boxes are rotated ones.
 
     Returns:
         Per image `Instances` with ``pred_boxes``, ``scores``, ``pred_classes``, best first; and per image the
         rows they come from.
+
+    Raises:
+        ValueError: boxes and scores do not belong together.
     """
     counts = [len(s) for s in scores]
+    check_predictions(boxes, scores, box_dim)
     if sum(counts) == 0:
         device = scores[0].device if len(scores) else torch.device("cpu")
         none = np.zeros((0, box_dim + 3), np.float32)
         return make_detections(none, [0] * len(counts), image_shapes, device)
-    all_boxes, own_valid = pad_rows(torch.cat(list(boxes)), counts)
+    all_boxes, valid = pad_rows(torch.cat(list(boxes)), counts)
     all_scores, _ = pad_rows(torch.cat(list(scores)), counts)
-    valid = own_valid if valid is None else valid
     candidates = Candidates(all_boxes, all_scores, valid, image_shapes, score_thresh, box_dim)
     limit = max(CANDIDATES, CANDIDATES_PER_DETECTION * topk_per_image)
     while True:
@@ -86,6 +73,21 @@ def fast_rcnn_inference(
             break
         limit = max(totals) if topk_per_image < 0 else limit * 8
     return make_detections(kept, kept_counts, image_shapes, all_boxes.device)
+
+
+def check_predictions(boxes: Sequence[Tensor], scores: Sequence[Tensor], box_dim: int) -> None:
+    """Raise ValueError where boxes and scores of an image do not fit each other."""
+    if len(boxes) != len(scores):
+        raise ValueError(f"predicted boxes of {len(boxes)} images, but scores of {len(scores)}")
+    for i, (b, s) in enumerate(zip(boxes, scores, strict=True)):
+        if len(b) != len(s):
+            raise ValueError(f"image {i}: {len(b)} rows of predicted boxes, but {len(s)} rows of scores")
+        classes = s.shape[1] - 1
+        if b.shape[1] not in (box_dim, classes * box_dim):
+            raise ValueError(
+                f"image {i}: scores of {classes} classes and the background go with {classes * box_dim} "
+                f"numbers for boxes in each row (or {box_dim} for one box), got {b.shape[1]}"
+            )
 
 
 class Candidates:
@@ -166,7 +168,7 @@ def suppress(table: np.ndarray, nms_thresh: float, topk: int) -> tuple[np.ndarra
 
 def make_detections(
     table: np.ndarray, counts: Sequence[int], image_shapes: ImageSizes, device: torch.device
-) -> tuple[Detections, list[Tensor]]:
+) -> tuple[list[Instances], list[Tensor]]:
     """A host table (N, box_dim + 3) as `Instances` of each image on the device, and the rows they are of."""
     host = torch.from_numpy(table)
     found = upload(host, device, torch.float32)
@@ -177,4 +179,4 @@ def make_detections(
     }
     box_class = RotatedBoxes if table.shape[1] == 8 else Boxes
     instances = split_instances(image_shapes, counts, fields, box_class)
-    return Detections(instances, host[:, :-3], host[:, -3]), list(found[:, -1].long().split(list(counts)))
+    return instances, list(found[:, -1].long().split(list(counts)))

@@ -1,6 +1,8 @@
 """The box predictor of Fast R-CNN (arXiv:1504.08083) and its losses."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -10,11 +12,11 @@ from lazycfg.layers import ShapeSpec
 from lazycfg.structures import Instances
 from lazycfg.utils.events import get_event_storage
 
+from ..batched_instances import cat_field
 from ..box_regression import BoxCodec, check_box_reg_loss_type, dense_box_regression_loss
 from ..data_needs import DataNeeds
-from ..padded import cat_field
 from .box_head import flat_size, flatten_regions
-from .detections import Detections, fast_rcnn_inference
+from .detections import fast_rcnn_inference
 from .fed_loss import get_fed_loss_classes
 
 __all__ = ["FastRCNNOutputLayers", "fast_rcnn_inference"]
@@ -23,6 +25,19 @@ Predictions = tuple[Tensor, Tensor]
 
 # The class of regions that have no part in the losses: what `F.cross_entropy` leaves out by itself.
 IGNORED = -100
+
+
+@dataclass(frozen=True)
+class MeanOfStages:
+    """What a cascade gives to the `inference` of its last box predictor.
+
+    Attributes:
+        predictions: those of the last stage, which the boxes are taken from.
+        probs: per image (R_i, K + 1) probabilities, the mean of those of all stages.
+    """
+
+    predictions: Any
+    probs: Sequence[Tensor]
 
 
 class FastRCNNOutputLayers(nn.Module):
@@ -113,9 +128,11 @@ class FastRCNNOutputLayers(nn.Module):
             proposals: per image, with ``proposal_boxes``, ``gt_boxes`` and ``gt_classes``.
 
         Returns:
-            "loss_cls" and "loss_box_reg".
+            "loss_cls" and "loss_box_reg"; 0 if there are no images.
         """
         scores, deltas = predictions
+        if not len(proposals):
+            return {"loss_cls": scores.sum() * 0.0, "loss_box_reg": deltas.sum() * 0.0}
         gt_classes = cat_field(proposals, "gt_classes")
         log_classification_stats(scores, gt_classes)
         proposal_boxes = cat_field(proposals, "proposal_boxes")
@@ -178,24 +195,28 @@ class FastRCNNOutputLayers(nn.Module):
         return loss / (gt_classes != IGNORED).sum().clamp(min=1)
 
     def inference(
-        self, predictions: Predictions, proposals: Sequence[Instances]
-    ) -> tuple[Detections, list[Tensor]]:
-        """
+        self, predictions: Predictions | MeanOfStages, proposals: Sequence[Instances]
+    ) -> tuple[list[Instances], list[Tensor]]:
+        """Return the detections of `predict_boxes` and `predict_probs`.
+
         Args:
-            predictions: what `forward` returns for the regions of all images.
+            predictions: what `forward` returns for the regions of all images; from a cascade `MeanOfStages`.
             proposals: per image, with ``proposal_boxes``.
 
         Returns:
-            As `fast_rcnn_inference`.
+            As `fast_rcnn_inference`: per image `Instances`, and the proposals they come from.
         """
+        if isinstance(predictions, MeanOfStages):
+            predictions, probs = predictions.predictions, predictions.probs
+        else:
+            probs = self.predict_probs(predictions, proposals)
         return fast_rcnn_inference(
             self.predict_boxes(predictions, proposals),
-            self.predict_probs(predictions, proposals),
+            probs,
             [x.image_size for x in proposals],
             self.test_score_thresh,
             self.test_nms_thresh,
             self.test_topk_per_image,
-            valid=getattr(proposals, "valid", None),
             box_dim=self.box_dim,
         )
 
@@ -221,6 +242,8 @@ class FastRCNNOutputLayers(nn.Module):
 
     def predict_probs(self, predictions: Predictions, proposals: Sequence[Instances]) -> tuple[Tensor, ...]:
         """Probabilities of each image: (R_i, K + 1), background last."""
+        if not len(proposals):
+            return ()
         scores = predictions[0].float()
         probs = scores.sigmoid() if self.use_sigmoid_ce else F.softmax(scores, dim=-1)
         return probs.split([len(x) for x in proposals])

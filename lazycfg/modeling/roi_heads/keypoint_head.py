@@ -9,9 +9,10 @@ from torch import Tensor, nn
 from lazycfg.layers import Conv2d, ConvTranspose2d, ShapeSpec
 from lazycfg.structures import Instances, Keypoints
 from lazycfg.structures.keypoints import heatmaps_to_keypoints
+from lazycfg.utils.events import get_event_storage
 
+from ..batched_instances import cat_field
 from ..data_needs import DataNeeds
-from ..padded import cat_field
 
 __all__ = [
     "BaseKeypointRCNNHead",
@@ -40,6 +41,7 @@ class BaseKeypointRCNNHead(nn.Module):
         self.num_keypoints = num_keypoints
         self.loss_weight = loss_weight
         self.loss_normalizer = loss_normalizer
+        self.num_skipped_batches = 0
 
     def data_needs(self) -> DataNeeds:
         """Return what this part needs of the data."""
@@ -61,6 +63,9 @@ class BaseKeypointRCNNHead(nn.Module):
             keypoint_rcnn_inference(logits, instances)
             return instances
         normalizer = None if self.loss_normalizer == "visible" else len(instances) * self.loss_normalizer
+        if len(logits) == 0:
+            self.num_skipped_batches += 1
+            get_event_storage().put_scalar("kpts_num_skipped_batches", self.num_skipped_batches)
         loss = keypoint_rcnn_loss(logits, instances, normalizer=normalizer)
         return {"loss_keypoint": loss * self.loss_weight}
 
@@ -141,12 +146,11 @@ def keypoint_rcnn_inference(pred_keypoint_logits: Tensor, pred_instances: Sequen
 
     Args:
         pred_keypoint_logits: (R, K, S, S).
-        pred_instances: per image, with ``pred_boxes``. For `Detections` the device is not waited for.
+        pred_instances: per image, with ``pred_boxes``. Their sizes are read, which waits for the device.
     """
     boxes = cat_field(pred_instances, "pred_boxes")
     counts = [len(x) for x in pred_instances]
-    host = getattr(pred_instances, "host_boxes", None)
-    places = heatmaps_to_keypoints(pred_keypoint_logits.float(), boxes, host)
+    places = heatmaps_to_keypoints(pred_keypoint_logits.float(), boxes)
     keypoints = torch.cat((places[..., :2], places[..., 3:]), dim=-1).split(counts)
     heatmaps = pred_keypoint_logits.split(counts)
     for instances, points, maps in zip(pred_instances, keypoints, heatmaps, strict=True):

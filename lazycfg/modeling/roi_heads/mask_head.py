@@ -12,9 +12,10 @@ from lazycfg.layers.batch_norm import Norm
 from lazycfg.structures import BitMasks, Instances, PolygonMasks
 from lazycfg.utils.events import get_event_storage
 
+from ..batched_instances import cat_field
 from ..data_needs import DataNeeds
-from ..padded import cat_field, pad_bitmasks, upload
-from .sampled import MatchedField
+from ..padding import pad_bitmasks, rows_of_images
+from ..transfer import upload
 
 __all__ = [
     "BaseMaskRCNNHead",
@@ -143,7 +144,13 @@ def mask_rcnn_loss(pred_mask_logits: Tensor, instances: Sequence[Instances], vis
 
 
 def masks_of_classes(masks: Tensor, classes: Tensor) -> Tensor:
-    """(R, K, M, M) and (R,) -> (R, M, M) the mask of each row's class; the only one if K is 1."""
+    """(R, K, M, M) and (R,) -> (R, M, M) the mask of each row's class; the only one if K is 1.
+
+    Raises:
+        ValueError: they are not equally many.
+    """
+    if len(masks) != len(classes):
+        raise ValueError(f"the mask head predicts {len(masks)} masks for {len(classes)} instances")
     if masks.shape[1] == 1:
         return masks[:, 0]
     return masks[torch.arange(len(masks), device=masks.device), classes]
@@ -160,25 +167,18 @@ def mask_targets(instances: Sequence[Instances], side: int) -> Tensor:
     for x in instances:
         if len(x) and not x.has("gt_masks"):
             raise ValueError(missing_masks(x))
-    boxes = cat_field(instances, "proposal_boxes")
-    fields = [x.gt_masks for x in instances if len(x)]
-    if all(isinstance(field, MatchedField) for field in fields):
-        sources = [field.source for field in fields]
-        index, start = [], 0
-        for field in fields:
-            index += [start + i for i in field.index]
-            start += len(field.source)
-        if all(isinstance(source, PolygonMasks) for source in sources):
-            return PolygonMasks.cat(sources).crop_and_resize(boxes, side, np.array(index))
-        if all(isinstance(source, BitMasks) for source in sources):
-            masks = pad_bitmasks([source.tensor for source in sources])
-            rows = upload(index, boxes.device, torch.int64)
-            return BitMasks(masks).crop_and_resize(boxes, side, rows)
-    parts = [
-        x.gt_masks.crop_and_resize(x.proposal_boxes.tensor, side).to(boxes.device)
-        for x in instances
-        if len(x)
-    ]
+    filled = [x for x in instances if len(x)]
+    boxes = cat_field(filled, "proposal_boxes")
+    fields = [x.gt_masks for x in filled]
+    if all(isinstance(field, PolygonMasks) for field in fields):
+        return PolygonMasks.cat(fields).crop_and_resize(boxes, side)
+    if all(isinstance(field, BitMasks) for field in fields):
+        sources, indices = zip(*(field.shared() for field in fields), strict=True)
+        masks = BitMasks(pad_bitmasks(sources))
+        starts = upload(np.cumsum([0, *(len(x) for x in sources)])[:-1], masks.device, torch.int64)
+        rows = torch.cat(indices) + rows_of_images(starts, [len(x) for x in indices])
+        return masks.crop_and_resize(boxes, side, rows).to(boxes.device)
+    parts = [x.gt_masks.crop_and_resize(x.proposal_boxes.tensor, side).to(boxes.device) for x in filled]
     return torch.cat(parts)
 
 

@@ -9,11 +9,9 @@ from torch import Tensor, nn
 from lazycfg.structures import ImageList, Instances
 
 from ..matcher import Matcher
-from ..padded import upload
 from ..protocols import BoxPredictor, MaskHead, RegionPooler
 from .base import ROIHeads
-from .sampled import Foreground, select_foreground_proposals
-from .standard import lists_for_inference
+from .sampled import select_foreground_proposals
 
 __all__ = ["Res5ROIHeads"]
 
@@ -69,7 +67,6 @@ class Res5ROIHeads(ROIHeads):
         targets: Sequence[Instances] | None = None,
     ) -> tuple[list[Instances], dict[str, Tensor]]:
         if not self.training:
-            proposals = lists_for_inference(proposals)
             x = self._shared_roi_transform(features, [p.proposal_boxes for p in proposals])
             instances, _ = self.box_predictor.inference(self._predict(x), proposals)
             return self.forward_with_given_boxes(features, instances), {}
@@ -80,11 +77,10 @@ class Res5ROIHeads(ROIHeads):
         losses = self.box_predictor.losses(self._predict(x), proposals)
         if self.mask_on:
             foreground, masks = select_foreground_proposals(proposals, self.num_classes)
-            if isinstance(foreground, Foreground):
-                chosen = x[upload(foreground.index, x.device, torch.int64)]
-            else:
-                chosen = x[torch.cat(masks)]
-            losses.update(self.mask_head(chosen, foreground))
+            # their number is known: no second wait for it
+            number = sum(len(x) for x in foreground)
+            chosen = torch.cat(masks).to(torch.int8).sort(descending=True, stable=True).indices[:number]
+            losses.update(self.mask_head(x[chosen], foreground))
         return proposals, losses
 
     def forward_with_given_boxes(

@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from lazycfg.layers import pairwise_iou_rotated
+from lazycfg.structures import Instances
 
+from ..batched_instances import ImageSizes
+from ..ground_truth import GroundTruth
 from ..matcher import Matcher
-from ..padded import GroundTruth, ImageSizes
 from ..protocols import BoxHead, BoxPredictor, RegionPooler
-from .detections import Detections, fast_rcnn_inference
+from .detections import fast_rcnn_inference
 from .fast_rcnn import FastRCNNOutputLayers
 from .standard import StandardROIHeads
 
@@ -23,12 +25,10 @@ def fast_rcnn_inference_rotated(
     score_thresh: float,
     nms_thresh: float,
     topk_per_image: int,
-    *,
-    valid: Tensor | None = None,
-) -> tuple[Detections, list[Tensor]]:
+) -> tuple[list[Instances], list[Tensor]]:
     """`fast_rcnn_inference` of rotated boxes: per image (R_i, K * 5) or (R_i, 5)."""
     return fast_rcnn_inference(
-        boxes, scores, image_shapes, score_thresh, nms_thresh, topk_per_image, valid=valid, box_dim=5
+        boxes, scores, image_shapes, score_thresh, nms_thresh, topk_per_image, box_dim=5
     )
 
 

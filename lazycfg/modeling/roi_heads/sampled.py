@@ -1,192 +1,133 @@
-"""The proposals that the heads are trained on: exact lists, whose sizes the host knows."""
-
-from __future__ import annotations
+"""The sampled proposals that masks and keypoints are trained on."""
 
 from collections.abc import Sequence
-from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from lazycfg.structures import Instances
+from lazycfg.utils.events import get_event_storage
 
-from ..padded import GroundTruth, cat_field, upload
+from ..batched_instances import cat_field, select_rows
 
-__all__ = ["Foreground", "MatchedField", "SampledProposals", "select_foreground_proposals"]
-
-
-class MatchedField:
-    """The ground truth of a field that is no plain tensor (masks), for every proposal: the objects of one
-    image and which of them each proposal is matched to. The rows are copied when somebody asks for them.
-
-    Everything that the field itself has (``crop_and_resize``, ``tensor``, ``polygons``...) is there.
-
-    Args:
-        source: the field of the ground truth of the image.
-        index: for each proposal the object it is matched to.
-    """
-
-    def __init__(self, source: Any, index: Sequence[int]) -> None:
-        self.source = source
-        self.index = list(index)
-        self._rows: Any = None
-
-    def rows(self) -> Any:
-        """The field with one row per proposal."""
-        if self._rows is None:
-            index = torch.tensor(self.index, dtype=torch.int64)
-            self._rows = self.source[index.to(getattr(self.source, "device", "cpu"))]
-        return self._rows
-
-    def take(self, rows: Sequence[int]) -> MatchedField:
-        """Only these rows; nothing is copied."""
-        return MatchedField(self.source, [self.index[i] for i in rows])
-
-    def __len__(self) -> int:
-        return len(self.index)
-
-    def __getitem__(self, item: Any) -> Any:
-        if isinstance(item, slice):
-            return self.take(range(len(self))[item])
-        return self.rows()[item]
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name in ("source", "index", "_rows"):
-            raise AttributeError(name)
-        return getattr(self.rows(), name)
+__all__ = [
+    "select_foreground_proposals",
+    "select_foreground_with_visible_keypoints",
+    "select_proposals_with_visible_keypoints",
+]
 
 
-class SampledProposals(list):
-    """Per image `Instances` with ``proposal_boxes, objectness_logits, gt_classes, gt_boxes`` (and the other
-    ``gt_`` fields that are tensors); the foreground comes first.
-
-    Attributes:
-        counts: rows of each image; foreground_counts: how many of them are foreground.
-        gt: what they were matched to.
-        matches: for each image the object that each *foreground* row is matched to.
-        visible: for each image whether a foreground row has a visible keypoint; None if not known.
-    """
-
-    def __init__(
-        self,
-        instances: Sequence[Instances],
-        *,
-        foreground_counts: Sequence[int],
-        gt: GroundTruth,
-        matches: Sequence[Sequence[int]],
-        visible: Sequence[Sequence[int]] | None = None,
-    ) -> None:
-        super().__init__(instances)
-        self.visible = visible
-        self.counts = [len(x) for x in instances]
-        self.foreground_counts = list(foreground_counts)
-        self.gt = gt
-        self.matches = [list(match) for match in matches]
-
-    def foreground_index(self) -> list[int]:
-        """Rows of the foreground in the concatenation of all images."""
-        index, start = [], 0
-        for count, foreground in zip(self.counts, self.foreground_counts, strict=True):
-            index += range(start, start + foreground)
-            start += count
-        return index
-
-    def foreground(self) -> Foreground:
-        """Only the foreground, with all ``gt_`` fields."""
-        index = self.foreground_index()
-        instances = select_rows(self, index, self.foreground_counts)
-        for x, truth, match in zip(instances, self.gt.instances, self.matches, strict=True):
-            for name, value in truth.get_fields().items():
-                if name.startswith("gt_") and not x.has(name):
-                    x.set(name, MatchedField(value, match))
-        visible = None if self.visible is None else [bool(v) for image in self.visible for v in image]
-        return Foreground(instances, index=index, visible=visible)
-
-
-class Foreground(list):
-    """The foreground of a batch: per image `Instances`.
-
-    Attributes:
-        index: row of each in the concatenation of the proposals it was selected from.
-        visible: whether each, of all images, has a visible keypoint; None if not known.
-    """
-
-    def __init__(
-        self, instances: Sequence[Instances], *, index: Sequence[int], visible: Sequence[bool] | None = None
-    ) -> None:
-        super().__init__(instances)
-        self.index = list(index)
-        self.visible = visible
-
-    def select(self, keep: Sequence[bool]) -> Foreground:
-        """Those of all images for which `keep` is true."""
-        counts, start = [], 0
-        for x in self:
-            counts.append(sum(keep[start : start + len(x)]))
-            start += len(x)
-        rows = [i for i, kept in enumerate(keep) if kept]
-        return Foreground(select_rows(self, rows, counts), index=[self.index[i] for i in rows])
-
-
-def is_tensor_field(value: Any) -> bool:
-    """A tensor, or something like boxes and keypoints that holds one; masks are none."""
-    tensor = value if isinstance(value, Tensor) else getattr(value, "tensor", None)
-    return isinstance(tensor, Tensor) and not isinstance(value, MatchedField) and tensor.dtype != torch.bool
-
-
-def gather_field(values: Sequence[Any], index: Tensor, counts: Sequence[int]) -> list[Any]:
-    """Rows `index` of a concatenation of tensor fields, split into lists of `counts` rows."""
-    tensors = [value if isinstance(value, Tensor) else value.tensor for value in values]
-    parts = torch.cat(tensors)[index].split(list(counts))
-    if isinstance(values[0], Tensor):
-        return list(parts)
-    return [type(values[0])(part) for part in parts]
-
-
-def select_rows(
-    instances: Sequence[Instances], index: Sequence[int], counts: Sequence[int]
-) -> list[Instances]:
-    """Rows of the concatenation of all images as new `Instances`, by one gather per field.
-
-    Args:
-        index: increasing; counts: how many of its rows belong to each image.
-    """
-    total = sum(len(x) for x in instances)
-    if len(index) == total:
-        return [Instances(x.image_size, **x.get_fields()) for x in instances]
-    out = [Instances(x.image_size) for x in instances]
-    device = instances[0].proposal_boxes.device
-    rows = upload(index, device, torch.int64)
-    for name, value in instances[0].get_fields().items():
-        values = [x.get(name) for x in instances]
-        if is_tensor_field(value):
-            parts = gather_field(values, rows, counts)
-        else:
-            parts, start, first = [], 0, 0
-            for v, x, count in zip(values, instances, counts, strict=True):
-                own = [i - start for i in index[first : first + count]]
-                parts.append(v.take(own) if isinstance(v, MatchedField) else v[own])
-                start, first = start + len(x), first + count
-        for x, part in zip(out, parts, strict=True):
-            x.set(name, part)
-    return out
-
-
+@torch.compiler.disable
 def select_foreground_proposals(
     proposals: Sequence[Instances], bg_label: int
 ) -> tuple[list[Instances], list[Tensor]]:
-    """Only the proposals that are matched to an object.
+    """Select the proposals that are matched to an object: those with a class. Waits for the device once.
 
     Args:
         proposals: per image, with ``gt_classes``.
-        bg_label: the class of the background; -1 is ignored too.
+        bg_label: the class of the background; negative classes are ignored too.
 
     Returns:
-        The foreground of each image, and per image a (N_i,) bool mask of it. Sampled proposals know their
-        foreground; for others the device is waited for.
+        The foreground of each image, and per image a (N_i,) bool mask of it.
     """
+    if not len(proposals):
+        return [], []
+    counts = [len(x) for x in proposals]
+    mask = is_foreground(proposals, bg_label)
+    rows = [own.nonzero()[0] for own in to_host(mask, counts)]
+    return select_rows(proposals, rows), list(mask.split(counts))
+
+
+@torch.compiler.disable
+def select_proposals_with_visible_keypoints(proposals: Sequence[Instances]) -> list[Instances]:
+    """Select the proposals with a visible keypoint of their object inside: the others have nothing to learn.
+
+    Waits for the device once.
+
+    Args:
+        proposals: per image the foreground, with ``proposal_boxes`` and ``gt_keypoints``.
+    """
+    counts = [len(x) for x in proposals]
+    if sum(counts) == 0:
+        log_keypoint_samples([])
+        return list(proposals)
+    check_keypoints(proposals, counts)
+    visible = to_host(visible_keypoints(proposals), counts)
+    log_keypoint_samples([int(own.sum()) for own, count in zip(visible, counts, strict=True) if count])
+    return select_rows(proposals, [own.nonzero()[0] for own in visible])
+
+
+@torch.compiler.disable
+def select_foreground_with_visible_keypoints(
+    proposals: Sequence[Instances], bg_label: int
+) -> list[Instances]:
+    """Do as `select_foreground_proposals` and `select_proposals_with_visible_keypoints`, one after the other,
+    with one wait for the device."""
+    counts = [len(x) for x in proposals]
+    if sum(counts) == 0:
+        log_keypoint_samples([])
+        return list(proposals)
+    foreground = is_foreground(proposals, bg_label)
+    flags = to_host(torch.stack((foreground, foreground & visible_keypoints(proposals)), dim=1), counts)
+    check_keypoints(proposals, [int(own[:, 0].sum()) for own in flags])
+    log_keypoint_samples([int(own[:, 1].sum()) for own in flags if own[:, 0].any()])
+    return select_rows(proposals, [own[:, 1].nonzero()[0] for own in flags])
+
+
+def check_keypoints(proposals: Sequence[Instances], foreground: Sequence[int]) -> None:
+    """Raise ValueError where an image has foreground (so many) but no keypoints."""
+    for x, count in zip(proposals, foreground, strict=True):
+        if count and not x.has("gt_keypoints"):
+            raise ValueError(
+                f"the keypoint head needs 'gt_keypoints' in the ground truth, which has "
+                f"{sorted(x.get_fields())}. If the data has keypoints, let the mapper read them "
+                "(dataloader.train.mapper.use_keypoint=True); if not, leave the keypoint head out "
+                "(model.roi_heads.keypoint_head=None)"
+            )
+
+
+def is_foreground(proposals: Sequence[Instances], bg_label: int) -> Tensor:
+    """(N,) bool of the proposals of all images."""
     classes = cat_field(proposals, "gt_classes")
-    masks = ((classes != -1) & (classes != bg_label)).split([len(x) for x in proposals])
-    if isinstance(proposals, SampledProposals):
-        return proposals.foreground(), list(masks)
-    return [x[mask] for x, mask in zip(proposals, masks, strict=True)], list(masks)
+    return (classes >= 0) & (classes != bg_label)
+
+
+def visible_keypoints(proposals: Sequence[Instances]) -> Tensor:
+    """(N,) bool of the proposals of all images: whether a visible keypoint of the object is inside.
+
+    An image without objects may lack ``gt_keypoints``: nothing of it is visible.
+    """
+    boxes = cat_field(proposals, "proposal_boxes")
+    annotated = [x.has("gt_keypoints") for x in proposals]
+    if not any(annotated):
+        return torch.zeros(len(boxes), dtype=torch.bool, device=boxes.device)
+    found = has_visible_keypoint(
+        cat_field([x for x, has in zip(proposals, annotated, strict=True) if has], "gt_keypoints"),
+        cat_field([x for x, has in zip(proposals, annotated, strict=True) if has], "proposal_boxes"),
+    )
+    if all(annotated):
+        return found
+    parts = iter(found.split([len(x) for x, has in zip(proposals, annotated, strict=True) if has]))
+    none = torch.zeros(len(boxes), dtype=torch.bool, device=boxes.device).split([len(x) for x in proposals])
+    return torch.cat([next(parts) if has else own for has, own in zip(annotated, none, strict=True)])
+
+
+def to_host(flags: Tensor, counts: Sequence[int]) -> list[np.ndarray]:
+    """Flags (N, ...) of all images as one array for each image. Waits for the device."""
+    return np.split(flags.cpu().numpy(), np.cumsum(counts)[:-1])
+
+
+def log_keypoint_samples(counts: Sequence[int]) -> None:
+    """Record how many proposals of an image the keypoint head is trained on; 0 where there are none."""
+    mean = sum(counts) / len(counts) if counts else 0.0
+    get_event_storage().put_scalar("keypoint_head/num_fg_samples", mean)
+
+
+@torch.no_grad()
+def has_visible_keypoint(keypoints: Tensor, boxes: Tensor) -> Tensor:
+    """(R,) bool, of keypoints (R, K, 3) and boxes (R, 4) XYXY."""
+    x, y, visibility = keypoints.unbind(dim=2)
+    x0, y0, x1, y1 = boxes[:, None].unbind(dim=2)
+    inside = (x >= x0) & (x <= x1) & (y >= y0) & (y <= y1)
+    return (inside & (visibility >= 1)).any(dim=1)

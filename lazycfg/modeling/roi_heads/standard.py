@@ -6,35 +6,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lazycfg.structures import Boxes, ImageList, Instances
+from lazycfg.structures import ImageList, Instances
 
 from ..matcher import Matcher
-from ..padded import GroundTruth, PaddedProposals, cat_field, pad_rows
 from ..protocols import BoxHead, BoxPredictor, MaskHead, RegionPooler
 from .base import ROIHeads
-from .keypoint_select import has_visible_keypoint, select_proposals_with_visible_keypoints
-from .sampled import select_foreground_proposals
+from .sampled import select_foreground_proposals, select_foreground_with_visible_keypoints
 
-__all__ = ["PaddedList", "StandardROIHeads"]
-
-
-class PaddedList(list):
-    """Per image `Instances` of equal length, some of whose rows are padding.
-
-    Attributes:
-        valid: (B, P) bool, the rows that are none.
-    """
-
-    def __init__(self, proposals: PaddedProposals) -> None:
-        super().__init__(proposals.padded_instances())
-        self.valid = proposals.valid
-
-
-def lists_for_inference(proposals: Sequence[Instances]) -> Sequence[Instances]:
-    """The proposals as lists whose lengths are known without waiting for the device."""
-    if isinstance(proposals, PaddedProposals) and proposals.counts is None:
-        return PaddedList(proposals)
-    return proposals
+__all__ = ["StandardROIHeads"]
 
 
 class StandardROIHeads(ROIHeads):
@@ -117,18 +96,6 @@ class StandardROIHeads(ROIHeads):
         losses.update(self._forward_keypoint(features, proposals))
         return proposals, losses
 
-    def visible_keypoints(
-        self, gt: GroundTruth, boxes: Tensor, index: Tensor, matches: Tensor
-    ) -> Tensor | None:
-        annotated = [x for x in gt.instances if len(x)]
-        if not (self.keypoint_on and annotated) or not all(x.has("gt_keypoints") for x in annotated):
-            return None
-        keypoints = cat_field(annotated, "gt_keypoints").to(boxes.device, non_blocking=True)
-        padded, _ = pad_rows(keypoints, gt.counts)
-        image = torch.arange(len(index), device=index.device)[:, None]
-        samples = padded[image, matches].flatten(0, 1), boxes[image, index].flatten(0, 1)
-        return has_visible_keypoint(*samples).view(index.shape)
-
     def forward_with_given_boxes(
         self, features: Mapping[str, Tensor], instances: Sequence[Instances]
     ) -> Sequence[Instances]:
@@ -140,8 +107,6 @@ class StandardROIHeads(ROIHeads):
 
     def _forward_box(self, features: Mapping[str, Tensor], proposals: Sequence[Instances]) -> Any:
         """Losses in training, detections at inference."""
-        if not self.training:
-            proposals = lists_for_inference(proposals)
         maps = [features[name] for name in self.box_in_features]
         pooled = self.box_pooler(maps, [x.proposal_boxes for x in proposals])
         predictions = self.box_predictor(self.box_head(pooled))
@@ -151,9 +116,8 @@ class StandardROIHeads(ROIHeads):
         if self.train_on_pred_boxes:
             with torch.no_grad():
                 boxes = self.box_predictor.predict_boxes_for_gt_classes(predictions, proposals)
-                proposals.visible = None  # known of the boxes before
                 for x, of_image in zip(proposals, boxes, strict=True):
-                    x.proposal_boxes = Boxes(of_image)
+                    x.proposal_boxes = type(x.proposal_boxes)(of_image)
         return losses
 
     def _forward_mask(self, features: Mapping[str, Tensor], instances: Sequence[Instances]) -> Any:
@@ -170,8 +134,7 @@ class StandardROIHeads(ROIHeads):
         if not self.keypoint_on:
             return {} if self.training else instances
         if self.training:
-            instances, _ = select_foreground_proposals(instances, self.num_classes)
-            instances = select_proposals_with_visible_keypoints(instances)
+            instances = select_foreground_with_visible_keypoints(instances, self.num_classes)
         x = pool_branch(features, self.keypoint_in_features, self.keypoint_pooler, instances, self.training)
         return self.keypoint_head(x, instances)
 
