@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from lazycfg.config import origin as origin
     from lazycfg.config import select as select
     from lazycfg.config import subset as subset
+    from lazycfg.config import to_nodes as to_nodes
     from lazycfg.config import to_omegaconf as to_omegaconf
 
 __all__ = [
@@ -64,6 +65,7 @@ __all__ = [
     "origin",
     "select",
     "subset",
+    "to_nodes",
     "to_omegaconf",
 ]
 

@@ -31,10 +31,12 @@ if TYPE_CHECKING:
     from lazycfg.config.errors import CycleError as CycleError
     from lazycfg.config.errors import InterpolationError as InterpolationError
     from lazycfg.config.errors import PathError as PathError
+    from lazycfg.config.errors import RequiredError as RequiredError
     from lazycfg.config.errors import TargetError as TargetError
     from lazycfg.config.lazy import LazyConfig as LazyConfig
     from lazycfg.config.node import REQUIRED as REQUIRED
     from lazycfg.config.node import Node as Node
+    from lazycfg.config.node import to_nodes as to_nodes
     from lazycfg.config.observe import Profile as Profile
     from lazycfg.config.omegaconf_bridge import from_omegaconf as from_omegaconf
     from lazycfg.config.omegaconf_bridge import to_omegaconf as to_omegaconf
@@ -60,6 +62,7 @@ _HOME = {
     "Node": "node",
     "PathError": "errors",
     "Problem": "checking",
+    "RequiredError": "errors",
     "TargetError": "errors",
     "attr": "call",
     "check": "checking",
@@ -68,6 +71,7 @@ _HOME = {
     "get_path": "paths",
     "instantiate": "build",
     "method": "call",
+    "to_nodes": "node",
     "to_omegaconf": "omegaconf_bridge",
     "DEFAULT_ALLOW": "trust",
     "UntrustedError": "trust",
@@ -102,6 +106,7 @@ __all__ = [
     "PathError",
     "Problem",
     "Profile",
+    "RequiredError",
     "SelectError",
     "TargetError",
     "UntrustedError",
@@ -121,6 +126,7 @@ __all__ = [
     "origin",
     "select",
     "subset",
+    "to_nodes",
     "to_omegaconf",
 ]
 

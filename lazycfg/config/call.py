@@ -11,7 +11,21 @@ from __future__ import annotations
 from sys import _getframe
 from types import MethodType
 
-from lazycfg.config.node import _RESERVED, Node, _set_code, _set_lasti, _set_looked, raw_set, warn_reserved
+from lazycfg.config.node import (
+    _HOLDERS,
+    _RESERVED,
+    Node,
+    _blank,
+    _set_code,
+    _set_lasti,
+    _set_parent,
+    adopt,
+    parent_of,
+    raw_items,
+    raw_set,
+    warn_reserved,
+)
+from lazycfg.config.reading import ReadDict, ReadList, to_plain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,16 +36,34 @@ if TYPE_CHECKING:
     T = TypeVar("T")
     T_co = TypeVar("T_co", covariant=True)
 
-__all__ = ["LazyCall", "LazyPartial", "attr", "method"]
+__all__ = ["LazyCall", "LazyPartial", "attr", "lacks_its_call", "method"]
+
+_set_item, _update = dict.__setitem__, dict.update
+_SEEN = _HOLDERS | {ReadList, ReadDict}
+_LEAVES = frozenset((int, float, str, bool, type(None)))
 
 
-def _record(target: Any, /, *args: Any, **kwargs: Any) -> Any:
-    """The call itself; `L(target)` is this function bound to the target, the cheapest callable there is."""
-    node = Node(_target_=target, **kwargs)
+def _record(target: Any, /, *args: Any, _target_: Any = None, **kwargs: Any) -> Any:
+    """Record the call; `L(target)` is this function bound to the target, the cheapest callable there is."""
+    node = _blank(Node)
+    _set_item(node, "_target_", target)
+    _update(node, kwargs)
+    _set_parent(node, None)
+    for value in kwargs.values():
+        kind = type(value)
+        if kind in _SEEN:
+            if kind is Node and parent_of(value) is None:
+                _set_parent(value, node)
+            elif (kind is not tuple and kind is not list) or not _LEAVES.issuperset(map(type, value)):
+                _place(node)
+    if type(target) is Node:
+        adopt(target, node)
     if args:
         _bind(node, args)
-    else:
-        _set_looked(node, kwargs)  # the arguments as they will be passed, unless the node is changed
+    if _target_ is not None:
+        raise TypeError(
+            f"L({_name_of(target)})(...) got an argument '_target_', which is the name of the target"
+        )
     frame = _getframe(1)
     _set_code(node, frame.f_code)
     _set_lasti(node, frame.f_lasti)
@@ -40,17 +72,28 @@ def _record(target: Any, /, *args: Any, **kwargs: Any) -> Any:
     return node
 
 
+def _place(node: Node) -> None:
+    """Tell what stands in a new node that it does."""
+    for key, value in raw_items(node):
+        kind = type(value)
+        if kind in _HOLDERS:
+            adopt(value, node)
+        elif kind in _SEEN:
+            _set_item(node, key, to_plain(value))
+
+
 def _record_partial(target: Any, /, *args: Any, **kwargs: Any) -> Any:
-    node = Node(_target_=target, **kwargs)
-    if args:
-        _bind(node, args)
+    node = _record(target, *args, **kwargs)
     raw_set(node, "_partial_", True)
     frame = _getframe(1)
     _set_code(node, frame.f_code)
     _set_lasti(node, frame.f_lasti)
-    if not _RESERVED.isdisjoint(kwargs):
-        warn_reserved([name for name in kwargs if name in _RESERVED], 2)
     return node
+
+
+def lacks_its_call(value: Any) -> bool:
+    """Whether `value` is an `L(target)` without the second pair of parentheses."""
+    return type(value) is MethodType and value.__func__ in (_record, _record_partial)
 
 
 def _bind(node: Node, args: tuple[Any, ...]) -> None:
@@ -62,13 +105,21 @@ def _bind(node: Node, args: tuple[Any, ...]) -> None:
 
 
 def _check_target(target: Any) -> Any:
+    if lacks_its_call(target):
+        raise TypeError(f"L(...) of an L(...): write L({_name_of(target.__self__)})() for the inner call")
     if callable(target) or type(target) is Node:
         return target
     if isinstance(target, str):
         if all(part.isidentifier() for part in target.split(".")) and "." in target:
             return target
-        raise TypeError(f'a target in text is spelt "package.module.name", not {target!r}')
+        raise TypeError(f'a string target must look like "package.module.name", not {target!r}')
     raise TypeError(f"a target is a callable, a string or a node, not {type(target).__name__}: {target!r}")
+
+
+def _name_of(target: Any) -> str:
+    from lazycfg.config.brief import target_name
+
+    return target_name(target)
 
 
 if TYPE_CHECKING:
@@ -122,7 +173,9 @@ else:
         __slots__ = ()
 
         def __new__(cls, target, /):
-            return MethodType(_record, target if callable(target) else _check_target(target))
+            if type(target) is not type:
+                target = _check_target(target)
+            return MethodType(_record, target)
 
         @staticmethod
         def partial(target, /):
@@ -148,7 +201,7 @@ else:
         __slots__ = ()
 
         def __new__(cls, target, /):
-            return MethodType(_record_partial, target if callable(target) else _check_target(target))
+            return MethodType(_record_partial, _check_target(target))
 
 
 def attr(node: Any, name: str, /) -> Any:

@@ -19,8 +19,10 @@ __all__ = [
     "CycleError",
     "InterpolationError",
     "PathError",
+    "RequiredError",
     "TargetError",
 ]
+
 
 _OF_OMEGACONF = frozenset(("_is_none", "_set_flag", "_get_flag", "_metadata", "_is_missing", "_get_root"))
 
@@ -30,49 +32,69 @@ class ConfigError(Exception):
 
 
 class ConfigKeyError(ConfigError, KeyError):
-    """A key that a node does not have. The suggestion is composed only when the message is shown."""
+    """A key that a node does not have. The message is composed only when it is shown."""
 
-    def __init__(self, key: Any, candidates: Iterable[Any] = ()):
+    def __init__(self, key: Any, candidates: Iterable[Any] = (), holder: Any = None):
         super().__init__(key)
         self.key = key
         self.candidates = candidates
+        self.holder = holder
 
     def __str__(self) -> str:
-        from lazycfg.config.suggest import closest
-
-        names = [str(c) for c in self.candidates]
-        return f"no key {self.key!r} here{closest(str(self.key), names)}"
+        return _has_no(self.holder, "key", self.key, self.candidates)
 
 
 class ConfigAttributeError(ConfigError, AttributeError):
-    """An attribute that a node does not have. The suggestion is composed only when the message is shown."""
+    """An attribute that a node does not have. The message is composed only when it is shown."""
 
-    def __init__(self, name: str, candidates: Iterable[Any] = ()):
+    def __init__(self, name: str, candidates: Iterable[Any] = (), holder: Any = None):
         # `name`/`obj` of AttributeError stay unset: the interpreter would add a suggestion of its own.
         super().__init__(name)
         self.key = name
         self.candidates = candidates
+        self.holder = holder
 
     def __str__(self) -> str:
-        from lazycfg.config.suggest import closest
-
         if self.key in _OF_OMEGACONF:
             return (
                 "OmegaConf's functions take no nodes: write cfg.a.b or get_path(cfg, 'a.b'), merge(a, b), or "
                 "to_omegaconf(cfg) for a DictConfig"
             )
-        names = [str(c) for c in self.candidates]
-        return f"no argument or key {self.key!r} here{closest(self.key, names)}"
+        return _has_no(self.holder, "argument or key", self.key, self.candidates)
+
+
+class RequiredError(ConfigError, ValueError):
+    """A value was read that must be filled in first: it is `REQUIRED` or "???"."""
+
+    def __init__(self, key: Any, holder: Any = None):
+        super().__init__(key)
+        self.key = key
+        self.holder = holder
+
+    def __str__(self) -> str:
+        from lazycfg.config.paths import format_path, path_to
+
+        if isinstance(self.key, str) and "${" in self.key:
+            return f"{self.key!r} leads to a value that must be filled in first (it is ???)"
+        path = format_path((*path_to(self.holder), self.key))
+        return f"{path} must be filled in before it is read (it is ???): write the override {path}=VALUE"
+
+
+def _has_no(holder: Any, what: str, key: Any, candidates: Iterable[Any]) -> str:
+    from lazycfg.config.paths import format_path, path_to
+    from lazycfg.config.suggest import closest
+
+    path = format_path(path_to(holder)) if holder is not None else ""
+    where = f"{path} has no" if path else "the config has no" if holder is not None else "no"
+    return f"{where} {what} {key!r}{closest(str(key), [str(c) for c in candidates])}"
 
 
 class PathError(ConfigError, LookupError):
-    """A config path that leads nowhere, or that is not well-formed."""
+    """A config path at which there is nothing, or that is not well-formed."""
 
 
 class InterpolationError(ConfigError, ValueError):
-    """A `${...}` that cannot be resolved: its target is missing, it runs in a circle, or a resolver
-    failed.
-    """
+    """A `${...}` that cannot be resolved: its target is missing, it is circular, or a resolver failed."""
 
 
 class CycleError(ConfigError, ValueError):
@@ -101,5 +123,13 @@ class CheckError(ConfigError, ValueError, TypeError):
 
     def __str__(self) -> str:
         count = len(self.problems)
-        head = f"{count} problem{'s' if count != 1 else ''} in the config:"
-        return "\n".join([head, *(f"  {p}".replace("\n", "\n  ") for p in self.problems)])
+        lines = [f"{count} problem{'s' if count != 1 else ''} in the config:"]
+        for problem, following in zip(self.problems, [*self.problems[1:], None], strict=True):
+            # The signature of a node is shown once, below the last of its problems.
+            again = (
+                following is not None
+                and following.signature == problem.signature
+                and following.path[:-1] == problem.path[:-1]
+            )
+            lines.append(problem.line if again else str(problem))
+        return "\n  ".join(line.replace("\n", "\n  ") for line in lines)

@@ -3,41 +3,55 @@
 - `${a.b}` starts at the topmost container, `${.x}` in the container that holds the text, each further dot one
   container higher; a list or tuple counts as one.
 - A text that is one interpolation becomes the value itself, whatever its type (a node stays that node, so
-that it is
-  shared); amid other text the value is put in as text. `\\${` is a literal `${`, and `\\\\${` a literal
-  backslash before an interpolation.
+  that it is shared); amid other text the value is put in as text. `\\${` is a literal `${`, and `\\\\${` a
+  literal backslash before an interpolation.
 - Resolvers are those registered with OmegaConf, which is imported only for them; `oc.env`, `oc.select`,
   `oc.dict.keys` and `oc.dict.values` work without. A resolver of OmegaConf sees its arguments, not the whole
-  config.
+  config, and its result cannot hold calls.
 
-What is above a text is given as a *chain*: the containers from the topmost one to the one that holds the
-text.
+What is above a text is given as a *chain*: the container that holds the text, the chain above it, and the
+topmost container. A node is looked at along its own parents, wherever it was reached.
 """
 
 from __future__ import annotations
 
 import contextlib
+import re
 from contextvars import ContextVar
 
-from lazycfg.config.errors import ConfigError, InterpolationError, PathError
-from lazycfg.config.node import _HOLDERS, Node, parent_of, set_chain, to_nodes
+from lazycfg.config.errors import ConfigError, InterpolationError, PathError, RequiredError
+from lazycfg.config.node import (
+    _HOLDERS,
+    Node,
+    _get_notes,
+    _set_parent,
+    adopt,
+    is_required,
+    parent_of,
+    stands_in,
+    to_nodes,
+)
 from lazycfg.config.paths import MISSING, dead_end, find_key, parse_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any, TypeAlias
 
-    Chain: TypeAlias = "list[Any]"
+    # A container, the chain above it, the topmost container.
+    Chain: TypeAlias = "tuple[Any, Any, Any]"
     Mark: TypeAlias = "tuple[int, str]"  # id of the holding container, text
 
 __all__ = [
     "INNER_RESOLVERS",
+    "chain_above",
     "chain_of",
+    "extend",
     "limited_resolvers",
+    "link",
+    "resolve",
     "resolve_in",
     "resolve_read",
-    "resolve_with_chain",
 ]
 
 # Resolvers that look at nothing but the config itself
@@ -66,10 +80,10 @@ class Active:
         self.seen = seen
 
     def enter(self, mark: Mark) -> Active:
-        """With one more text. Raises `InterpolationError` for a circle, and for too many."""
+        """Add one more text. Raises `InterpolationError` for a circle, and for too many."""
         if mark in self.marks:
             circle = " -> ".join(repr(t) for _, t in (*self.marks[self.marks.index(mark) :], mark))
-            raise InterpolationError(f"interpolations run in a circle: {circle}")
+            raise InterpolationError(f"circular interpolation, the circle is {circle}")
         self.seen[0] += 1
         if len(self.marks) >= _DEEPEST or self.seen[0] > _MOST_TEXTS:
             start = brief_text((*self.marks, mark)[0][1])
@@ -82,13 +96,69 @@ class Active:
 
 
 def brief_text(text: str) -> str:
-    """A text in quotes, cut when it is long."""
+    """Return a text in quotes, cut when it is long."""
     return repr(text if len(text) <= 80 else f"{text[:77]}...")
 
 
-def chain_of(value: Any) -> Chain:
-    """The containers above a node along which it was last read, topmost first, and the node itself; of a
-    list, tuple or dict those that the nodes in it know of, and itself."""
+def link(container: Any, above: Chain | None) -> Chain:
+    """Return the chain of a container, given the one above it."""
+    return (container, above, container if above is None else above[2])
+
+
+def linked(containers: Iterable[Any]) -> Chain | None:
+    """Return the chain of containers that are given from the topmost one down; None when there are none."""
+    chain: Chain | None = None
+    for container in containers:
+        chain = link(container, chain)
+    return chain
+
+
+def chain_above(node: Any) -> Chain:
+    """Return the chain of a node, along its parents."""
+    chain = linked(chain_of(node))
+    assert chain is not None
+    return chain
+
+
+def extend(chain: Chain, child: Any) -> Chain:
+    """Return the chain of a child: of a node that stands elsewhere, that of its own place."""
+    if type(child) is Node:
+        parent = parent_of(child)
+        elsewhere = parent is not chain[0] and parent is not None and not is_above(parent, chain)
+        if elsewhere and stands_in(child, parent):
+            return chain_above(child)
+    return (child, chain, chain[2])
+
+
+def is_above(parent: Any, chain: Chain | None) -> bool:
+    """Whether `parent`, what a node stands in, is the end of a chain."""
+    while type(parent) is tuple:
+        if chain is None or parent[0] is not chain[0]:
+            return False
+        parent, chain = parent[1], chain[1]
+    return chain is not None and (parent is chain[0] or parent is _overlaid(chain[0]))
+
+
+def _overlaid(container: Any) -> Any:
+    """Return the node that `container` takes the place of (see `places.overlay`), else None."""
+    try:
+        return _get_notes(container).get("overlay")
+    except (AttributeError, TypeError):  # a slot that was never set, no node
+        return None
+
+
+def _as_parent(chain: Chain) -> Any:
+    """Return the end of a chain as what a node in it stands in; None when no node is above."""
+    if type(chain[0]) is Node:
+        return chain[0]
+    above = None if chain[1] is None or type(chain[0]) not in _HOLDERS else _as_parent(chain[1])
+    return None if above is None else (chain[0], above)
+
+
+def chain_of(value: Any) -> list[Any]:
+    """Return the containers above a node, topmost first, and the node itself; of a list, tuple or dict those
+    that the nodes in it know of, and itself.
+    """
     chain = [value]
     seen = {id(value)}
     parent = parent_of(value) if type(value) is Node else _above(value)
@@ -98,7 +168,7 @@ def chain_of(value: Any) -> Chain:
             parent = parent[1]
             continue
         if id(parent) in seen:
-            break
+            return [value]  # a node inside itself
         seen.add(id(parent))
         chain.append(parent)
         parent = parent_of(parent)
@@ -107,9 +177,7 @@ def chain_of(value: Any) -> Chain:
 
 
 def _above(value: Any) -> Any:
-    """What a list, tuple or dict was last read through, as the first node in it knows; else None."""
-    from itertools import islice
-
+    """Return what a list, tuple or dict stands in, as the first node in it knows; else None."""
     work = [value]
     for _ in range(_MOST_LOOKED):
         inner = work.pop()
@@ -119,8 +187,7 @@ def _above(value: Any) -> Any:
                 above = above[1]
             return above[1] if type(above) is tuple else None
         if type(inner) in _HOLDERS:
-            # Of a long list the first element tells whether it knows, see `_stamp`.
-            elements = islice(inner.values() if type(inner) is dict else inner, 16 if len(inner) <= 16 else 1)
+            elements = list(inner.values() if type(inner) is dict else inner)[:_MOST_LOOKED]
             work += reversed([element for element in elements if type(element) in _HOLDERS])
         if not work:
             break
@@ -128,23 +195,41 @@ def _above(value: Any) -> Any:
 
 
 def resolve_read(node: Any, text: str) -> Any:
-    """What reading an item of `node` gives when the item is `text`."""
-    value, chain = resolve_with_chain(text, chain_of(node))
-    if isinstance(value, (dict, list, tuple)) and len(chain) > 1:
-        set_chain(chain)
+    """Return what reading an item of `node` gives when the item is `text`. Raises `InterpolationError`, and
+    `RequiredError` where it leads to something that must still be filled in.
+    """
+    active = Active((), [0])
+    value, chain = resolve(text, chain_above(node), active)
+    kind = type(value)
+    if kind is Node:
+        place = None if parent_of(value) is not None or chain[1] is None else _as_parent(chain[1])
+        if place is not None and place is not value:
+            _set_parent(value, place)
+    elif kind in _HOLDERS:
+        from lazycfg.config.reading import read_in_chain
+
+        place = None if chain[1] is None else _as_parent(chain[1])
+        if place is not None:
+            adopt(value, place)
+        return read_in_chain(value, chain, active)
+    elif is_required(value):
+        raise RequiredError(text, node)
     return value
 
 
-def resolve_in(text: str, chain: Chain) -> Any:
-    """The value of `text`, held by the last container of `chain`. Raises `InterpolationError`."""
-    return resolve_with_chain(text, chain)[0]
+def resolve_in(text: str, chain: list[Any]) -> Any:
+    """Return the value of `text`, held by the last of some containers, the topmost one first.
 
-
-def resolve_with_chain(text: str, chain: Chain, active: Active | None = None) -> tuple[Any, Chain]:
-    """The value of `text` and the chain that leads to it: that of its own place, if it has one, value
-    included.
+    Raises `InterpolationError`.
     """
-    active = (active or Active((), [0])).enter((id(chain[-1]), text))
+    above = linked(chain)
+    assert above is not None
+    return resolve(text, above)[0]
+
+
+def resolve(text: str, chain: Chain, active: Active | None = None) -> tuple[Any, Chain]:
+    """Return the value of `text`, held at the end of `chain`, and the chain that ends with the value."""
+    active = (active or Active((), [0])).enter((id(chain[0]), text))
     parts = split(text)
     if len(parts) == 1 and parts[0][0]:
         return _value(parts[0][1], chain, active)
@@ -158,7 +243,7 @@ def resolve_with_chain(text: str, chain: Chain, active: Active | None = None) ->
             f"interpolation {brief_text(text)} gives a text of {len(value):,} characters: "
             f"{_LONGEST:,} at most"
         )
-    return value, [*chain, value]
+    return value, link(value, chain)
 
 
 def split(text: str) -> list[tuple[bool, str]]:
@@ -183,6 +268,14 @@ def split(text: str) -> list[tuple[bool, str]]:
     if literal or not parts:
         parts.append((False, literal))
     return parts
+
+
+def most_dots(text: str) -> int:
+    """Return how many dots the relative interpolations in a text begin with, at most."""
+    return max(map(len, _DOTS.findall(text)), default=0)
+
+
+_DOTS = re.compile(r"(?:\$\{|[:,])\s*(\.+)")
 
 
 def _closing(text: str, start: int) -> int:
@@ -211,44 +304,68 @@ def _as_text(value: Any, text: str) -> str:
         raise InterpolationError(
             f"interpolation {text!r}: a {type(value).__name__} cannot be put into a text"
         )
-    return str(value)
+    return str(_filled_in(value, text))
+
+
+def _filled_in(value: Any, text: str) -> Any:
+    """Return a value that is used for another; raises where it must still be filled in."""
+    if is_required(value):
+        raise InterpolationError(
+            f"interpolation {text!r} needs a value that must be filled in first (it is ???)"
+        )
+    return value
 
 
 def _value(content: str, chain: Chain, active: Active) -> tuple[Any, Chain]:
     name, colon, arguments = content.partition(":")
     if colon and "${" not in name:
         value = _call_resolver(name.strip(), arguments, chain, active)
-        return value, [*chain, value]
+        return value, link(value, chain)
     if "${" in content:
         words = [
-            str(_value(p, chain, active)[0]) if is_reference else p for is_reference, p in split(content)
+            str(_filled_in(_value(p, chain, active)[0], f"${{{content}}}")) if is_reference else p
+            for is_reference, p in split(content)
         ]
         content = "".join(words)
     return _follow(content.strip(), chain, active)
 
 
 def _follow(content: str, chain: Chain, active: Active) -> tuple[Any, Chain]:
-    """The value at the path `content`, absolute or relative to the end of `chain`."""
+    """Return the value at the path `content`, absolute or relative to the end of `chain`, and its chain."""
     dots = len(content) - len(content.lstrip("."))
     shown = f"interpolation '${{{content}}}'"
-    if dots > len(chain):
-        raise InterpolationError(f"{shown}: it goes up {dots} containers, but there are {len(chain)} here")
     try:
         keys = parse_path(content[dots:])
     except PathError as error:
         raise InterpolationError(f"{shown}: {error}") from None
     if not keys and not dots:
         raise InterpolationError(f"{shown} is empty")
-    found = chain[: len(chain) - dots + 1] if dots else chain[:1]
+    found: Chain = chain if dots else (chain[2], None, chain[2])
+    for _ in range(dots - 1):
+        if found[1] is None:
+            height = len(_containers(chain))
+            raise InterpolationError(
+                f"{shown} goes up {dots} containers, but there {'is' if height == 1 else 'are'} only {height}"
+            )
+        found = found[1]
     for depth, key in enumerate(keys):
-        value = find_key(found[-1], key)
+        value = find_key(found[0], key)
         if value is MISSING:
-            raise InterpolationError(f"{shown}: {dead_end(keys, depth, found[-1])}")
+            raise InterpolationError(f"{shown}: {dead_end(keys, depth, found[0])}")
         if type(value) is str and "${" in value:
-            found = resolve_with_chain(value, found, active)[1]
+            found = resolve(value, found, active)[1]
         else:
-            found = [*found, value]
-    return found[-1], found
+            found = extend(found, value)
+    return found[0], found
+
+
+def _containers(chain: Chain) -> list[Any]:
+    found = []
+    step: Chain | None = chain
+    while step is not None:
+        found.append(step[0])
+        step = step[1]
+    return found
 
 
 # Resolvers.
@@ -322,7 +439,10 @@ def _arguments(name: str, text: str, chain: Chain, active: Active, least: int, m
 def _argument(word: str, chain: Chain, active: Active) -> Any:
     if "${" in word:
         parts = split(word)
-        values = [_value(part, chain, active)[0] if is_reference else part for is_reference, part in parts]
+        values = [
+            _filled_in(_value(part, chain, active)[0], word) if is_reference else part
+            for is_reference, part in parts
+        ]
         return values[0] if len(values) == 1 else "".join(map(str, values))
     if len(word) >= 2 and word[0] == word[-1] and word[0] in "'\"":
         return word[1:-1]
@@ -363,8 +483,6 @@ def _omegaconf_resolver(name: str, text: str, chain: Chain, active: Active) -> A
     """Let OmegaConf parse the arguments and call the resolver; what `${...}` in them stand for is ours to
     find.
     """
-    import re
-
     shown = f"interpolation '${{{name}:{text}}}'"
     try:
         from omegaconf import OmegaConf
@@ -377,7 +495,7 @@ def _omegaconf_resolver(name: str, text: str, chain: Chain, active: Active) -> A
     words = ""
     for is_reference, part in split(text):
         if is_reference:
-            value = _value(part, chain, active)[0]
+            value = _filled_in(_value(part, chain, active)[0], shown)
             if isinstance(value, str):  # a computed text is a value: OmegaConf must not look into it again
                 value = re.sub(r"(\\*)\$\{", r"\1\1\\${", value)
             holder[f"v{len(holder)}"] = dict(value) if isinstance(value, dict) else value
@@ -396,4 +514,16 @@ def _omegaconf_resolver(name: str, text: str, chain: Chain, active: Active) -> A
         raise InterpolationError(f"{shown}: {type(error).__name__}: {error}") from error
     from lazycfg.config.omegaconf_bridge import from_omegaconf
 
-    return to_nodes(from_omegaconf(found))
+    result = to_nodes(from_omegaconf(found))
+    if _holds_call(result):
+        raise InterpolationError(
+            f"{shown} gives a call (it has a '_target_'): write calls into the config itself"
+        )
+    return result
+
+
+def _holds_call(value: Any) -> bool:
+    """Whether there is a node with a target in what a resolver gave: nobody has looked at that name."""
+    from lazycfg.config.traverse import walk
+
+    return any(isinstance(inner, dict) and "_target_" in inner for _, inner in walk(value))

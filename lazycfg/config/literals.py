@@ -1,13 +1,16 @@
 """Whether a literal is of the type that a parameter is annotated with.
 
 Only literals are judged (None, numbers, text, and lists, tuples and dicts of such): a node or any other
-object is taken. Lenient where PyTorch is: None for a default of None, an int for a float, a list for a
-tuple, 0 and 1 for a bool, text for a device or a path. What the annotation does not say clearly is allowed.
+object is taken. A false refusal is worse than a mistake that is found later, so it is lenient where the field
+is: None for a default of None, an int for a float, a list for a tuple or a set, `Tuple[X]` of any length, a
+number for a list of floats, 0 and 1 for a bool, text for a device or a path, a list for a class
+that is indexed or iterated (a `Dataset`). What the annotation does not say clearly is allowed.
 """
 
 from __future__ import annotations
 
 import enum
+import re
 import types
 import typing
 
@@ -18,13 +21,13 @@ if TYPE_CHECKING:
 
     _Test: TypeAlias = "Callable[[Any, type], bool]"
 
-__all__ = ["doubtful_types", "fits", "fitter", "misfit", "type_text"]
+__all__ = ["doubtful_types", "fits", "fitter", "misfit", "shown", "type_text"]
 
 _LITERALS = frozenset((type(None), bool, int, float, complex, str, bytes, list, tuple, dict))
 
 
-def doubtful_types(hint: Any, default: Any) -> frozenset[type]:
-    """The types of which some literals do not fit the annotation; of these the value must be looked at."""
+def doubtful_types(fits: Callable[[Any], bool]) -> frozenset[type]:
+    """Return the types of which some literals do not pass a test of `fitter`: of these the value matters."""
     probes = (
         (None,),
         (True, False),
@@ -37,23 +40,36 @@ def doubtful_types(hint: Any, default: Any) -> frozenset[type]:
         ((0.5j,),),
         ({0.5j: 0.5j},),
     )
-    return frozenset(type(p[0]) for p in probes if not all(fits(value, hint, default) for value in p))
+    return frozenset(type(p[0]) for p in probes if not all(map(fits, p)))
 
 
 def misfit(value: Any, hint: Any, default: Any) -> str | None:
     """What is wrong with a literal, as text; None when it fits."""
     if fits(value, hint, default):
         return None
-    shown = repr(value)
-    shown = shown if len(shown) <= 60 else shown[:57] + "..."
-    return f"expected {type_text(hint)}, got {type(value).__name__} {shown}"
+    return f"expected {type_text(hint)}, got {shown(value)}"
+
+
+def shown(value: Any) -> str:
+    """Return a literal for a message: None, the text 'ten', int 3; cut when it is long."""
+    try:
+        text = repr(value)
+    except Exception:  # somebody else's __repr__
+        text = "..."
+    text = text if len(text) <= 60 else text[:57] + "..."
+    if value is None:
+        return text
+    return f"{'text' if type(value) is str else type(value).__name__} {text}"
 
 
 def type_text(hint: Any) -> str:
     """An annotation as it would be written."""
     if isinstance(hint, type) and not hasattr(hint, "__origin__") and not getattr(hint, "__args__", None):
         return hint.__qualname__
-    return str(hint).replace("typing.", "")
+    return _MODULES.sub("", str(hint))
+
+
+_MODULES = re.compile(r"\b(?:[A-Za-z_]\w*\.)+(?=[A-Za-z_])")
 
 
 def fits(value: Any, hint: Any, default: Any = None) -> bool:
@@ -86,9 +102,6 @@ def _keeps(default: Any, test: _Test) -> bool:
         return True
 
 
-_tests: dict[Any, _Test] = {}
-
-
 def _is_open(value: Any, kind: type) -> bool:
     """Whether a value is no literal, or stands for something else."""
     return kind not in _LITERALS or (kind is str and (value == "???" or "${" in value))
@@ -96,18 +109,6 @@ def _is_open(value: Any, kind: type) -> bool:
 
 def _test_of(hint: Any) -> _Test:
     """Whether a literal, given with its type, is what the annotation says; open ones are asked elsewhere."""
-    try:
-        found = _tests.get(hint)
-    except TypeError:  # not hashable
-        return _new_test(hint)
-    if found is None:
-        if len(_tests) >= 1024:
-            _tests.clear()
-        found = _tests[hint] = _new_test(hint)
-    return found
-
-
-def _new_test(hint: Any) -> _Test:
     if hint is None or hint is type(None):
         return lambda value, kind: value is None
     if hint is typing.Any or hint is object or isinstance(hint, (str, typing.TypeVar, typing.ForwardRef)):
@@ -133,7 +134,18 @@ def _new_test(hint: Any) -> _Test:
     if not isinstance(origin, type):
         return _anything
     inside = _test_of_elements(origin, args)
-    return lambda value, kind: (kind is origin or _is_instance(value, kind, origin)) and inside(value, kind)
+    numbers = _takes_a_number(origin, args)
+    return lambda value, kind: (
+        ((kind is origin or _is_instance(value, kind, origin)) and inside(value, kind))
+        or (kind in _NUMBERS and any(test(value, kind) for test in numbers))
+    )
+
+
+def _takes_a_number(origin: type, args: tuple[Any, ...]) -> list[_Test]:
+    """Return the tests of a number in place of a list of floats: torch repeats it (`scale_factor=2`)."""
+    if not issubclass(origin, list) and origin.__name__ not in _LISTS:
+        return []
+    return [_test_of(arg) for arg in args if arg is float]
 
 
 def _anything(value: Any, kind: type) -> bool:
@@ -144,9 +156,9 @@ def _test_of_elements(origin: type, args: tuple[Any, ...]) -> _Test:
     """The test of what is in a list, tuple or dict that is annotated as `origin[args]`."""
     if not args:
         return _anything
-    one, of_one = args[0], _test_of(args[0]) if args[0] != () else _anything
-    each = [_test_of(arg) for arg in args] if args != ((),) else []
-    fixed = issubclass(origin, tuple) and not (len(args) == 2 and args[1] is ...)
+    one, of_one = args[0], _test_of(args[0])
+    each = [_test_of(arg) for arg in args]
+    fixed = issubclass(origin, tuple) and len(args) > 1 and args[1] is not ...
 
     def test(value: Any, kind: type) -> bool:
         if kind is dict:
@@ -184,6 +196,13 @@ def _is_instance(value: Any, kind: type, hint: type) -> bool:
         return True
     if kind is tuple and issubclass(list, hint):
         return True
+    if kind in (list, tuple) and issubclass(hint, (set, frozenset)):
+        return True
+    if hint.__module__ not in _PLAIN_MODULES and not issubclass(hint, (str, bytes)):
+        if kind in (list, tuple, dict) and (hasattr(hint, "__getitem__") or hasattr(hint, "__iter__")):
+            return True
+        if kind in _NUMBERS and hasattr(hint, "__float__"):
+            return True
     name = hint.__name__.lower()
     if kind is str and ("path" in name or name == "device"):
         return True
@@ -193,4 +212,6 @@ def _is_instance(value: Any, kind: type, hint: type) -> bool:
     return issubclass(hint, enum.Enum) or bool(getattr(hint, "_is_protocol", False))
 
 
+_NUMBERS = (int, float)
+_PLAIN_MODULES = ("builtins", "collections", "collections.abc", "typing", "abc")
 _LISTS = ("Sequence", "MutableSequence", "Collection")

@@ -4,31 +4,35 @@ A `Node` is a dict. The arguments are its items; a node that records a call also
 
 - `_target_`: what is called: a callable, a `"pkg.mod.Name"` string, or another node;
 - `_args_`: the positional arguments that have no name (of `*args`, of builtins without a signature), if any;
-- `_partial_`: True when building gives a `functools.partial` instead of calling.
+- `_partial_`: True when building gives a `functools.partial` instead of calling;
+- `_recursive_`: False when the nodes inside are handed to the callee as they are, not built;
+- `_convert_`: accepted from Hydra's files; containers always arrive as plain dicts and lists.
 
 A node without `_target_` is built as a plain dict. Nothing is copied by nesting, and containers inside a
-node stay what they are; only an exact `dict` that is assigned into a node (`node.train = dict(...)`) becomes
-a node, as every dict of a config file does when the file is loaded.
+call stay what they are; only a `dict` that is given to `Node(...)` or assigned into a node
+(`node.train = dict(...)`) becomes a node, as every dict of a config file does when the file is loaded
+(`to_nodes` does it for a whole tree).
 
 Attributes are items: `node.depth` reads and `node.depth = 101` sets the argument. An argument that is named
-like a method of dict (`items`, `copy`, ...) is reached as `node["items"]`, the attribute stays the method.
+like a method of dict (`items`, `copy`, ...) is reached as `node["items"]`: the attribute is still the method.
 
-Reading resolves `${...}`. A relative or absolute interpolation needs to know what is above the node, and a
-node may be shared by several parents; the rule is: *the parent is the node through which it was last read*.
-So `cfg.a.b.x` is resolved along `cfg`, `a`, `b`. (`instantiate`, `check` and `get_path` resolve along the
-path they walk.)
+Reading resolves `${...}`, also in lists, tuples and dicts. A relative or absolute interpolation depends on
+what is above the node, and a node may stand in several places: *its parent is the one it was put into first*,
+and the next one once it has been taken out of there. Reading, `check` and `instantiate` follow the same
+parents. (A node that a method of `list` put into a list gets its parent when that list is next read.)
 
-Code of this package that wants the stored values uses `raw_items` and friends below, which resolve and
-record nothing. What it stores goes through `raw_set` and friends, never through `dict`'s own methods: a node
-remembers what `instantiate` and `check` found out about it until it is written to.
+Code of this package that wants the stored values uses `raw_items` and friends below, which resolve nothing.
 """
 
 from __future__ import annotations
 
 from _collections_abc import ItemsView, ValuesView
+from itertools import repeat
+from operator import is_
 
-from lazycfg.config.errors import ConfigAttributeError, ConfigKeyError
+from lazycfg.config.errors import ConfigAttributeError, ConfigKeyError, RequiredError
 from lazycfg.config.provenance.position import Write, record_write
+from lazycfg.config.required import REQUIRED, Required, is_required
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,7 +50,7 @@ else:
 __all__ = [
     "REQUIRED",
     "Node",
-    "edit_count",
+    "adopt",
     "is_call",
     "is_required",
     "parent_of",
@@ -55,14 +59,16 @@ __all__ = [
     "raw_get",
     "raw_items",
     "raw_keys",
+    "raw_node",
     "raw_pop",
     "raw_set",
     "raw_update",
     "raw_values",
+    "stands_in",
     "to_nodes",
 ]
 
-SPECIAL = ("_target_", "_args_", "_partial_")
+SPECIAL = ("_target_", "_args_", "_partial_", "_recursive_", "_convert_")
 
 raw_items = dict.items
 raw_values = dict.values
@@ -74,59 +80,47 @@ _object_get = object.__getattribute__
 _MISSING: Any = type("Missing", (), {"__slots__": (), "__repr__": lambda self: "<missing>"})()
 
 
-class _Required:
-    """The type of `REQUIRED`: one instance, kept by copy and pickle."""
-
-    __slots__ = ()
-
-    def __new__(cls) -> _Required:
-        return REQUIRED if "REQUIRED" in globals() else object.__new__(cls)
-
-    def __repr__(self) -> str:
-        return "REQUIRED"
-
-    def __reduce__(self) -> str:
-        return "REQUIRED"
-
-    def __copy__(self) -> _Required:
-        return self
-
-    def __deepcopy__(self, memo: Any) -> _Required:
-        return self
-
-
-REQUIRED: Any = _Required()
-"""Marks an argument that must be filled in before building; the string "???" means the same."""
-
-
-def is_required(value: Any) -> bool:
-    """Whether `value` is `REQUIRED` or "???"."""
-    return value is REQUIRED or (type(value) is str and value == "???")
-
-
 class _Items(_ItemsBase):
-    """`node.items()`, with `${...}` resolved as it goes."""
+    """`node.items()`, with `${...}` resolved as it goes; what must still be filled in is `REQUIRED` or
+    "???".
+    """
 
     __slots__ = ()
+
+    def __iter__(self) -> Iterator[tuple[Any, Any]]:
+        node: Any = getattr(self, "_mapping")  # noqa: B009
+        return ((key, _read(node, key)) for key in raw_keys(node))
 
 
 class _Values(_ValuesBase):
-    """`node.values()`, with `${...}` resolved as it goes."""
+    """`node.values()`, as `_Items`."""
 
     __slots__ = ()
+
+    def __iter__(self) -> Iterator[Any]:
+        node: Any = getattr(self, "_mapping")  # noqa: B009
+        return (_read(node, key) for key in raw_keys(node))
 
 
 class Node(_DictBase):
     """One recorded call, or one dict of a config file; see the module's docstring."""
 
-    # Set only when there is something to say: code object and instruction offset of the call (or an
-    # `Origin`), the container last read through, the log of writes, and what is known of the arguments (see
-    # `calls`). No argument can clash: attribute access sees items only.
-    __slots__ = ("_lz_code", "_lz_lasti", "_lz_looked", "_lz_notes", "_lz_parent")
+    # Code object and instruction offset of the call (or an `Origin`), the log of writes, and what the node
+    # stands in. No argument can clash: attribute access sees items only.
+    __slots__ = ("_lz_code", "_lz_lasti", "_lz_notes", "_lz_parent")
 
     if TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any: ...
+
+    def __init__(self, /, *args: Any, **kwargs: Any) -> None:
+        dict.__init__(self, *args, **kwargs)
+        _set_parent(self, None)
+        for key, value in raw_items(self):
+            if type(value) is dict:
+                dict.__setitem__(self, key, value := to_nodes(value))
+            if type(value) in _HOLDERS:
+                adopt(value, self)
 
     def __getattribute__(self, name: str) -> Any:
         value = raw_get(self, name, _MISSING)
@@ -135,26 +129,14 @@ class Node(_DictBase):
                 return _object_get(self, name)
             except AttributeError:
                 pass
-            raise ConfigAttributeError(name, [k for k in raw_keys(self) if k != "_target_"])
-        kind = type(value)
-        if kind is str:
-            if "${" in value:
-                return _resolved(self, value)
-        elif kind in _HOLDERS:
-            _stamp(value, self)
-        return value
+            raise ConfigAttributeError(name, [k for k in raw_keys(self) if k != "_target_"], self)
+        return _given(self, name, value) if type(value) in _LOOKED_AT else value
 
     def __getitem__(self, key: Any) -> Any:
         value = raw_get(self, key, _MISSING)
         if value is _MISSING:
-            raise ConfigKeyError(key, [k for k in raw_keys(self) if k != "_target_"])
-        kind = type(value)
-        if kind is str:
-            if "${" in value:
-                return _resolved(self, value)
-        elif kind in _HOLDERS:
-            _stamp(value, self)
-        return value
+            raise ConfigKeyError(key, [k for k in raw_keys(self) if k != "_target_"], self)
+        return _given(self, key, value) if type(value) in _LOOKED_AT else value
 
     def __iter__(self) -> Iterator[Any]:
         # Overridden so that `f(**node)` and `dict(node)` take the way of keys() and [], which resolves
@@ -162,7 +144,7 @@ class Node(_DictBase):
         return dict.__iter__(self)
 
     def get(self, key: Any, default: Any = None, /) -> Any:
-        return self[key] if raw_contains(self, key) else default
+        return _read(self, key) if raw_contains(self, key) else default
 
     def items(self) -> Any:
         return _Items(self)
@@ -182,12 +164,12 @@ class Node(_DictBase):
 
     def __delattr__(self, name: str) -> None:
         if not raw_contains(self, name):
-            raise ConfigAttributeError(name, list(raw_keys(self)))
+            raise ConfigAttributeError(name, list(raw_keys(self)), self)
         _drop(self, name)
 
     def __delitem__(self, key: Any) -> None:
         if not raw_contains(self, key):
-            raise ConfigKeyError(key, list(raw_keys(self)))
+            raise ConfigKeyError(key, list(raw_keys(self)), self)
         _drop(self, key)
 
     def update(self, *args: Any, **kwargs: Any) -> None:
@@ -201,18 +183,18 @@ class Node(_DictBase):
 
     def pop(self, key: Any, default: Any = _MISSING, /) -> Any:
         if raw_contains(self, key):
-            value = self[key]
+            value = _read(self, key)
             _drop(self, key)
             return value
         if default is _MISSING:
-            raise ConfigKeyError(key, list(raw_keys(self)))
+            raise ConfigKeyError(key, list(raw_keys(self)), self)
         return default
 
     def popitem(self) -> tuple[Any, Any]:
         if not len(self):
             raise KeyError("popitem(): the node is empty")
         key = next(reversed(raw_keys(self)))
-        value = self[key]
+        value = _read(self, key)
         _drop(self, key)
         return key, value
 
@@ -239,8 +221,8 @@ class Node(_DictBase):
     # Whole trees: see `traverse`. None of these uses the stack of the interpreter for the depth of the tree.
 
     def args(self) -> dict[str, Any]:
-        """The arguments by name, without `_target_`, `_args_` and `_partial_`."""
-        return {key: self[key] for key in raw_keys(self) if key not in SPECIAL}
+        """Return the arguments by name, without `_target_`, `_args_` and their like."""
+        return {key: _read(self, key) for key in raw_keys(self) if key not in SPECIAL}
 
     def copy(self) -> Any:
         """A deep copy, as `copy.deepcopy`: what is shared inside the tree is shared inside the copy."""
@@ -252,7 +234,7 @@ class Node(_DictBase):
         return deep_copy(self, memo)
 
     def __copy__(self) -> Any:
-        result = Node(raw_items(self))
+        result = raw_node(self)
         _inherit(self, result)
         return result
 
@@ -298,71 +280,57 @@ class Node(_DictBase):
 
 _RESERVED = frozenset(dir(Node))
 _HOLDERS = frozenset((Node, list, tuple, dict))
+_LOOKED_AT = _HOLDERS | {str, Required}
 _SLOTS: Any = {name: getattr(Node, name) for name in Node.__slots__}
-_set_parent, _get_parent = _SLOTS["_lz_parent"].__set__, _SLOTS["_lz_parent"].__get__
+_set_parent, parent_of = _SLOTS["_lz_parent"].__set__, _SLOTS["_lz_parent"].__get__
 _set_code, _get_code = _SLOTS["_lz_code"].__set__, _SLOTS["_lz_code"].__get__
 _set_lasti, _get_lasti = _SLOTS["_lz_lasti"].__set__, _SLOTS["_lz_lasti"].__get__
-_set_looked, _get_looked = _SLOTS["_lz_looked"].__set__, _SLOTS["_lz_looked"].__get__
 _set_notes, _get_notes = _SLOTS["_lz_notes"].__set__, _SLOTS["_lz_notes"].__get__
+_blank: Any = dict.__new__
 
 
-_edits = [0]
+# Making and changing a node without a word to the log of writes. A holder may be any dict; only a node is
+# written to behind its own methods, as an `OrderedDict` would lose its order.
 
 
-def edit_count() -> int:
-    """How often nodes were changed, all of them together."""
-    return _edits[0]
-
-
-def _forget(node: Node) -> None:
-    """A node was changed: what was found out about it, and about the trees it stands in, holds no more."""
-    _edits[0] += 1
-    try:
-        looked = _get_looked(node)
-    except AttributeError:  # a slot that was never set
-        return
-    if looked is not None:
-        _set_looked(node, None)
-        if type(looked) is list:
-            looked[1].drop()
-
-
-# Writing without a word to the log of writes. A holder may be any dict; only a node is written to behind its
-# own methods, as an `OrderedDict` would lose its order.
+def raw_node(items: Any) -> Any:
+    """Return a node of the items of a dict as they are stored; what is in it keeps its parents."""
+    node = _blank(Node)
+    dict.update(node, raw_items(items))
+    _set_parent(node, None)
+    return node
 
 
 def raw_set(holder: dict[Any, Any], key: Any, value: Any) -> None:
-    """`holder[key] = value`, which is not logged."""
+    """Do `holder[key] = value`, which is not logged."""
     if type(holder) is Node:
         dict.__setitem__(holder, key, value)
-        _forget(holder)
+        if type(value) in _HOLDERS:
+            adopt(value, holder)
     else:
         holder[key] = value
 
 
 def raw_update(holder: dict[Any, Any], items: Any) -> None:
-    """`holder.update(items)`, which is not logged."""
+    """Do `holder.update(items)`, which is not logged."""
     if type(holder) is Node:
         dict.update(holder, items)
-        _forget(holder)
+        for value in raw_values(holder):
+            if type(value) in _HOLDERS:
+                adopt(value, holder)
     else:
         holder.update(items)
 
 
 def raw_pop(holder: dict[Any, Any], key: Any, *default: Any) -> Any:
-    """`holder.pop(key, default)`, which is not logged."""
-    if type(holder) is Node:
-        value = dict.pop(holder, key, *default)
-        _forget(holder)
-        return value
-    return holder.pop(key, *default)
+    """Do `holder.pop(key, default)`, which is not logged."""
+    return dict.pop(holder, key, *default) if type(holder) is Node else holder.pop(key, *default)
 
 
 def raw_clear(holder: dict[Any, Any]) -> None:
-    """`holder.clear()`, which is not logged."""
+    """Do `holder.clear()`, which is not logged."""
     if type(holder) is Node:
         dict.clear(holder)
-        _forget(holder)
     else:
         holder.clear()
 
@@ -384,71 +352,136 @@ def warn_reserved(names: list[str], depth: int) -> None:
     shown = ", ".join(repr(n) for n in sorted(names))
     warnings.warn(
         f"argument {shown} is named like a method of dict: reach it as node[{sorted(names)[0]!r}], "
-        "the attribute stays the method",
+        "the attribute is still the method",
         stacklevel=depth + 1,
     )
 
 
-def _resolved(node: Node, text: str) -> Any:
-    from lazycfg.config.interpolation import resolve_read
-
-    return resolve_read(node, text)
-
-
-def _stamp(value: Any, parent: Any) -> None:
-    """Note that `value` was read through `parent`, a node or a chain (container, its parent)."""
-    if type(value) is Node:
-        _set_parent(value, parent)
-    elif value:
-        elements = value.values() if type(value) is dict else value
-        first = next(iter(elements))
-        # A list that is read in a loop must cost next to nothing, be it of numbers or of nodes.
-        if len(value) > 16:
-            if type(first) not in _HOLDERS or (type(value) is not dict and _is_stamped(value, parent)):
-                return
-        elif _HOLDERS.isdisjoint(map(type, elements)):
-            return
-        above = (value, parent)
-        for element in elements:
-            if type(element) in _HOLDERS:
-                _stamp(element, above)
+def _given(node: Node, key: Any, value: Any) -> Any:
+    """Return what reading the item `value` of a node gives. Raises `RequiredError` where it is missing."""
+    value = _as_read(node, value)
+    if is_required(value):
+        raise RequiredError(key, node)
+    return value
 
 
-def _is_stamped(value: Any, parent: Any) -> bool:
-    """Whether the first and the last node of a list or tuple know already that they were read through it."""
-    for element in (value[0], value[-1]):
-        above = parent_of(element) if type(element) is Node else None
-        if type(above) is not tuple or above[0] is not value or above[1] is not parent:
-            return False
-    return True
+def _read(node: Node, key: Any) -> Any:
+    """Return what reading an item gives; for tools that go through all items, also one to be filled in."""
+    value = raw_get(node, key)
+    return _as_read(node, value) if type(value) in _LOOKED_AT else value
 
 
-def set_chain(chain: list[Any]) -> None:
-    """Note that each container of `chain` was read through the one before it."""
-    parent: Any = None
-    for value in chain:
-        if type(value) is Node:
-            if parent is not None:
-                _set_parent(value, parent)
-            parent = value
-        else:
-            parent = (value, parent)
+def _as_read(node: Node, value: Any) -> Any:
+    kind = type(value)
+    if kind is str:
+        if "${" not in value:
+            return value
+        from lazycfg.config.interpolation import resolve_read
+
+        return resolve_read(node, value)
+    if kind not in _HOLDERS:
+        return value
+    if kind is Node:
+        if parent_of(value) is not node:
+            adopt(value, node)
+        return value
+    if not value or _PLAIN.issuperset(map(type, raw_values(value) if kind is dict else value)):
+        return value
+    if kind is list and _is_settled(value, node):
+        return value
+    from lazycfg.config.reading import read_holder
+
+    adopt(value, node)
+    return read_holder(value, node)
 
 
-def parent_of(node: Any) -> Any:
-    """What `node` was last read through: a node, a pair (list or tuple or dict, its parent), or None."""
+_PLAIN = frozenset((int, float, bool, type(None)))
+
+
+def _is_settled(value: list[Any], node: Node) -> bool:
+    """Whether a list holds nothing but nodes that know that they stand in it: read in a loop it is cheap."""
+    place = parent_of(value[0]) if type(value[0]) is Node else None
+    if type(place) is not tuple or place[0] is not value or place[1] is not node:
+        return False
     try:
-        return _get_parent(node)
-    except AttributeError:
-        return None
+        return all(map(is_, map(parent_of, value), repeat(place)))
+    except TypeError:  # an element that is no node
+        return False
+
+
+def adopt(value: Any, parent: Any) -> None:
+    """Tell the nodes in `value` that stand nowhere else that they stand in `parent` now.
+
+    Args:
+        value: a node; or a list, tuple or dict, of which the nodes in it are told.
+        parent: a node, or a pair of (list, tuple or dict, its parent).
+    """
+    if type(value) is not Node:
+        _adopt_all(value, parent)
+        return
+    old = parent_of(value)
+    free = old is None or (old is not parent and not stands_in(value, old))
+    if free and parent is not value:
+        _set_parent(value, parent)
+
+
+def _adopt_all(value: Any, parent: Any) -> None:
+    """`adopt` for a list, tuple or dict; each container is searched once, however many nodes are in it."""
+    work = [(value, parent)]
+    entered = {id(value)}
+    valid: dict[int, tuple[Any, set[int]]] = {}  # containers that still stand, with what is in them
+    while work:
+        holder, above = work.pop()
+        place = (holder, above)
+        for child in raw_values(holder) if type(holder) is dict else holder:
+            kind = type(child)
+            if kind is Node:
+                old = parent_of(child)
+                if type(old) is tuple and old[0] is holder and old[1] is above:
+                    continue
+                if old is None or not _still_stands(child, old, valid):
+                    _set_parent(child, place)
+            elif kind in _HOLDERS and id(child) not in entered:
+                entered.add(id(child))
+                work.append((child, place))
+
+
+def _still_stands(child: Any, parent: Any, valid: dict[int, tuple[Any, set[int]]]) -> bool:
+    """`stands_in`, for many nodes that may stand in the same container."""
+    found = valid.get(id(parent))
+    if found is None:
+        holder = parent[0] if type(parent) is tuple else parent
+        above = parent[1] if type(parent) is tuple else parent_of(parent)
+        inside: set[int] = set()
+        if above is None or stands_in(holder, above):
+            inside = {id(value) for value in (raw_values(holder) if isinstance(holder, dict) else holder)}
+        found = valid[id(parent)] = (parent, inside)
+    return id(child) in found[1]
+
+
+def stands_in(child: Any, parent: Any) -> bool:
+    """Whether `child` is still in `parent`, that in its own parent, and so on to the top."""
+    seen: set[int] = set()
+    while parent is not None:
+        holder, above = parent if type(parent) is tuple else (parent, parent_of(parent))
+        if id(holder) in seen:
+            return False
+        seen.add(id(holder))
+        if not any(value is child for value in (raw_values(holder) if isinstance(holder, dict) else holder)):
+            return False
+        child, parent = holder, above
+    return True
 
 
 def _put(node: Node, key: Any, value: Any) -> None:
     """Set an item for the code that called the method of `node`, and remember it."""
-    if type(value) is dict:
+    kind = type(value)
+    if kind is dict:
         value = to_nodes(value)
-    if type(value) is Node and value is not node:
-        _set_parent(value, node)
+    elif kind not in _HOLDERS and isinstance(value, (list, dict)):
+        from lazycfg.config.reading import to_plain
+
+        value = to_plain(value)
     record_write(node, key, value, depth=3)
     raw_set(node, key, value)
 
@@ -465,8 +498,8 @@ def _inherit(source: Node, copy: Node, *, parent: bool = True) -> None:
         _set_lasti(copy, _get_lasti(source))
     except AttributeError:  # a slot that was never set
         pass
-    if parent and parent_of(source) is not None:
-        _set_parent(copy, _get_parent(source))
+    if parent:
+        _set_parent(copy, parent_of(source))
     try:
         writes = _get_notes(source).get("writes")
     except AttributeError:
@@ -476,48 +509,7 @@ def _inherit(source: Node, copy: Node, *, parent: bool = True) -> None:
 
 
 def to_nodes(value: Any) -> Any:
-    """Turn every exact `dict` reachable from `value` into a `Node`; the same dict becomes the same node. All
-    nodes learn what is above them.
+    """Turn every exact `dict` reachable from `value` into a `Node`: see `places.to_nodes`."""
+    from lazycfg.config.places import to_nodes as convert
 
-    Nodes and lists are changed in place, tuples are rebuilt where an element changed. Other objects are left
-    alone.
-    """
-    made: dict[int, Any] = {}
-    keep: list[Any] = []  # ids in `made` stay valid
-    work: list[Any] = []
-
-    def convert(item: Any, parent: Any) -> Any:
-        kind = type(item)
-        if kind not in _HOLDERS:
-            return item
-        if id(item) in made:
-            return made[id(item)]
-        keep.append(item)
-        result = item
-        if kind is tuple:
-            parts = [convert(part, (item, parent)) for part in item]
-            if any(a is not b for a, b in zip(parts, item, strict=True)):
-                result = tuple(parts)
-            _stamp(result, parent)
-        else:
-            if kind is dict:
-                result = Node(item)
-            if type(result) is Node and parent is not None:
-                _set_parent(result, parent)
-            work.append((result, parent))
-        made[id(item)] = result
-        return result
-
-    root = convert(value, None)
-    while work:
-        holder, parent = work.pop()
-        is_node = type(holder) is Node
-        inner = holder if is_node else (holder, parent)
-        for key, item in list(raw_items(holder) if is_node else enumerate(holder)):
-            new = convert(item, inner)
-            if new is not item:
-                if is_node:
-                    raw_set(holder, key, new)
-                else:
-                    holder[key] = new
-    return root
+    return convert(value)

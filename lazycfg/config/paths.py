@@ -154,7 +154,9 @@ def _fields(value: Any) -> Mapping[str, Any]:
     """What a path may lead to in an object: the data that it holds, and never what its class or a module
     defines. A method leads to everything that Python can do, and a path may come from somebody else's file.
     """
-    names = getattr(type(value), "__dataclass_fields__", None)
+    from lazycfg.config.traverse import field_names
+
+    names = field_names(type(value))
     if names is not None:
         return {name: getattr(value, name) for name in names if hasattr(value, name)}
     held = None if isinstance(value, (type, ModuleType)) else getattr(value, "__dict__", None)
@@ -178,8 +180,8 @@ def find_key(value: Any, key: Key) -> Any:
         found = dict.get(value, key, MISSING)
         if found is MISSING and isinstance(key, int):
             found = dict.get(value, str(key), MISSING)
-            args = dict.get(value, "_args_", ())
-            if found is MISSING and -len(args) <= key < len(args):
+            args = dict.get(value, "_args_")
+            if found is MISSING and isinstance(args, (list, tuple)) and -len(args) <= key < len(args):
                 return args[key]
         elif found is MISSING and "_args_" in value:
             return _named_later(value, key)
@@ -192,17 +194,25 @@ def find_key(value: Any, key: Key) -> Any:
 
 
 def _named_later(node: dict[str, Any], key: Key) -> Any:
-    """An argument that was given by position to a target that had not been imported then."""
+    """Return an argument that was given by position to a target that had not been imported then."""
     from lazycfg.config.errors import TargetError
     from lazycfg.config.node import Node
-    from lazycfg.config.signature import bind_positional
+    from lazycfg.config.signature import can_be_named, given_by_position, node_signature
 
-    if type(node) is Node:
-        try:
-            bind_positional(node, importing=True)
-        except (TargetError, TypeError):  # told by whoever checks or builds
-            return MISSING
-    return dict.get(node, key, MISSING)
+    args = given_by_position(node)
+    if type(node) is not Node or not args:
+        return MISSING
+    try:
+        signature = node_signature(node)
+    except TargetError:  # told by whoever checks or builds
+        return MISSING
+    if signature is None or key not in signature.names or not can_be_named(signature.target):
+        return MISSING
+    names = signature.positional
+    if key not in names or (signature.any_position and dict.keys(node) & set(names)):  # the rest of *args
+        return MISSING
+    at = names.index(key)
+    return args[at] if at < len(args) else MISSING
 
 
 def get_path(root: Any, path: str | Sequence[Key], *, resolve: bool = True) -> Any:
@@ -212,7 +222,7 @@ def get_path(root: Any, path: str | Sequence[Key], *, resolve: bool = True) -> A
     Raises `PathError`, which says how far the path led and what was meant.
     """
     keys = parse_path(path) if isinstance(path, str) else tuple(path)
-    chain: list[Any] | None = None
+    chain: Any = None  # that of `value`; needed only for interpolations
     value = root
     for depth, key in enumerate(keys):
         child = find_key(value, key)
@@ -220,22 +230,45 @@ def get_path(root: Any, path: str | Sequence[Key], *, resolve: bool = True) -> A
             raise PathError(dead_end(keys, depth, value))
         last = depth + 1 == len(keys)
         if type(child) is str and "${" in child and (resolve or not last):
-            from lazycfg.config.interpolation import chain_of, resolve_with_chain
+            from lazycfg.config.interpolation import resolve as resolve_text
 
             if chain is None:
-                chain = _chain(chain_of(root), keys[:depth])
-            child, chain = resolve_with_chain(child, chain)
+                chain = _chain(root, keys[:depth])
+            child, chain = resolve_text(child, chain)
         elif chain is not None:
-            chain.append(child)
+            from lazycfg.config.interpolation import extend
+
+            chain = extend(chain, child)
         value = child
+    if resolve and isinstance(value, (list, tuple, dict)) and not _is_node(value):
+        from lazycfg.config.reading import has_interpolation, read_in_chain
+
+        if has_interpolation(value):
+            return read_in_chain(value, _chain(root, keys) if chain is None else chain)
     return value
 
 
-def _chain(chain: list[Any], keys: Sequence[Key]) -> list[Any]:
-    """`chain` and the containers that `keys` lead through from its end."""
+def _chain(root: Any, keys: Sequence[Key]) -> Any:
+    """Return the chain of what `keys` lead to from `root`, without an interpolation on the way."""
+    from lazycfg.config.interpolation import chain_above, extend
+
+    chain = chain_above(root)
     for key in keys:
-        chain.append(find_key(chain[-1], key))
+        chain = extend(chain, find_key(chain[0], key))
     return chain
+
+
+def path_to(node: Any) -> Path:
+    """Return the path of a node from the topmost container above it, as far as that is known."""
+    from lazycfg.config.checking import prefix_link
+
+    return unlink(prefix_link(node))
+
+
+def _is_node(value: Any) -> bool:
+    from lazycfg.config.node import Node
+
+    return type(value) is Node
 
 
 def dead_end(keys: Sequence[Key], depth: int, value: Any) -> str:
@@ -244,9 +277,10 @@ def dead_end(keys: Sequence[Key], depth: int, value: Any) -> str:
 
     names = [str(k) for k in keys_of(value)]
     where = format_path(keys[:depth])
-    place = f"{where!r} ({type(value).__name__})" if where else "the config"
+    place = repr(where) if where else "the config"
     if isinstance(value, (list, tuple)):
-        hint = f"; its length is {len(value)}"
+        place = f"the list {place}" if where else "the list"
+        hint = f", its length is {len(value)}"
     else:
         hint = closest(str(keys[depth]), names)
     return f"config path {format_path(keys)!r}: {place} has no {str(keys[depth])!r}{hint}"

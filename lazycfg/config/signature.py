@@ -1,4 +1,4 @@
-"""What a target takes: its signature, cached, and the questions that others ask of it.
+"""What a target takes: its signature, and the questions that others ask of it.
 
 `check`, the overrides and the command line all ask here whether a node can take an argument, so that there
 is one answer. Parameters of the target are authoritative: an optional one that the config left out may be
@@ -7,21 +7,26 @@ set.
 
 from __future__ import annotations
 
+import re
+from types import FunctionType, MethodType
+
 from lazycfg.config.brief import target_name
 from lazycfg.config.errors import TargetError
 from lazycfg.config.node import SPECIAL, Node, raw_clear, raw_get, raw_items, raw_set, raw_update
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Set as AbstractSet
+    from collections.abc import Callable
     from inspect import Parameter
     from typing import Any
 
 __all__ = [
     "Signature",
-    "accepts",
     "arrange",
     "bind_positional",
+    "call_specially",
+    "can_be_named",
+    "given_by_position",
     "is_deferred",
     "node_signature",
     "resolve_target",
@@ -29,6 +34,8 @@ __all__ = [
     "why_not",
 ]
 
+# Signatures of what a module holds under its own name, which lives as long as the program. Those of classes
+# and functions of config files, which are new at every load, are not kept.
 _cache: dict[Any, Signature | None] = {}
 _UNKNOWN: Any = object()
 
@@ -42,11 +49,11 @@ class Signature:
         known: `names` and the special keys of a node: all keys that may be there.
         required: the names that must be given.
         positional: names of the parameters that can be given by position, in order, positional-only ones
-        included. positional_only: how many of these cannot be given by name.
+            included.
+        positional_only: how many of these cannot be given by name.
         unnamed: how many must be given without a name: up to the last positional-only one that has no
             default.
         any_name, any_position: whether there is a `**kwargs`, a `*args`.
-        good: for `check`: names, or names and types, of arguments that were found to fit.
         wrapped: whether this is the signature of what a decorator wraps; what is called may take more or
             less.
     """
@@ -54,9 +61,9 @@ class Signature:
     __slots__ = (
         "_doubtful",
         "_hints",
+        "_tests",
         "any_name",
         "any_position",
-        "good",
         "known",
         "names",
         "parameters",
@@ -75,7 +82,7 @@ class Signature:
         )
         self.parameters = parameters
         self._hints: dict[str, Any] | None = None
-        self.good: set[tuple[Any, ...]] = set()
+        self._tests: dict[str, Callable[[Any], bool]] | None = None
         self._doubtful: dict[str, frozenset[type]] | None = None
         names, required, positional = [], [], []
         self.positional_only = self.unnamed = 0
@@ -104,14 +111,36 @@ class Signature:
 
     @property
     def text(self) -> str:
-        """The signature as it would be written, for messages."""
-        from inspect import Signature as Written
+        """The signature as it would be written."""
+        return f"{target_name(self.target)}({', '.join(self._written())})"
 
+    @property
+    def brief(self) -> str:
+        """The signature for messages, of about 200 characters at most."""
+        words: list[str] = []
+        for word in self._written():
+            if sum(map(len, words)) + 2 * len(words) + len(word) > _BRIEF and len(words) > 1:
+                return f"{target_name(self.target)}({', '.join(words)}, ...)"
+            words.append(word)
+        return f"{target_name(self.target)}({', '.join(words)})"
+
+    def written(self, name: str) -> str:
+        """One parameter as it would be written."""
+        parameter = self.parameters[name]
         try:
-            shown = str(Written(list(self.parameters.values())))
+            return str(parameter.replace(annotation=_short(parameter.annotation)))
         except Exception:  # the repr of somebody's default value
-            shown = f"({', '.join(self.parameters)})"
-        return f"{target_name(self.target)}{shown.replace('typing.', '')}"
+            return name
+
+    def _written(self) -> list[str]:
+        """The parameters as they would be written, types by their short names."""
+        whole = [self.written(name) for name in self.parameters]
+        kinds = [int(parameter.kind) for parameter in self.parameters.values()]
+        if 3 in kinds and 2 not in kinds:
+            whole.insert(kinds.index(3), "*")
+        if 0 in kinds:
+            whole.insert(len(kinds) - kinds[::-1].index(0), "/")
+        return whole
 
     @property
     def hints(self) -> dict[str, Any]:
@@ -123,22 +152,55 @@ class Signature:
         return self._hints
 
     @property
-    def doubtful(self) -> dict[str, frozenset[type]]:
-        """For each annotated name the types of literals that need a closer look; the fast way of `check`."""
-        if self._doubtful is None:
-            from lazycfg.config.literals import doubtful_types
+    def tests(self) -> dict[str, Callable[[Any], bool]]:
+        """For each annotated name whether a literal fits."""
+        if self._tests is None:
+            from lazycfg.config.literals import fitter
 
-            found = {
-                name: doubtful_types(hint, self.parameters[name].default)
+            self._tests = {
+                name: fitter(hint, self.parameters[name].default)
                 for name, hint in self.hints.items()
                 if name in self.names
             }
+        return self._tests
+
+    @property
+    def doubtful(self) -> dict[str, frozenset[type]]:
+        """For each annotated name the types of literals that need a closer look."""
+        if self._doubtful is None:
+            from lazycfg.config.literals import doubtful_types
+
+            found = {name: doubtful_types(test) for name, test in self.tests.items()}
             self._doubtful = {name: types for name, types in found.items() if types}
         return self._doubtful
 
     def candidates(self) -> list[str]:
         """The names that can be given, in the order of the signature."""
         return [name for name in self.parameters if name in self.names]
+
+
+class _Word:
+    """An annotation that is shown as it is written."""
+
+    def __init__(self, text: str):
+        self.text = text
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def _short(annotation: Any) -> Any:
+    """Return an annotation with types by their last name: `Module`, not `torch.nn.modules.module.Module`."""
+    from inspect import Parameter, formatannotation
+
+    if annotation is Parameter.empty:
+        return annotation
+    text = annotation if isinstance(annotation, str) else formatannotation(annotation)
+    return _Word(_MODULES.sub("", text))
+
+
+_MODULES = re.compile(r"\b(?:[A-Za-z_]\w*\.)+(?=[A-Za-z_])")
+_BRIEF = 170
 
 
 def is_deferred(target: Any) -> bool:
@@ -166,7 +228,9 @@ def resolve_target(target: Any) -> Any:
     if found is _UNKNOWN:
         found = _import(target)
     if not callable(found):
-        raise TargetError(f"target {target!r} is a {type(found).__name__}, which cannot be called")
+        name = type(found).__name__
+        article = "an" if name[:1] in "aeiou" else "a"
+        raise TargetError(f"target {target!r} is {article} {name}, which cannot be called")
     return found
 
 
@@ -229,10 +293,22 @@ def signature_of(target: Any) -> Signature | None:
     if type(target) is str or is_deferred(target):
         return signature_of(resolve_target(target))
     known = None if type(target) is Node else _inspect(target)
-    if len(_cache) > 8192:  # functions of config files are new at every load
-        _cache.clear()
-    _cache[target] = known
+    if _is_lasting(target):
+        _cache[target] = known
     return known
+
+
+def _is_lasting(target: Any) -> bool:
+    """Whether a module that is not a config file holds `target` under its name."""
+    import sys
+
+    name, module = getattr(target, "__qualname__", None), getattr(target, "__module__", None)
+    if not isinstance(name, str) or not isinstance(module, str) or module.startswith("lazycfg_configs."):
+        return False
+    value: Any = sys.modules.get(module)
+    for part in name.split("."):
+        value = getattr(value, part, None)
+    return value is target
 
 
 def _inspect(target: Any) -> Signature | None:
@@ -293,71 +369,101 @@ def _is_imported(target: Any) -> bool:
     return target.rpartition(".")[0] in sys.modules
 
 
+def can_be_named(target: Any) -> bool:
+    """Whether the positional arguments of a target can be passed by the names in its signature: so it is of
+    plain functions and classes. A decorated function and an object that is called may have another one.
+    """
+    if type(target) is MethodType:
+        target = target.__func__
+    if isinstance(target, type):
+        if type(target).__call__ is not type.__call__:
+            return False
+        makers = [getattr(target, name) for name in ("__init__", "__new__")]
+        return not any(hasattr(m, "__wrapped__") for m in (target, *makers)) and not _has_own_signature(
+            target
+        )
+    if type(target) is FunctionType:
+        return not hasattr(target, "__wrapped__") and not _has_own_signature(target)
+    return type(target) is type(len) or is_deferred(target)
+
+
+def _has_own_signature(target: Any) -> bool:
+    return "__signature__" in getattr(target, "__dict__", {})
+
+
+def given_by_position(node: Any) -> Any:
+    """Return the arguments in `_args_`; nothing where that is no list or tuple."""
+    args = raw_get(node, "_args_")
+    return args if isinstance(args, (list, tuple)) else ()
+
+
 def bind_positional(node: Node, *, importing: bool = False) -> None:
     """Give the positional arguments in `_args_` the names that the target's signature has for them, in place.
 
-    Those of `*args` and of positional-only parameters stay in `_args_`; so do all of a target that has not
-    been imported yet, unless `importing`. Raises `TypeError` for too many or twice given ones.
+    Those of `*args` and of positional-only parameters stay in `_args_`; so do all of a target whose signature
+    may be that of something else (`can_be_named`), and of one that has not been imported yet, unless
+    `importing`. Raises `TypeError` for too many or twice given ones.
     """
-    args = raw_get(node, "_args_")
+    args = given_by_position(node)
     target = raw_get(node, "_target_")
     if not args or type(target) is Node or not (importing or _is_imported(target)):
         return
     signature = signature_of(target)
-    if signature is None:
+    if signature is None or not can_be_named(signature.target):
         return
     kept = list(args[: signature.positional_only])
     rest = args[signature.positional_only :]
     names = signature.positional[signature.positional_only :]
     named = dict(zip(names, rest, strict=False))
     kept += rest[len(named) :]
-    given = {key: value for key, value in raw_items(node) if key not in SPECIAL}
+    given = {key: value for key, value in raw_items(node) if key not in ("_target_", "_args_")}
     twice = [name for name in named if name in given]
     if twice:
         raise TypeError(
-            f"{target_name(target)}() got multiple values for argument {twice[0]!r}: {signature.text}"
+            f"{target_name(target)}() got multiple values for argument {twice[0]!r}: {signature.brief}"
         )
     if len(args) > len(signature.positional) and not signature.any_position:
         count = f"takes {len(signature.positional)} positional arguments but {len(args)} were given"
-        raise TypeError(f"{target_name(target)}() {count}: {signature.text}")
-    partial = raw_get(node, "_partial_")
+        raise TypeError(f"{target_name(target)}() {count}: {signature.brief}")
     raw_clear(node)
     raw_set(node, "_target_", target)
     if kept:
         raw_set(node, "_args_", tuple(kept))
     raw_update(node, named)
     raw_update(node, given)
-    if partial:
-        raw_set(node, "_partial_", partial)
 
 
-def accepts(signature: Signature, keys: AbstractSet[str], unnamed: int, partial: bool) -> bool:
-    """Whether a call with arguments of these names (special keys may be among them) and so many unnamed ones
-    fits; one of which the rest comes later may lack some."""
-    if not (signature.any_name or keys <= signature.known):
-        return False
-    if partial:
-        return True
-    return unnamed >= signature.unnamed and keys >= signature.required.difference(
-        signature.positional[:unnamed]
-    )
+def call_specially(target: Any, /, **arguments: Any) -> Any:
+    """Call a target with arguments that are built, the special ones among them."""
+    from functools import partial
+
+    args = tuple(arguments.pop("_args_", ()))
+    for key in ("_recursive_", "_convert_"):
+        arguments.pop(key, None)
+    is_partial = arguments.pop("_partial_", False)
+    if args:
+        args, arguments = arrange(target, args, arguments)
+    if is_partial:
+        return partial(target, *args, **arguments)
+    return target(*args, **arguments)
 
 
 def arrange(
     target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The arguments as they must be passed when some have no name: what comes before `*args` goes by
-    position too.
+    """Return the arguments as they must be passed when some have no name: where others that come before
+    `*args` have been given their names, these go by position too.
     """
     signature = signature_of(target)
-    if signature is None or not signature.any_position:
+    if signature is None or not signature.any_position or not can_be_named(target):
         return args, kwargs
     only = signature.positional_only
-    if len(args) <= only:
+    names = signature.positional[only:]
+    if len(args) <= only or kwargs.keys().isdisjoint(names):
         return args, kwargs
     kwargs = dict(kwargs)
     front = list(args[:only])
-    for name in signature.positional[only:]:
+    for name in names:
         if name in kwargs:
             front.append(kwargs.pop(name))
         elif (default := signature.parameters[name].default) is not signature.parameters[name].empty:

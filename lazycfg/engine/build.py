@@ -1,6 +1,5 @@
 """From a config to the parts of a job."""
 
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +10,7 @@ from torch.optim import Optimizer
 from lazycfg.config.build import instantiate
 from lazycfg.config.checking import check
 from lazycfg.config.node import Node, is_call, to_nodes
+from lazycfg.config.places import overlay
 from lazycfg.config.signature import node_signature
 from lazycfg.config.subset import subset
 from lazycfg.solver import get_default_optimizer_params
@@ -125,7 +125,7 @@ def build_without_data(cfg: Node) -> Parts:
     Raises:
         Exception: whatever a part raises, with the config path in a note.
     """
-    root = copy.copy(cfg)
+    root = overlay(cfg)
     names = [name for name in _WITHOUT_DATA if _find(root, _PATHS[name]) is not None]
     over_model = "optimizer" in names and _lacks_model(root["optimizer"])
     if over_model:
@@ -165,7 +165,7 @@ def errors_of_parts(cfg: Node, *, training: bool, model: nn.Module | None = None
 
 def _prepare(cfg: Node, *, training: bool, model: nn.Module | None) -> tuple[Node, list[str], bool]:
     """Return the config with the model given, its parts, and whether its optimizer lacks the model."""
-    root = copy.copy(cfg)
+    root = overlay(cfg)
     if model is not None:
         root["model"] = model
     needed = _TO_TRAIN if training else _TO_EVALUATE
@@ -238,11 +238,11 @@ def _lacks_model(optimizer: Any) -> bool:
 
 def _with_model(optimizer: Node, model: nn.Module) -> Node:
     """A copy of the optimizer's node over the parameters of a model."""
-    result = copy.copy(optimizer)
+    result = overlay(optimizer)
     params = result.get("params")
     if params is None:
         params = Node(_target_=get_default_optimizer_params)
-    params = copy.copy(params)
+    params = overlay(params)
     params["model"] = model
     result["params"] = params
     return result

@@ -55,7 +55,7 @@ def with_values(cfg: Node, built: Sequence[tuple[Node, Any]]) -> Node:
             continue
         items = contents.items() if isinstance(contents, dict) else enumerate(contents)
         changes = {key: values[id(child)] for key, child in items if id(child) in values}
-        if changes:
+        if changes or isinstance(value, Node):  # every node is new: it stands in the new config
             values[id(value)] = rebuild(value, changes)
     result: Node = values.get(id(cfg), cfg)
     return result
@@ -88,7 +88,7 @@ def _visits(cfg: Node, paths: Iterable[str]) -> Iterable[tuple[Any, Any, Any, li
     part = subset(cfg, paths)
     seen = survey(part, prefix_link(part), Finder().resolve)
     for value, contents, _, above in seen.visits:
-        yield value, contents, above, [place for place, _ in seen.shared.get(id(value), ())]
+        yield value, contents, above, [place for place, _ in seen.shared.get(id(contents), ())]
 
 
 _NO_VALUE: Any = object()

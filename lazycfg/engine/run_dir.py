@@ -1,6 +1,5 @@
 """The output folder of a run: whose it is, and what is written into it before training."""
 
-import copy
 import difflib
 import logging
 import os
@@ -10,6 +9,7 @@ from typing import Any
 from lazycfg.checkpoint import CheckpointError, last_checkpoint
 from lazycfg.config.lazy import LazyConfig
 from lazycfg.config.node import Node
+from lazycfg.config.places import overlay
 from lazycfg.utils import broadcast_object, is_main_process
 
 from .build import build_at
@@ -78,7 +78,7 @@ def evaluator_into(cfg: Node, output_dir: str, folder: str) -> Node:
     if not written.resolve().is_relative_to(Path(output_dir).resolve()):
         return cfg
     inside = written.resolve().relative_to(Path(output_dir).resolve())
-    evaluator, dataloader, result = copy.copy(node), copy.copy(cfg["dataloader"]), copy.copy(cfg)
+    evaluator, dataloader, result = overlay(node), overlay(cfg["dataloader"]), overlay(cfg)
     evaluator["output_dir"] = str(Path(folder) / inside)
     dataloader["evaluator"] = evaluator
     result["dataloader"] = dataloader

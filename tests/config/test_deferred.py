@@ -144,7 +144,9 @@ def test_a_positional_argument_is_found_by_name_all_the_same(tmp_path, monkeypat
     cfg = load(str(tmp_path / "c.py"))
     assert get_path(cfg, "model._args_") == (1, 2)
     assert get_path(cfg, "model.denominator") == 2
-    assert "_args_" not in cfg.model
+    assert get_path(cfg, "model._args_") == (1, 2), "looking changes nothing"
+    apply_overrides(cfg, ["model.denominator=3"])
+    assert cfg.model.args() == {"numerator": 1, "denominator": 3}
     del sys.modules["ratios_of_this_test"]
     with pytest.raises(PathError, match="no 'denominator'"):
         get_path(cfg, "other.denominator")

@@ -1,5 +1,7 @@
 """${...}: on reading, in instantiate, in check."""
 
+import copy
+
 import pytest
 
 from lazycfg import CheckError, InterpolationError, Node, check, get_path, instantiate
@@ -108,7 +110,7 @@ def test_instantiate_and_check_of_a_list_see_the_whole(wrap):
     assert (problem.path[0], problem.path[-1]) == ("hooks", "period")
     c.train.n = 4
     assert get_path(part, [*problem.path[1:]]) == 4
-    other = cfg(others=part, train={"n": 5})
+    other = cfg(others=copy.deepcopy(part), train={"n": 5})
     assert instantiate(other.others) == instantiate(other)["others"] != whole
 
 
@@ -133,12 +135,18 @@ def test_a_container_found_by_interpolation_keeps_its_own_surroundings():
     assert get_path(c, "z.w.x") == 1
 
 
-def test_a_node_is_resolved_along_the_way_it_was_read():
+def test_a_node_is_resolved_where_it_was_put_first():
     shared = L(make)(n="${..name}")
     first, second = Node(child=shared, name="first"), Node(child=shared, name="second")
-    assert first.child.n == "first"
-    assert second.child.n == "second"
+    for _ in range(2):
+        assert second.child.n == "first"
+        assert first.child.n == "first"
     assert instantiate(first)["child"] == {"n": "first"}
+    for refuse in (check, instantiate):
+        with pytest.raises(CheckError, match=r"text 'first' where .* text 'second' here.*copy\(\)"):
+            refuse(second)
+    second.child = shared.copy()
+    assert second.child.n == instantiate(second)["child"]["n"] == "second"
 
 
 def test_environment(monkeypatch):

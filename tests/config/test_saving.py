@@ -122,7 +122,7 @@ def test_calls(again):
     loaded = again(cfg)
     assert loaded.model.x is loaded.model.y[0] is loaded.model.y[1][0] is loaded.model.y[1][1].k
     assert loaded.attribute["_args_"][0] is loaded.model.x
-    assert loaded.wanted["x"] is REQUIRED
+    assert dict.get(loaded.wanted, "x") is REQUIRED
     del cfg.wanted, loaded.wanted, cfg.part, loaded.part
     first, second = instantiate(cfg), instantiate(loaded)
     assert first == second

@@ -13,12 +13,13 @@ from typing import Any
 
 from benchmarks.config_files import loaders
 from benchmarks.config_others import IMPORTS, SYSTEMS
-from benchmarks.config_tree import NODES_PER_BLOCK, blocks_for, direct, lazy
+from benchmarks.config_tree import NODES_PER_BLOCK, blocks_for
+from benchmarks.config_zoo import zoo
 from benchmarks.timing import Fresh, bytes_of, import_time, in_turn
 
 __all__ = ["main"]
 
-RATIOS = ("build", "check", "check again", "instantiate", "instantiate again", "deepcopy")
+RATIOS = ("build", "check", "instantiate", "deepcopy")
 COLUMNS = (*RATIOS, "10 overrides", "read", "write")
 ONCE = ("load 6 files", "import", "bytes/node")  # in the first table only
 TOO_LONG = 10.0  # seconds: an operation that must be expected to take longer is not measured
@@ -116,36 +117,28 @@ class Table:
         return f"{ratio:.1f}x" if ratio < 100 else f"{ratio:,.0f}x"
 
 
-def depth() -> str:
+def depth() -> list[str]:
     """How the time of a chain of calls grows with its depth."""
-    from lazycfg import LazyCall, instantiate
+    from lazycfg import LazyCall, check, instantiate
 
-    chains = {}
-    for size in (100, 1000, 10_000):
+    def chain(size: int) -> Any:
         node: Any = LazyCall(dict)(x=None)
         for _ in range(size):
             node = LazyCall(dict)(x=node)
-        chains[size] = node
-    functions = {size: (lambda node=node: instantiate(node)) for size, node in chains.items()}
-    times = in_turn(functions, 0.5)
-    each = ", ".join(f"{size:,}: {_tell(taken / size)}" for size, taken in times.items())
-    return f"instantiate a chain, per call, by depth: {each}"
+        return node
 
-
-def interpolation(nodes: int) -> str:
-    """A tree with an interpolation in it, for which `check` and `instantiate` take a more careful way."""
-    from lazycfg import check, instantiate
-
-    tree = lazy(blocks_for(nodes))
-    tree.blocks[0].dropout = "${classes}"
-    functions: dict[str, Callable[[], Any] | Fresh] = {
-        "direct": lambda: direct(blocks_for(nodes)),
-        "check": Fresh(tree.copy, check),
-        "instantiate": Fresh(tree.copy, instantiate),
-    }
-    times = in_turn(functions, 0.5)
-    ratios = [f"{name} {times[name] / times['direct']:.1f}x" for name in ("check", "instantiate")]
-    return f"lazycfg at {nodes:,} calls, one of them with ${{...}}: {', '.join(ratios)}"
+    lines = []
+    sizes = (100, 1000, 10_000)
+    chains = {size: chain(size) for size in sizes}
+    for name, run in (("build", None), ("check", check), ("instantiate", instantiate)):
+        functions = {
+            size: (lambda size=size: chain(size)) if run is None else (lambda node=node, run=run: run(node))
+            for size, node in chains.items()
+        }
+        times = in_turn(functions, 0.5)
+        each = ", ".join(f"{size:,}: {_tell(taken / size)}" for size, taken in times.items())
+        lines.append(f"{name} a chain, per call, by depth: {each}")
+    return lines
 
 
 def modules() -> str | None:
@@ -180,8 +173,10 @@ def modules() -> str | None:
 def main(sizes: list[int]) -> None:
     """Print the tables."""
     table = Table()
+    for row in zoo():
+        print(row)
+    print()
     print("Ratios (x) are to direct calls. -: it has no such operation; too long: see the smaller tables.")
-    print("again: a tree that was built or checked before, and has not changed since.")
     more = once()
     for index, nodes in enumerate(sizes):
         print()
@@ -189,6 +184,6 @@ def main(sizes: list[int]) -> None:
     print()
     for name, module in table.absent.items():
         print(f"{name} is not installed ({module})")
-    for line in (interpolation(sizes[0]), depth(), modules()):
+    for line in (*depth(), modules()):
         if line is not None:
             print(line)

@@ -57,10 +57,8 @@ def lazycfg(blocks: int) -> Operations:
     tree, changed, texts = lazy(blocks), lazy(blocks), _texts(blocks)
     return {
         "build": lambda: lazy(blocks),
-        "check": Fresh(lambda: lazy(blocks), check),
-        "check again": lambda: check(tree),
-        "instantiate": Fresh(lambda: lazy(blocks), instantiate),
-        "instantiate again": lambda: instantiate(tree),
+        "check": lambda: check(tree),
+        "instantiate": lambda: instantiate(tree),
         "deepcopy": lambda: copy.deepcopy(tree),
         "overrides": lambda: LazyConfig.apply_overrides(changed, texts),
         **_access(changed),

@@ -232,7 +232,7 @@ def _renamed(found: list[Problem], tree: Any) -> list[Problem]:
         above, key = problem.path[:-1], problem.path[-1]
         lacking = {other.path[-1]: other for other in missing if other.path[:-1] == above}
         gone = [other for other in found if other.kind == problem.kind and other.path[:-1] == above]
-        name = closest_name(str(key), lacking)
+        name = problem.wanted or closest_name(str(key), lacking)
         if name is None and len(lacking) == len(gone) == 1:
             name = next(iter(lacking))
         node = _at(tree, above)
@@ -242,7 +242,8 @@ def _renamed(found: list[Problem], tree: Any) -> list[Problem]:
             continue
         owner = target_name(signature.target)
         if name is not None:
-            missing.remove(lacking[name])
+            if name in lacking:
+                missing.remove(lacking[name])
             message = f"{owner} takes no argument {key!r} any more, and needs {name!r} now"
             message += "; is that its new name?"
             result.append(_changed(problem, message, "renamed argument"))

@@ -4,11 +4,11 @@ writes.
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 from lazycfg.config.node import Node, raw_clear, raw_items, raw_update
 from lazycfg.config.provenance.position import notes_of
+from lazycfg.config.traverse import field_names
 
 __all__ = ["Journal"]
 
@@ -31,7 +31,8 @@ class Journal:
         elif isinstance(container, list):
             content = list(container)
         else:
-            content = {f.name: getattr(container, f.name, _MISSING) for f in dataclasses.fields(container)}
+            names = field_names(type(container)) or ()
+            content = {name: getattr(container, name, _MISSING) for name in names}
         log = list(notes_of(container).get("writes", ())) if type(container) is Node else None
         self._before[id(container)] = (container, content, log)
 
@@ -45,7 +46,8 @@ class Journal:
                 container[:] = content
             else:
                 for name, value in content.items():
-                    object.__setattr__(container, name, value)
+                    if value is not _MISSING:
+                        object.__setattr__(container, name, value)
             if log is not None:
                 notes_of(container)["writes"] = log
         self._before.clear()

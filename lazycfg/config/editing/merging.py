@@ -7,6 +7,7 @@ import warnings
 from lazycfg.config.brief import short_repr, target_name
 from lazycfg.config.node import SPECIAL, Node, is_call, raw_contains, raw_get, raw_items, to_nodes
 from lazycfg.config.paths import format_path
+from lazycfg.config.places import settle
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def merge(
     result: Node = _own(base)
     for other in others:
         _merge_into(result, _own(other), calls)
+    settle(result)
     return result
 
 

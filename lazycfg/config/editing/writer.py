@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from lazycfg.config.brief import short_repr, target_name
@@ -26,7 +27,7 @@ from lazycfg.config.node import (
 )
 from lazycfg.config.paths import MISSING, Quoted, find_key, format_path, get_path, lookup, parse_path
 from lazycfg.config.provenance.position import CommandLine, Write, record_write
-from lazycfg.config.signature import is_deferred, node_signature, why_not
+from lazycfg.config.signature import bind_positional, is_deferred, node_signature, why_not
 from lazycfg.config.suggest import closest
 from lazycfg.config.traverse import children, has_fields, plan, rebuild, same_leaf
 
@@ -37,6 +38,13 @@ _MISSING: Any = object()
 
 class Wrong(ConfigError):
     """One override cannot be applied."""
+
+
+def _name_arguments(holder: Any) -> None:
+    """Give arguments that were recorded by position their names, so that one can be set by its name."""
+    if type(holder) is Node and raw_contains(holder, "_args_"):
+        with suppress(ConfigError, TypeError):  # told by whoever checks or builds
+            bind_positional(holder, importing=True)
 
 
 class Place(NamedTuple):
@@ -263,6 +271,7 @@ class Writer:
         holder = place.holder
         if isinstance(holder, dict):
             self.journal.note(holder)
+            _name_arguments(holder)
             del_key = place.key if raw_contains(holder, place.key) else str(place.key)
             raw_pop(holder, del_key)
             self._record(place, Write.DELETED)
@@ -398,6 +407,7 @@ class Writer:
             holder, key = chain.pop(), keys.pop()
             if isinstance(holder, dict):
                 self.journal.note(holder)
+                _name_arguments(holder)
                 raw_set(
                     holder,
                     key if raw_contains(holder, key) or not raw_contains(holder, str(key)) else str(key),
@@ -408,10 +418,13 @@ class Writer:
                 self.journal.note(holder)
                 holder[key] = new
                 break
-            if has_fields(holder) and not type(holder).__dataclass_params__.frozen:
+            if has_fields(holder):
                 self.journal.note(holder)
-                setattr(holder, key, new)
-                break
+                try:
+                    setattr(holder, key, new)
+                    break
+                except AttributeError:  # frozen
+                    pass
             if not chain:
                 raise Wrong(f"a {type(holder).__name__} as the config itself cannot be changed")
             if isinstance(holder, tuple) and isinstance(key, int):

@@ -8,7 +8,6 @@ is imported outside the allowed packages, and nothing but a fixed set of plain v
 from __future__ import annotations
 
 import base64
-import dataclasses
 import enum
 import functools
 import os
@@ -36,6 +35,7 @@ from lazycfg.config.node import REQUIRED, Node, is_call, raw_contains, raw_get, 
 from lazycfg.config.provenance.file_places import JsonMapping, MappingPosition
 from lazycfg.config.provenance.position import FilePosition, position_of
 from lazycfg.config.signature import is_deferred
+from lazycfg.config.traverse import field_names
 from lazycfg.config.trust import TRUST_ALL, Policy, UntrustedError
 
 __all__ = [
@@ -436,7 +436,7 @@ class Decoder:
         fields = dict(raw_items(_node(payload)))
         cls = fields.pop("_class_", None)
         is_named_tuple = isinstance(cls, type) and issubclass(cls, tuple) and hasattr(cls, "_fields")
-        if not is_named_tuple and not (isinstance(cls, type) and dataclasses.is_dataclass(cls)):
+        if not is_named_tuple and not (isinstance(cls, type) and field_names(cls) is not None):
             raise ConfigError(f"{cls!r} is neither a dataclass nor a named tuple")
         return cls(**fields)
 
@@ -524,13 +524,10 @@ def _parts_of(value: Any) -> Iterable[Any]:
         return [value.func, *value.args, *value.keywords.values()]
     if isinstance(value, slice):
         return [value.start, value.stop, value.step]
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return [*vars(value).values()] if hasattr(value, "__dict__") else _fields_of(value)
+    names = None if isinstance(value, type) else field_names(type(value))
+    if names is not None:
+        return [*getattr(value, "__dict__", {}).values(), *(getattr(value, name, None) for name in names)]
     return ()
-
-
-def _fields_of(value: Any) -> list[Any]:
-    return [getattr(value, field.name, None) for field in dataclasses.fields(value)]
 
 
 def _brief(value: Any) -> str:

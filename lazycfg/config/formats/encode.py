@@ -18,6 +18,7 @@ from types import MethodType, ModuleType
 from typing import Any
 
 from lazycfg.config.brief import short_repr, target_name
+from lazycfg.config.dump import arguments_of_fields
 from lazycfg.config.errors import ConfigError
 from lazycfg.config.formats.importable import ImportName, find_name
 from lazycfg.config.formats.source_capture import CaptureError, capture, shared_state
@@ -25,7 +26,7 @@ from lazycfg.config.loading.session import config_file_of
 from lazycfg.config.node import REQUIRED, Node
 from lazycfg.config.paths import format_path, unlink
 from lazycfg.config.signature import is_deferred
-from lazycfg.config.traverse import plan, same_leaf
+from lazycfg.config.traverse import field_names, plan, same_leaf
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -210,13 +211,18 @@ class Encoder:
         import dataclasses
 
         kind = type(value)
-        if not dataclasses.is_dataclass(value) or isinstance(value, type):
+        names = None if isinstance(value, type) else field_names(kind)
+        if names is None:
             self._refuse(path, value, f"cannot save a {kind.__qualname__}")
             return None
-        fields = dataclasses.fields(value)
+        arguments = arguments_of_fields(kind)
         try:
-            again = dataclasses.replace(value)
-            same = all(same_leaf(getattr(value, f.name), getattr(again, f.name)) for f in fields)
+            again: Any
+            if hasattr(kind, "__dataclass_fields__"):
+                again = dataclasses.replace(value)
+            else:
+                again = kind(**{argument: getattr(value, name) for name, argument in arguments.items()})
+            same = all(same_leaf(getattr(value, name), getattr(again, name)) for name in names)
             same = same and getattr(value, "__dict__", {}).keys() == getattr(again, "__dict__", {}).keys()
         except Exception as error:
             self._refuse(path, value, f"its class cannot make it again from its fields ({error})")
@@ -226,7 +232,8 @@ class Encoder:
             return None
         item = Item("object", self.child(kind, path), path)
         item.parts = [
-            (f.name, self.child(getattr(value, f.name), Where(path, f.name))) for f in fields if f.init
+            (argument, self.child(getattr(value, name), Where(path, name)))
+            for name, argument in arguments.items()
         ]
         return item
 

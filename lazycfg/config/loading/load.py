@@ -22,6 +22,7 @@ from lazycfg.config.loading.session import ImportFunction, python_import, run_fi
 from lazycfg.config.loading.top_level import sort_out
 from lazycfg.config.node import Node, _set_parent, raw_get, to_nodes
 from lazycfg.config.omegaconf_bridge import from_omegaconf, is_omegaconf
+from lazycfg.config.places import settle
 from lazycfg.config.provenance.position import Assigned, notes_of, set_position
 from lazycfg.config.suggest import closest
 from lazycfg.config.trust import Policy
@@ -65,6 +66,8 @@ def load(
         namespace: Mapping[str, object] = read_data_file(
             file, policy=None if allow is None else Policy(allow), trusted=trusted
         )
+        if isinstance(namespace, Node):
+            settle(namespace)
         wanted = None if keys is None else _pick(namespace, keys, file)
         return namespace if wanted is None else _result(wanted, keys)
     module = run_file(file, import_absolute)
@@ -104,6 +107,7 @@ def as_tree(namespace: Mapping[str, object]) -> Node:
     assert isinstance(root, Node)
     if _holds_omegaconf(root):
         from_omegaconf(root)
+    settle(root)
     return root
 
 
@@ -131,6 +135,7 @@ def _as_root(value: Any) -> Any:
         from_omegaconf(root)
     if type(root) is Node:
         _set_parent(root, None)
+        settle(root)
     return root
 
 

@@ -6,6 +6,7 @@ but the nodes, and these only as long as one of the objects they built is.
 
 from __future__ import annotations
 
+from types import FunctionType, ModuleType
 from weakref import ref
 
 from lazycfg.config.brief import target_name
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
-    from lazycfg.config.calls import Call
     from lazycfg.config.paths import Link
     from lazycfg.config.provenance.position import Origin as Place
 
@@ -58,56 +58,51 @@ class Origin:
         return f"<{self}>"
 
 
-class _Built:
-    """What one call of `instantiate` built: weak references, and the node and link of each."""
+class _Entry(ref):  # type: ignore[type-arg]
+    """A weak reference to a built object, with where it came from."""
 
-    __slots__ = ("index", "places", "refs")
-
-    def __init__(self, refs: list[ref[Any]], places: list[tuple[Node, Link]]):
-        self.refs = refs
-        self.places = places
-        self.index: dict[int, int] | None = None  # by id, made when first asked for
-
-    def find(self, obj: Any) -> Origin | None:
-        if self.index is None:
-            # Backwards, so that of an object that several nodes returned (an attribute of another) the maker
-            # stays.
-            self.index = {id(self.refs[at]()): at for at in reversed(range(len(self.refs)))}
-        at = self.index.get(id(obj))
-        return Origin(*self.places[at]) if at is not None and self.refs[at]() is obj else None
+    __slots__ = ("key", "place")
+    key: int
+    place: tuple[Node, Link]
 
 
-# An entry goes when all its objects have gone.
-_builds: list[_Built] = []
+# By id of the object; an entry goes when its object goes.
+_entries: dict[int, _Entry] = {}
 
 
-def remember(built: list[Any], entries: list[Call]) -> None:
-    """Remember what one call of `instantiate` built, as far as weak references to it are possible: the
-    results of those of the `entries` that are calls."""
-    places: Any = [place for make, _, _, place in entries if place[0] is not None and make is not None]
-    try:
-        refs = list(map(ref, built))
-    except TypeError:
-        pairs = [pair for pair in zip(built, places, strict=True) if type(pair[0]).__weakrefoffset__]
-        refs, places = [ref(obj) for obj, _ in pairs], [place for _, place in pairs]
-    if refs:
-        if len(_builds) >= 16:
-            _builds[:] = [old for old in _builds if any(found() is not None for found in old.refs)]
-        _builds.append(_Built(refs, places))
+def _forget(entry: _Entry) -> None:
+    if _entries.get(entry.key) is entry:
+        del _entries[entry.key]
+
+
+def remember(built: list[tuple[Any, Node, Link]]) -> None:
+    """Remember what calls gave, each with its node and link, as far as weak references are possible."""
+    for obj, node, link in built:
+        if isinstance(obj, _LASTING):
+            continue
+        try:
+            entry = _Entry(obj, _forget)
+        except TypeError:
+            continue
+        entry.key, entry.place = id(obj), (node, link)
+        # Of an object that several nodes returned (an attribute of another) the maker stays.
+        old = _entries.setdefault(entry.key, entry)
+        if old is not entry and old() is not obj:
+            _entries[entry.key] = entry
+
+
+_LASTING = (type, FunctionType, ModuleType)  # what a call returns of these it did not make
 
 
 def origin(obj: Any) -> Origin | None:
-    """The node, config path and position that `obj` was built from, None when it was not built by
+    """Return the node, config path and position that `obj` was built from, None when it was not built by
     `instantiate`.
 
     Objects that weak references do not allow (numbers, text, lists, tuples, dicts) are not remembered. Of a
     class or function that `L(f)()` merely returned nothing useful can be said either.
     """
-    for entry in reversed(_builds):
-        found = entry.find(obj)
-        if found is not None:
-            return found
-    return None
+    entry = _entries.get(id(obj))
+    return Origin(*entry.place) if entry is not None and entry() is obj else None
 
 
 class explain_errors:
@@ -119,8 +114,7 @@ class explain_errors:
 
     Args:
         root: a built object, such as a model; of its submodules that have no node of their own the nearest
-        one
-            above that has one is named, with the way from there. May be left out.
+            one above that has one is named, with the way from there. May be left out.
     """
 
     def __init__(self, root: Any = None):
