@@ -246,6 +246,7 @@ def test_odd_forms_of_an_attribute():
 
 
 ODD_NODES = {
+    "attribute of nothing": {"_target_": GETATTR},
     "arguments by interpolation": {"_target_": GETATTR, "_args_": "${a}"},
     "called later by interpolation": {"_target_": RELU, "_partial_": "${a}"},
     "target by interpolation": {"_target_": "${a}"},

@@ -19,6 +19,8 @@ BAD = {
     "day.yaml": b"x: 2020-99-99",
     "args.yaml": b"x: {_target_: torch.nn.ReLU, _args_: 5}",
     "args.json": b'{"x": {"_target_": "torch.nn.ReLU", "_args_": {"a": 1}}}',
+    "no args.yaml": b"x: {_target_: torch.nn.ReLU, _args_: }",
+    "no args.json": b'{"x": {"_target_": "torch.nn.ReLU", "_args_": null}}',
     "utf8.yaml": b"x: \xff\xfe",
     "utf8.json": b'{"x": "\xff"}',
     "utf8.py": b"# ok\n\xa0x = 1",

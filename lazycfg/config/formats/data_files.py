@@ -242,7 +242,9 @@ class Decoder:
             args = raw_get(value, "_args_")
             if type(args) is list:
                 raw_set(value, "_args_", tuple(args))
-            elif args is not None and type(args) is not tuple and raw_contains(value, "_target_"):
+            elif (
+                raw_contains(value, "_args_") and type(args) is not tuple and raw_contains(value, "_target_")
+            ):
                 place = position_of(value)
                 line = place.line_of("_args_") if isinstance(place, MappingPosition | JsonMapping) else "?"
                 raise DataFileError(f"{self.file}:{line}: '_args_' is a list, not {short_repr(args)}")
@@ -362,7 +364,7 @@ class Decoder:
                 self._refuse(holder, reason, key=key)
 
     def _is_plain_attribute(self, node: Node) -> bool:
-        args: Any = raw_get(node, "_args_")
+        args: Any = raw_get(node, "_args_", ())
         if (
             len(dict.keys(node)) != 2
             or len(args) != 2
