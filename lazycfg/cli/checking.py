@@ -20,7 +20,7 @@ _WIDTH = 118
 
 def check(arguments: argparse.Namespace) -> int:
     """Find every problem of a config, then build its model without memory and report its size."""
-    from lazycfg.config.checking import problems_of
+    from lazycfg.config.checking import examine
 
     paths, overrides = split_words(arguments.words)
     if paths:
@@ -29,7 +29,10 @@ def check(arguments: argparse.Namespace) -> int:
     cfg = load_config(
         arguments.config, overrides, real=True, trusted=arguments.trusted, allow=arguments.allow
     )
-    problems: list[Any] = list(problems_of(cfg))
+    found_in_tree = examine(cfg)
+    problems: list[Any] = list(found_in_tree.problems)
+    for note in found_in_tree.notes:
+        say(f"note: {note}")
     build = not problems and not arguments.no_build
     skipped: list[str] = []
     model = None

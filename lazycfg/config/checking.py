@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from lazycfg.config.signature import Signature
     from lazycfg.config.traverse import Survey
 
-__all__ = ["Finder", "Problem", "check", "prefix_link", "problems_of"]
+__all__ = ["Finder", "Problem", "check", "examine", "prefix_link", "problems_of"]
 
 
 class _Failed:
@@ -89,7 +89,7 @@ def check(cfg: Any, *, raises: bool = True) -> list[Problem]:
     Raises:
         CheckError: with all of them in `.problems`.
     """
-    finder = _examine(cfg)
+    finder = examine(cfg)
     if finder.problems and raises:
         raise CheckError(finder.problems)
     if finder.notes:
@@ -102,10 +102,11 @@ def check(cfg: Any, *, raises: bool = True) -> list[Problem]:
 
 def problems_of(cfg: Any) -> list[Problem]:
     """Return the problems of a tree, in its order."""
-    return _examine(cfg).problems
+    return examine(cfg).problems
 
 
-def _examine(cfg: Any) -> Finder:
+def examine(cfg: Any) -> Finder:
+    """Look through a tree: the result has its `problems`, in its order, and the `notes` on it."""
     from lazycfg.config.omegaconf_bridge import as_ours
 
     cfg = as_ours(cfg)
