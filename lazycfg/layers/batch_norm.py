@@ -14,7 +14,9 @@ from lazycfg.utils.suggest import closest
 class FrozenBatchNorm2d(nn.Module):
     """Batch normalisation with fixed statistics and fixed affine parameters (all of them buffers).
 
-    Nothing is counted in it: it has no ``num_batches_tracked``, and leaves that of a checkpoint aside.
+    Nothing is counted in it. It has a ``num_batches_tracked``, as in detectron2, only where it was made of a
+    layer that counts its batches, so that checkpoints have the same keys; else it leaves that of a checkpoint
+    aside.
 
     Args:
         num_features: channels of the input (N, C, H, W).
@@ -31,7 +33,6 @@ class FrozenBatchNorm2d(nn.Module):
         self.register_buffer("bias", torch.zeros(num_features))
         self.register_buffer("running_mean", torch.zeros(num_features))
         self.register_buffer("running_var", torch.ones(num_features) - eps)
-        # Kept where a layer that counts its batches is frozen, so that checkpoints have detectron2's keys
         self.register_buffer("num_batches_tracked", None)
 
     def scale_and_bias(self) -> tuple[Tensor, Tensor]:

@@ -25,7 +25,7 @@ def test_the_shapes_of_a_whole_mask_rcnn(run):
     rows = {line.split()[0]: line for line in text.splitlines() if line.strip()}
     assert "p2 1x256x64x80, p3 1x256x32x40" in rows["backbone"]
     assert "res2 1x256x64x80" in rows["bottom_up"]
-    assert "[0].boxes 1x1000x4" in rows["proposal_generator"]
+    assert "[0].proposal_boxes 1000x4" in rows["proposal_generator"]
     assert "1000x1024" in rows["box_head"]
     assert "[0] 1000x81, [1] 1000x320" in rows["box_predictor"]
     assert "pred_masks 100x1x28x28" in rows["mask_head*"]

@@ -131,7 +131,7 @@ def select_by_nms(
     for keep, settled in suppress_levels(boxes, scores, level_sizes, nms_thresh):
         top, index = (rank * keep).topk(min(k, post_nms_topk), dim=1)
         # The one wait for the device: that the suppression is done, and how many boxes are left
-        is_settled, is_finite, *counts = read_numbers(settled, finite, (top > 0).sum(dim=1))
+        is_settled, is_finite, *counts = read_numbers(settled, finite, (top > 0).sum(dim=1), top.shape[1])
         if is_settled:
             break
     if check_finite and not is_finite:
@@ -148,10 +148,12 @@ def select_by_nms(
     return split_instances(image_sizes, counts, fields, RotatedBoxes if boxes.shape[-1] == 5 else Boxes)
 
 
-def read_numbers(settled: Tensor | None, finite: Tensor, counts: Tensor) -> list[int]:
+def read_numbers(settled: Tensor | None, finite: Tensor, counts: Tensor, most: int) -> list[int]:
     """Read what is known after a suppression, which waits for the device unless the host did it."""
+    if counts.is_meta:  # which has shapes and no values: every box may be left
+        return [1, 1, *[most] * len(counts)]
     if settled is None:
-        return [1, *torch.cat((finite[None], counts)).numpy().tolist()]
+        return [1, *torch.cat((finite[None], counts)).tolist()]
     return torch.cat((torch.stack((settled, finite)), counts)).tolist()
 
 
