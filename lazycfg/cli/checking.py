@@ -103,7 +103,7 @@ def _try(cfg: Any, model: Any, size: tuple[int, int] | None, traceback: bool) ->
 
     from lazycfg.cli.trial import try_model
     from lazycfg.config.build import instantiate
-    from lazycfg.config.subset import subset
+    from lazycfg.config.parts import subset
 
     try:
         if model is None:

@@ -40,11 +40,11 @@ if TYPE_CHECKING:
     from lazycfg.config.observe import Profile as Profile
     from lazycfg.config.omegaconf_bridge import from_omegaconf as from_omegaconf
     from lazycfg.config.omegaconf_bridge import to_omegaconf as to_omegaconf
+    from lazycfg.config.parts import subset as subset
     from lazycfg.config.paths import get_path as get_path
     from lazycfg.config.provenance.history import explain as explain
     from lazycfg.config.provenance.origins import explain_errors as explain_errors
     from lazycfg.config.provenance.origins import origin as origin
-    from lazycfg.config.subset import subset as subset
     from lazycfg.config.trust import DEFAULT_ALLOW as DEFAULT_ALLOW
     from lazycfg.config.trust import UntrustedError as UntrustedError
 
@@ -86,7 +86,7 @@ _HOME = {
     "origin": "provenance.origins",
     "merge": "editing.merging",
     "select": "editing.selecting",
-    "subset": "subset",
+    "subset": "parts",
 }
 
 __all__ = [

@@ -10,9 +10,9 @@ from torch.optim import Optimizer
 from lazycfg.config.build import instantiate
 from lazycfg.config.checking import check
 from lazycfg.config.node import Node, is_call, to_nodes
+from lazycfg.config.parts import subset
 from lazycfg.config.places import overlay
 from lazycfg.config.signature import node_signature
-from lazycfg.config.subset import subset
 from lazycfg.solver import get_default_optimizer_params
 from lazycfg.utils import closest
 

@@ -9,7 +9,7 @@ import torch
 
 from lazycfg.config.checking import Finder, prefix_link
 from lazycfg.config.node import Node, is_call
-from lazycfg.config.subset import subset
+from lazycfg.config.parts import subset
 from lazycfg.config.traverse import plan, rebuild, survey
 from lazycfg.data import Metadata
 

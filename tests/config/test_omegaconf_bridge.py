@@ -1,6 +1,7 @@
 """Conversion at the border to OmegaConf."""
 
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -90,6 +91,8 @@ def test_every_public_name_is_there():
     import lazycfg.config
 
     for module in (lazycfg, lazycfg.config):
+        beside = {path.stem for path in Path(module.__file__).parent.iterdir()}
+        assert not beside & set(module.__all__), "a module would hide a name once it is imported"
         for name in module.__all__:
             value = getattr(module, name)
             assert type(value).__name__ != "module", f"{name} is hidden by a module of that name"

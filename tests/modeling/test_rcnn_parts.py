@@ -43,14 +43,17 @@ def test_anchors_of_one_level() -> None:
     assert generator.state_dict() == {}
 
 
-def test_anchors_are_made_once_for_a_size() -> None:
+def test_an_edit_of_anchors_does_not_reach_the_next_ones() -> None:
     generator = DefaultAnchorGenerator(sizes=[[8], [16]], aspect_ratios=[1.0], strides=[4, 8])
     maps = [torch.zeros(1, 1, 4, 6), torch.zeros(1, 1, 2, 3)]
     with torch.inference_mode():
         first = generator(maps)
+        kept = first[0].tensor.clone()
+        first[0].tensor += 1
     assert [len(level) for level in first] == [24, 6]
-    assert not first[0].tensor.is_inference()
-    assert generator(maps)[0].tensor.data_ptr() == first[0].tensor.data_ptr()
+    again = generator(maps)
+    assert torch.equal(again[0].tensor, kept)
+    assert not again[0].tensor.is_inference()
     assert generator([m[..., :2] for m in maps])[0].tensor.shape == (8, 4)
 
 
