@@ -91,7 +91,8 @@ JSON = {
     "special values": '{"a": ' + '{"!tuple": [' * 400 + "]}" * 400 + "}",
 }  # fmt: skip
 RUN = """
-import resource, sys, time
+import re, sys, time
+from pathlib import Path
 from lazycfg.config.errors import ConfigError
 from lazycfg.config.lazy import LazyConfig
 from lazycfg.config.build import instantiate
@@ -137,7 +138,9 @@ for step, seconds in steps:
     print(step, seconds, file=sys.stderr)
     if seconds > 2:
         print("TOO SLOW:", step, seconds)
-memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+# ru_maxrss would be that of the process that started this one, where it is larger
+status = Path("/proc/self/status")
+memory = int(re.search(r"VmHWM:\\s*(\\d+) kB", status.read_text())[1]) // 1024 if status.exists() else 0
 if memory > 500:
     print("TOO MUCH MEMORY:", memory, "MB")
 """
