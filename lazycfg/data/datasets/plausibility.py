@@ -48,7 +48,7 @@ class Plausibility:
                 f"{c['normalised']} of {boxes} boxes lie within the first pixel of their image: are they "
                 "relative (0 to 1)? Boxes are to be in pixels"
             )
-        corners = c["corners"] == boxes and c["beyond"] >= 0.2 * boxes
+        corners = boxes and c["corners"] == boxes and c["beyond"] >= 0.2 * boxes
         if corners or (masks and c["fits as corners"] >= 0.8 * masks and c["fits"] <= 0.2 * masks):
             count = f"{c['beyond']} of {boxes} boxes reach beyond their image"
             if not corners:
