@@ -129,6 +129,8 @@ class TrainLoader:
         prefetch_factor: int | None = None,
         timeout: float = 0,
     ) -> None:
+        if num_workers < 0:
+            raise ValueError(f"num_workers={num_workers}: expected at least 0")
         self.dataset = dataset
         self.batches = batches
         self.num_workers = num_workers

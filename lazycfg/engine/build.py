@@ -217,6 +217,8 @@ def _require(cfg: Mapping[str, Any], path: str) -> None:
     for key in path.split("."):
         if not isinstance(value, Mapping) or value.get(key) is None:
             keys = [str(key) for key in value] if isinstance(value, Mapping) else []
+            if key in keys:
+                raise SettingsError(f"{walked}{key} is None, and is needed for this")
             has = f"{walked.rstrip('.') or 'it'} has {', '.join(keys) or 'nothing'}"
             raise SettingsError(f"the config has no {path}{closest(key, keys)}; {has}")
         value = value[key]

@@ -247,6 +247,12 @@ def sum_losses(losses: Mapping[str, Tensor]) -> Tensor:
             f"in training the model must return a dict of losses, got {type(losses).__name__}"
             + (" without entries" if isinstance(losses, Mapping) else "")
         )
+    for name, value in losses.items():
+        if not isinstance(value, Tensor):
+            raise TypeError(
+                f"the loss {name!r} is a {type(value).__name__}, expected a tensor of one number (of .item() "
+                "or float(...) nothing can be learned)"
+            )
     values = list(losses.values())
     total = values[0]
     for value in values[1:]:

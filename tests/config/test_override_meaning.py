@@ -88,7 +88,10 @@ def refused(*overrides):
         ("model.free=abc", "'model.free' is the int 3, and 'abc' is text"),
         ("model.free_text=true", "for text write"),
         ("model=@torch.float16", "cannot be called"),
-        ("model=@builtins.print", "delete an argument before that: ~model.name model=@builtins.print"),
+        (
+            "model=@builtins.print",
+            "(delete these before that: ~model.width ~model.free ~model.free_text model=@builtins.print)",
+        ),
     ],
 )
 def test_slips_are_refused_with_a_remedy(text, message):

@@ -120,6 +120,11 @@ def test_a_sampler_of_ones_own():
     assert [s["image_id"] for s in next(iter(one))] == [1, 2, 3, 4, 5]
 
 
+def test_a_negative_number_of_workers_is_refused_at_once():
+    with pytest.raises(ValueError, match="num_workers=-1: expected at least 0"):
+        loader(num_workers=-1)
+
+
 def test_datasets_in_a_list_are_joined():
     one = loader(dataset=[DATASET, DATASET])
     assert len(one.dataset) == 22

@@ -56,6 +56,8 @@ def only_boxes(annotation):
 def test_right_annotations_give_no_warning(made, tmp_path):
     assert made().warnings == []
     assert made(each(only_boxes)).warnings == []
+    assert made(lambda data: data["annotations"].clear()).warnings == []
+    assert made(each(lambda annotation: annotation.update(iscrowd=1))).warnings == []
     shapes = ShapesDataset(num_images=20, image_size=(50, 70))
     json_file, image_root = export_coco(shapes, tmp_path / "shapes")
     assert CocoDataset(json_file=json_file, image_root=image_root).warnings == []

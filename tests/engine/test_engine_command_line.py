@@ -49,6 +49,8 @@ def test_train_resume_evaluate(main, tmp_path):
         (["--config-file", CONFIG, "train.device=cuda:77"], ["cuda:77"]),
         (["--config-file", CONFIG, "~dataloader.train"], ["no dataloader.train", "test, evaluator"]),
         (["--config-file", CONFIG, "~model"], ["no model"]),
+        (["--config-file", CONFIG, "optimizer=None"], ["optimizer is None, and is needed"]),
+        (["--config-file", CONFIG, "dataloader.train=None"], ["dataloader.train is None, and is needed"]),
         (["--config-file", CONFIG, "+model.depth=3"], ["depth", "ToyModel"]),
         (["--config-file", CONFIG, "train.init_checkpoint=nowhere.pth"], ["nowhere.pth"]),
         (["--config-file", CONFIG, "--eval-only"], ["no weights to evaluate", "--resume"]),

@@ -577,6 +577,12 @@ class Infinite(ToyModel):
         return {"loss_fit": result["loss_fit"] * math.inf} if self.training else result
 
 
+class Plain(ToyModel):
+    def forward(self, batch):
+        result = super().forward(batch)
+        return {**result, "loss_plain": 1.5} if self.training else result
+
+
 class Mute(ToyModel):
     def forward(self, batch):
         return None if self.training else super().forward(batch)
@@ -592,6 +598,7 @@ class Broken(ToyModel):
     [
         (Frozen, ["depend on no parameter"]),
         (Infinite, ["loss_fit", "inf"]),
+        (Plain, ["the loss 'loss_plain' is a float", "expected a tensor"]),
         (Mute, ["dict of losses", "NoneType"]),
         (Broken, ["RuntimeError: shapes do not match"]),
     ],

@@ -385,13 +385,14 @@ class Writer:
         record_write(node, "_target_", target, self.origin)
         if is_deferred(target):
             return
-        reasons = [why_not(node, key, value) for key, value in raw_items(node) if key not in SPECIAL]
-        wrong = [reason for reason in reasons if reason is not None]
+        reasons = {key: why_not(node, key, value) for key, value in raw_items(node) if key not in SPECIAL}
+        wrong = {key: reason for key, reason in reasons.items() if reason is not None}
         if wrong:
             path = format_path(place.keys)
+            deleted = " ".join(f"~{format_path((*place.keys, key))}" for key in wrong)
             raise Wrong(
-                f"{path!r} keeps its arguments, but {'; '.join(wrong)} (delete an argument before that: "
-                f"~{path}.name {self.override.text})"
+                f"{path!r} keeps its arguments, but {'; '.join(wrong.values())} (delete these before that: "
+                f"{deleted} {self.override.text})"
             )
 
     # ---------------------------------------------------------------- writing
