@@ -274,6 +274,7 @@ class Predictor:
             return tensor.flip(0) if order == "BGR" else tensor
         raise TypeError(
             f"an image is a file, an array, a tensor or a Pillow image, got {type(image).__name__}"
+            + (" (cv2.imread returns None for a file that it cannot read)" if image is None else "")
         )
 
     @torch.no_grad()
@@ -341,7 +342,7 @@ def _outcome(future: Future[dict[str, Any]], on_error: OnError) -> dict[str, Any
 
 
 def _is_one(images: Any) -> bool:
-    return isinstance(images, (str, os.PathLike, np.ndarray, Tensor, Image.Image))
+    return images is None or isinstance(images, (str, os.PathLike, np.ndarray, Tensor, Image.Image))
 
 
 def _on_cpu(output: dict[str, Any]) -> Any:

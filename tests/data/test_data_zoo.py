@@ -144,6 +144,8 @@ def test_mistakes_are_said_without_a_traceback(tool, tmp_path, capsys):
     arguments = ["--config-file", str(CONFIGS / "coco_json.py"), "--output-dir", str(tmp_path)]
     assert tool.main([*arguments, "--split", "test", "data.test_json=none.json"]) == 2
     assert "no annotation file 'none.json'" in capsys.readouterr().err
+    assert tool.main([*arguments, "--split", "test", f"data.test_json={tmp_path}"]) == 2
+    assert "is a folder: give an annotation file (in it: none)" in capsys.readouterr().err
     (tmp_path / "empty.json").write_text(json.dumps({"images": [], "annotations": [], "categories": []}))
     assert tool.main([*arguments, "--split", "test", f"data.test_json={tmp_path / 'empty.json'}"]) == 2
     assert "list of categories is empty" in capsys.readouterr().err

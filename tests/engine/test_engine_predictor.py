@@ -120,6 +120,12 @@ def test_one_unreadable_image_does_not_lose_the_others(predictor, red, tmp_path)
     assert isinstance(predictor(bad, on_error="return"), ImageError)
 
 
+@pytest.mark.parametrize("images", [None, [None]])
+def test_what_cv2_returns_for_a_missing_file_is_refused(predictor, images):
+    with pytest.raises(TypeError, match=r"an image is a file, .* got NoneType \(cv2.imread returns None"):
+        predictor(images, channel_order="BGR")
+
+
 @pytest.mark.parametrize("size", [(1, 1), (1, 300), (300, 1), (3, 4000), (4000, 3)])
 def test_odd_sizes(predictor, size):
     image = np.full((*size, 3), 128, np.uint8)

@@ -21,9 +21,15 @@ def read_coco_json(json_file: str | Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: no such file.
+        IsADirectoryError: a folder.
         AnnotationError: not JSON, or not laid out as COCO's annotation files are.
     """
     path = Path(json_file)
+    if path.is_dir():
+        there = ", ".join(sorted(str(p) for p in path.glob("*.json"))[:8])
+        raise IsADirectoryError(
+            f"{str(path)!r} is a folder: give an annotation file (in it: {there or 'none'})"
+        )
     if not path.is_file():
         near = sorted(p.name for p in path.parent.glob("*.json")) if path.parent.is_dir() else []
         where = f"; {path.parent} holds {', '.join(near[:8])}" if near else f"; looked from {os.getcwd()}"
