@@ -213,13 +213,18 @@ class Finder:
     def note_repeated(self, seen: Survey) -> None:
         """Note lists that hold the same call more than once: that is not wrong, but seldom meant."""
         noted: set[tuple[int, int]] = set()
+        standing: dict[int, dict[int, list[int]]] = {}  # by id of a list, where each of its elements stands
         for call, _, link, holder in seen.places:
             if not isinstance(holder, (list, tuple)) or type(call) is not Node or not is_call(call):
                 continue
             if (id(holder), id(call)) in noted:
                 continue
             noted.add((id(holder), id(call)))
-            places = [index for index, element in enumerate(holder) if element is call]
+            if id(holder) not in standing:
+                standing[id(holder)] = {}
+                for index, element in enumerate(holder):
+                    standing[id(holder)].setdefault(id(element), []).append(index)
+            places = standing[id(holder)].get(id(call), [])
             if len(places) < 2:
                 continue
             shown = ", ".join(map(str, places[:4])) + (", ..." if len(places) > 4 else "")
