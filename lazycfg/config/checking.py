@@ -152,16 +152,17 @@ class Finder:
         # By id of a container: the texts in it that lead out of it, each with its chain, how many containers
         # it is below, its link and its value.
         self.leaving: dict[int, list[tuple[str, Chain, int, Link, Any]]] = {}
+        self.steps = [0]  # of all interpolations; see `interpolation.Active`
 
     def resolve(self, text: str, chain: Chain, way: Chain | None, link: Link) -> tuple[Any, Chain]:
         """Return what a `${...}` stands for, for `survey`; one that fails is noted, and gives a value that
         nobody objects to.
         """
+        from lazycfg.config.interpolation import Active, most_dots, resolve
         from lazycfg.config.interpolation import link as linked
-        from lazycfg.config.interpolation import most_dots, resolve
 
         try:
-            found = resolve(text, chain)
+            found = resolve(text, chain, Active((), self.steps).next())
         except InterpolationError as error:
             message = str(error)
             if way is not None and _value_along(text, way) is not _FAILED:
@@ -213,13 +214,20 @@ class Finder:
     def note_repeated(self, seen: Survey) -> None:
         """Note lists that hold the same call more than once: that is not wrong, but seldom meant."""
         noted: set[tuple[int, int]] = set()
+        standing: dict[int, dict[int, list[int]]] = {}  # by id of a list, where each of its elements stands
         for call, _, link, holder in seen.places:
             if not isinstance(holder, (list, tuple)) or type(call) is not Node or not is_call(call):
                 continue
-            places = [index for index, element in enumerate(holder) if element is call]
-            if len(places) < 2 or (id(holder), id(call)) in noted:
+            if (id(holder), id(call)) in noted:
                 continue
             noted.add((id(holder), id(call)))
+            if id(holder) not in standing:
+                standing[id(holder)] = {}
+                for index, element in enumerate(holder):
+                    standing[id(holder)].setdefault(id(element), []).append(index)
+            places = standing[id(holder)].get(id(call), [])
+            if len(places) < 2:
+                continue
             shown = ", ".join(map(str, places[:4])) + (", ..." if len(places) > 4 else "")
             self.notes.append(
                 f"{format_path(unlink(link)[:-1]) or 'the root'} holds one call of "

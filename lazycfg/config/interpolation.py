@@ -61,7 +61,11 @@ _MOST_LOOKED = 64  # containers that are looked into for a node; they may lead i
 # Far above what anybody writes. A file that others wrote shall not be able to take hours or all memory with
 # texts that double each other.
 _DEEPEST = 100
-_MOST_TEXTS = 2_500
+_MOST_STEPS = 2_500
+_STEPS_EACH = 20  # of many texts, what each may add on average
+# What is as much work as one step: so many characters that are parsed, parts of a text, characters of a
+# text that is put together, keys that a resolver lists.
+_PARSED_A_STEP, _PARTS_A_STEP, _JOINED_A_STEP, _KEYS_A_STEP = 256, 4, 4096, 50
 _LONGEST = 1 << 20
 
 
@@ -70,29 +74,43 @@ class Active:
 
     Attributes:
         marks: the texts that are being resolved, each for the sake of the one before: to find circles.
-        seen: how many were resolved for the sake of the first one, in a list that all of them share.
+        steps: how much was resolved for the sake of the first one, in a list that all of them share, and the
+            texts that are looked at after it (see `next`).
     """
 
-    __slots__ = ("marks", "seen")
+    __slots__ = ("marks", "steps")
 
-    def __init__(self, marks: tuple[Mark, ...], seen: list[int]) -> None:
+    def __init__(self, marks: tuple[Mark, ...] = (), steps: list[int] | None = None) -> None:
         self.marks = marks
-        self.seen = seen
+        self.steps = [0] if steps is None else steps
+
+    def next(self) -> Active:
+        """Go on to another text of the same config: the steps of many texts stay in proportion to their
+        number, though one alone may take more.
+        """
+        self.steps[0] = max(0, self.steps[0] - _STEPS_EACH)
+        return self
+
+    def step(self, count: int) -> None:
+        """Count work that was done. Raises `InterpolationError` for too much."""
+        self.steps[0] += count
+        if self.steps[0] > _MOST_STEPS:
+            start = brief_text(self.marks[0][1])
+            raise InterpolationError(f"interpolation {start} leads to more than {_MOST_STEPS:,} others")
 
     def enter(self, mark: Mark) -> Active:
-        """Add one more text. Raises `InterpolationError` for a circle, and for too many."""
+        """Add one more text. Raises `InterpolationError` for a circle, and for too many in a row."""
         if mark in self.marks:
             circle = " -> ".join(repr(t) for _, t in (*self.marks[self.marks.index(mark) :], mark))
             raise InterpolationError(f"circular interpolation, the circle is {circle}")
-        self.seen[0] += 1
-        if len(self.marks) >= _DEEPEST or self.seen[0] > _MOST_TEXTS:
-            start = brief_text((*self.marks, mark)[0][1])
+        if len(self.marks) >= _DEEPEST:
             raise InterpolationError(
-                f"interpolation {start} leads through more than {_DEEPEST} others in a row"
-                if len(self.marks) >= _DEEPEST
-                else f"interpolation {start} leads to more than {_MOST_TEXTS:,} others"
+                f"interpolation {brief_text(self.marks[0][1])} leads through more than {_DEEPEST} others "
+                "in a row"
             )
-        return Active((*self.marks, mark), self.seen)
+        active = Active((*self.marks, mark), self.steps)
+        active.step(1 + len(mark[1]) // _PARSED_A_STEP)
+        return active
 
 
 def brief_text(text: str) -> str:
@@ -198,7 +216,7 @@ def resolve_read(node: Any, text: str) -> Any:
     """Return what reading an item of `node` gives when the item is `text`. Raises `InterpolationError`, and
     `RequiredError` where it leads to something that must still be filled in.
     """
-    active = Active((), [0])
+    active = Active()
     value, chain = resolve(text, chain_above(node), active)
     kind = type(value)
     if kind is Node:
@@ -229,8 +247,9 @@ def resolve_in(text: str, chain: list[Any]) -> Any:
 
 def resolve(text: str, chain: Chain, active: Active | None = None) -> tuple[Any, Chain]:
     """Return the value of `text`, held at the end of `chain`, and the chain that ends with the value."""
-    active = (active or Active((), [0])).enter((id(chain[0]), text))
+    active = (active or Active()).enter((id(chain[0]), text))
     parts = split(text)
+    active.step(len(parts) // _PARTS_A_STEP)
     if len(parts) == 1 and parts[0][0]:
         return _value(parts[0][1], chain, active)
     words = [
@@ -243,6 +262,8 @@ def resolve(text: str, chain: Chain, active: Active | None = None) -> tuple[Any,
             f"interpolation {brief_text(text)} gives a text of {len(value):,} characters: "
             f"{_LONGEST:,} at most"
         )
+    if len(active.marks) == 1:  # that is kept; the others are parts of it
+        active.step(len(value) // _JOINED_A_STEP)
     return value, link(value, chain)
 
 
@@ -291,12 +312,16 @@ def _closing(text: str, start: int) -> int:
             quote = char
         elif char == "{":
             depth += 1
+            if depth > _DEEPEST:
+                raise InterpolationError(
+                    f"interpolation {brief_text(text)}: braces are nested more than {_DEEPEST} deep"
+                )
         elif char == "}":
             depth -= 1
             if depth == 0:
                 return at
         at += 1
-    raise InterpolationError(f"interpolation {text!r}: a '}}' is missing")
+    raise InterpolationError(f"interpolation {brief_text(text)}: a '}}' is missing")
 
 
 def _as_text(value: Any, text: str) -> str:
@@ -408,6 +433,7 @@ def _call_resolver(name: str, text: str, chain: Chain, active: Active) -> Any:
         found = key if isinstance(key, dict) else _follow(str(key), chain, active)[0]
         if not isinstance(found, dict):
             raise InterpolationError(f"interpolation '${{{name}:{text}}}': {key!r} is no dict")
+        active.step(len(found) // _KEYS_A_STEP)
         return list(found) if name == "oc.dict.keys" else list(found.values())
     return _omegaconf_resolver(name, text, chain, active)
 

@@ -51,6 +51,7 @@ __all__ = [
     "REQUIRED",
     "Node",
     "adopt",
+    "as_assigned",
     "is_call",
     "is_required",
     "parent_of",
@@ -473,15 +474,23 @@ def stands_in(child: Any, parent: Any) -> bool:
     return True
 
 
-def _put(node: Node, key: Any, value: Any) -> None:
-    """Set an item for the code that called the method of `node`, and remember it."""
+def as_assigned(value: Any) -> Any:
+    """Return what is stored when a value is assigned to an item of a node: a node for a dict, and a plain
+    list or dict for what was read from a config.
+    """
     kind = type(value)
     if kind is dict:
-        value = to_nodes(value)
-    elif kind not in _HOLDERS and isinstance(value, (list, dict)):
+        return to_nodes(value)
+    if kind not in _HOLDERS and isinstance(value, (list, dict)):
         from lazycfg.config.reading import to_plain
 
-        value = to_plain(value)
+        return to_plain(value)
+    return value
+
+
+def _put(node: Node, key: Any, value: Any) -> None:
+    """Set an item for the code that called the method of `node`, and remember it."""
+    value = as_assigned(value)
     record_write(node, key, value, depth=3)
     raw_set(node, key, value)
 

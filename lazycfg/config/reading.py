@@ -94,7 +94,10 @@ def read_in_chain(value: Any, chain: Chain, active: Active | None = None) -> Any
 
     if not has_interpolation(value):
         return value
-    return _Reader(active or Active((), [0])).holder(value, chain)
+    try:
+        return _Reader(active or Active()).holder(value, chain)
+    except RecursionError:
+        raise InterpolationError("lists or dicts with ${...} are nested too deep to be read") from None
 
 
 class _Reader:
@@ -125,7 +128,7 @@ class _Reader:
 
         kind = type(child)
         if kind is str and "${" in child:
-            child, chain = resolve(child, chain, self.active)
+            child, chain = resolve(child, chain, self.active.next())
             kind = type(child)
         else:
             chain = extend(chain, child)

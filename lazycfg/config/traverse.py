@@ -23,7 +23,7 @@ from lazycfg.config.node import (
     raw_set,
 )
 from lazycfg.config.paths import MISSING, format_path, unlink
-from lazycfg.config.reading import ReadList
+from lazycfg.config.reading import ReadList, read_in_chain, to_plain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -268,9 +268,11 @@ def _hand_on(node: Node, chain: Chain, link: Link, resolve: Resolve, result: Sur
     contents = {}
     for key, child in raw_items(node):
         if type(child) is str and "${" in child:
-            child = resolve(child, chain, None, (link, key))[0]
+            child, way = resolve(child, chain, None, (link, key))
+            if type(child) in _HOLDERS and type(child) is not Node:
+                child = to_plain(read_in_chain(child, way))
         elif type(child) in _HOLDERS and key != "_target_":
-            child = _read(node, key)
+            child = to_plain(_read(node, key))
         if child is REQUIRED or (type(child) is str and child == "???"):
             result.required.append((node, key, link))
         contents[key] = child

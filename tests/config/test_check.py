@@ -2,6 +2,7 @@
 
 import enum
 import functools
+import time
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from inspect import currentframe
@@ -351,3 +352,12 @@ def test_every_problem_is_told_with_its_line_and_column(tmp_path, newline, encod
     (tmp_path / "c.py").write_bytes(source.encode(encoding))
     problems = check(LazyConfig.load(str(tmp_path / "c.py")), raises=False)
     assert sorted((p.origin.line, p.origin.column) for p in problems) == sorted(marks)
+
+
+def test_many_repeated_calls_are_noted_in_little_time():
+    calls = [L(dict)(x=index) for index in range(6000)]
+    cfg = Node(one=calls[:1] * 6000, pairs=[call for call in calls for _ in range(2)])
+    start = time.process_time()
+    with pytest.warns(UserWarning, match="holds one call of dict"):
+        check(cfg)
+    assert time.process_time() - start < 2

@@ -292,6 +292,35 @@ def test_texts_that_double_each_other_end_in_an_error():
         _ = cfg.a11
 
 
+def test_a_long_list_of_interpolations_is_read():
+    cfg = Node(n=3, steps=["${n}"] * 6000, table=({"a": "${n}"},) * 2)
+    assert check(cfg, raises=False) == []
+    assert cfg.steps == instantiate(cfg)["steps"] == [3] * 6000
+
+
+def test_many_texts_that_are_much_work_end_in_errors():
+    """What is resolved stays in proportion to the size of the config."""
+    wide = Node(x="", t="${x}" * 2000, b=["${t}"] * 4000)
+    long = Node(x="x" * 1_000_000, b=["${x}y"] * 4000)
+    keys = Node(x={f"k{i}": 1 for i in range(20_000)}, b=["${oc.dict.values:x}"] * 4000)
+    for cfg in (wide, long, keys):
+        problems = check(cfg, raises=False)
+        assert 3000 < len(problems) < 4001
+        assert "leads to more than 2,500 others" in problems[-1].message
+        with pytest.raises(InterpolationError, match="leads to more than 2,500 others"):
+            _ = cfg.b
+
+
+def test_nesting_without_end_is_an_error_of_its_own():
+    cfg = Node(x=1, text="${oc.select:" * 3000 + "x" + "}" * 3000)
+    with pytest.raises(InterpolationError, match="braces are nested more than 100 deep"):
+        _ = cfg.text
+    assert "more than 100 deep" in check(cfg, raises=False)[0].message
+    cfg = Node(**{f"k{i}": [f"${{k{i + 1}}}"] for i in range(3000)}, k3000=1)
+    with pytest.raises(InterpolationError, match="nested too deep to be read"):
+        _ = cfg.k0
+
+
 def test_a_long_way_from_text_to_text_ends_in_an_error():
     cfg = Node(a0=1, **{f"a{i}": f"${{a{i - 1}}}" for i in range(1, 1500)})
     assert cfg.a100 == 1

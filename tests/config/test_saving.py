@@ -252,6 +252,17 @@ def test_shared_lists_dicts_and_objects(again):
     assert loaded.p[0] is loaded.p[1]
 
 
+def test_what_was_read_from_a_config_is_saved_where_it_was_put(again):
+    cfg = Node(n=3, steps=["${n}", {"k": "${n}"}], plain=[])
+    cfg.plain.append(cfg.steps)
+    cfg.inside = [cfg.steps]
+    cfg.node = Node(steps=cfg.steps)
+    loaded = again(cfg)
+    loaded.n = 4
+    assert loaded.plain[0] == loaded.inside[0] == loaded.node.steps == [3, {"k": 3}]
+    loaded.inside[0].append(1)  # a list like any other
+
+
 def test_equal_but_separate_stays_separate(again):
     loaded = again(Node(a=Node(x=1), b=Node(x=1), c=[[1], [1]]))
     assert loaded.a is not loaded.b

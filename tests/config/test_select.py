@@ -144,3 +144,13 @@ def test_a_class_replaces_the_target():
     assert bad.a["_target_"] is relu
     with pytest.raises(SelectError, match="is not a call"):
         select(Node(n=1), "n").replace(silu)
+
+
+def test_dicts_become_nodes_as_in_an_assignment():
+    cfg = Node(n=3, steps=["${n}"], a=L(dict)(x=1), b=L(dict)(x=2))
+    select(cfg, dict).set(z={"k": 1}, steps=cfg.steps)
+    assert cfg.a.z.k == cfg.b.z.k == 1
+    assert cfg.a.z is not cfg.b.z
+    assert type(cfg.a.steps) is list
+    select(cfg, "n").replace({"k": 2})
+    assert cfg.n.k == 2

@@ -274,6 +274,19 @@ def test_nodes_are_handed_on_unbuilt():
     assert [p.path for p in check(cfg, raises=False)] == [("x", "part", "z")]
 
 
+def test_lists_and_dicts_are_handed_on_with_their_texts_resolved():
+    def later(steps, other):
+        steps.append("more")
+        return steps, other
+
+    cfg = Node(n=3, steps=["${n}", {"k": "${n}"}])
+    cfg.x = L(later)(steps="${steps}", other=["${n}"], _recursive_=False)
+    steps, other = instantiate(cfg)["x"]
+    assert (steps, type(steps), type(steps[1])) == ([3, {"k": 3}, "more"], list, dict)
+    assert (other, type(other)) == ([3], list)
+    assert cfg.steps == [3, {"k": 3}]
+
+
 def test_keys_of_hydra_are_not_arguments():
     for how in ("all", "partial", "object", "ALL"):
         assert instantiate(L(make)(x=1, _convert_=how, _recursive_=True)) == {"x": 1}

@@ -8,7 +8,7 @@ from lazycfg.config.brief import short_repr, target_name
 from lazycfg.config.call import _record, _record_partial
 from lazycfg.config.editing.matching import find_holders, key_matches, keys_below
 from lazycfg.config.errors import ConfigError, TargetError
-from lazycfg.config.node import SPECIAL, Node, is_call, raw_get, raw_items, raw_set
+from lazycfg.config.node import SPECIAL, Node, as_assigned, is_call, raw_get, raw_items, raw_set
 from lazycfg.config.paths import format_path, parse_path, unlink
 from lazycfg.config.provenance.position import record_write
 from lazycfg.config.signature import resolve_target, why_not
@@ -176,8 +176,9 @@ class Selection:
             raise SelectError("\n  ".join(["cannot set the selected arguments:", *problems]))
         for _, value in self._found:
             for key, new in arguments.items():
-                record_write(value, key, new, depth=2)
-                raw_set(value, key, new)
+                stored = as_assigned(new)
+                record_write(value, key, stored, depth=2)
+                raw_set(value, key, stored)
         return self
 
     def replace(self, new: Any) -> Selection:
@@ -204,6 +205,7 @@ class Selection:
         by_place: dict[tuple[Any, ...], Any] = {}
         for path, value in self._found:
             fresh = new(value) if callable(new) else new.copy() if type(new) is Node else new
+            fresh = as_assigned(fresh)
             if not path:
                 raise SelectError("the whole config cannot be replaced: there is nothing that holds it")
             if _has_identity(value):

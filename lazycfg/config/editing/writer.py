@@ -252,10 +252,10 @@ class Writer:
             for key, element in raw_items(value):
                 self._checked_write(Place([*place.chain, old], (*place.keys, key)), element)
         else:
-            kind = type(old).__name__
             raise Wrong(
-                f"'+=' appends a list to a list or a dict to a dict, but {format_path(place.keys)!r} is a "
-                f"{kind} and the value a {type(value).__name__}"
+                "'+=' appends a list to a list or a dict to a dict, but the type of "
+                f"{format_path(place.keys)!r} is {type(old).__name__} and that of the value "
+                f"{type(value).__name__}"
             )
 
     def _delete(self, place: Place, value: Any) -> None:

@@ -25,6 +25,7 @@ from lazycfg.config.formats.source_capture import CaptureError, capture, shared_
 from lazycfg.config.loading.session import config_file_of
 from lazycfg.config.node import REQUIRED, Node
 from lazycfg.config.paths import format_path, unlink
+from lazycfg.config.reading import ReadDict, ReadList
 from lazycfg.config.signature import is_deferred
 from lazycfg.config.traverse import field_names, plan, same_leaf
 
@@ -168,7 +169,7 @@ class Encoder:
 
     def _container(self, value: Any, path: Where | str) -> Encoded:
         kind = type(value)
-        if kind is Node or kind is dict:
+        if kind is Node or kind is dict or kind is ReadDict:
             if all(type(key) is str for key in dict.keys(value)):
                 item = Item(
                     "call" if kind is Node and dict.__contains__(value, "_target_") else "dict", None, path
@@ -180,8 +181,8 @@ class Encoder:
                     (self.child(k, path), self.child(v, Where(path, k))) for k, v in dict.items(value)
                 ]
             return item
-        if kind is list or kind is tuple:
-            item = Item("list" if kind is list else "tuple", None, path)
+        if kind is list or kind is tuple or kind is ReadList:
+            item = Item("tuple" if kind is tuple else "list", None, path)
             item.parts = [(index, self.child(v, Where(path, index))) for index, v in enumerate(value)]
             return item
         if isinstance(value, dict):
