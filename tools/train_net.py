@@ -9,6 +9,8 @@ torchrun --nproc-per-node 8 tools/train_net.py --config-file x.py dataloader.tra
 import argparse
 import os
 import sys
+from pathlib import Path
+from typing import Any
 
 from lazycfg import LazyConfig
 from lazycfg.config import DEFAULT_ALLOW, ConfigError, UntrustedError
@@ -69,6 +71,8 @@ def main(argv: list[str] | None = None) -> int:
 
     weights = (WeightsMismatchError, UnsafeFileError, CheckpointError)
     try:
+        if args.resume and not any("train.output_dir=" in override for override in args.overrides):
+            check_not_moved(args.config_file, cfg)
         if args.eval_only:
             evaluate(cfg, resume=args.resume)
         else:
@@ -83,6 +87,21 @@ def main(argv: list[str] | None = None) -> int:
         print(f"interrupted{f': {error}' if str(error) else ''}", file=sys.stderr)
         return 130
     return 0
+
+
+def check_not_moved(config_file: str, cfg: Any) -> None:
+    """Refuse to pass by the run that the config lies in, if `train.output_dir` names another folder."""
+    from lazycfg.engine import SettingsError
+
+    here, named = Path(config_file).parent, (cfg.get("train") or {}).get("output_dir")
+    if not named or not (here / "last_checkpoint").exists():
+        return
+    if here.resolve() != Path(str(named)).resolve():
+        raise SettingsError(
+            f"{config_file} lies in the folder of a run, and its train.output_dir is another, {named} (seen "
+            f"from {os.getcwd()}): was the folder moved? Say which is to go on: train.output_dir={here} or "
+            f"train.output_dir={named}"
+        )
 
 
 def is_of_data(error: Exception) -> bool:

@@ -35,6 +35,21 @@ def test_train_resume_evaluate(main, tmp_path):
     assert main([*resume, "--trusted"]) == 0
 
 
+def test_a_moved_run_is_not_passed_by(main, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["--config-file", CONFIG, "train.output_dir=out", "train.max_iter=2"]) == 0
+    (tmp_path / "out").rename(tmp_path / "moved")
+    resume = ["--config-file", "moved/config.yaml", "--trusted", "--resume", "train.max_iter=3"]
+    for more in ([], ["--eval-only"]):
+        assert main([*resume, *more]) == 2
+        told = capsys.readouterr().err
+        assert "was the folder moved?" in told
+        assert "train.output_dir=moved or train.output_dir=out" in told
+    assert not (tmp_path / "out").exists()
+    assert main([*resume, "train.output_dir=moved"]) == 0
+    assert (tmp_path / "moved" / "model_0000002.safetensors").is_file()
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
