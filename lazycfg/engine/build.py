@@ -218,7 +218,7 @@ def _require(cfg: Mapping[str, Any], path: str) -> None:
         if not isinstance(value, Mapping) or value.get(key) is None:
             keys = [str(key) for key in value] if isinstance(value, Mapping) else []
             if key in keys:
-                raise SettingsError(f"{walked}{key} is None, and is needed for this")
+                raise SettingsError(f"the config has no {path}: {walked}{key} is None")
             has = f"{walked.rstrip('.') or 'it'} has {', '.join(keys) or 'nothing'}"
             raise SettingsError(f"the config has no {path}{closest(key, keys)}; {has}")
         value = value[key]

@@ -610,6 +610,20 @@ def test_a_model_that_cannot_be_trained(tmp_path, kind, words):
     refused(cfg, "model", *words)
 
 
+class Detached(ToyModel):
+    def forward(self, batch):
+        result = super().forward(batch)
+        return {**result, "loss_off": result["loss_fit"].detach()} if self.training else result
+
+
+def test_a_loss_that_nothing_learns_from_is_remarked_on(tmp_path):
+    cfg = LazyConfig.load(HERE / "toy_config.py")
+    cfg.model._target_ = Detached
+    cfg.train.update(output_dir=str(tmp_path / "out"), max_iter=1)
+    train(cfg)
+    assert "nothing learns from loss_off: detached" in (tmp_path / "out" / "log.txt").read_text()
+
+
 def test_a_loader_that_can_be_gone_through_once_is_left_alone(tmp_path):
     from toy_job import toy_test_loader
 

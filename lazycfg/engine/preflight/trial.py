@@ -93,6 +93,8 @@ def try_training(parts: Parts, settings: TrainSettings, device: torch.device, fo
             )
     if not total.requires_grad:
         found.add("model", "its losses depend on no parameter that is trained (all frozen?)")
+    elif idle := [name for name, value in named.items() if not value.requires_grad]:
+        found.remark(f"nothing learns from {', '.join(idle)}: detached, or its part is frozen")
 
 
 def try_evaluation(parts: Parts, settings: TrainSettings, found: Findings) -> None:
