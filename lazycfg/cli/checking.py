@@ -29,6 +29,10 @@ def check(arguments: argparse.Namespace) -> int:
     cfg = load_config(
         arguments.config, overrides, real=True, trusted=arguments.trusted, allow=arguments.allow
     )
+    if not isinstance(cfg, dict) or not cfg:
+        raise CommandError(
+            f"{arguments.config} holds no config: expected keys such as model, dataloader, train"
+        )
     found_in_tree = examine(cfg)
     problems: list[Any] = list(found_in_tree.problems)
     for note in found_in_tree.notes:

@@ -88,3 +88,10 @@ def test_a_value_to_be_filled_in_is_named_once(run):
     assert status == 1
     assert "data.test_json: it is to be filled in" in text
     assert text.splitlines()[-1] == "1 problem"
+
+
+@pytest.mark.parametrize("text", ["[1, 2]", "{}"])
+def test_a_file_without_a_config_is_told(capsys, tmp_path, text):
+    (tmp_path / "a.json").write_text(text)
+    assert main(["check", str(tmp_path / "a.json")]) != 0
+    assert "holds no config" in capsys.readouterr().err

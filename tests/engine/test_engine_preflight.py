@@ -16,7 +16,7 @@ from toy_job import ToyModel
 
 from lazycfg import LazyCall as L
 from lazycfg import LazyConfig
-from lazycfg.data import CocoDataset, FilteredDataset
+from lazycfg.data import CocoDataset, DatasetMapper, FilteredDataset
 from lazycfg.engine import CallbackHook, EarlyStopping, PreflightError, train
 from lazycfg.modeling import DataNeeds, StandardROIHeads
 from lazycfg.solver import CosineParamScheduler
@@ -441,6 +441,33 @@ def test_an_image_that_cannot_be_read_is_named(tmp_path, split):
     broken = tmp_path / ("train3.png" if split == "train" else "val3.png")
     broken.write_bytes(broken.read_bytes()[:60])
     refused(job(tmp_path, train_json, test_json), broken.name)
+
+
+class ShiftedClasses(DatasetMapper):
+    def __call__(self, record, rng=None):
+        sample = super().__call__(record, rng)
+        sample["instances"].gt_classes += 1
+        return sample
+
+
+class SmallPixels(DatasetMapper):
+    def __call__(self, record, rng=None):
+        sample = super().__call__(record, rng)
+        sample["image"] = sample["image"].float() / 255
+        return sample
+
+
+@pytest.mark.parametrize(
+    ("mapper", "words"),
+    [
+        (ShiftedClasses, ["dataloader.train.mapper", "it gives class 2 for image", "expected 0 to 1"]),
+        (SmallPixels, ["dataloader.train.mapper", "images of 0 to", "0 to 255"]),
+    ],
+)
+def test_what_a_mapper_of_the_user_gives(files, tmp_path, mapper, words):
+    cfg = job(tmp_path, *files)
+    cfg.dataloader.train.mapper._target_ = mapper
+    refused(cfg, *words)
 
 
 def test_skipping_is_no_error(tmp_path):

@@ -232,7 +232,7 @@ def try_out(
     if settings.preflight:
         with preserved_rng():
             for split, loader in loaders.items():
-                _guarded(found, check_images, loader, split, found)
+                _guarded(found, check_images, loader, split, parts.model, found)
     share(found)
     if settings.preflight:
         with preserved_rng():

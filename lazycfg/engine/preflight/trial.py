@@ -28,6 +28,7 @@ from ..settings import TrainSettings
 from ..trainer import sum_losses
 from .findings import Findings
 from .looking import evaluators_of, mapped_of
+from .mapped import SampleCheck
 
 __all__ = ["check_images", "quiet", "try_evaluation", "try_training"]
 
@@ -37,8 +38,9 @@ _SECONDS = 2.0
 _SHOWN = 3
 
 
-def check_images(loader: Any, split: str, found: Findings) -> None:
+def check_images(loader: Any, split: str, model: nn.Module, found: Findings) -> None:
     """Read some images of a data set through its mapper, spread over it: at most 64, for at most two seconds.
+    What the mapper gives is compared with what the model takes.
 
     Images that are made and not read from files are left alone, and so are those of a loader that skips what
     cannot be read.
@@ -47,6 +49,7 @@ def check_images(loader: Any, split: str, found: Findings) -> None:
     if mapped is None or mapped.on_error == "skip":
         return
     mapped = _fresh(mapped)
+    sample_check = SampleCheck(model, split, found)
     total = len(mapped)
     failed = looked = 0
     started = time.perf_counter()
@@ -55,7 +58,7 @@ def check_images(loader: Any, split: str, found: Findings) -> None:
         try:
             if looked == 1 and "image" in mapped.dataset[index]:
                 return
-            mapped[index]
+            sample_check.look(mapped[index])
         except Exception as error:  # whatever a data set or a mapper of the user's raises
             failed += 1
             if failed <= _SHOWN:
@@ -71,6 +74,9 @@ def check_images(loader: Any, split: str, found: Findings) -> None:
 def try_training(parts: Parts, settings: TrainSettings, device: torch.device, found: Findings) -> None:
     """Let two samples of the first batch through a copy of the model, in training mode, to its losses."""
     batch = _first_batch(parts.train_loader, "train", found)
+    sample_check = SampleCheck(parts.model, "train", found)
+    for sample in batch if isinstance(batch, list) else ():
+        sample_check.look(sample)
     model = None if batch is None else _copy(parts.model, found)
     if model is None:
         return

@@ -95,4 +95,4 @@ def _with_data(cfg: Node, parts: Parts, settings: TrainSettings, found: Findings
     compare(cfg, parts, settings, found, training=training)
     for split, loader in (("train", parts.train_loader), ("test", parts.test_loader)):
         if loader is not None:
-            check_images(loader, split, found)
+            check_images(loader, split, parts.model, found)

@@ -1,0 +1,60 @@
+"""What a mapper gives for an image against what the model takes: labels and the scale of pixels."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from lazycfg.structures import Instances
+
+from .findings import Findings
+from .looking import needs_of
+
+__all__ = ["SampleCheck"]
+
+
+class SampleCheck:
+    """Looks at samples as the model will get them; each kind of fault is told once.
+
+    Args:
+        model: its parts are asked.
+        split: "train" or "test", for the messages.
+        found: takes in what is wrong.
+    """
+
+    def __init__(self, model: nn.Module, split: str, found: Findings) -> None:
+        counts = [need.thing_classes for _, need in needs_of(model) if need.thing_classes is not None]
+        self.classes = min(counts, default=None)
+        mean = getattr(model, "pixel_mean", None)
+        self.mean = float(mean.max()) if isinstance(mean, Tensor) and not mean.is_meta else 0.0
+        self.where = f"dataloader.{split}.mapper"
+        self.found = found
+        self.told: set[str] = set()
+
+    def look(self, sample: Any) -> None:
+        """Look at one sample, a dict with "image" and perhaps "instances"; others are left alone."""
+        if not isinstance(sample, Mapping):
+            return
+        instances, image = sample.get("instances"), sample.get("image")
+        if isinstance(instances, Instances) and instances.has("gt_classes"):
+            self._labels(instances.gt_classes, sample)
+        if isinstance(image, Tensor) and image.is_floating_point() and self.mean > 1 and image.max() <= 1:
+            self._tell(
+                "scale",
+                f"it gives images of 0 to {float(image.max()):.3g}, and model.pixel_mean is up to "
+                f"{self.mean:.5g}: images are to be of 0 to 255, as the model scales them itself",
+            )
+
+    def _labels(self, labels: Tensor, sample: Mapping[str, Any]) -> None:
+        wrong = (
+            labels[labels < 0] if self.classes is None else labels[(labels < 0) | (labels >= self.classes)]
+        )
+        if len(wrong):
+            name = sample.get("file_name", sample.get("image_id"))
+            expected = "at least 0" if self.classes is None else f"0 to {self.classes - 1}"
+            self._tell("labels", f"it gives class {int(wrong[0])} for image {name!r}, expected {expected}")
+
+    def _tell(self, kind: str, text: str) -> None:
+        if kind not in self.told:
+            self.told.add(kind)
+            self.found.add(self.where, text)
