@@ -153,7 +153,7 @@ def read_numbers(settled: Tensor | None, finite: Tensor, counts: Tensor, most: i
     if counts.is_meta:  # which has shapes and no values: every box may be left
         return [1, 1, *[most] * len(counts)]
     if settled is None:
-        return [1, *torch.cat((finite[None], counts)).tolist()]
+        return [1, *torch.cat((finite[None], counts)).numpy().tolist()]
     return torch.cat((torch.stack((settled, finite)), counts)).tolist()
 
 
