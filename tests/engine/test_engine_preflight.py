@@ -457,6 +457,19 @@ class SmallPixels(DatasetMapper):
         return sample
 
 
+class BlackImages(DatasetMapper):
+    def __call__(self, record, rng=None):
+        sample = super().__call__(record, rng)
+        sample["image"] = torch.zeros_like(sample["image"], dtype=torch.float32)
+        return sample
+
+
+def test_black_images_are_no_images_of_another_scale(files, tmp_path):
+    cfg = job(tmp_path, *files)
+    cfg.dataloader.train.mapper._target_ = BlackImages
+    trained(cfg)
+
+
 @pytest.mark.parametrize(
     ("mapper", "words"),
     [

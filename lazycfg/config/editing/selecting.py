@@ -41,8 +41,7 @@ def select(
     Args:
         cfg: the config.
         what: a class or function, to find the nodes that call it (a class: its subclasses too); or a path
-        with
-            wildcards (`"model.**.conv?"`, `"**.Conv2d.bias"`), to find any values; None for all nodes.
+            with wildcards (`"model.**.conv?"`, `"**.Conv2d.bias"`), to find any values; None for all nodes.
         where: a predicate over the values found; only those are kept for which it is true.
         subclasses: whether nodes of subclasses of the class count.
         allow_empty: otherwise a selection that is empty is an error, which says what there is.
