@@ -196,7 +196,7 @@ def test_skipped_entries_are_counted_with_words(made, caplog):
     assert dataset.problems["annotation: box without area"] == 2
     with pytest.raises(AnnotationError) as error:
         made(edit)
-    assert error.value.remedy == ("on_error", "skip")
+    assert error.value.remedy == {"on_error": "skip"}
 
 
 def test_boxes_are_kept_where_only_unused_masks_are_bad(made, caplog):
@@ -326,7 +326,22 @@ def test_an_empty_dataset_says_which_filter_left_nothing(made):
     text = str(error.value)
     assert "none of the 3 images is left" in text
     assert "1 with crowd regions only (filter_empty), 2 without annotations (filter_empty)" in text
-    assert "filter_empty=False keeps" in text
+    assert "No image has an object to train on" in text
+    assert error.value.remedy == {}
+
+
+def test_filters_that_can_be_lifted_are_named():
+    maps = DatasetFromList([{"sem_seg": np.zeros((4, 4), int), "height": 4, "width": 4, "image_id": 1}])
+    box = {"category_id": 0, "bbox": [0, 0, 2, 2], "bbox_mode": BoxMode.XYWH_ABS}
+    annotated = DatasetFromList([{"height": 4, "width": 4, "annotations": [box]}])
+    for dataset, remedy in (
+        (FilteredDataset(dataset=maps), {"dataset.filter_empty": "false"}),
+        (FilteredDataset(dataset=annotated, min_keypoints=1), {"dataset.min_keypoints": "0"}),
+        (FilteredDataset(dataset=annotated, keep=lambda r: False), {"dataset.keep": "null"}),
+    ):
+        with pytest.raises(AnnotationError) as error:
+            build_detection_train_loader(dataset=dataset, mapper=None, total_batch_size=1)
+        assert error.value.remedy == remedy
 
 
 OWN = {
