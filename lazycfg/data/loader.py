@@ -98,7 +98,8 @@ class MapDataset(Dataset[Any]):
         """Return a message for a sample in whose place no other was found.
 
         Args:
-            tried: index of each record, and the error it was skipped for; None where the mapper returned None.
+            tried: index of each record, and the error that it was skipped for (None: the mapper returned
+                None).
         """
         empty = [index for index, error in tried if error is None]
         failed = [(index, error) for index, error in tried if error is not None]

@@ -185,7 +185,8 @@ def why_empty(dataset: Any) -> str:
     """Return the reason why a dataset has no images: which filter left them out."""
     if isinstance(dataset, FilteredDataset) and dataset.left_out:
         reasons = ", ".join(f"{n} {reason}" for reason, n in dataset.left_out.items())
-        text = f"none of the {len(dataset.dataset)} images is left: {type(dataset).__name__} leaves out {reasons}"
+        filtered = f"{type(dataset).__name__} leaves out {reasons}"
+        text = f"none of the {len(dataset.dataset)} images is left: {filtered}"
         keeping = dataset.keeping()
         if keeping:
             return f"{text}. {', '.join(f'{k}={v}' for k, v in keeping.items())} keeps them"
