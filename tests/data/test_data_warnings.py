@@ -63,6 +63,39 @@ def test_right_annotations_give_no_warning(made, tmp_path):
     assert CocoDataset(json_file=json_file, image_root=image_root).warnings == []
 
 
+def test_what_is_there_twice(made):
+    def annotation_twice(data):
+        data["annotations"].append({**data["annotations"][2], "id": 99})
+
+    (sentence,) = made(annotation_twice).warnings
+    assert sentence.startswith("annotated twice, with the same class, box and mask: 1 object (first: ")
+    assert "record 1, image_id 2" in sentence
+
+    def another_mask(data):
+        annotation_twice(data)
+        x, y, w, h = data["annotations"][2]["bbox"]
+        data["annotations"][-1]["segmentation"] = [odd.box_polygon(x, y, w - 1, h)]
+
+    assert made(another_mask).warnings == []
+
+    def file_twice(data):
+        data["images"][2]["file_name"] = data["images"][0]["file_name"]
+
+    (sentence,) = made(file_twice).warnings
+    assert sentence.startswith("listed as two images or more: 1 file (first: 0.png)")
+
+
+def test_what_is_there_twice_in_a_dataset_of_ones_own(caplog):
+    polygons = [np.array([0.0, 0, 9, 0, 9, 9])]
+    box = {"category_id": 0, "bbox": np.array([0, 0, 9, 9]), "bbox_mode": BoxMode.XYWH_ABS}
+    record = {"file_name": "a.png", "height": 9, "width": 9}
+    record["annotations"] = [{**box, "segmentation": polygons} for _ in range(2)]
+    dataset = DatasetFromList([record, record])
+    build_detection_train_loader(dataset=dataset, mapper=DatasetMapper(is_train=True), total_batch_size=1)
+    assert "box and mask: 2 objects" in caplog.text
+    assert "(first: a.png)" in caplog.text
+
+
 def as_corners(annotation):
     x, y, w, h = annotation["bbox"]
     annotation["bbox"] = [x, y, x + w, y + h]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -103,8 +103,10 @@ def summarize(dataset: Any) -> DatasetSummary:
         return own
     summary = DatasetSummary()
     rules = RecordRules(dataset)
+    names = []
     for i in range(len(dataset)):
         record = get_annotations(dataset, i)
+        names.append(record.get("file_name") if isinstance(record, Mapping) else None)
         problem = None if rules.validated else rules.problem(record)
         if problem is None:
             summary.add(record, i, plausibility=not rules.validated)
@@ -112,6 +114,8 @@ def summarize(dataset: Any) -> DatasetSummary:
         summary.num_invalid += 1
         if len(summary.invalid) < 5:
             summary.invalid.append(f"{describe(record, i)}: {problem}")
+    if not rules.validated:
+        summary.plausibility.add_file_names(names)
     return summary
 
 
