@@ -88,7 +88,7 @@ class MapDataset(Dataset[Any]):
                 return sample
             tried.append((index, error))
             index = int(rng.integers(len(self.dataset)))
-        raise RuntimeError(self._nothing_found(tried))
+        raise AnnotationError(self._nothing_found(tried))
 
     @property
     def _mapper_name(self) -> str:

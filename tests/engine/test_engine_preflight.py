@@ -474,7 +474,7 @@ def test_black_images_are_no_images_of_another_scale(files, tmp_path):
 @pytest.mark.parametrize(
     ("mapper", "words"),
     [
-        (ShiftedClasses, ["dataloader.train.mapper", "it gives class 2 for image", "expected 0 to 1"]),
+        (ShiftedClasses, ["dataloader.train.mapper", "the class 2, expected 0 to 1", "train"]),
         (SmallPixels, ["dataloader.train.mapper", "images of 0 to", "0 to 255"]),
     ],
 )

@@ -65,8 +65,8 @@ class Plausibility:
             )
         if c["twice"]:
             result.append(
-                f"annotated twice, with the same class, box and mask: {_number(c['twice'], 'object')} (first: "
-                f"{first['twice']}); an evaluation counts one of the two as missed"
+                f"annotated twice, with the same class, box and mask: {_number(c['twice'], 'object')} "
+                f"(first: {first['twice']}); an evaluation counts one of the two as missed"
             )
         if boxes and c["normalised"] >= 0.9 * boxes:
             result.append(
