@@ -28,8 +28,8 @@ STAGES = ("res2", "res3", "res4", "res5")
 class TridentBottleneckBlock(ResidualBlock):
     """A bottleneck block whose 3x3 convolution has branches; all weights are shared by them.
 
-    A map that is given as a tensor goes to all branches: what comes before the 3x3 convolution is computed once
-    for it.
+    A map that is given as a tensor goes to all branches: what comes before the 3x3 convolution is computed
+    once for it.
 
     Args:
         in_channels, out_channels, bottleneck_channels, stride, num_groups, norm, stride_in_1x1: as of
@@ -129,8 +129,8 @@ def make_trident_resnet_stages(
 
     Args:
         depth: 50, 101 or 152.
-        trident_stage: "res2", "res3", "res4" or "res5". Stages after it get the maps of all branches as a larger
-            batch, so a pyramid needs it to be the first of the stages that it takes.
+        trident_stage: "res2", "res3", "res4" or "res5". Stages after it get the maps of all branches as
+            a larger batch, so a pyramid needs it to be the first of the stages that it takes.
         num_branch: number of branches.
         branch_dilations: dilation of each branch.
         test_branch_idx: the branch that is computed in evaluation; -1 for all.

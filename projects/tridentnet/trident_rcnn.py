@@ -27,8 +27,8 @@ def merge_branch_instances(
     The device is waited for once.
 
     Args:
-        instances: those of the first branch of all images, then those of the second, ...; with ``pred_boxes``,
-            ``scores``, ``pred_classes``; further fields stay.
+        instances: those of the first branch of all images, then those of the second, ...; with
+            ``pred_boxes``, ``scores``, ``pred_classes``; further fields stay.
         num_branch: number of branches.
         nms_thresh: overlap above which the worse of two boxes of a class goes.
         topk_per_image: detections kept of each image; negative for all.
@@ -222,6 +222,6 @@ def check_given(
     """Raise ValueError where boxes are given for images of which there are the maps of several branches."""
     if len(maps) != len(instances):
         raise ValueError(
-            f"{type(heads).__name__}: boxes of {len(instances)} images, but maps of {len(maps)}. Masks of given "
-            "boxes are predicted from one branch: choose it by the backbone's test_branch_idx"
+            f"{type(heads).__name__}: boxes of {len(instances)} images, but maps of {len(maps)}. Masks "
+            "of given boxes are predicted from one branch: choose it by the backbone's test_branch_idx"
         )
