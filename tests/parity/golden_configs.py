@@ -85,6 +85,10 @@ CONFIGS: dict[str, tuple[str, list[str]]] = {
         "COCO-PanopticSegmentation/panoptic_fpn_R_50_1x.py",
         [*ONE, "model.combine_instances_score_thresh=0.1", "model.combine_stuff_area_thresh=256"],
     ),
+    "tensormask_R_50_FPN": (
+        "projects/tensormask/configs/tensormask_R_50_FPN_1x.py",
+        ["model.test_score_thresh=0.02"],
+    ),
     "tridentnet_fast_R_50_C4": ("projects/tridentnet/configs/tridentnet_fast_R_50_C4_1x.py", ONE),
 }
 

@@ -5,6 +5,6 @@ import pytest
 from golden_configs import golden_model
 
 
-@pytest.mark.parametrize("name", ["tridentnet_fast_R_50_C4"])
+@pytest.mark.parametrize("name", ["tridentnet_fast_R_50_C4", "tensormask_R_50_FPN"])
 def test_equal_to_the_reference(name: str) -> None:
     parity_check.assert_parity(golden_model(name), name)
