@@ -187,8 +187,7 @@ class ResNet(Backbone):
         dilated = (res4_dilation, res5_dilation, *res5_multi_grid)
         if not bottleneck and (width_per_group != 64 or set(dilated) != {1} or any(deform_on_per_stage)):
             raise ValueError(
-                "width_per_group, dilations and deform_on_per_stage are for depths from 50, "
-                f"not {depth}"
+                f"width_per_group, dilations and deform_on_per_stage are for depths from 50, not {depth}"
             )
         if (res4_dilation, res5_dilation) not in ((1, 1), (1, 2), (1, 4), (2, 4)):
             raise ValueError(

@@ -62,13 +62,17 @@ class _PixelHead(nn.Module):
         raise NotImplementedError
 
     def forward(
-        self, features: Mapping[str, Tensor], targets: Tensor | None = None
+        self,
+        features: Mapping[str, Tensor],
+        targets: Tensor | None = None,
+        weights: Tensor | None = None,
     ) -> tuple[Tensor | None, dict[str, Tensor]]:
         """Return the loss in training, else logits.
 
         Args:
             features: feature maps by name, (N, channels, H / stride, W / stride).
             targets: labels (N, H, W), int64; needed in training.
+            weights: (N, H, W), factors of the losses of pixels; for hard pixel mining.
 
         Returns:
             In training ``(None, {"loss_sem_seg": loss})``, else the logits (N, num_classes, H, W) and ``{}``.
@@ -79,11 +83,9 @@ class _PixelHead(nn.Module):
         if targets is None:
             name = type(self).__name__
             raise ValueError(f"{name}: training needs targets, got None (is 'sem_seg' in the inputs?)")
-        return None, self.losses(logits, targets)
+        return None, self.losses(logits, targets, weights)
 
-    def losses(
-        self, logits: Tensor, targets: Tensor, weights: Tensor | None = None
-    ) -> dict[str, Tensor]:
+    def losses(self, logits: Tensor, targets: Tensor, weights: Tensor | None = None) -> dict[str, Tensor]:
         """Return ``{"loss_sem_seg": loss}``, at the resolution of the labels.
 
         Args:
@@ -105,9 +107,10 @@ class _PixelHead(nn.Module):
         return {"loss_sem_seg": loss * self.loss_weight}
 
     def to_image_size(self, maps: Tensor) -> Tensor:
-        """Return maps (N, C, H, W) enlarged by `common_stride`; half-precision ones in float32 in training."""
-        if self.training:  # interpolation loses precision in half
-            maps = maps.to(torch.promote_types(maps.dtype, torch.float32))
+        """Return maps (N, C, H, W) enlarged by `common_stride`; half-precision ones become float32."""
+        maps = maps.to(
+            torch.promote_types(maps.dtype, torch.float32)
+        )  # interpolation loses precision in half
         return F.interpolate(maps, scale_factor=self.common_stride, mode="bilinear", align_corners=False)
 
 
@@ -174,7 +177,7 @@ class DeepLabV3Head(_PixelHead):
             dropout=aspp_dropout,
             use_depthwise_separable_conv=use_depthwise_separable_conv,
         )
-        self.predictor = _predictor(aspp_channels, num_classes)
+        self.predictor = predictor(aspp_channels, num_classes)
 
     def layers(self, features: Mapping[str, Tensor]) -> Tensor:
         return self.predictor(self.aspp(features[self.in_features[0]]))
@@ -268,7 +271,7 @@ class DeepLabV3PlusHead(_PixelHead):
             use_depthwise_separable_conv=use_depthwise_separable_conv,
         )
         self.decoder[self.in_features[-1]] = nn.ModuleDict({"project_conv": aspp})
-        self.predictor = None if num_classes is None else _predictor(decoder_channels[0], num_classes)
+        self.predictor = None if num_classes is None else predictor(decoder_channels[0], num_classes)
 
     def decode(self, features: Mapping[str, Tensor]) -> Tensor:
         """Return the decoder's features (N, decoder_channels[0], H / common_stride, W / common_stride)."""
@@ -322,7 +325,7 @@ def _conv(in_channels: int, out_channels: int, kernel_size: int, norm: Norm) -> 
     return conv
 
 
-def _predictor(in_channels: int, out_channels: int) -> Conv2d:
+def predictor(in_channels: int, out_channels: int) -> Conv2d:
     """Return a 1x1 convolution whose outputs are small at first."""
     conv = Conv2d(in_channels, out_channels, kernel_size=1)
     nn.init.normal_(conv.weight, std=0.001)
@@ -330,9 +333,7 @@ def _predictor(in_channels: int, out_channels: int) -> Conv2d:
     return conv
 
 
-def _by_stride(
-    name: str, input_shape: Mapping[str, ShapeSpec]
-) -> tuple[list[str], list[int], list[int]]:
+def _by_stride(name: str, input_shape: Mapping[str, ShapeSpec]) -> tuple[list[str], list[int], list[int]]:
     """Return names, channels and strides of levels, from fine to coarse."""
     if not input_shape:
         raise ValueError(f"{name}(input_shape=) is empty")
