@@ -1,4 +1,4 @@
-"""Instances as pixels that point at the same centre (Panoptic-DeepLab, arXiv:1911.10194), for a batch at once."""
+"""Instances as the pixels that point at one centre (Panoptic-DeepLab, arXiv:1911.10194), for a whole batch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Panoptic-DeepLab (arXiv:1911.10194): panoptic segmentation without boxes, from classes, centres, offsets."""
+"""Panoptic-DeepLab (arXiv:1911.10194): panoptic segments of classes, centres and offsets, without boxes."""
 
 import logging
 from collections.abc import Sequence

@@ -101,8 +101,8 @@ class _PixelHead(nn.Module):
             loss = pixel_cross_entropy(logits, targets, self.ignore_value)
         else:
             raise ValueError(
-                f"{type(self).__name__}: loss_type='cross_entropy' takes no weights of pixels ('sem_seg_weights' "
-                "of the inputs); set loss_type='hard_pixel_mining'"
+                f"{type(self).__name__}: loss_type='cross_entropy' takes no weights of pixels, and the inputs "
+                "have 'sem_seg_weights'; set loss_type='hard_pixel_mining'"
             )
         return {"loss_sem_seg": loss * self.loss_weight}
 
@@ -237,9 +237,9 @@ class DeepLabV3PlusHead(_PixelHead):
         self.in_features, channels, strides = _by_stride(name, input_shape)
         if len(project_channels) != len(channels) - 1 or len(decoder_channels) != len(channels):
             raise ValueError(
-                f"{name}: of the {len(channels)} levels {self.in_features}, project_channels needs one number "
-                f"for each but the coarsest and decoder_channels one for each; got {list(project_channels)} "
-                f"and {list(decoder_channels)}"
+                f"{name}: for the levels {self.in_features}, project_channels needs {len(channels) - 1} numbers "
+                f"and decoder_channels {len(channels)}; got {list(project_channels)} and "
+                f"{list(decoder_channels)}"
             )
         if strides[0] != common_stride:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""DeepLab v3 (arXiv:1706.05587), ResNet-103, output stride 16: 19 classes of Cityscapes, crops of 512x1024."""
+"""DeepLab v3 (arXiv:1706.05587), ResNet-103, output stride 16, for Cityscapes in crops of 512x1024."""
 
 from lazycfg import LazyCall as L
 from lazycfg.layers import ShapeSpec
