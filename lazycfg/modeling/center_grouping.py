@@ -1,4 +1,4 @@
-"""Instances as the pixels that point at one centre (Panoptic-DeepLab, arXiv:1911.10194), for a whole batch."""
+"""Instances as the pixels that point at one centre (Panoptic-DeepLab, arXiv:1911.10194), for a batch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

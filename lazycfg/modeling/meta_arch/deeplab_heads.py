@@ -101,7 +101,7 @@ class _PixelHead(nn.Module):
             loss = pixel_cross_entropy(logits, targets, self.ignore_value)
         else:
             raise ValueError(
-                f"{type(self).__name__}: loss_type='cross_entropy' takes no weights of pixels, and the inputs "
+                f"{type(self).__name__}: loss_type='cross_entropy' takes no weights, but the inputs "
                 "have 'sem_seg_weights'; set loss_type='hard_pixel_mining'"
             )
         return {"loss_sem_seg": loss * self.loss_weight}
@@ -237,8 +237,8 @@ class DeepLabV3PlusHead(_PixelHead):
         self.in_features, channels, strides = _by_stride(name, input_shape)
         if len(project_channels) != len(channels) - 1 or len(decoder_channels) != len(channels):
             raise ValueError(
-                f"{name}: for the levels {self.in_features}, project_channels needs {len(channels) - 1} numbers "
-                f"and decoder_channels {len(channels)}; got {list(project_channels)} and "
+                f"{name}: for the levels {self.in_features}, project_channels needs {len(channels) - 1} "
+                f"numbers and decoder_channels {len(channels)}; got {list(project_channels)} and "
                 f"{list(decoder_channels)}"
             )
         if strides[0] != common_stride:
