@@ -10,7 +10,7 @@ import difflib
 from pathlib import Path
 
 from lazycfg.config.lazy import LazyConfig
-from lazycfg.config.node import Node
+from lazycfg.config.tree.node import Node
 
 __all__ = ["get_config", "get_config_file", "list_configs"]
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from lazycfg import LazyConfig
 from lazycfg.config import DEFAULT_ALLOW, ConfigError, UntrustedError
-from lazycfg.config.brief import printable
+from lazycfg.config.tree.repr import printable
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from lazycfg.checkpoint.errors import CheckpointError
 from lazycfg.checkpoint.torch_file import LEGACY_MAGIC, ZIP_MAGIC, load_torch_file
-from lazycfg.config.brief import printable
+from lazycfg.config.tree.repr import printable
 from lazycfg.utils import UnsafeFileError, load_numpy_pickle
 
 __all__ = ["Weights", "read_weights"]

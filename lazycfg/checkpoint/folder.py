@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from lazycfg.checkpoint.errors import CheckpointError, MissingCheckpointError
-from lazycfg.config.brief import printable
+from lazycfg.config.tree.repr import printable
 from lazycfg.utils import atomic_write
 
 __all__ = [

@@ -23,7 +23,7 @@ from lazycfg.checkpoint.placement import (
     plain_key,
 )
 from lazycfg.checkpoint.report import LoadReport, Mismatch, WeightsMismatchError
-from lazycfg.config.brief import printable
+from lazycfg.config.tree.repr import printable
 from lazycfg.utils import closest
 
 __all__ = ["load_weights", "unwrap"]

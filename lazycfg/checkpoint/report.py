@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lazycfg.config.brief import printable
+from lazycfg.config.tree.repr import printable
 
 __all__ = ["LoadReport", "Mismatch", "WeightsMismatchError"]
 

@@ -20,7 +20,7 @@ _WIDTH = 118
 
 def check(arguments: argparse.Namespace) -> int:
     """Find every problem of a config, then build its model without memory and report its size."""
-    from lazycfg.config.checking import examine
+    from lazycfg.config.building.check import examine
 
     paths, overrides = split_words(arguments.words)
     if paths:
@@ -76,7 +76,7 @@ def _is_job(cfg: Any) -> bool:
 
 def drift(arguments: argparse.Namespace) -> int:
     """Tell what of a saved config no longer fits the code; the exit status is 1 when something does not."""
-    from lazycfg.config.comparing.drift import drift as compare
+    from lazycfg.config.inspection.drift import drift as compare
     from lazycfg.config.trust import DEFAULT_ALLOW
 
     if arguments.words:
@@ -106,8 +106,8 @@ def _try(cfg: Any, model: Any, size: tuple[int, int] | None, traceback: bool) ->
     import torch
 
     from lazycfg.cli.trial import try_model
-    from lazycfg.config.build import instantiate
-    from lazycfg.config.parts import subset
+    from lazycfg.config.building.build import instantiate
+    from lazycfg.config.tree.subset_of import subset
 
     try:
         if model is None:
@@ -131,9 +131,9 @@ def _try(cfg: Any, model: Any, size: tuple[int, int] | None, traceback: bool) ->
 
 def _writes(cfg: Any, error: Exception | None) -> Iterator[str]:
     """Who changed the node that an error names since it was written, or something above it."""
-    from lazycfg.config.paths import format_path, get_path, parse_path
-    from lazycfg.config.provenance.history import writes_along
-    from lazycfg.config.provenance.position import writes_of
+    from lazycfg.config.inspection.explain import writes_along
+    from lazycfg.config.tree.paths import format_path, get_path, parse_path
+    from lazycfg.config.tree.position import writes_of
 
     found = re.search(r"config path '([^']+)'", "\n".join(getattr(error, "__notes__", ())))
     if found is None:

@@ -86,7 +86,7 @@ def candidates(line: str) -> list[str]:
         return _config_files(current)
     if before[0] == "drift":
         return []
-    from lazycfg.config.interpolation import limited_resolvers
+    from lazycfg.config.tree.interpolation import limited_resolvers
 
     keys_only = before[0] in ("get", "explain", "doc") and len(plain) == 1
     found = [] if before[0] not in ("diff", "grep") or "=" in current else _config_files(current)
@@ -157,7 +157,7 @@ def _config_files(current: str) -> list[str]:
 
 
 def _keys_and_values(cfg: Any, current: str, *, keys_only: bool) -> list[str]:
-    from lazycfg.config.paths import find_key, get_path, parse_path
+    from lazycfg.config.tree.paths import find_key, get_path, parse_path
 
     prefix = current[: len(current) - len(current.lstrip("+~"))]
     body = current[len(prefix) :]
@@ -184,7 +184,7 @@ def _keys_and_values(cfg: Any, current: str, *, keys_only: bool) -> list[str]:
 
 def _keys(holder: Any) -> list[Any]:
     """The keys below a value: what is there, then what the target takes besides."""
-    from lazycfg.config.traverse import children
+    from lazycfg.config.tree.traversal import children
 
     special = ("_target_", "_partial_", "_args_")
     keys = [key for key, _ in children(holder) or () if key not in special]
@@ -194,7 +194,7 @@ def _keys(holder: Any) -> list[Any]:
 
 def _signature(holder: Any) -> Any:
     """What a call takes, as far as that is known without importing."""
-    from lazycfg.config.node import is_call, raw_get
+    from lazycfg.config.tree.node import is_call, raw_get
 
     target = raw_get(holder, "_target_") if is_call(holder) else None
     read = getattr(type(target), "__lazycfg_signature__", None)
@@ -204,7 +204,7 @@ def _signature(holder: Any) -> Any:
 def _values(holder: Any, key: Any) -> list[str]:
     """What may be assigned: the choices that the target's annotation names, and what is there now."""
     from lazycfg.config.editing.grammar import format_value
-    from lazycfg.config.paths import MISSING, find_key
+    from lazycfg.config.tree.paths import MISSING, find_key
 
     value = find_key(holder, key)
     signature = _signature(holder)

@@ -133,7 +133,7 @@ def split_words(words: Iterable[str]) -> tuple[list[str], list[str]]:
 
 def say(what: object, *, file: TextIO | None = None) -> None:
     """Print text, with control characters escaped."""
-    from lazycfg.config.brief import printable
+    from lazycfg.config.tree.repr import printable
 
     print(printable(str(what)), file=file)
 

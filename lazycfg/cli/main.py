@@ -41,7 +41,7 @@ def _resolvers(arguments: argparse.Namespace) -> contextlib.AbstractContextManag
         name.lower().endswith((".yaml", ".yml", ".json")) for name in names
     ):
         return contextlib.nullcontext()
-    from lazycfg.config.interpolation import limited_resolvers
+    from lazycfg.config.tree.interpolation import limited_resolvers
     from lazycfg.config.trust import DEFAULT_ALLOW, Policy
 
     return limited_resolvers(Policy((*DEFAULT_ALLOW, *arguments.allow)).allows_resolver)

@@ -14,7 +14,7 @@ from lazycfg.cli.configs import CommandError, load_config, say, split_words, wan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from lazycfg.config.comparing.differences import Change
+    from lazycfg.config.inspection.diff import Change
 
 __all__ = ["diff", "doc", "explain", "get", "graph", "grep", "show"]
 
@@ -46,7 +46,7 @@ def _look(arguments: argparse.Namespace, overrides: list[str], look: Callable[[A
 
 def show(arguments: argparse.Namespace) -> int:
     """Print a config, or what stands at a path of it."""
-    from lazycfg.config.paths import get_path
+    from lazycfg.config.tree.paths import get_path
 
     path, overrides = _one_path(arguments.words, required=False)
     if arguments.no_run:
@@ -55,7 +55,7 @@ def show(arguments: argparse.Namespace) -> int:
         _print_matches(arguments.config, text)
     value = _look(arguments, overrides, lambda cfg: get_path(cfg, path, resolve=False) if path else cfg)
     if arguments.format == "tree":
-        from lazycfg.config.views.tree_view import tree_text
+        from lazycfg.config.inspection.tree_view import tree_text
 
         print(tree_text(value, max_depth=arguments.depth, colour=wants_colour(arguments.colour)))
         return 0
@@ -68,9 +68,9 @@ def show(arguments: argparse.Namespace) -> int:
 def _show_syntax(arguments: argparse.Namespace, path: str, overrides: list[str]) -> int:
     """Print what can be said of a Python config without running it."""
     from lazycfg.cli.configs import find_config
+    from lazycfg.config.inspection.tree_view import tree_text
     from lazycfg.config.loading.syntax_only import read_syntax
-    from lazycfg.config.paths import get_path
-    from lazycfg.config.views.tree_view import tree_text
+    from lazycfg.config.tree.paths import get_path
 
     file = find_config(arguments.config)
     if overrides or arguments.format != "tree" or not file.endswith(".py"):
@@ -85,7 +85,7 @@ def _show_syntax(arguments: argparse.Namespace, path: str, overrides: list[str])
 def _print_matches(config: str, text: str) -> None:
     from lazycfg.config.editing.matching import has_wildcard
     from lazycfg.config.editing.overrides import matched_paths
-    from lazycfg.config.paths import parse_path
+    from lazycfg.config.tree.paths import parse_path
 
     if has_wildcard(parse_path(text.lstrip("+~").partition("=")[0])):
         for matched in matched_paths(load_config(config), text):
@@ -94,7 +94,7 @@ def _print_matches(config: str, text: str) -> None:
 
 def get(arguments: argparse.Namespace) -> int:
     """Print one value, as it would be written on a command line."""
-    from lazycfg.config.paths import get_path
+    from lazycfg.config.tree.paths import get_path
 
     path, overrides = _one_path(arguments.words, required=True)
     value = _look(arguments, overrides, lambda cfg: get_path(cfg, path))
@@ -115,7 +115,7 @@ def _spelled(value: Any) -> str:
 
 def explain(arguments: argparse.Namespace) -> int:
     """Print where a value was set, in order."""
-    from lazycfg.config.provenance.history import explain as explain_value
+    from lazycfg.config.inspection.explain import explain as explain_value
 
     path, overrides = _one_path(arguments.words, required=True)
     say(_look(arguments, overrides, lambda cfg: explain_value(cfg, path)))
@@ -124,11 +124,11 @@ def explain(arguments: argparse.Namespace) -> int:
 
 def doc(arguments: argparse.Namespace) -> int:
     """Print what a parameter means: its type, default and documentation."""
-    from lazycfg.config.brief import target_name
-    from lazycfg.config.docs import parameter_doc, target_doc
-    from lazycfg.config.node import is_call, raw_get
-    from lazycfg.config.paths import MISSING, find_key, get_path, parse_path
-    from lazycfg.config.signature import why_not
+    from lazycfg.config.signatures.callables import why_not
+    from lazycfg.config.signatures.docstrings import parameter_doc, target_doc
+    from lazycfg.config.tree.node import is_call, raw_get
+    from lazycfg.config.tree.paths import MISSING, find_key, get_path, parse_path
+    from lazycfg.config.tree.repr import target_name
 
     path, overrides = _one_path(arguments.words, required=True)
     keys = parse_path(path)
@@ -152,7 +152,7 @@ def doc(arguments: argparse.Namespace) -> int:
 
 def diff(arguments: argparse.Namespace) -> int:
     """Compare two configs, or one with and without overrides; the exit status is 1 when they differ."""
-    from lazycfg.config.comparing.differences import diff as compare
+    from lazycfg.config.inspection.diff import diff as compare
 
     others, overrides = split_words(arguments.words)
     if len(others) > 1 or not (others or overrides):
@@ -176,11 +176,11 @@ def diff(arguments: argparse.Namespace) -> int:
 def _is_uncertain(change: Change) -> bool:
     """Whether only importing tells if two values differ: what a call of a module gives, a name that may be
     another one for the same object, an argument that was given by position here and by name there."""
-    from lazycfg.config.brief import target_name
     from lazycfg.config.loading.deferred import DeferredCall
-    from lazycfg.config.paths import parse_path
-    from lazycfg.config.signature import is_deferred
-    from lazycfg.config.traverse import walk
+    from lazycfg.config.signatures.callables import is_deferred
+    from lazycfg.config.tree.paths import parse_path
+    from lazycfg.config.tree.repr import target_name
+    from lazycfg.config.tree.traversal import walk
 
     if "_args_" in parse_path(change.path):
         return True
@@ -198,10 +198,10 @@ def _is_uncertain(change: Change) -> bool:
 
 def grep(arguments: argparse.Namespace) -> int:
     """Print the paths whose text or value matches a pattern; the exit status is 1 when none does."""
-    from lazycfg.config.brief import short_repr, target_name
-    from lazycfg.config.node import is_call, raw_get
-    from lazycfg.config.paths import format_path
-    from lazycfg.config.traverse import children, walk
+    from lazycfg.config.tree.node import is_call, raw_get
+    from lazycfg.config.tree.paths import format_path
+    from lazycfg.config.tree.repr import short_repr, target_name
+    from lazycfg.config.tree.traversal import children, walk
 
     paths, overrides = split_words(arguments.words)
     try:
@@ -233,8 +233,8 @@ def grep(arguments: argparse.Namespace) -> int:
 
 def graph(arguments: argparse.Namespace) -> int:
     """Draw a config, or what stands at a path of it."""
-    from lazycfg.config.paths import get_path
-    from lazycfg.config.views.graph_drawing import to_html, to_svg
+    from lazycfg.config.inspection.graph_drawing import to_html, to_svg
+    from lazycfg.config.tree.paths import get_path
 
     path, overrides = _one_path(arguments.words, required=False)
     output = arguments.output

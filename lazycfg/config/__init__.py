@@ -9,19 +9,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from lazycfg.config.build import instantiate as instantiate
-    from lazycfg.config.call import LazyCall as LazyCall
-    from lazycfg.config.call import LazyPartial as LazyPartial
-    from lazycfg.config.call import attr as attr
-    from lazycfg.config.call import method as method
-    from lazycfg.config.checking import Problem as Problem
-    from lazycfg.config.checking import check as check
-    from lazycfg.config.comparing.differences import diff as diff
-    from lazycfg.config.comparing.drift import Drift as Drift
-    from lazycfg.config.comparing.drift import drift as drift
-    from lazycfg.config.comparing.hashing import hash_of as hash_of
-    from lazycfg.config.dump import dump_dataclass as dump_dataclass
-    from lazycfg.config.editing.merging import merge as merge
+    from lazycfg.config.building.build import instantiate as instantiate
+    from lazycfg.config.building.check import Problem as Problem
+    from lazycfg.config.building.check import check as check
+    from lazycfg.config.building.profiling import Profile as Profile
     from lazycfg.config.editing.selecting import SelectError as SelectError
     from lazycfg.config.editing.selecting import select as select
     from lazycfg.config.errors import CheckError as CheckError
@@ -33,60 +24,69 @@ if TYPE_CHECKING:
     from lazycfg.config.errors import PathError as PathError
     from lazycfg.config.errors import RequiredError as RequiredError
     from lazycfg.config.errors import TargetError as TargetError
+    from lazycfg.config.inspection.diff import diff as diff
+    from lazycfg.config.inspection.drift import Drift as Drift
+    from lazycfg.config.inspection.drift import drift as drift
+    from lazycfg.config.inspection.explain import explain as explain
+    from lazycfg.config.inspection.hashing import hash_of as hash_of
+    from lazycfg.config.inspection.origins import explain_errors as explain_errors
+    from lazycfg.config.inspection.origins import origin as origin
+    from lazycfg.config.interop.dataclasses import dump_dataclass as dump_dataclass
+    from lazycfg.config.interop.omegaconf import from_omegaconf as from_omegaconf
+    from lazycfg.config.interop.omegaconf import to_omegaconf as to_omegaconf
     from lazycfg.config.lazy import LazyConfig as LazyConfig
-    from lazycfg.config.node import REQUIRED as REQUIRED
-    from lazycfg.config.node import Node as Node
-    from lazycfg.config.node import to_nodes as to_nodes
-    from lazycfg.config.observe import Profile as Profile
-    from lazycfg.config.omegaconf_bridge import from_omegaconf as from_omegaconf
-    from lazycfg.config.omegaconf_bridge import to_omegaconf as to_omegaconf
-    from lazycfg.config.parts import subset as subset
-    from lazycfg.config.paths import get_path as get_path
-    from lazycfg.config.provenance.history import explain as explain
-    from lazycfg.config.provenance.origins import explain_errors as explain_errors
-    from lazycfg.config.provenance.origins import origin as origin
+    from lazycfg.config.tree.lazy_call import LazyCall as LazyCall
+    from lazycfg.config.tree.lazy_call import LazyPartial as LazyPartial
+    from lazycfg.config.tree.lazy_call import attr as attr
+    from lazycfg.config.tree.lazy_call import method as method
+    from lazycfg.config.tree.merging import merge as merge
+    from lazycfg.config.tree.node import REQUIRED as REQUIRED
+    from lazycfg.config.tree.node import Node as Node
+    from lazycfg.config.tree.node import to_nodes as to_nodes
+    from lazycfg.config.tree.paths import get_path as get_path
+    from lazycfg.config.tree.subset_of import subset as subset
     from lazycfg.config.trust import DEFAULT_ALLOW as DEFAULT_ALLOW
     from lazycfg.config.trust import UntrustedError as UntrustedError
 
 _HOME = {
-    "REQUIRED": "node",
+    "REQUIRED": "tree.node",
     "CheckError": "errors",
     "ConfigAttributeError": "errors",
     "ConfigError": "errors",
     "ConfigKeyError": "errors",
     "CycleError": "errors",
     "InterpolationError": "errors",
-    "LazyCall": "call",
+    "LazyCall": "tree.lazy_call",
     "LazyConfig": "lazy",
-    "LazyPartial": "call",
-    "Node": "node",
+    "LazyPartial": "tree.lazy_call",
+    "Node": "tree.node",
     "PathError": "errors",
-    "Problem": "checking",
+    "Problem": "building.check",
     "RequiredError": "errors",
     "TargetError": "errors",
-    "attr": "call",
-    "check": "checking",
-    "dump_dataclass": "dump",
-    "from_omegaconf": "omegaconf_bridge",
-    "get_path": "paths",
-    "instantiate": "build",
-    "method": "call",
-    "to_nodes": "node",
-    "to_omegaconf": "omegaconf_bridge",
+    "attr": "tree.lazy_call",
+    "check": "building.check",
+    "dump_dataclass": "interop.dataclasses",
+    "from_omegaconf": "interop.omegaconf",
+    "get_path": "tree.paths",
+    "instantiate": "building.build",
+    "method": "tree.lazy_call",
+    "to_nodes": "tree.node",
+    "to_omegaconf": "interop.omegaconf",
     "DEFAULT_ALLOW": "trust",
     "UntrustedError": "trust",
-    "Profile": "observe",
+    "Profile": "building.profiling",
     "SelectError": "editing.selecting",
-    "Drift": "comparing.drift",
-    "diff": "comparing.differences",
-    "drift": "comparing.drift",
-    "explain": "provenance.history",
-    "explain_errors": "provenance.origins",
-    "hash_of": "comparing.hashing",
-    "origin": "provenance.origins",
-    "merge": "editing.merging",
+    "Drift": "inspection.drift",
+    "diff": "inspection.diff",
+    "drift": "inspection.drift",
+    "explain": "inspection.explain",
+    "explain_errors": "inspection.origins",
+    "hash_of": "inspection.hashing",
+    "origin": "inspection.origins",
+    "merge": "tree.merging",
     "select": "editing.selecting",
-    "subset": "parts",
+    "subset": "tree.subset_of",
 }
 
 __all__ = [

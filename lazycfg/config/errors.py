@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from lazycfg.config.checking import Problem
+    from lazycfg.config.building.check import Problem
 
 __all__ = [
     "CheckError",
@@ -72,7 +72,7 @@ class RequiredError(ConfigError, ValueError):
         self.holder = holder
 
     def __str__(self) -> str:
-        from lazycfg.config.paths import format_path, path_to
+        from lazycfg.config.tree.paths import format_path, path_to
 
         if isinstance(self.key, str) and "${" in self.key:
             return f"{self.key!r} leads to a value that must be filled in first (it is ???)"
@@ -81,8 +81,8 @@ class RequiredError(ConfigError, ValueError):
 
 
 def _has_no(holder: Any, what: str, key: Any, candidates: Iterable[Any]) -> str:
-    from lazycfg.config.paths import format_path, path_to
     from lazycfg.config.suggest import closest
+    from lazycfg.config.tree.paths import format_path, path_to
 
     path = format_path(path_to(holder)) if holder is not None else ""
     where = f"{path} has no" if path else "the config has no" if holder is not None else "no"
@@ -114,7 +114,7 @@ class CheckError(ConfigError, ValueError, TypeError):
     argument.
 
     Attributes:
-        problems: one `lazycfg.config.checking.Problem` for each, in the order of the tree.
+        problems: one `lazycfg.config.building.check.Problem` for each, in the order of the tree.
     """
 
     def __init__(self, problems: Iterable[Problem]):

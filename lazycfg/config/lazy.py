@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lazycfg.config.call import LazyCall
+from lazycfg.config.tree.lazy_call import LazyCall
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Any
 
-    from lazycfg.config.node import Node
+    from lazycfg.config.tree.node import Node
 
 __all__ = ["LazyCall", "LazyConfig"]
 

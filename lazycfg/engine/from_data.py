@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from lazycfg.config.checking import Finder, prefix_link
-from lazycfg.config.node import Node, is_call
-from lazycfg.config.parts import subset
-from lazycfg.config.traverse import plan, rebuild, survey
+from lazycfg.config.building.check import Finder, prefix_link
+from lazycfg.config.tree.node import Node, is_call
+from lazycfg.config.tree.subset_of import subset
+from lazycfg.config.tree.traversal import plan, rebuild, survey
 from lazycfg.data import Metadata
 
 __all__ = ["calls_on_data", "with_values"]

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from lazycfg.checkpoint import Checkpointer, RandomState, load_weights, verify_checksums
-from lazycfg.config.node import Node
+from lazycfg.config.tree.node import Node
 from lazycfg.evaluation import to_json
 from lazycfg.layers import fuse as fold
 from lazycfg.solver import LRMultiplier

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import ClassVar, TextIO
 
-from lazycfg.config.brief import printable
+from lazycfg.config.tree.repr import printable
 from lazycfg.utils import get_rank, open_for_appending
 
 __all__ = ["run_logging"]

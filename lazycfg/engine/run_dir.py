@@ -8,8 +8,8 @@ from typing import Any
 
 from lazycfg.checkpoint import CheckpointError, last_checkpoint
 from lazycfg.config.lazy import LazyConfig
-from lazycfg.config.node import Node
-from lazycfg.config.places import overlay
+from lazycfg.config.tree.node import Node
+from lazycfg.config.tree.parents import overlay
 from lazycfg.utils import broadcast_object, is_main_process
 
 from .build import build_at

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from lazycfg.config.brief import printable
+from lazycfg.config.tree.repr import printable
 from lazycfg.utils import broadcast_object, is_main_process
 
 if sys.platform != "win32":

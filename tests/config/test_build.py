@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lazycfg import REQUIRED, CheckError, LazyPartial, Node, instantiate
 from lazycfg import LazyCall as L
 from lazycfg.config import CycleError
-from lazycfg.config.node import to_nodes
+from lazycfg.config.tree.node import to_nodes
 
 
 class Box:
@@ -212,7 +212,7 @@ def test_a_failing_constructor_keeps_its_error_and_says_where():
 
 
 def test_a_failing_node_that_was_put_there_names_who_put_it():
-    from lazycfg.config.provenance.position import CommandLine, record_write
+    from lazycfg.config.tree.position import CommandLine, record_write
 
     def fail():
         raise OSError("disk")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lazycfg import LazyCall as L
 from lazycfg import LazyConfig, Node, check, instantiate
 from lazycfg.config import CycleError
-from lazycfg.config.node import raw_clear, raw_pop, raw_set, raw_update
+from lazycfg.config.tree.node import raw_clear, raw_pop, raw_set, raw_update
 
 
 class Part:

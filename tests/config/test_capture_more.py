@@ -8,12 +8,12 @@ from collections import OrderedDict
 
 import pytest
 
-from lazycfg.config.build import instantiate
-from lazycfg.config.call import LazyCall as L
+from lazycfg.config.building.build import instantiate
 from lazycfg.config.formats.encode import SaveError
-from lazycfg.config.formats.importable import find_name
 from lazycfg.config.lazy import LazyConfig
-from lazycfg.config.node import Node
+from lazycfg.config.tree.lazy_call import LazyCall as L
+from lazycfg.config.tree.node import Node
+from lazycfg.config.tree.targets import find_name
 
 SUFFIXES = pytest.mark.parametrize("suffix", ["py", "yaml", "json"])
 

@@ -12,9 +12,9 @@ import pytest
 
 from lazycfg import REQUIRED, CheckError, ConfigError, LazyConfig, LazyPartial, Node, check, instantiate
 from lazycfg import LazyCall as L
-from lazycfg.config.literals import fits
-from lazycfg.config.node import to_nodes
-from lazycfg.config.signature import node_signature, why_not
+from lazycfg.config.signatures.callables import node_signature, why_not
+from lazycfg.config.signatures.types import fits
+from lazycfg.config.tree.node import to_nodes
 
 
 class Conv:

@@ -95,7 +95,7 @@ import re, sys, time
 from pathlib import Path
 from lazycfg.config.errors import ConfigError
 from lazycfg.config.lazy import LazyConfig
-from lazycfg.config.build import instantiate
+from lazycfg.config.building.build import instantiate
 from lazycfg.cli.main import main
 import numpy
 

@@ -11,7 +11,7 @@ from lazycfg.config.formats.encode import encode
 from lazycfg.config.formats.python_io import to_py
 from lazycfg.config.loading.deferred import Deferred, DeferredCall, deferred_import, resolve_deferred
 from lazycfg.config.loading.load import load
-from lazycfg.config.paths import get_path
+from lazycfg.config.tree.paths import get_path
 
 
 @pytest.fixture

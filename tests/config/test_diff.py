@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 
 from lazycfg import ConfigError, LazyConfig, Node
 from lazycfg import LazyCall as L
-from lazycfg.config.comparing.differences import diff
-from lazycfg.config.comparing.equality import equal_configs
-from lazycfg.config.comparing.hashing import hash_of
-from lazycfg.config.node import to_nodes
+from lazycfg.config.inspection.diff import diff
+from lazycfg.config.inspection.equality import equal_configs
+from lazycfg.config.inspection.hashing import hash_of
+from lazycfg.config.tree.node import to_nodes
 
 
 class Block:

@@ -7,8 +7,8 @@ import pytest
 from lazycfg import LazyCall as L
 from lazycfg import LazyConfig
 from lazycfg.config import PathError
-from lazycfg.config.node import to_nodes
-from lazycfg.config.provenance.history import explain
+from lazycfg.config.inspection.explain import explain
+from lazycfg.config.tree.node import to_nodes
 
 
 def resnet(*, depth=50, stem=None, norm="BN"):

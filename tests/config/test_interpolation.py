@@ -6,9 +6,9 @@ import pytest
 
 from lazycfg import CheckError, InterpolationError, Node, check, get_path, instantiate
 from lazycfg import LazyCall as L
-from lazycfg.config.checking import problems_of
-from lazycfg.config.interpolation import chain_of
-from lazycfg.config.node import to_nodes
+from lazycfg.config.building.check import problems_of
+from lazycfg.config.tree.interpolation import chain_of
+from lazycfg.config.tree.node import to_nodes
 
 
 def cfg(**kwargs):

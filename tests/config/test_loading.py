@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from lazycfg.config.build import instantiate
-from lazycfg.config.call import LazyCall as L
-from lazycfg.config.checking import check
+from lazycfg.config.building.build import instantiate
+from lazycfg.config.building.check import check
 from lazycfg.config.errors import ConfigError, ConfigKeyError, FormatError
 from lazycfg.config.lazy import LazyConfig
-from lazycfg.config.node import Node
-from lazycfg.config.provenance.position import position_of
+from lazycfg.config.tree.lazy_call import LazyCall as L
+from lazycfg.config.tree.node import Node
+from lazycfg.config.tree.position import position_of
 
 HEAD = "from lazycfg import LazyCall as L, REQUIRED\nfrom fractions import Fraction\n"
 

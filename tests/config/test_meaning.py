@@ -22,7 +22,7 @@ from lazycfg import (
 )
 from lazycfg import LazyCall as L
 from lazycfg.config import RequiredError, get_path, to_nodes
-from lazycfg.config.checking import problems_of
+from lazycfg.config.building.check import problems_of
 
 
 def make(**kwargs):

@@ -150,7 +150,7 @@ def test_copy_is_shallow_by_the_copy_module():
 
 
 def test_pickle_keeps_arguments_and_position():
-    from lazycfg.config.provenance.position import position_of
+    from lazycfg.config.tree.position import position_of
 
     node = L(Thing)(x=1, y=[REQUIRED])
     other = pickle.loads(pickle.dumps(node))
@@ -206,7 +206,7 @@ def test_required_is_one_object():
 
 
 def test_to_nodes_converts_each_dict_once():
-    from lazycfg.config.node import to_nodes
+    from lazycfg.config.tree.node import to_nodes
 
     shared = {"a": 1}
     root = to_nodes({"x": shared, "y": [shared, (shared, 2)], "z": L(Thing)(x=shared)})

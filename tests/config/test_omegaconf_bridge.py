@@ -7,7 +7,7 @@ import pytest
 
 from lazycfg import REQUIRED, ConfigError, Node, from_omegaconf, instantiate, to_omegaconf
 from lazycfg import LazyCall as L
-from lazycfg.config.node import to_nodes
+from lazycfg.config.tree.node import to_nodes
 
 omegaconf = pytest.importorskip("omegaconf")
 OmegaConf = omegaconf.OmegaConf

@@ -4,12 +4,12 @@ import warnings
 
 import pytest
 
-from lazycfg.config.build import instantiate
-from lazycfg.config.call import LazyCall as L
+from lazycfg.config.building.build import instantiate
 from lazycfg.config.lazy import LazyConfig
 from lazycfg.config.loading.deferred import deferred_import
 from lazycfg.config.loading.load import load
-from lazycfg.config.node import Node
+from lazycfg.config.tree.lazy_call import LazyCall as L
+from lazycfg.config.tree.node import Node
 
 omegaconf = pytest.importorskip("omegaconf")
 

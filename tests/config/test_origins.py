@@ -8,9 +8,9 @@ import pytest
 from lazycfg import LazyCall as L
 from lazycfg import instantiate
 from lazycfg.config import CycleError
-from lazycfg.config.node import to_nodes
-from lazycfg.config.observe import Profile, seed_for
-from lazycfg.config.provenance.origins import explain_errors, origin
+from lazycfg.config.building.profiling import Profile, seed_for
+from lazycfg.config.inspection.origins import explain_errors, origin
+from lazycfg.config.tree.node import to_nodes
 
 
 class Part:

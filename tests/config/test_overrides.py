@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lazycfg.config.build import instantiate
-from lazycfg.config.call import LazyCall as L
-from lazycfg.config.comparing.differences import diff
+from lazycfg.config.building.build import instantiate
 from lazycfg.config.editing.overrides import OverrideError, apply_overrides, matched_paths
+from lazycfg.config.inspection.diff import diff
 from lazycfg.config.lazy import LazyConfig
-from lazycfg.config.node import Node, to_nodes
-from lazycfg.config.paths import format_path, get_path, parse_path
-from lazycfg.config.provenance.position import CommandLine, writes_of
+from lazycfg.config.tree.lazy_call import LazyCall as L
+from lazycfg.config.tree.node import Node, to_nodes
+from lazycfg.config.tree.paths import format_path, get_path, parse_path
+from lazycfg.config.tree.position import CommandLine, writes_of
 
 
 class Conv:

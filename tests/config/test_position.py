@@ -4,7 +4,7 @@ from inspect import currentframe
 
 from lazycfg import LazyCall as L
 from lazycfg import Node, attr
-from lazycfg.config.provenance.position import (
+from lazycfg.config.tree.position import (
     CommandLine,
     FilePosition,
     Write,

@@ -20,14 +20,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lazycfg.config.build import instantiate
-from lazycfg.config.call import LazyCall as L
-from lazycfg.config.call import LazyPartial, attr, method
-from lazycfg.config.comparing.equality import equal_configs
+from lazycfg.config.building.build import instantiate
 from lazycfg.config.errors import CycleError
 from lazycfg.config.formats.encode import SaveError
+from lazycfg.config.inspection.equality import equal_configs
 from lazycfg.config.lazy import LazyConfig
-from lazycfg.config.node import REQUIRED, Node, to_nodes
+from lazycfg.config.tree.lazy_call import LazyCall as L
+from lazycfg.config.tree.lazy_call import LazyPartial, attr, method
+from lazycfg.config.tree.node import REQUIRED, Node, to_nodes
 
 SUFFIXES = ("py", "yaml", "json")
 

@@ -5,8 +5,8 @@ import pytest
 from lazycfg import LazyCall as L
 from lazycfg import instantiate
 from lazycfg.config.editing.selecting import SelectError, select
-from lazycfg.config.node import Node, to_nodes
-from lazycfg.config.provenance.position import writes_of
+from lazycfg.config.tree.node import Node, to_nodes
+from lazycfg.config.tree.position import writes_of
 
 
 class Norm:

@@ -7,12 +7,12 @@ import sys
 
 import pytest
 
-from lazycfg.config.build import instantiate
-from lazycfg.config.comparing.equality import equal_configs
+from lazycfg.config.building.build import instantiate
 from lazycfg.config.formats.encode import SaveError
 from lazycfg.config.formats.source_capture import CaptureError, capture
+from lazycfg.config.inspection.equality import equal_configs
 from lazycfg.config.lazy import LazyConfig
-from lazycfg.config.node import Node
+from lazycfg.config.tree.node import Node
 from lazycfg.config.trust import UntrustedError
 
 HEAD = "from lazycfg import LazyCall as L, REQUIRED\nfrom fractions import Fraction\nimport math\n"

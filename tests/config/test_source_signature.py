@@ -7,12 +7,12 @@ import pytest
 from lazycfg import LazyCall as L
 from lazycfg import Node, explain
 from lazycfg.cli.configs import load_config, zoo_folder
-from lazycfg.config.docs import parameter_doc, target_doc
 from lazycfg.config.loading.deferred import Deferred
-from lazycfg.config.node import is_call, raw_get
-from lazycfg.config.signature import node_signature, signature_of, why_not
-from lazycfg.config.source_signature import source_signature
-from lazycfg.config.traverse import walk
+from lazycfg.config.signatures.callables import node_signature, signature_of, why_not
+from lazycfg.config.signatures.docstrings import parameter_doc, target_doc
+from lazycfg.config.signatures.source import source_signature
+from lazycfg.config.tree.node import is_call, raw_get
+from lazycfg.config.tree.traversal import walk
 
 CODE = '''
 import abc

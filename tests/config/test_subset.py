@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from lazycfg import LazyCall as L
 from lazycfg import Node, check, instantiate, origin, subset
 from lazycfg.config.errors import CheckError, PathError
-from lazycfg.config.node import to_nodes
+from lazycfg.config.tree.node import to_nodes
 
 
 class Part:

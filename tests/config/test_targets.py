@@ -25,9 +25,9 @@ from lazycfg import (
 )
 from lazycfg import LazyCall as L
 from lazycfg.config import dump_dataclass, get_path, origin
-from lazycfg.config.literals import fits
-from lazycfg.config.provenance import origins
-from lazycfg.config.signature import node_signature
+from lazycfg.config.inspection import origins
+from lazycfg.config.signatures.callables import node_signature
+from lazycfg.config.signatures.types import fits
 
 
 def make(**kwargs):

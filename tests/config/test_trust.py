@@ -17,12 +17,12 @@ from pathlib import Path
 import pytest
 
 from lazycfg.cli.main import main
-from lazycfg.config.build import instantiate
-from lazycfg.config.call import LazyCall as L
+from lazycfg.config.building.build import instantiate
 from lazycfg.config.errors import ConfigError
 from lazycfg.config.formats.data_files import DataFileError
 from lazycfg.config.lazy import LazyConfig
-from lazycfg.config.node import Node
+from lazycfg.config.tree.lazy_call import LazyCall as L
+from lazycfg.config.tree.node import Node
 from lazycfg.config.trust import TRUST_ALL, Policy, UntrustedError
 
 WORK = types.ModuleType("trusted_work")
@@ -645,7 +645,7 @@ def test_looking_at_a_data_file_tells_no_secret(tmp_path, monkeypatch, capsys, w
 
 
 def test_no_picture_and_no_page_holds_what_the_environment_does(monkeypatch):
-    from lazycfg.config.views.graph_drawing import to_html, to_svg
+    from lazycfg.config.inspection.graph_drawing import to_html, to_svg
 
     monkeypatch.setenv("SECRET", "hunter2")
     cfg = Node(m=L(dict)(a="${n}", b="${oc.env:SECRET}"), n="${oc.env:SECRET}")

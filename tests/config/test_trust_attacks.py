@@ -14,7 +14,7 @@ from lazycfg.config.errors import ConfigError
 from lazycfg.config.formats.json_io import parse_json
 from lazycfg.config.formats.yaml_io import parse_yaml
 from lazycfg.config.lazy import LazyConfig
-from lazycfg.config.node import Node
+from lazycfg.config.tree.node import Node
 from lazycfg.config.trust import DEFAULT_ALLOW, Policy, UntrustedError
 
 torch = pytest.importorskip("torch")
@@ -68,9 +68,9 @@ DANGEROUS_TEXT = """
     numpy.load numpy.fromfile numpy.loadtxt numpy.memmap numpy.frombuffer numpy.vectorize numpy.asarray
     numpy.savez numpy.lib.format.open_memmap numpy.ctypeslib.load_library numpy.f2py.compile
     lazycfg.LazyConfig lazycfg.LazyConfig.load lazycfg.LazyConfig.save lazycfg.instantiate
-    lazycfg.config.lazy.LazyConfig.load lazycfg.config.build.instantiate
+    lazycfg.config.lazy.LazyConfig.load lazycfg.config.building.build.instantiate
     lazycfg.config.formats.saving.save lazycfg.config.trust.Policy lazycfg.config.loading.load.load
-    lazycfg.config.formats.importable.resolve_name lazycfg.config.node.Node lazycfg.cli.main
+    lazycfg.config.tree.targets.resolve_name lazycfg.config.tree.node.Node lazycfg.cli.main
     lazycfg.model_zoo.get_config lazycfg.engine.train lazycfg.engine.evaluate lazycfg.engine.Predictor
     lazycfg.engine.Predictor.from_config lazycfg.engine.predictor.Predictor.from_config
     lazycfg.engine.launch lazycfg.checkpoint.load_weights lazycfg.checkpoint.save_weights
@@ -375,7 +375,7 @@ def test_nothing_was_imported_to_be_refused():
 
 NEVER_TEXT = """
     builtins.getattr lazycfg.engine.train lazycfg.engine.evaluate lazycfg.engine.Predictor.from_config
-    lazycfg.LazyConfig.load lazycfg.config.lazy.LazyConfig lazycfg.config.build.instantiate lazycfg.instantiate
+    lazycfg.LazyConfig.load lazycfg.config.lazy.LazyConfig lazycfg.config.building.build.instantiate lazycfg.instantiate
     lazycfg.config.loading.load.load lazycfg.cli.main.main lazycfg.model_zoo.get_config
 """
 

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lazycfg.config.comparing.equality import equal_configs
 from lazycfg.config.formats.python_io import to_py
+from lazycfg.config.inspection.equality import equal_configs
 from lazycfg.config.lazy import LazyConfig
-from lazycfg.config.node import REQUIRED, Node
+from lazycfg.config.tree.node import REQUIRED, Node
 from lazycfg.layers import ShapeSpec
 from lazycfg.modeling import Box2BoxTransform, Matcher
 

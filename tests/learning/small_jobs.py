@@ -7,7 +7,7 @@ from small_models import shrink
 
 from lazycfg import LazyCall as L
 from lazycfg import model_zoo
-from lazycfg.config.node import Node
+from lazycfg.config.tree.node import Node
 from lazycfg.data import DatasetFromList, ShapesDataset
 from lazycfg.evaluation import COCOEvaluator, COCOPanopticEvaluator, SemSegEvaluator
 from lazycfg.solver import ClipGradNorm

@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 from lazycfg import LazyCall as L
-from lazycfg.config.node import Node
+from lazycfg.config.tree.node import Node
 from lazycfg.layers import ShapeSpec
 from lazycfg.modeling import BasicBlock, BasicStem, ResNet
 from lazycfg.modeling.meta_arch import FCOS

@@ -50,7 +50,7 @@ def _calls(model: Any) -> list[tuple[Callable[..., Any], dict[str, Any]]]:
     """Return the calls that build a model, each with what it is given."""
     import torch
 
-    from lazycfg.config import build
+    from lazycfg.config.building import build
 
     calls: list[tuple[Callable[..., Any], dict[str, Any]]] = []
     watched = build._watched_call

@@ -12,11 +12,11 @@ import re
 import typing
 from typing import Any
 
-from lazycfg.config.brief import short_repr
 from lazycfg.config.editing.grammar import parse_value
 from lazycfg.config.errors import ConfigError
-from lazycfg.config.node import Node, is_call, is_required
 from lazycfg.config.suggest import closest, closest_name
+from lazycfg.config.tree.node import Node, is_call, is_required
+from lazycfg.config.tree.repr import short_repr
 
 __all__ = ["NO_HINT", "Meaning", "as_meant", "why_other_kind"]
 

@@ -10,21 +10,21 @@ from collections.abc import Callable, Iterable, Sequence
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from lazycfg.config.brief import short_repr
 from lazycfg.config.editing.grammar import GrammarError, ImportRef, Override, ShareRef, parse_override
 from lazycfg.config.editing.journal import Journal
 from lazycfg.config.editing.matching import has_wildcard
 from lazycfg.config.editing.writer import Writer, Wrong
 from lazycfg.config.errors import ConfigError
-from lazycfg.config.formats.importable import resolve_name
-from lazycfg.config.node import (
+from lazycfg.config.signatures.callables import resolve_target
+from lazycfg.config.tree.node import (
     SPECIAL,
     Node,
     raw_get,
 )
-from lazycfg.config.paths import format_path, get_path, parse_path
-from lazycfg.config.provenance.position import CommandLine
-from lazycfg.config.signature import resolve_target
+from lazycfg.config.tree.paths import format_path, get_path, parse_path
+from lazycfg.config.tree.position import CommandLine
+from lazycfg.config.tree.repr import short_repr
+from lazycfg.config.tree.targets import resolve_name
 from lazycfg.config.trust import Policy
 
 __all__ = ["OverrideError", "OverrideProblem", "apply_overrides", "matched_paths"]

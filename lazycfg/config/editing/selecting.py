@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from types import MethodType
 
-from lazycfg.config.brief import short_repr, target_name
-from lazycfg.config.call import _record, _record_partial
 from lazycfg.config.editing.matching import find_holders, key_matches, keys_below
 from lazycfg.config.errors import ConfigError, TargetError
-from lazycfg.config.node import SPECIAL, Node, as_assigned, is_call, raw_get, raw_items, raw_set
-from lazycfg.config.paths import format_path, parse_path, unlink
-from lazycfg.config.provenance.position import record_write
-from lazycfg.config.signature import resolve_target, why_not
-from lazycfg.config.traverse import plan, rebuild, walk
+from lazycfg.config.signatures.callables import resolve_target, why_not
+from lazycfg.config.tree.lazy_call import _record, _record_partial
+from lazycfg.config.tree.node import SPECIAL, Node, as_assigned, is_call, raw_get, raw_items, raw_set
+from lazycfg.config.tree.paths import format_path, parse_path, unlink
+from lazycfg.config.tree.position import record_write
+from lazycfg.config.tree.repr import short_repr, target_name
+from lazycfg.config.tree.traversal import plan, rebuild, walk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
-    from lazycfg.config.paths import Path
+    from lazycfg.config.tree.paths import Path
 
 __all__ = ["SelectError", "Selection", "select"]
 

@@ -6,14 +6,15 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from lazycfg.config.brief import short_repr, target_name
 from lazycfg.config.editing.grammar import ImportRef, Override, ShareRef
 from lazycfg.config.editing.journal import Journal
 from lazycfg.config.editing.matching import find_holders, has_wildcard, key_matches, keys_below
 from lazycfg.config.editing.meaning import NO_HINT, as_meant, why_other_kind
 from lazycfg.config.errors import ConfigError, PathError
-from lazycfg.config.interpolation import resolve_in
-from lazycfg.config.node import (
+from lazycfg.config.signatures.callables import bind_positional, is_deferred, node_signature, why_not
+from lazycfg.config.suggest import closest
+from lazycfg.config.tree.interpolation import resolve_in
+from lazycfg.config.tree.node import (
     SPECIAL,
     Node,
     is_call,
@@ -25,11 +26,10 @@ from lazycfg.config.node import (
     raw_set,
     to_nodes,
 )
-from lazycfg.config.paths import MISSING, Quoted, find_key, format_path, get_path, lookup, parse_path
-from lazycfg.config.provenance.position import CommandLine, Write, record_write
-from lazycfg.config.signature import bind_positional, is_deferred, node_signature, why_not
-from lazycfg.config.suggest import closest
-from lazycfg.config.traverse import children, has_fields, plan, rebuild, same_leaf
+from lazycfg.config.tree.paths import MISSING, Quoted, find_key, format_path, get_path, lookup, parse_path
+from lazycfg.config.tree.position import CommandLine, Write, record_write
+from lazycfg.config.tree.repr import short_repr, target_name
+from lazycfg.config.tree.traversal import children, has_fields, plan, rebuild, same_leaf
 
 __all__ = ["Place", "Writer", "Wrong"]
 

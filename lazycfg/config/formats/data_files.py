@@ -17,8 +17,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from lazycfg.config.brief import short_repr, target_name
 from lazycfg.config.errors import ConfigError, CycleError
+from lazycfg.config.formats.file_positions import JsonMapping, MappingPosition
 from lazycfg.config.formats.suffixes import format_of
 from lazycfg.config.formats.value_makers import (
     LARGEST_HASHED,
@@ -30,12 +30,21 @@ from lazycfg.config.formats.value_makers import (
     takes_literals_only,
     why_costly,
 )
-from lazycfg.config.loading.session import run_source
-from lazycfg.config.node import REQUIRED, Node, is_call, raw_contains, raw_get, raw_items, raw_pop, raw_set
-from lazycfg.config.provenance.file_places import JsonMapping, MappingPosition
-from lazycfg.config.provenance.position import FilePosition, position_of
-from lazycfg.config.signature import is_deferred
-from lazycfg.config.traverse import field_names
+from lazycfg.config.isolation.session import run_source
+from lazycfg.config.signatures.callables import is_deferred
+from lazycfg.config.tree.node import (
+    REQUIRED,
+    Node,
+    is_call,
+    raw_contains,
+    raw_get,
+    raw_items,
+    raw_pop,
+    raw_set,
+)
+from lazycfg.config.tree.position import FilePosition, position_of
+from lazycfg.config.tree.repr import short_repr, target_name
+from lazycfg.config.tree.traversal import field_names
 from lazycfg.config.trust import TRUST_ALL, Policy, UntrustedError
 
 __all__ = [

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 from lazycfg.config.formats.data_files import CONFIG_KEY, LINKS_KEY, SHARED_KEY, SOURCE_KEY
 from lazycfg.config.formats.encode import Encoded, Item, encode
-from lazycfg.config.formats.importable import public_name
 from lazycfg.config.formats.item_graph import SHARED, post_order
 from lazycfg.config.formats.python_io import PythonWriter
+from lazycfg.config.tree.targets import public_name
 
 __all__ = ["DataDocument", "Mapping", "Shape", "document"]
 

@@ -17,21 +17,21 @@ from pathlib import PurePath
 from types import MethodType, ModuleType
 from typing import Any
 
-from lazycfg.config.brief import short_repr, target_name
-from lazycfg.config.dump import arguments_of_fields
 from lazycfg.config.errors import ConfigError
-from lazycfg.config.formats.importable import ImportName, find_name
 from lazycfg.config.formats.source_capture import CaptureError, capture, shared_state
-from lazycfg.config.loading.session import config_file_of
-from lazycfg.config.node import REQUIRED, Node
-from lazycfg.config.paths import format_path, unlink
-from lazycfg.config.reading import ReadDict, ReadList
-from lazycfg.config.signature import is_deferred
-from lazycfg.config.traverse import field_names, plan, same_leaf
+from lazycfg.config.interop.dataclasses import arguments_of_fields
+from lazycfg.config.isolation.session import config_file_of
+from lazycfg.config.signatures.callables import is_deferred
+from lazycfg.config.tree.node import REQUIRED, Node
+from lazycfg.config.tree.paths import format_path, unlink
+from lazycfg.config.tree.reading import ReadDict, ReadList
+from lazycfg.config.tree.repr import short_repr, target_name
+from lazycfg.config.tree.targets import ImportName, find_name
+from lazycfg.config.tree.traversal import field_names, plan, same_leaf
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from lazycfg.config.paths import Link
+    from lazycfg.config.tree.paths import Link
 
 __all__ = ["Encoded", "Encoder", "Item", "SaveError", "encode"]
 

@@ -12,9 +12,9 @@ from typing import Any
 from lazycfg.config.formats.data_files import SHARED_KEY, DataFileError, Tagged
 from lazycfg.config.formats.data_writer import DataDocument, Mapping, document
 from lazycfg.config.formats.encode import Item
-from lazycfg.config.node import Node, raw_set
-from lazycfg.config.provenance.file_places import JsonMapping, JsonPlaces
-from lazycfg.config.provenance.position import set_position
+from lazycfg.config.formats.file_positions import JsonMapping, JsonPlaces
+from lazycfg.config.tree.node import Node, raw_set
+from lazycfg.config.tree.position import set_position
 
 __all__ = ["parse_json", "to_json"]
 

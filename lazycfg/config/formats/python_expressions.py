@@ -8,10 +8,10 @@ import unicodedata
 from pathlib import PurePath
 
 from lazycfg.config.formats.encode import Encoded, Item
-from lazycfg.config.formats.importable import ImportName, public_name
 from lazycfg.config.formats.python_names import Names
-from lazycfg.config.node import Node
-from lazycfg.config.signature import arrange, is_deferred, signature_of
+from lazycfg.config.signatures.callables import arrange, is_deferred, signature_of
+from lazycfg.config.tree.node import Node
+from lazycfg.config.tree.targets import ImportName, public_name
 
 __all__ = ["Expressions", "is_name", "string_literal"]
 

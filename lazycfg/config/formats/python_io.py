@@ -13,7 +13,6 @@ import textwrap
 from typing import Any
 
 from lazycfg.config.formats.encode import Encoded, Item, SaveError, encode
-from lazycfg.config.formats.importable import public_name
 from lazycfg.config.formats.item_graph import (
     SHARED,
     all_sources,
@@ -25,7 +24,8 @@ from lazycfg.config.formats.item_graph import (
 from lazycfg.config.formats.python_expressions import Expressions, is_name, string_literal
 from lazycfg.config.formats.python_names import identity
 from lazycfg.config.formats.source_capture import Captured
-from lazycfg.config.loading.bindings import bindings_of
+from lazycfg.config.isolation.bindings import bindings_of
+from lazycfg.config.tree.targets import public_name
 
 __all__ = ["PythonWriter", "to_py"]
 

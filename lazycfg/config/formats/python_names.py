@@ -8,7 +8,7 @@ import unicodedata
 from typing import Any
 
 from lazycfg.config.formats.encode import Encoded, Item
-from lazycfg.config.formats.importable import ImportName, public_name
+from lazycfg.config.tree.targets import ImportName, public_name
 
 __all__ = ["Names", "identity"]
 

@@ -22,7 +22,7 @@ from typing import Any
 
 from lazycfg.config.formats.class_changes import CaptureError, refuse_changed
 from lazycfg.config.formats.same_code import compile_definition, compiles_to, same_code, verify
-from lazycfg.config.loading.session import config_file_of
+from lazycfg.config.isolation.session import config_file_of
 
 __all__ = ["CaptureError", "Captured", "capture", "same_code", "shared_state"]
 

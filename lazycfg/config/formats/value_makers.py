@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lazycfg.config.errors import ConfigError
-from lazycfg.config.formats.importable import find_name, public_name
-from lazycfg.config.node import is_call
+from lazycfg.config.tree.node import is_call
+from lazycfg.config.tree.targets import find_name, public_name
 
 __all__ = [
     "LARGEST_HASHED",

@@ -9,14 +9,14 @@ import base64
 import re
 from typing import Any
 
-from lazycfg.config.brief import short_repr
 from lazycfg.config.formats.data_files import DataFileError, Tagged
 from lazycfg.config.formats.data_writer import DataDocument, Mapping, document
 from lazycfg.config.formats.encode import Item, SaveError
+from lazycfg.config.formats.file_positions import MappingPosition
 from lazycfg.config.formats.value_makers import LARGEST_HASHED, MOST_DIGITS, MOST_LARGE
-from lazycfg.config.node import Node, raw_contains, raw_items, raw_set
-from lazycfg.config.provenance.file_places import MappingPosition
-from lazycfg.config.provenance.position import FilePosition, position_of, set_position
+from lazycfg.config.tree.node import Node, raw_contains, raw_items, raw_set
+from lazycfg.config.tree.position import FilePosition, position_of, set_position
+from lazycfg.config.tree.repr import short_repr
 
 __all__ = ["parse_yaml", "to_yaml"]
 

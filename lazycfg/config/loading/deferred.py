@@ -18,9 +18,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lazycfg.config.formats.importable import resolve_name
-from lazycfg.config.loading.config_packages import locate_module
-from lazycfg.config.loading.session import python_import
+from lazycfg.config.isolation.packages import locate_module
+from lazycfg.config.isolation.session import python_import
+from lazycfg.config.tree.targets import resolve_name
 
 __all__ = ["Deferred", "DeferredCall", "deferred_import", "resolve_deferred"]
 
@@ -152,7 +152,7 @@ class Deferred(_StandIn):
         """What the source says that it takes; None when that is not sure, or when it is imported already."""
         if _read(self, "_lz_value") is not _MISSING or not _read(self, "_lz_qualname"):
             return None
-        from lazycfg.config.source_signature import source_signature
+        from lazycfg.config.signatures.source import source_signature
 
         return source_signature(str(self))
 
@@ -163,7 +163,7 @@ class Deferred(_StandIn):
             return "class"
         if _read(self, "_lz_value") is not _MISSING:
             return None
-        from lazycfg.config.source_signature import Unsure, find_definition
+        from lazycfg.config.signatures.source import Unsure, find_definition
 
         try:
             statement = type(find_definition(str(self)).node).__name__

@@ -18,13 +18,13 @@ from typing import Any
 
 from lazycfg.config.errors import ConfigKeyError
 from lazycfg.config.formats.suffixes import SUFFIXES, format_of
-from lazycfg.config.loading.session import ImportFunction, python_import, run_file
-from lazycfg.config.loading.top_level import sort_out
-from lazycfg.config.node import Node, _set_parent, raw_get, to_nodes
-from lazycfg.config.omegaconf_bridge import from_omegaconf, is_omegaconf
-from lazycfg.config.places import settle
-from lazycfg.config.provenance.position import Assigned, notes_of, set_position
+from lazycfg.config.interop.omegaconf import from_omegaconf, is_omegaconf
+from lazycfg.config.isolation.session import ImportFunction, python_import, run_file
+from lazycfg.config.isolation.top_level import sort_out
 from lazycfg.config.suggest import closest
+from lazycfg.config.tree.node import Node, _set_parent, raw_get, to_nodes
+from lazycfg.config.tree.parents import settle
+from lazycfg.config.tree.position import Assigned, notes_of, set_position
 from lazycfg.config.trust import Policy
 
 __all__ = ["left_out", "load", "load_rel"]

@@ -7,15 +7,15 @@ from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
-from lazycfg.config.checking import Problem
-from lazycfg.config.comparing.moved import where_now
+from lazycfg.config.building.check import Problem
 from lazycfg.config.errors import TargetError
 from lazycfg.config.formats.data_files import Tagged
+from lazycfg.config.inspection.moved import where_now
+from lazycfg.config.isolation.session import python_import
 from lazycfg.config.loading.deferred import Deferred
 from lazycfg.config.loading.names_only import Unmade
-from lazycfg.config.loading.session import python_import
-from lazycfg.config.provenance.position import FilePosition, Origin
-from lazycfg.config.signature import _import
+from lazycfg.config.signatures.callables import _import
+from lazycfg.config.tree.position import FilePosition, Origin
 from lazycfg.config.trust import TRUST_ALL, Policy
 
 __all__ = ["DriftDecoder", "Imports", "Loose", "moved_to"]

@@ -12,7 +12,7 @@ from typing import Any
 from lazycfg.config.errors import ConfigError, TargetError
 from lazycfg.config.formats.data_files import Decoder, Tagged, _list, _node, _text
 from lazycfg.config.loading.deferred import Deferred, DeferredCall
-from lazycfg.config.node import Node, raw_get, raw_items, raw_set
+from lazycfg.config.tree.node import Node, raw_get, raw_items, raw_set
 
 __all__ = ["Named", "NamesOnlyDecoder", "Unmade", "UnmadeCall"]
 

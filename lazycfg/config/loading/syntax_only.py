@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from lazycfg.config.errors import ConfigError
-from lazycfg.config.loading.config_packages import locate_module
+from lazycfg.config.isolation.packages import locate_module
+from lazycfg.config.isolation.python_source import parse_source
 from lazycfg.config.loading.names_only import Named
-from lazycfg.config.loading.python_source import parse_source
-from lazycfg.config.node import Node, raw_contains, raw_get, raw_pop, raw_set
+from lazycfg.config.tree.node import Node, raw_contains, raw_get, raw_pop, raw_set
 
 __all__ = ["Unread", "read_syntax"]
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import nn
 
-from lazycfg.config.node import Node
+from lazycfg.config.tree.node import Node
 from lazycfg.data import summarize
 
 from ..class_mapping import ClassMapping, match_classes

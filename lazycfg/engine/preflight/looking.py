@@ -5,9 +5,9 @@ from typing import Any
 
 from torch import nn
 
-from lazycfg.config.node import Node
-from lazycfg.config.paths import MISSING, find_key, parse_path
-from lazycfg.config.provenance.origins import origin
+from lazycfg.config.inspection.origins import origin
+from lazycfg.config.tree.node import Node
+from lazycfg.config.tree.paths import MISSING, find_key, parse_path
 from lazycfg.data import MapDataset
 from lazycfg.evaluation import DatasetEvaluators
 from lazycfg.modeling import DataNeeds, TellsDataNeeds

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from lazycfg.config.node import Node
+from lazycfg.config.tree.node import Node
 from lazycfg.data import DatasetMapper, get_annotations, summarize
 from lazycfg.data.datasets.coco_keypoints import COCO_PERSON_KEYPOINT_OKS_SIGMAS
 from lazycfg.data.transforms import RandomFlip

@@ -2,7 +2,7 @@
 
 import torch
 
-from lazycfg.config.node import Node
+from lazycfg.config.tree.node import Node
 
 from ..build import Parts, build_at, build_without_data, read_settings
 from ..problems import SettingsError, problem_of

@@ -1,0 +1,1 @@
+"""From a tree to objects: the check of a config, instantiation, profiles of it."""

@@ -1,0 +1,522 @@
+"""`check(cfg)`: every problem of a whole tree before anything is built, all at once."""
+
+from __future__ import annotations
+
+from lazycfg.config.errors import CheckError, CycleError, InterpolationError, TargetError
+from lazycfg.config.inspection.explain import place_of, top_of
+from lazycfg.config.signatures.callables import (
+    can_be_named,
+    is_deferred,
+    node_signature,
+    signature_of,
+    why_not,
+)
+from lazycfg.config.tree.lazy_call import lacks_its_call
+from lazycfg.config.tree.node import SPECIAL, Node, is_call, is_required, raw_get
+from lazycfg.config.tree.paths import format_path, unlink
+from lazycfg.config.tree.position import argument_position, position_of
+from lazycfg.config.tree.repr import target_name
+from lazycfg.config.tree.traversal import children, same_leaf, survey, walk
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from lazycfg.config.signatures.callables import Signature
+    from lazycfg.config.tree.interpolation import Chain
+    from lazycfg.config.tree.paths import Link, Path
+    from lazycfg.config.tree.position import Origin
+    from lazycfg.config.tree.traversal import Survey
+
+__all__ = ["Finder", "Problem", "check", "examine", "prefix_link", "problems_of"]
+
+
+class _Failed:
+    """The value of an interpolation that was reported already: nobody objects to it."""
+
+    def __repr__(self) -> str:
+        return "<unresolved>"
+
+
+_FAILED: Any = _Failed()
+
+
+class Problem:
+    """One thing that is wrong with a config.
+
+    Attributes:
+        kind: "unknown argument", "missing argument", "required", "interpolation", "type", "target", "special
+            key", "call" or "cycle".
+        path: the config path of the culprit, as keys.
+        message: what is wrong, what was expected and what may have been meant.
+        origin: where the culprit was written, None when that is not known.
+        signature: the signature of the target concerned, or None.
+        wanted: the name of the argument that is missing, also of one that was misspelt.
+    """
+
+    __slots__ = ("kind", "message", "origin", "path", "signature", "wanted")
+
+    def __init__(
+        self, kind: str, path: Path, message: str, origin: Origin | None, signature: str | None = None
+    ):
+        self.kind = kind
+        self.path = path
+        self.message = message
+        self.origin = origin
+        self.signature = signature
+        self.wanted: str | None = None
+
+    @property
+    def line(self) -> str:
+        """The problem without the signature."""
+        where = "" if self.origin is None else f" ({self.origin})"
+        return f"{format_path(self.path) or 'the root'}{where}: {self.message}"
+
+    def __str__(self) -> str:
+        return self.line if self.signature is None else f"{self.line}\n  {self.signature}"
+
+    def __repr__(self) -> str:
+        return f"<Problem {self}>"
+
+
+def check(cfg: Any, *, raises: bool = True) -> list[Problem]:
+    """Look for every problem of a config tree without building anything.
+
+    Found are: unknown and missing arguments, `REQUIRED` or "???" not filled in, interpolations that cannot be
+    resolved or that mean two things, literals of a type that the target's annotations rule out, targets that
+    cannot be imported or called, `L(target)` without its second call, and a config that contains itself.
+    String targets are imported; resolvers of `${...}` run. A list that holds the same call more than once is
+    warned about: it is one object.
+
+    Args:
+        cfg: a node, or a list, tuple or dict of nodes.
+        raises: raise for problems; otherwise return them.
+
+    Raises:
+        CheckError: with all of them in `.problems`.
+    """
+    finder = examine(cfg)
+    if finder.problems and raises:
+        raise CheckError(finder.problems)
+    if finder.notes:
+        import warnings
+
+        for note in finder.notes:
+            warnings.warn(note, stacklevel=2)
+    return finder.problems
+
+
+def problems_of(cfg: Any) -> list[Problem]:
+    """Return the problems of a tree, in its order."""
+    return examine(cfg).problems
+
+
+def examine(cfg: Any) -> Finder:
+    """Look through a tree: the result has its `problems`, in its order, and the `notes` on it."""
+    from lazycfg.config.interop.omegaconf import as_ours
+
+    cfg = as_ours(cfg)
+    finder = Finder()
+    start = prefix_link(cfg)
+    try:
+        seen = survey(cfg, start, finder.resolve)
+    except CycleError as error:
+        finder.problems.append(Problem("cycle", unlink(start), str(error), position_of(cfg)))
+    else:
+        if lacks_its_call(cfg):
+            seen.methods.append((cfg, None, start))
+        finder.look(seen, literals=True)
+        finder.note_repeated(seen)
+    finder.problems = finder.sorted(cfg)
+    return finder
+
+
+def prefix_link(root: Any) -> Link:
+    """Return the way from the topmost container above `root` to it, as far as that is known."""
+    from itertools import pairwise
+
+    from lazycfg.config.tree.interpolation import chain_of
+
+    link: Link = None
+    chain = chain_of(root)
+    for parent, child in pairwise(chain):
+        for key, value in children(parent) or ():
+            if value is child:
+                link = (link, key)
+                break
+        else:
+            return None  # it is no longer there, or is a copy
+    return link
+
+
+class Finder:
+    """Collects the problems of one `survey`."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+        self.notes: list[str] = []
+        # By id of a container: the texts in it that lead out of it, each with its chain, how many containers
+        # it is below, its link and its value.
+        self.leaving: dict[int, list[tuple[str, Chain, int, Link, Any]]] = {}
+        self.steps = [0]  # of all interpolations; see `interpolation.Active`
+
+    def resolve(self, text: str, chain: Chain, way: Chain | None, link: Link) -> tuple[Any, Chain]:
+        """Return what a `${...}` stands for, for `survey`; one that fails is noted, and gives a value that
+        nobody objects to.
+        """
+        from lazycfg.config.tree.interpolation import Active, most_dots, resolve
+        from lazycfg.config.tree.interpolation import link as linked
+
+        try:
+            found = resolve(text, chain, Active((), self.steps).next())
+        except InterpolationError as error:
+            message = str(error)
+            if way is not None and _value_along(text, way) is not _FAILED:
+                message += _ELSEWHERE
+            self.problems.append(Problem("interpolation", unlink(link), message, None))
+            return _FAILED, linked(_FAILED, chain)
+        if way is not None:
+            self._compare(text, found[0], way, link)
+        holder: Chain | None = chain
+        for depth in range(most_dots(text) - 1):
+            if holder is None:
+                break
+            self.leaving.setdefault(id(holder[0]), []).append((text, chain, depth, link, found[0]))
+            holder = holder[1]
+        return found
+
+    def _compare(self, text: str, value: Any, other: Chain, link: Link) -> None:
+        """Note a text that means another value along another way to its place."""
+        found = _value_along(text, other)
+        if found is _FAILED or found is value:
+            return
+        plain = children(found) is None and children(value) is None
+        if plain and type(found) is type(value) and same_leaf(found, value):
+            return
+        message = (
+            f"{text!r} means {_shown(value)} where this node was put first and {_shown(found)} here, "
+            "but it is built once: put a .copy() of it in one of the places"
+        )
+        self.problems.append(Problem("interpolation", unlink(link), message, None))
+
+    def _compare_places(self, seen: Survey) -> None:
+        """Compare what texts mean in the further places of what is shared."""
+        for container, above, link, _ in seen.places:
+            for text, chain, depth, below, value in self.leaving.get(id(container), ()):
+                inner = []
+                step: Any = chain
+                for _ in range(depth + 1):
+                    inner.append(step[0])
+                    step = step[1]
+                other = above
+                for holder in reversed(inner):
+                    other = (holder, other, other[2])
+                rest = unlink(below)[-1 - depth :]
+                full: Any = link
+                for key in rest:
+                    full = (full, key)
+                self._compare(text, value, other, full)
+
+    def note_repeated(self, seen: Survey) -> None:
+        """Note lists that hold the same call more than once: that is not wrong, but seldom meant."""
+        noted: set[tuple[int, int]] = set()
+        standing: dict[int, dict[int, list[int]]] = {}  # by id of a list, where each of its elements stands
+        for call, _, link, holder in seen.places:
+            if not isinstance(holder, (list, tuple)) or type(call) is not Node or not is_call(call):
+                continue
+            if (id(holder), id(call)) in noted:
+                continue
+            noted.add((id(holder), id(call)))
+            if id(holder) not in standing:
+                standing[id(holder)] = {}
+                for index, element in enumerate(holder):
+                    standing[id(holder)].setdefault(id(element), []).append(index)
+            places = standing[id(holder)].get(id(call), [])
+            if len(places) < 2:
+                continue
+            shown = ", ".join(map(str, places[:4])) + (", ..." if len(places) > 4 else "")
+            self.notes.append(
+                f"{format_path(unlink(link)[:-1]) or 'the root'} holds one call of "
+                f"{target_name(raw_get(call, '_target_'))} {len(places)} times (at {shown}): one object is "
+                f"built for all. If each is to be its own, write [call.copy() for _ in range({len(places)})]"
+            )
+
+    def look(self, seen: Survey, *, literals: bool) -> None:
+        """Go through all that was seen; without `literals` only what is cheap and certain, as `instantiate`
+        does first.
+        """
+        for value, key, link in seen.required:
+            self._required(value, key, link)
+        for value, key, link in seen.methods:
+            self._method(value, key, link)
+        if seen.places and self.leaving:
+            self._compare_places(seen)
+        # Calls from one place in a loop have the same names and types. What is left to do for such a form,
+        # once its names fit: the literals whose type alone does not tell.
+        forms: dict[tuple[Any, ...], list[tuple[str, Any]]] = {}
+        signatures: dict[int, Signature | None] = {}
+        for value, contents, link, _ in seen.visits:
+            if type(value) is not Node or "_target_" not in contents:
+                continue
+            target = contents["_target_"]
+            form = (
+                (id(target), *contents, *map(type, contents.values()))
+                if literals
+                else (id(target), *contents)
+            )
+            left = forms.get(form)
+            if left is None:
+                if not _SPECIAL.isdisjoint(contents) and not self._special_keys(value, contents, link):
+                    continue
+                if id(target) not in signatures:
+                    signatures[id(target)] = self._signature(value, target, link)
+                signature = signatures[id(target)]
+                if signature is None:
+                    continue
+                left = []
+                if literals:
+                    doubtful = signature.doubtful
+                    left = [
+                        (k, signature.tests[k]) for k, c in contents.items() if type(c) in doubtful.get(k, ())
+                    ]
+                if self._names_fit(value, contents, signature, link, literals):
+                    forms[form] = left
+            for key, fits in left:
+                if not fits(contents[key]):
+                    signature = signatures[id(target)]
+                    assert signature is not None
+                    self._literal(value, key, contents[key], signature, link)
+
+    def _names_fit(
+        self, node: Node, contents: dict[str, Any], signature: Signature, link: Link, literals: bool
+    ) -> bool:
+        keys = contents.keys()
+        named = "_args_" not in contents and not signature.unnamed
+        if named and keys <= signature.known and signature.required <= keys:
+            return True
+        if literals or not signature.wrapped:
+            self._arguments(node, contents, signature, link)
+        return False
+
+    def _special_keys(self, node: Node, contents: dict[str, Any], link: Link) -> bool:
+        """Note what is wrong with `_args_` and the like; returns whether nothing is."""
+        before = len(self.problems)
+        for key, kinds, expected in _SHAPES:
+            value = contents.get(key, _FAILED)
+            if key not in contents or value is _FAILED or isinstance(value, kinds) or is_required(value):
+                continue
+            self._wrong_key(node, key, f"{key} must be {expected}, got {_shown(value)}", link)
+        how = contents.get("_convert_")
+        if isinstance(how, str) and how.lower() not in ("all", "partial", "object", "???"):
+            self._wrong_key(
+                node,
+                "_convert_",
+                f"_convert_={how!r} is not supported: containers arrive as plain dicts and lists. To hand "
+                "over a DictConfig write L(OmegaConf.create)(obj={...}) for the argument",
+                link,
+            )
+        return len(self.problems) == before
+
+    def _wrong_key(self, node: Node, key: str, message: str, link: Link) -> None:
+        origin = argument_position(node, key)
+        self.problems.append(Problem("special key", (*unlink(link), key), message, origin))
+
+    def _signature(self, node: Node, target: Any, link: Link) -> Signature | None:
+        """Return the signature of a target; what cannot be imported or called is noted."""
+        if target is _FAILED or is_required(target) or is_call(target):
+            return None
+        try:
+            if type(target) is Node:
+                raise TargetError("a node as target must be a call (have a _target_ of its own)")
+            if lacks_its_call(target):
+                name = target_name(target.__self__)
+                raise TargetError(
+                    f"the target is L({name}), which lacks its call: write {name} as the target"
+                )
+            if type(target) is not str and not callable(target) and not is_deferred(target):
+                raise TargetError(f"a target is a callable, its name or a node, not {_shown(target)}")
+            return signature_of(target)
+        except TargetError as error:
+            origin = argument_position(node, "_target_")
+            self.problems.append(Problem("target", (*unlink(link), "_target_"), str(error), origin))
+            return None
+
+    def _required(self, holder: Any, key: Any, link: Link) -> None:
+        path = (*unlink(link), key)
+        text = None
+        message = "must be filled in"
+        if type(holder) is Node:
+            try:
+                signature = node_signature(holder)
+            except TargetError:
+                signature = None
+            if signature is not None and key in signature.names:
+                needed = signature.written(key)
+                message = f"must be filled in: {target_name(signature.target)} needs '{needed}'"
+                text = signature.brief
+        self.problems.append(Problem("required", path, message, None, text))
+
+    def _method(self, holder: Any, key: Any, link: Link) -> None:
+        """Note an `L(target)` that was not called, and a method of a node; other methods are fine."""
+        if type(holder) is Node and key == "_target_":
+            return
+        if key is None:
+            value: Any = holder  # the root itself
+        elif isinstance(holder, dict):
+            value = raw_get(holder, key)
+        else:
+            value = holder[key] if isinstance(key, int) else getattr(holder, str(key))
+        if not hasattr(value, "__self__"):
+            return  # an interpolation led to it: it is noted where it stands
+        if lacks_its_call(value):
+            target = value.__self__
+            if type(target) is Node and raw_get(target, "_target_") is getattr:
+                message = "method(...) lacks its call: write method(...)()"
+            else:
+                name = target_name(target)
+                message = f"L({name}) lacks its second call: write L({name})()"
+        elif type(value.__self__) is Node:
+            name = value.__func__.__name__
+            message = f"this is the method {name!r} of a node: for its argument write node[{name!r}]"
+        else:
+            return
+        path = unlink(link) if key is None else (*unlink(link), key)
+        origin = argument_position(holder, key) if type(holder) is Node else None
+        self.problems.append(Problem("call", path, message, origin))
+
+    def _arguments(self, node: Node, contents: dict[str, Any], signature: Signature, link: Link) -> None:
+        path = unlink(link)
+        args = contents.get("_args_")
+        given = args if isinstance(args, (list, tuple)) else ()
+        unnamed = signature.positional[: len(given)]
+        missing = [
+            *signature.positional[len(given) : signature.unnamed],
+            *(n for n in signature.candidates() if n in signature.required.difference(contents, unnamed)),
+        ]
+        if contents.get("_partial_"):
+            missing = []
+        if not signature.any_name:
+            unknown = [key for key in contents if key not in signature.known]
+            for key, (reason, meant) in _misspelt(node, unknown, missing).items():
+                origin = argument_position(node, key)
+                problem = Problem("unknown argument", (*path, key), reason, origin, signature.brief)
+                problem.wanted = meant
+                self.problems.append(problem)
+                missing = [name for name in missing if name != meant]
+        for name in missing:
+            message = f"{target_name(signature.target)} needs the argument '{signature.written(name)}'"
+            if name not in signature.names:
+                message += ", which is given by position"
+            problem = Problem("missing argument", (*path, name), message, position_of(node), signature.brief)
+            problem.wanted = name
+            self.problems.append(problem)
+        if given:
+            self._given_twice(node, contents, signature, len(given), link)
+
+    def _given_twice(
+        self, node: Node, contents: dict[str, Any], signature: Signature, count: int, link: Link
+    ) -> None:
+        named = can_be_named(signature.target) and signature.any_position  # the rest of `*args`
+        first = signature.positional_only if signature.any_name else 0
+        twice = [] if named else [name for name in signature.positional[first:count] if name in contents]
+        for name in twice:
+            message = f"{target_name(signature.target)} gets '{name}' twice: in _args_ and by its name"
+            origin = argument_position(node, name)
+            problem = Problem("unknown argument", (*unlink(link), name), message, origin, signature.brief)
+            self.problems.append(problem)
+        most = len(signature.positional)
+        if count > most and not signature.any_position and not named:
+            message = f"{target_name(signature.target)} takes {most} arguments by position, got {count}"
+            self._wrong_key(node, "_args_", message, link)
+
+    def _literal(self, node: Node, key: str, child: Any, signature: Signature, link: Link) -> None:
+        from lazycfg.config.signatures.types import misfit
+
+        reason = misfit(child, signature.hints[key], signature.parameters[key].default)
+        if reason is not None:
+            path, origin = (*unlink(link), key), argument_position(node, key)
+            self.problems.append(Problem("type", path, reason, origin, signature.brief))
+
+    def sorted(self, root: Any) -> list[Problem]:
+        """Return the problems in the order of the tree, each with its place."""
+        if not self.problems:
+            return []
+        prefix = unlink(prefix_link(root))
+        top = top_of(root) if prefix else root
+        self._hint_at_top(top)
+        for problem in self.problems:
+            if problem.origin is None:
+                problem.origin = place_of(top, problem.path)
+        if len(self.problems) < 2:
+            return self.problems
+        place = {(*prefix, *path): index for index, (path, _) in enumerate(walk(root))}
+        count = len(place)
+
+        def order(problem: Problem) -> tuple[int, int]:
+            """The place of the culprit; what a node lacks comes right after the node itself."""
+            path = problem.path
+            if path in place:
+                return place[path], 0
+            return next(
+                (place[path[:n]] for n in range(len(path) - 1, -1, -1) if path[:n] in place), count
+            ), 1
+
+        return sorted(self.problems, key=order)
+
+    def _hint_at_top(self, top: Any) -> None:
+        """Name the part of the config that a missing argument may be meant to be."""
+        for problem in self.problems:
+            name = problem.wanted
+            if (
+                problem.kind == "missing argument"
+                and problem.path[0] != name
+                and isinstance(top, dict)
+                and name in top
+            ):
+                text = f"{format_path(problem.path)}=${{{name}}}"
+                problem.message += f"; for the config's own {name} write '{text}'"
+
+
+_SPECIAL = frozenset(SPECIAL) - {"_target_"}
+_SHAPES = (
+    ("_args_", (list, tuple), "a list of arguments"),
+    ("_partial_", (bool,), "true or false"),
+    ("_recursive_", (bool,), "true or false"),
+    ("_convert_", (str,), "'all'"),
+)
+_ELSEWHERE = (
+    "; this node was first put into another config, where it still is, and is looked at from there: "
+    "put a .copy() of it here"
+)
+
+
+def _value_along(text: str, chain: Chain) -> Any:
+    from lazycfg.config.tree.interpolation import resolve
+
+    try:
+        return resolve(text, chain)[0]
+    except InterpolationError:
+        return _FAILED
+
+
+def _shown(value: Any) -> str:
+    from lazycfg.config.signatures.types import shown
+
+    return shown(value)
+
+
+def _misspelt(node: Node, unknown: list[str], missing: list[str]) -> dict[str, tuple[str, str | None]]:
+    """Return what is wrong with each unknown argument, and which of the missing ones is meant by it."""
+    from lazycfg.config.suggest import closest_name
+
+    found: dict[str, tuple[str, str | None]] = {}
+    left = list(missing)
+    for key in unknown:
+        reason = why_not(node, key) or f"unknown argument {key!r}"
+        meant = closest_name(str(key), left)
+        if meant is not None:
+            left.remove(meant)
+            owner = target_name(raw_get(node, "_target_"))
+            reason = f"{owner} takes no argument {key!r}; did you mean {meant!r}, which is missing?"
+        found[key] = (reason, meant)
+    return found

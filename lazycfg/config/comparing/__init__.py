@@ -1,1 +1,0 @@
-"""What differs: between two configs, and between a saved config and the code of today."""

@@ -1,0 +1,1 @@
+"""Look at configs: explain, origins, diff, hash, drift, tree and graph views."""

@@ -1,0 +1,1 @@
+"""Bridges to OmegaConf and to dataclasses."""

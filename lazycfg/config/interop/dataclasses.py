@@ -1,0 +1,52 @@
+"""Objects of dataclasses and attrs classes as nodes."""
+
+from __future__ import annotations
+
+from lazycfg.config.errors import ConfigError
+from lazycfg.config.tree.node import Node, raw_set
+from lazycfg.config.tree.traversal import has_fields
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+__all__ = ["arguments_of_fields", "dump_dataclass"]
+
+
+def dump_dataclass(obj: Any) -> Node:
+    """Return an object of a dataclass or attrs class as the node that builds an equal one: its class as
+    target, its fields as arguments.
+
+    Such objects in fields, and in lists, tuples and dicts in fields, become nodes too. Fields that the
+    constructor does not take (`init=False`) are left out. Raises `ConfigError` for any other object.
+    """
+    if not has_fields(obj) or isinstance(obj, type):
+        raise ConfigError(f"dump_dataclass takes an object of a dataclass, not {type(obj).__name__}: {obj!r}")
+    node = Node(_target_=type(obj))
+    for name, argument in arguments_of_fields(type(obj)).items():
+        raw_set(node, argument, _dump(getattr(obj, name)))
+    return node
+
+
+def arguments_of_fields(kind: Any) -> dict[str, str]:
+    """Return the fields that the constructor of a dataclass or attrs class takes, with the argument of each.
+
+    attrs takes a field `_x` as argument `x`.
+    """
+    fields = getattr(kind, "__dataclass_fields__", None)
+    if fields is not None:
+        return {name: name for name, f in fields.items() if f.init and f._field_type.name == "_FIELD"}
+    found = [a for a in kind.__attrs_attrs__ if a.init]
+    return {a.name: getattr(a, "alias", None) or a.name.lstrip("_") for a in found}
+
+
+def _dump(value: Any) -> Any:
+    if isinstance(value, type):
+        return value
+    if has_fields(value):
+        return dump_dataclass(value)
+    if type(value) is list or type(value) is tuple:
+        return type(value)(_dump(element) for element in value)
+    if type(value) is dict:
+        return {key: _dump(element) for key, element in value.items()}
+    return value

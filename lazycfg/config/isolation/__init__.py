@@ -1,0 +1,1 @@
+"""Run config files as modules of their own, so that two loads never share a name."""

@@ -1,1 +1,0 @@
-"""Who set this: positions of nodes and writes, and the way back from built objects."""

@@ -1,0 +1,1 @@
+"""What a callable takes: signatures, with and without importing, types of literals, docstrings."""

@@ -1,0 +1,372 @@
+"""What a target takes, read from its source: for commands that only look at a config and must not import.
+
+`source_signature` finds the definition of a name in the files of its package, through re-exports and base
+classes, and makes a `Signature` of it. Whatever it is not sure of (a decorator that it does not know, a
+metaclass, a base that it cannot find, a compiled module) it leaves: None means "import it and see".
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from inspect import Parameter
+from pathlib import Path
+from typing import Any
+
+from lazycfg.config.isolation.packages import locate_module
+from lazycfg.config.loading.deferred import Deferred
+from lazycfg.config.signatures.callables import Signature
+
+__all__ = ["Definition", "SourceSignature", "find_definition", "source_signature"]
+
+_IMPORT = re.compile(r"^from[ \t]+([.\w]+)[ \t]+import[ \t]+(\([^)]*\)|[^\n]*)", re.MULTILINE)
+_END = re.compile(r"^(?![ \t\n#)\]}]|$)", re.MULTILINE)  # the next statement at the left margin
+_PLAIN_DECORATORS = frozenset(("final", "runtime_checkable", "total_ordering", "typing.final"))
+_ROOTS = frozenset(("object", "Generic", "ABC", "abc.ABC", "typing.Generic"))
+_KNOWN = frozenset(("nn.Module", "torch.nn.Module"))  # has neither a `__new__` nor a metaclass
+_DEEPEST = 12
+
+
+class Unsure(Exception):
+    """The source does not tell for certain."""
+
+
+class Written:
+    """An annotation, or a default value that is no literal: shown as it is written."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str):
+        self.text = text
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+class Definition:
+    """A class or function in a source file.
+
+    Attributes:
+        module, file: where it is defined.
+        node: its statement.
+        above: how many lines stand above it.
+        bound: whether it is a method that is given its class.
+        docs: the docstrings that may tell of its parameters, the nearest first.
+        line: where its parameters are written.
+    """
+
+    __slots__ = ("above", "bound", "docs", "file", "line", "module", "node")
+
+    def __init__(self, module: str, file: str, node: Any, above: int, bound: bool = False):
+        self.module = module
+        self.file = file
+        self.node = node
+        self.bound = bound
+        self.docs: list[str] = []
+        self.above = above
+        self.line: int = above + node.lineno
+
+
+class SourceSignature(Signature):
+    """A signature that was read from source; `definition` is where."""
+
+    __slots__ = ("definition",)
+
+    def __init__(self, target: Any, parameters: dict[str, Parameter], definition: Definition):
+        super().__init__(target, parameters)
+        self.wrapped = False
+        self.definition = definition
+
+    @property
+    def hints(self) -> dict[str, Any]:
+        """The annotations that name nothing but builtins; the others are known to whoever imports."""
+        if self._hints is None:
+            self._hints = {}
+            for name, parameter in self.parameters.items():
+                try:
+                    self._hints[name] = _built_in(ast.parse(str(parameter.annotation), mode="eval").body)
+                except (Unsure, SyntaxError, TypeError):  # a name that only the module knows
+                    continue
+        return self._hints
+
+
+def _built_in(annotation: ast.expr) -> Any:
+    """The type that an annotation of nothing but built-in types stands for: put together, never evaluated."""
+    if isinstance(annotation, ast.Constant) and annotation.value in (None, ...):
+        return annotation.value
+    if isinstance(annotation, ast.Name):
+        found = getattr(builtins, annotation.id, None)
+        if isinstance(found, type):
+            return found
+    if isinstance(annotation, ast.BinOp) and isinstance(annotation.op, ast.BitOr):
+        return _built_in(annotation.left) | _built_in(annotation.right)
+    if isinstance(annotation, ast.Subscript):
+        return _built_in(annotation.value)[_built_in(annotation.slice)]
+    if isinstance(annotation, ast.Tuple):
+        return tuple(map(_built_in, annotation.elts))
+    raise Unsure(ast.unparse(annotation))
+
+
+@lru_cache(maxsize=1024)
+def source_signature(name: str) -> SourceSignature | None:
+    """The signature of ``package.module.Name``; None when it must be imported to know."""
+    try:
+        found = find_definition(name)
+        if isinstance(found.node, ast.ClassDef):
+            parameters = _of_class(found, found, 0)
+        else:
+            parameters = _of_function(found.node, skip_first=found.bound)
+            found.docs += _doc(found.node)
+    except (Unsure, OSError, SyntaxError, ValueError, RecursionError):
+        return None
+    module, _, qualname = name.rpartition(".")
+    return SourceSignature(Deferred(module, qualname), parameters, found)
+
+
+def find_definition(name: str, depth: int = 0) -> Definition:
+    """The definition that a dotted name leads to.
+
+    Raises:
+        Unsure: it is not found, or not for certain.
+    """
+    parts = name.split(".")
+    for end in range(len(parts) - 1, 0, -1):
+        module = ".".join(parts[:end])
+        file = locate_module(module)
+        if file is not None:
+            if not file.endswith(".py") or depth > _DEEPEST:
+                raise Unsure(name)
+            return _in_module(module, file, parts[end:], depth)
+    raise Unsure(name)
+
+
+@lru_cache(maxsize=256)
+def _source(file: str) -> str:
+    return Path(file).read_text(encoding="utf-8")
+
+
+def _in_module(module: str, file: str, names: list[str], depth: int) -> Definition:
+    first, *rest = names
+    found = _statement(file, first)
+    if found is None:
+        return find_definition(".".join((_imported_from(module, file, first), *rest)), depth + 1)
+    definition = Definition(module, file, *found)
+    if not rest:
+        return definition
+    if len(rest) > 1 or not isinstance(definition.node, ast.ClassDef):
+        raise Unsure(first)
+    return _method(definition, rest[0], depth)
+
+
+@lru_cache(maxsize=1024)
+def _statement(file: str, name: str) -> tuple[Any, int] | None:
+    """The only class or function of that name at the top of a file, parsed alone, and how many lines stand
+    above it; None when there is none."""
+    source = _source(file)
+    starts = list(re.finditer(rf"^(?:class|def|async def)\s+{re.escape(name)}\b", source, re.MULTILINE))
+    if re.search(rf"^{re.escape(name)}\s*[:=]|^[ \t]+(?:class|def)[ \t]+{re.escape(name)}\b(?![^\n]*self)",
+                 source, re.MULTILINE) and not starts:  # fmt: skip
+        raise Unsure(name)
+    if not starts:
+        return None
+    if len(starts) > 1:
+        raise Unsure(name)  # overloads, or one for each platform
+    start = starts[0].start()
+    while start and source[: start - 1].rpartition("\n")[2].startswith("@"):
+        start = source.rfind("\n", 0, start - 1) + 1
+    if source[:start].endswith("\n)\n"):  # a decorator of several lines
+        raise Unsure(name)
+    stop = _END.search(source, starts[0].end())
+    block = source[start : stop.start() if stop else len(source)]
+    (node,) = ast.parse(block).body
+    return node, source.count("\n", 0, start)
+
+
+def _imported_from(module: str, file: str, name: str) -> str:
+    """The dotted name that a name at the top of a module was imported by."""
+    source = _source(file)
+    is_package = file.endswith("__init__.py")
+    found = None
+    for match in _IMPORT.finditer(source):
+        if not re.search(rf"\b{re.escape(name)}\b", match[2]):
+            continue
+        statement: Any = ast.parse(match[0]).body[0]
+        for alias in statement.names:
+            if (alias.asname or alias.name) != name:
+                continue
+            if found is not None:
+                raise Unsure(name)
+            base = module.split(".")
+            up = statement.level - (1 if is_package else 0)
+            above = base[: len(base) - up] if statement.level else []
+            found = ".".join([*above, *([statement.module] if statement.module else []), alias.name])
+    if found is None:
+        found = _from_star(module, source, name, is_package)
+    if found is None:
+        plain = re.search(rf"^import[ \t]+([.\w]+)(?:[ \t]+as[ \t]+{re.escape(name)})?[ \t]*$", source, re.M)
+        if plain is None or (plain[1] != name and not plain[0].rstrip().endswith(f"as {name}")):
+            raise Unsure(name)
+        found = plain[1]
+    return found
+
+
+def _from_star(module: str, source: str, name: str, is_package: bool) -> str | None:
+    """The dotted name that ``from x import *`` brings a name by."""
+    for match in _IMPORT.finditer(source):
+        if not match[2].lstrip().startswith("*"):
+            continue
+        base = module.split(".")
+        up = len(match[1]) - len(match[1].lstrip("."))
+        above = base[: len(base) - up + (1 if is_package else 0)] if up else []
+        dotted = ".".join([*above, *([match[1][up:]] if match[1][up:] else []), name])
+        try:
+            find_definition(dotted, 1)
+        except Unsure:
+            continue
+        return dotted
+    return None
+
+
+# ---------------------------------------------------------------- parameters
+
+
+def _of_class(first: Definition, definition: Definition, depth: int) -> dict[str, Parameter]:
+    """The parameters of calling a class, from the first of it and its bases that says."""
+    node = definition.node
+    if depth > _DEEPEST or any(keyword.arg == "metaclass" for keyword in node.keywords):
+        raise Unsure(node.name)
+    decorators = [ast.unparse(decorator) for decorator in node.decorator_list]
+    if any(text.partition("(")[0] in ("dataclass", "dataclasses.dataclass") for text in decorators):
+        first.docs += _doc(node)
+        return _fields(node, node.decorator_list)
+    if any(text not in _PLAIN_DECORATORS for text in decorators):
+        raise Unsure(node.name)
+    methods = {part.name: part for part in node.body if isinstance(part, ast.FunctionDef)}
+    if "__new__" in methods or any(_sets_init(part) for part in node.body):
+        raise Unsure(node.name)
+    init = methods.get("__init__")
+    if init is not None:
+        if init.decorator_list:
+            raise Unsure(node.name)
+        first.docs += [*_doc(init), *_doc(node)]
+        first.file, first.line = definition.file, definition.above + init.lineno
+        parameters = _of_function(init, skip_first=True)
+        _require_no_new(definition, depth)
+        return parameters
+    first.docs += _doc(node)
+    bases = [ast.unparse(base).partition("[")[0] for base in node.bases]
+    bases = [base for base in bases if base not in _ROOTS]
+    if len(bases) > 1:
+        raise Unsure(node.name)
+    if not bases:
+        return {}
+    return _of_class(first, _base(definition, bases[0]), depth + 1)
+
+
+def _base(definition: Definition, name: str) -> Definition:
+    found = _in_module(definition.module, definition.file, name.split("."), 0)
+    if not isinstance(found.node, ast.ClassDef):
+        raise Unsure(name)
+    return found
+
+
+def _require_no_new(definition: Definition, depth: int) -> None:
+    """Nothing above a class may decide how it is called: a `__new__` or a metaclass."""
+    for base in definition.node.bases:
+        name = ast.unparse(base).partition("[")[0]
+        if name in _ROOTS or name in _KNOWN:
+            continue
+        if depth > _DEEPEST:
+            raise Unsure(name)
+        above = _base(definition, name)
+        names = {part.name for part in above.node.body if isinstance(part, ast.FunctionDef)}
+        if "__new__" in names or any(keyword.arg == "metaclass" for keyword in above.node.keywords):
+            raise Unsure(name)
+        _require_no_new(above, depth + 1)
+
+
+def _sets_init(statement: Any) -> bool:
+    """Whether a statement of a class gives it an `__init__` or `__new__` without defining it."""
+    return isinstance(statement, ast.Assign) and any(
+        isinstance(target, ast.Name) and target.id in ("__init__", "__new__", "__signature__")
+        for target in statement.targets
+    )
+
+
+def _fields(node: Any, decorators: list[Any]) -> dict[str, Parameter]:
+    """The parameters of a plain dataclass."""
+    options = {word.arg for word in getattr(decorators[0], "keywords", ())}
+    methods = {part.name for part in node.body if isinstance(part, ast.FunctionDef)}
+    if len(decorators) > 1 or node.bases or {"init", "kw_only", None} & options or "__init__" in methods:
+        raise Unsure(node.name)
+    parameters = {}
+    for part in node.body:
+        if not isinstance(part, ast.AnnAssign) or not isinstance(part.target, ast.Name):
+            continue
+        text = ast.unparse(part.annotation)
+        if "ClassVar" in text or "InitVar" in text or (isinstance(part.value, ast.Call)):
+            raise Unsure(node.name)
+        arg = ast.arg(part.target.id, part.annotation)
+        parameters[arg.arg] = _parameter(arg, Parameter.POSITIONAL_OR_KEYWORD, part.value)
+    return parameters
+
+
+def _method(definition: Definition, name: str, depth: int) -> Definition:
+    """A class method or static method, of the class or of a base."""
+    if depth > _DEEPEST:
+        raise Unsure(name)
+    for part in definition.node.body:
+        if isinstance(part, ast.FunctionDef) and part.name == name:
+            decorators = [ast.unparse(decorator) for decorator in part.decorator_list]
+            if decorators not in (["classmethod"], ["staticmethod"]):
+                raise Unsure(name)
+            bound = decorators == ["classmethod"]
+            return Definition(definition.module, definition.file, part, definition.above, bound)
+    if len(definition.node.bases) != 1:
+        raise Unsure(name)
+    base = ast.unparse(definition.node.bases[0]).partition("[")[0]
+    return _method(_base(definition, base), name, depth + 1)
+
+
+def _of_function(node: Any, *, skip_first: bool) -> dict[str, Parameter]:
+    decorators = [ast.unparse(decorator) for decorator in node.decorator_list]
+    if any(text not in ("classmethod", "staticmethod") for text in decorators):
+        raise Unsure(node.name)
+    parameters = list(_parameters(node.args))
+    return {parameter.name: parameter for parameter in parameters[1 if skip_first else 0 :]}
+
+
+def _parameters(args: ast.arguments) -> Iterator[Parameter]:
+    plain = [*args.posonlyargs, *args.args]
+    defaults: list[Any] = [None] * (len(plain) - len(args.defaults)) + list(args.defaults)
+    for index, (arg, default) in enumerate(zip(plain, defaults, strict=True)):
+        only = index < len(args.posonlyargs)
+        yield _parameter(arg, Parameter.POSITIONAL_ONLY if only else Parameter.POSITIONAL_OR_KEYWORD, default)
+    if args.vararg is not None:
+        yield _parameter(args.vararg, Parameter.VAR_POSITIONAL, None)
+    for arg, default in zip(args.kwonlyargs, args.kw_defaults, strict=True):
+        yield _parameter(arg, Parameter.KEYWORD_ONLY, default)
+    if args.kwarg is not None:
+        yield _parameter(args.kwarg, Parameter.VAR_KEYWORD, None)
+
+
+def _parameter(arg: ast.arg, kind: Any, default: Any) -> Parameter:
+    annotation: Any = Parameter.empty
+    if arg.annotation is not None:
+        text = arg.annotation.value if isinstance(arg.annotation, ast.Constant) else None
+        annotation = Written(text if isinstance(text, str) else ast.unparse(arg.annotation))
+    value: Any = Parameter.empty
+    if default is not None:
+        try:
+            value = ast.literal_eval(default)
+        except (ValueError, TypeError):
+            value = Written(ast.unparse(default))
+    return Parameter(arg.arg, kind, default=value, annotation=annotation)
+
+
+def _doc(node: Any) -> list[str]:
+    text = ast.get_docstring(node)
+    return [text] if text else []

@@ -1,0 +1,1 @@
+"""The tree of recorded calls: nodes, lazy calls, paths, interpolation, traversal."""

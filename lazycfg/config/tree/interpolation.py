@@ -1,0 +1,555 @@
+"""`${a.b}`, `${.sibling}`, `${..x}` and `${resolver:args}`, with OmegaConf's meaning.
+
+- `${a.b}` starts at the topmost container, `${.x}` in the container that holds the text, each further dot one
+  container higher; a list or tuple counts as one.
+- A text that is one interpolation becomes the value itself, whatever its type (a node stays that node, so
+  that it is shared); amid other text the value is put in as text. `\\${` is a literal `${`, and `\\\\${` a
+  literal backslash before an interpolation.
+- Resolvers are those registered with OmegaConf, which is imported only for them; `oc.env`, `oc.select`,
+  `oc.dict.keys` and `oc.dict.values` work without. A resolver of OmegaConf sees its arguments, not the whole
+  config, and its result cannot hold calls.
+
+What is above a text is given as a *chain*: the container that holds the text, the chain above it, and the
+topmost container. A node is looked at along its own parents, wherever it was reached.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from contextvars import ContextVar
+
+from lazycfg.config.errors import ConfigError, InterpolationError, PathError, RequiredError
+from lazycfg.config.tree.node import (
+    _HOLDERS,
+    Node,
+    _get_notes,
+    _set_parent,
+    adopt,
+    is_required,
+    parent_of,
+    stands_in,
+    to_nodes,
+)
+from lazycfg.config.tree.paths import MISSING, dead_end, find_key, parse_path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Any, TypeAlias
+
+    # A container, the chain above it, the topmost container.
+    Chain: TypeAlias = "tuple[Any, Any, Any]"
+    Mark: TypeAlias = "tuple[int, str]"  # id of the holding container, text
+
+__all__ = [
+    "INNER_RESOLVERS",
+    "chain_above",
+    "chain_of",
+    "extend",
+    "limited_resolvers",
+    "link",
+    "resolve",
+    "resolve_in",
+    "resolve_read",
+]
+
+# Resolvers that look at nothing but the config itself
+INNER_RESOLVERS = frozenset(["oc.select", "oc.dict.keys", "oc.dict.values"])
+
+_MOST_LOOKED = 64  # containers that are looked into for a node; they may lead in a circle
+# Far above what anybody writes. A file that others wrote shall not be able to take hours or all memory with
+# texts that double each other.
+_DEEPEST = 100
+_MOST_STEPS = 2_500
+_STEPS_EACH = 20  # of many texts, what each may add on average
+# What is as much work as one step: so many characters that are parsed, parts of a text, characters of a
+# text that is put together, keys that a resolver lists.
+_PARSED_A_STEP, _PARTS_A_STEP, _JOINED_A_STEP, _KEYS_A_STEP = 256, 4, 4096, 50
+_LONGEST = 1 << 20
+
+
+class Active:
+    """The interpolations under way.
+
+    Attributes:
+        marks: the texts that are being resolved, each for the sake of the one before: to find circles.
+        steps: how much was resolved for the sake of the first one, in a list that all of them share, and the
+            texts that are looked at after it (see `next`).
+    """
+
+    __slots__ = ("marks", "steps")
+
+    def __init__(self, marks: tuple[Mark, ...] = (), steps: list[int] | None = None) -> None:
+        self.marks = marks
+        self.steps = [0] if steps is None else steps
+
+    def next(self) -> Active:
+        """Go on to another text of the same config: the steps of many texts stay in proportion to their
+        number, though one alone may take more.
+        """
+        self.steps[0] = max(0, self.steps[0] - _STEPS_EACH)
+        return self
+
+    def step(self, count: int) -> None:
+        """Count work that was done. Raises `InterpolationError` for too much."""
+        self.steps[0] += count
+        if self.steps[0] > _MOST_STEPS:
+            start = brief_text(self.marks[0][1])
+            raise InterpolationError(f"interpolation {start} leads to more than {_MOST_STEPS:,} others")
+
+    def enter(self, mark: Mark) -> Active:
+        """Add one more text. Raises `InterpolationError` for a circle, and for too many in a row."""
+        if mark in self.marks:
+            circle = " -> ".join(repr(t) for _, t in (*self.marks[self.marks.index(mark) :], mark))
+            raise InterpolationError(f"circular interpolation, the circle is {circle}")
+        if len(self.marks) >= _DEEPEST:
+            raise InterpolationError(
+                f"interpolation {brief_text(self.marks[0][1])} leads through more than {_DEEPEST} others "
+                "in a row"
+            )
+        active = Active((*self.marks, mark), self.steps)
+        active.step(1 + len(mark[1]) // _PARSED_A_STEP)
+        return active
+
+
+def brief_text(text: str) -> str:
+    """Return a text in quotes, cut when it is long."""
+    return repr(text if len(text) <= 80 else f"{text[:77]}...")
+
+
+def link(container: Any, above: Chain | None) -> Chain:
+    """Return the chain of a container, given the one above it."""
+    return (container, above, container if above is None else above[2])
+
+
+def linked(containers: Iterable[Any]) -> Chain | None:
+    """Return the chain of containers that are given from the topmost one down; None when there are none."""
+    chain: Chain | None = None
+    for container in containers:
+        chain = link(container, chain)
+    return chain
+
+
+def chain_above(node: Any) -> Chain:
+    """Return the chain of a node, along its parents."""
+    chain = linked(chain_of(node))
+    assert chain is not None
+    return chain
+
+
+def extend(chain: Chain, child: Any) -> Chain:
+    """Return the chain of a child: of a node that stands elsewhere, that of its own place."""
+    if type(child) is Node:
+        parent = parent_of(child)
+        elsewhere = parent is not chain[0] and parent is not None and not is_above(parent, chain)
+        if elsewhere and stands_in(child, parent):
+            return chain_above(child)
+    return (child, chain, chain[2])
+
+
+def is_above(parent: Any, chain: Chain | None) -> bool:
+    """Whether `parent`, what a node stands in, is the end of a chain."""
+    while type(parent) is tuple:
+        if chain is None or parent[0] is not chain[0]:
+            return False
+        parent, chain = parent[1], chain[1]
+    return chain is not None and (parent is chain[0] or parent is _overlaid(chain[0]))
+
+
+def _overlaid(container: Any) -> Any:
+    """Return the node that `container` takes the place of (see `places.overlay`), else None."""
+    try:
+        return _get_notes(container).get("overlay")
+    except (AttributeError, TypeError):  # a slot that was never set, no node
+        return None
+
+
+def _as_parent(chain: Chain) -> Any:
+    """Return the end of a chain as what a node in it stands in; None when no node is above."""
+    if type(chain[0]) is Node:
+        return chain[0]
+    above = None if chain[1] is None or type(chain[0]) not in _HOLDERS else _as_parent(chain[1])
+    return None if above is None else (chain[0], above)
+
+
+def chain_of(value: Any) -> list[Any]:
+    """Return the containers above a node, topmost first, and the node itself; of a list, tuple or dict those
+    that the nodes in it know of, and itself.
+    """
+    chain = [value]
+    seen = {id(value)}
+    parent = parent_of(value) if type(value) is Node else _above(value)
+    while parent is not None:
+        if type(parent) is tuple:  # a list, tuple or dict, and what holds it
+            chain.append(parent[0])
+            parent = parent[1]
+            continue
+        if id(parent) in seen:
+            return [value]  # a node inside itself
+        seen.add(id(parent))
+        chain.append(parent)
+        parent = parent_of(parent)
+    chain.reverse()
+    return chain
+
+
+def _above(value: Any) -> Any:
+    """Return what a list, tuple or dict stands in, as the first node in it knows; else None."""
+    work = [value]
+    for _ in range(_MOST_LOOKED):
+        inner = work.pop()
+        if type(inner) is Node:
+            above = parent_of(inner)
+            while type(above) is tuple and above[0] is not value:
+                above = above[1]
+            return above[1] if type(above) is tuple else None
+        if type(inner) in _HOLDERS:
+            elements = list(inner.values() if type(inner) is dict else inner)[:_MOST_LOOKED]
+            work += reversed([element for element in elements if type(element) in _HOLDERS])
+        if not work:
+            break
+    return None
+
+
+def resolve_read(node: Any, text: str) -> Any:
+    """Return what reading an item of `node` gives when the item is `text`. Raises `InterpolationError`, and
+    `RequiredError` where it leads to something that must still be filled in.
+    """
+    active = Active()
+    value, chain = resolve(text, chain_above(node), active)
+    kind = type(value)
+    if kind is Node:
+        place = None if parent_of(value) is not None or chain[1] is None else _as_parent(chain[1])
+        if place is not None and place is not value:
+            _set_parent(value, place)
+    elif kind in _HOLDERS:
+        from lazycfg.config.tree.reading import read_in_chain
+
+        place = None if chain[1] is None else _as_parent(chain[1])
+        if place is not None:
+            adopt(value, place)
+        return read_in_chain(value, chain, active)
+    elif is_required(value):
+        raise RequiredError(text, node)
+    return value
+
+
+def resolve_in(text: str, chain: list[Any]) -> Any:
+    """Return the value of `text`, held by the last of some containers, the topmost one first.
+
+    Raises `InterpolationError`.
+    """
+    above = linked(chain)
+    assert above is not None
+    return resolve(text, above)[0]
+
+
+def resolve(text: str, chain: Chain, active: Active | None = None) -> tuple[Any, Chain]:
+    """Return the value of `text`, held at the end of `chain`, and the chain that ends with the value."""
+    active = (active or Active()).enter((id(chain[0]), text))
+    parts = split(text)
+    active.step(len(parts) // _PARTS_A_STEP)
+    if len(parts) == 1 and parts[0][0]:
+        return _value(parts[0][1], chain, active)
+    words = [
+        _as_text(_value(part, chain, active)[0], text) if is_reference else part
+        for is_reference, part in parts
+    ]
+    value = "".join(words)
+    if len(value) > _LONGEST:
+        raise InterpolationError(
+            f"interpolation {brief_text(text)} gives a text of {len(value):,} characters: "
+            f"{_LONGEST:,} at most"
+        )
+    if len(active.marks) == 1:  # that is kept; the others are parts of it
+        active.step(len(value) // _JOINED_A_STEP)
+    return value, link(value, chain)
+
+
+def split(text: str) -> list[tuple[bool, str]]:
+    """The parts of a text in order: (False, literal text) and (True, what stands between `${` and `}`)."""
+    parts: list[tuple[bool, str]] = []
+    literal, at = "", 0
+    while (start := text.find("${", at)) >= 0:
+        plain = text[at:start].rstrip("\\")
+        count = start - at - len(plain)
+        literal += plain + "\\" * (count // 2)  # one stands for two, as long as there are two
+        if count % 2:
+            literal += "${"
+            at = start + 2
+            continue
+        end = _closing(text, start + 2)
+        if literal:
+            parts.append((False, literal))
+            literal = ""
+        parts.append((True, text[start + 2 : end]))
+        at = end + 1
+    literal += text[at:]
+    if literal or not parts:
+        parts.append((False, literal))
+    return parts
+
+
+def most_dots(text: str) -> int:
+    """Return how many dots the relative interpolations in a text begin with, at most."""
+    return max(map(len, _DOTS.findall(text)), default=0)
+
+
+_DOTS = re.compile(r"(?:\$\{|[:,])\s*(\.+)")
+
+
+def _closing(text: str, start: int) -> int:
+    """Where the brace closes that opened before `start`; quotes hide braces."""
+    depth, quote, at = 1, "", start
+    while at < len(text):
+        char = text[at]
+        if char == "\\":
+            at += 1
+        elif quote:
+            quote = "" if char == quote else quote
+        elif char in "'\"":
+            quote = char
+        elif char == "{":
+            depth += 1
+            if depth > _DEEPEST:
+                raise InterpolationError(
+                    f"interpolation {brief_text(text)}: braces are nested more than {_DEEPEST} deep"
+                )
+        elif char == "}":
+            depth -= 1
+            if depth == 0:
+                return at
+        at += 1
+    raise InterpolationError(f"interpolation {brief_text(text)}: a '}}' is missing")
+
+
+def _as_text(value: Any, text: str) -> str:
+    if isinstance(value, (dict, list, tuple)):
+        raise InterpolationError(
+            f"interpolation {text!r}: a {type(value).__name__} cannot be put into a text"
+        )
+    return str(_filled_in(value, text))
+
+
+def _filled_in(value: Any, text: str) -> Any:
+    """Return a value that is used for another; raises where it must still be filled in."""
+    if is_required(value):
+        raise InterpolationError(
+            f"interpolation {text!r} needs a value that must be filled in first (it is ???)"
+        )
+    return value
+
+
+def _value(content: str, chain: Chain, active: Active) -> tuple[Any, Chain]:
+    name, colon, arguments = content.partition(":")
+    if colon and "${" not in name:
+        value = _call_resolver(name.strip(), arguments, chain, active)
+        return value, link(value, chain)
+    if "${" in content:
+        words = [
+            str(_filled_in(_value(p, chain, active)[0], f"${{{content}}}")) if is_reference else p
+            for is_reference, p in split(content)
+        ]
+        content = "".join(words)
+    return _follow(content.strip(), chain, active)
+
+
+def _follow(content: str, chain: Chain, active: Active) -> tuple[Any, Chain]:
+    """Return the value at the path `content`, absolute or relative to the end of `chain`, and its chain."""
+    dots = len(content) - len(content.lstrip("."))
+    shown = f"interpolation '${{{content}}}'"
+    try:
+        keys = parse_path(content[dots:])
+    except PathError as error:
+        raise InterpolationError(f"{shown}: {error}") from None
+    if not keys and not dots:
+        raise InterpolationError(f"{shown} is empty")
+    found: Chain = chain if dots else (chain[2], None, chain[2])
+    for _ in range(dots - 1):
+        if found[1] is None:
+            height = len(_containers(chain))
+            raise InterpolationError(
+                f"{shown} goes up {dots} containers, but there {'is' if height == 1 else 'are'} only {height}"
+            )
+        found = found[1]
+    for depth, key in enumerate(keys):
+        value = find_key(found[0], key)
+        if value is MISSING:
+            raise InterpolationError(f"{shown}: {dead_end(keys, depth, found[0])}")
+        if type(value) is str and "${" in value:
+            found = resolve(value, found, active)[1]
+        else:
+            found = extend(found, value)
+    return found[0], found
+
+
+def _containers(chain: Chain) -> list[Any]:
+    found = []
+    step: Chain | None = chain
+    while step is not None:
+        found.append(step[0])
+        step = step[1]
+    return found
+
+
+# Resolvers.
+
+# Whether a resolver may run; of `oc.env` the name goes on with the variable. None: all may.
+_allows: ContextVar[Callable[[str], bool] | None] = ContextVar("lazycfg_resolvers", default=None)
+
+
+@contextlib.contextmanager
+def limited_resolvers(allows: Callable[[str], bool] = INNER_RESOLVERS.__contains__) -> Iterator[None]:
+    """While this lasts run only the resolvers that `allows` (see `Policy.allows_resolver`); by default those
+    that look at nothing but the config, as what is read then is shown to others."""
+    token = _allows.set(allows)
+    try:
+        yield
+    finally:
+        _allows.reset(token)
+
+
+def _refuse_resolver(name: str, shown: str) -> None:
+    allows = _allows.get()
+    if allows is not None and not allows(name):
+        raise InterpolationError(f"interpolation {shown}: the resolver {name!r} does not run for this file")
+
+
+def _call_resolver(name: str, text: str, chain: Chain, active: Active) -> Any:
+    if name == "oc.env":
+        arguments = _arguments(name, text, chain, active, 1, 2)
+        _refuse_resolver(f"oc.env:{arguments[0]}", f"'${{oc.env:{arguments[0]}}}'")
+        return _environment(*arguments)
+    _refuse_resolver(name, f"'${{{name}:{text[:80]}}}'")
+    if name == "oc.select":
+        key, *default = _arguments(name, text, chain, active, 1, 2)
+        try:
+            return _follow(str(key), chain, active)[0]
+        except InterpolationError:
+            return default[0] if default else None
+    if name in ("oc.dict.keys", "oc.dict.values"):
+        key = _arguments(name, text, chain, active, 1, 1)[0]
+        found = key if isinstance(key, dict) else _follow(str(key), chain, active)[0]
+        if not isinstance(found, dict):
+            raise InterpolationError(f"interpolation '${{{name}:{text}}}': {key!r} is no dict")
+        active.step(len(found) // _KEYS_A_STEP)
+        return list(found) if name == "oc.dict.keys" else list(found.values())
+    return _omegaconf_resolver(name, text, chain, active)
+
+
+def _environment(name: Any, *default: Any) -> Any:
+    import os
+
+    value = os.environ.get(str(name))
+    if value is not None:
+        return value
+    if not default:
+        from lazycfg.config.suggest import closest_name
+
+        near = closest_name(str(name), os.environ)
+        hint = f"; did you mean {near!r}?" if near else ""
+        raise InterpolationError(f"interpolation '${{oc.env:{name}}}': there is no such variable{hint}")
+    return None if default[0] is None else str(default[0])
+
+
+def _arguments(name: str, text: str, chain: Chain, active: Active, least: int, most: int) -> list[Any]:
+    """The arguments of a resolver that is built in: text, numbers, null, or interpolations."""
+    words = [_argument(word.strip(), chain, active) for word in _commas(text)] if text.strip() else []
+    if not least <= len(words) <= most:
+        count = str(least) if least == most else f"{least} or {most}"
+        raise InterpolationError(f"interpolation '${{{name}:{text}}}': {name} takes {count} arguments")
+    return words
+
+
+def _argument(word: str, chain: Chain, active: Active) -> Any:
+    if "${" in word:
+        parts = split(word)
+        values = [
+            _filled_in(_value(part, chain, active)[0], word) if is_reference else part
+            for is_reference, part in parts
+        ]
+        return values[0] if len(values) == 1 else "".join(map(str, values))
+    if len(word) >= 2 and word[0] == word[-1] and word[0] in "'\"":
+        return word[1:-1]
+    if word.lower() in _CONSTANTS:
+        return _CONSTANTS[word.lower()]
+    for number in (int, float):
+        try:
+            return number(word)
+        except ValueError:
+            continue
+    return word
+
+
+_CONSTANTS = {"null": None, "none": None, "true": True, "false": False}
+
+
+def _commas(text: str) -> list[str]:
+    """Split at the commas outside of braces, brackets and quotes."""
+    words, word, depth, quote = [], "", 0, ""
+    for char in text:
+        if quote:
+            quote = "" if char == quote else quote
+        elif char in "'\"":
+            quote = char
+        elif char in "{[(":
+            depth += 1
+        elif char in "}])":
+            depth -= 1
+        elif char == "," and depth == 0:
+            words.append(word)
+            word = ""
+            continue
+        word += char
+    return [*words, word]
+
+
+def _omegaconf_resolver(name: str, text: str, chain: Chain, active: Active) -> Any:
+    """Let OmegaConf parse the arguments and call the resolver; what `${...}` in them stand for is ours to
+    find.
+    """
+    shown = f"interpolation '${{{name}:{text}}}'"
+    try:
+        from omegaconf import OmegaConf
+        from omegaconf.errors import OmegaConfBaseException
+    except ImportError:
+        raise InterpolationError(f"{shown} needs OmegaConf: pip install omegaconf") from None
+    if not OmegaConf.has_resolver(name):
+        raise InterpolationError(f"{shown}: no resolver {name!r} is registered with OmegaConf")
+    holder: dict[str, Any] = {}
+    words = ""
+    for is_reference, part in split(text):
+        if is_reference:
+            value = _filled_in(_value(part, chain, active)[0], shown)
+            if isinstance(value, str):  # a computed text is a value: OmegaConf must not look into it again
+                value = re.sub(r"(\\*)\$\{", r"\1\1\\${", value)
+            holder[f"v{len(holder)}"] = dict(value) if isinstance(value, dict) else value
+            words += f"${{v{len(holder) - 1}}}"
+        else:
+            words += part
+    holder["value"] = f"${{{name}:{words}}}"
+    try:
+        found = OmegaConf.create(holder, flags={"allow_objects": True})["value"]
+    except ConfigError:
+        raise
+    except OmegaConfBaseException as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InterpolationError(f"{shown}: {reason}") from error
+    except Exception as error:
+        raise InterpolationError(f"{shown}: {type(error).__name__}: {error}") from error
+    from lazycfg.config.interop.omegaconf import from_omegaconf
+
+    result = to_nodes(from_omegaconf(found))
+    if _holds_call(result):
+        raise InterpolationError(
+            f"{shown} gives a call (it has a '_target_'): write calls into the config itself"
+        )
+    return result
+
+
+def _holds_call(value: Any) -> bool:
+    """Whether there is a node with a target in what a resolver gave: nobody has looked at that name."""
+    from lazycfg.config.tree.traversal import walk
+
+    return any(isinstance(inner, dict) and "_target_" in inner for _, inner in walk(value))

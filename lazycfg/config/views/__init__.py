@@ -1,1 +1,0 @@
-"""A config to look at: as lines, as a notebook's tree, as a graph."""
