@@ -17,9 +17,9 @@ from lazycfg.config.tree.traversal import children
 from lazycfg.utils import all_gather, get_world_size
 
 from ..build import Parts, build_parts, check_parts, errors_of_parts, read_settings
+from ..distributed import preserved_rng, resolve_device
 from ..hooks.base import HookBase
 from ..problems import PreflightError, Problem, SettingsError
-from ..session import preserved_rng, resolve_device
 from ..settings import TrainSettings
 from .classes import compare_data_sets, compare_with_model
 from .findings import Findings
