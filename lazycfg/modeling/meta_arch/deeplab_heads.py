@@ -54,7 +54,9 @@ class _PixelHead(nn.Module):
 
     def data_needs(self) -> DataNeeds:
         """Return what this part needs of the data."""
-        return DataNeeds(stuff_classes=None if self.predictor is None else self.predictor.out_channels)
+        if self.predictor is None:
+            return DataNeeds()
+        return DataNeeds(stuff_classes=self.predictor.out_channels, ignore_label=self.ignore_value)
 
     def layers(self, features: Mapping[str, Tensor]) -> Tensor:
         """Return the logits (N, num_classes, H / common_stride, W / common_stride) of feature maps."""

@@ -52,7 +52,7 @@ class SemSegFPNHead(nn.Module):
 
     def data_needs(self) -> DataNeeds:
         """Return what this part needs of the data."""
-        return DataNeeds(stuff_classes=self.predictor.out_channels)
+        return DataNeeds(stuff_classes=self.predictor.out_channels, ignore_label=self.ignore_value)
 
     def _to_common_stride(
         self, name: str, spec: ShapeSpec, conv_dims: int, norm: str | Callable[[int], nn.Module] | None

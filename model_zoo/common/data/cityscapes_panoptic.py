@@ -5,7 +5,10 @@ makes: `gtFine/cityscapes_panoptic_train.json` with a folder of this name, and t
 gives the mapper of the training data.
 """
 
+from typing import Any
+
 from lazycfg import LazyCall as L
+from lazycfg import ref
 from lazycfg.data import (
     CityscapesPanoptic,
     DatasetMapper,
@@ -33,25 +36,25 @@ def _panoptic(split):
     )
 
 
-dataloader = dict(
+dataloader: Any = dict(
     train=L(build_detection_train_loader)(
         dataset=_panoptic("train"),
         mapper=L(DatasetMapper)(is_train=True, image_format="RGB"),
         total_batch_size=32,
         num_workers=10,
-        seed="${oc.select:train.seed,0}",  # the data may be loaded without a `train`
+        seed=ref("oc.select:train.seed,0"),  # the data may be loaded without a `train`
     ),
     test=L(build_detection_test_loader)(
         dataset=_panoptic("val"),
         mapper=L(DatasetMapper)(
             is_train=False,
             augmentations=[L(T.ResizeShortestEdge)(short_edge_length=1024, max_size=2048)],
-            image_format="${...train.mapper.image_format}",
+            image_format=ref("...train.mapper.image_format"),
         ),
         num_workers=10,
     ),
     evaluator=[
-        L(evaluator)(dataset="${...test.dataset}")
+        L(evaluator)(dataset=ref("...test.dataset"))
         for evaluator in (COCOPanopticEvaluator, CityscapesSemSegEvaluator, CityscapesInstanceEvaluator)
     ],
 )

@@ -4,7 +4,10 @@ The files are looked for in `$DETECTRON2_DATASETS/cityscapes` (`datasets/citysca
 Cityscapes' own archives: `leftImg8bit/train`, `gtFine/train`, ...
 """
 
+from typing import Any
+
 from lazycfg import LazyCall as L
+from lazycfg import ref
 from lazycfg.data import (
     CityscapesSemSeg,
     DatasetMapper,
@@ -25,7 +28,7 @@ def _sem_seg(split):
     )
 
 
-dataloader = dict(
+dataloader: Any = dict(
     train=L(build_detection_train_loader)(
         dataset=_sem_seg("train"),
         mapper=L(DatasetMapper)(
@@ -48,16 +51,16 @@ dataloader = dict(
         ),
         total_batch_size=16,
         num_workers=10,
-        seed="${oc.select:train.seed,0}",  # the data may be loaded without a `train`
+        seed=ref("oc.select:train.seed,0"),  # the data may be loaded without a `train`
     ),
     test=L(build_detection_test_loader)(
         dataset=_sem_seg("val"),
         mapper=L(DatasetMapper)(
             is_train=False,
             augmentations=[L(T.ResizeShortestEdge)(short_edge_length=1024, max_size=2048)],
-            image_format="${...train.mapper.image_format}",
+            image_format=ref("...train.mapper.image_format"),
         ),
         num_workers=10,
     ),
-    evaluator=L(CityscapesSemSegEvaluator)(dataset="${..test.dataset}"),
+    evaluator=L(CityscapesSemSegEvaluator)(dataset=ref("..test.dataset")),
 )

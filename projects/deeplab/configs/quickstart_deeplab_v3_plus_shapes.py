@@ -4,6 +4,7 @@ python tools/train_net.py --config-file projects/deeplab/configs/quickstart_deep
 """
 
 from lazycfg import LazyCall as L
+from lazycfg import ref
 from lazycfg.evaluation import SemSegEvaluator
 from lazycfg.layers import ShapeSpec
 from lazycfg.model_zoo.common.data.shapes import dataloader
@@ -41,7 +42,7 @@ model.sem_seg_head.update(
 for _split in (dataloader.train, dataloader.test):
     _split.dataset.label_maps = "semantic"
 dataloader.train.mapper.update(image_format="RGB", use_instance_mask=False)
-dataloader.evaluator = L(SemSegEvaluator)(dataset="${..test.dataset}")
+dataloader.evaluator = L(SemSegEvaluator)(dataset=ref("..test.dataset"))
 
 optimizer.update(lr=2e-3, weight_decay=0.05)
 lr_multiplier = warmup_poly(warmup_length=0.1)

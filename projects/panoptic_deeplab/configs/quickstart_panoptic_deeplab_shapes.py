@@ -1,10 +1,11 @@
-"""Quickstart: a small Panoptic-DeepLab on generated images of shapes.  A CPU, some minutes, nothing to download.
+"""Quickstart: a small Panoptic-DeepLab on generated images of shapes.  A CPU, some minutes, no download.
 
     python tools/train_net.py \
         --config-file projects/panoptic_deeplab/configs/quickstart_panoptic_deeplab_shapes.py
 """
 
 from lazycfg import LazyCall as L
+from lazycfg import ref
 from lazycfg.data import transforms as T
 from lazycfg.evaluation import COCOEvaluator, COCOPanopticEvaluator
 from lazycfg.layers import ShapeSpec
@@ -53,7 +54,7 @@ dataloader.train.mapper = panoptic_mapper((128,), max_size=128, crop=(128, 128),
 dataloader.train.mapper.augmentations = [L(T.RandomFlip)()]
 dataloader.train.mapper.panoptic_target_generator.small_instance_area = 256
 dataloader.evaluator = [
-    L(evaluator)(dataset="${...test.dataset}") for evaluator in (COCOPanopticEvaluator, COCOEvaluator)
+    L(evaluator)(dataset=ref("...test.dataset")) for evaluator in (COCOPanopticEvaluator, COCOEvaluator)
 ]
 
 optimizer.lr = 2e-3

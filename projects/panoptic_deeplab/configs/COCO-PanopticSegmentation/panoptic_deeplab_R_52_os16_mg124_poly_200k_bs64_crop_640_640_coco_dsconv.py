@@ -1,6 +1,7 @@
 """Panoptic-DeepLab, ResNet-52, output stride 16, COCO: 200,000 steps of 64 crops of 640x640."""
 
 from lazycfg import LazyCall as L
+from lazycfg import ref
 from lazycfg.data import transforms as T
 from lazycfg.evaluation import COCOEvaluator, COCOPanopticEvaluator
 from lazycfg.model_zoo.common.data.coco_panoptic_separated import dataloader
@@ -20,7 +21,7 @@ dataloader.train.mapper = panoptic_mapper(
 dataloader.train.update(total_batch_size=64, num_workers=10)
 dataloader.test.mapper.augmentations = [L(T.ResizeShortestEdge)(short_edge_length=640, max_size=640)]
 dataloader.evaluator = [
-    L(evaluator)(dataset="${...test.dataset}") for evaluator in (COCOPanopticEvaluator, COCOEvaluator)
+    L(evaluator)(dataset=ref("...test.dataset")) for evaluator in (COCOPanopticEvaluator, COCOEvaluator)
 ]
 
 model.sem_seg_head.update(

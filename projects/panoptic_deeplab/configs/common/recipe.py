@@ -1,14 +1,17 @@
 """How the models are trained: Adam, and a rate that decays as a power of what is left of the training."""
 
+from typing import Any
+
 import torch
 
 from lazycfg import LazyCall as L
+from lazycfg import ref
 from lazycfg.model_zoo.common.schedules import warmup_poly
 from lazycfg.model_zoo.common.train import train
 from lazycfg.solver import get_default_optimizer_params
 
-optimizer = L(torch.optim.Adam)(
-    params=L(get_default_optimizer_params)(model="${model}"), lr=1e-3, weight_decay=0.0
+optimizer: Any = L(torch.optim.Adam)(
+    params=L(get_default_optimizer_params)(model=ref("model")), lr=1e-3, weight_decay=0.0
 )
 lr_multiplier = warmup_poly(warmup_length=1000 / 90000)
 train.update(

@@ -1,6 +1,7 @@
 """The mapper of the training data."""
 
 from lazycfg import LazyCall as L
+from lazycfg import ref
 from lazycfg.data import transforms as T
 from lazycfg.projects.panoptic_deeplab import PanopticDeeplabDatasetMapper, PanopticDeepLabTargetGenerator
 
@@ -15,8 +16,8 @@ def panoptic_mapper(sizes, max_size, crop, sigma):
         ],
         image_format="RGB",
         panoptic_target_generator=L(PanopticDeepLabTargetGenerator)(
-            ignore_label="${model.sem_seg_head.ignore_value}",
-            thing_ids="${model.thing_ids}",
+            ignore_label=ref("model.sem_seg_head.ignore_value"),
+            thing_ids=ref("model.thing_ids"),
             sigma=sigma,
             ignore_stuff_in_offset=True,
             small_instance_area=4096,
