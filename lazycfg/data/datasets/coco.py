@@ -118,6 +118,7 @@ class CocoDataset:
         ).reshape(-1, 2)
         by_image = self._annotations_by_image(data["annotations"], data["images"], images, categories.ignored)
         self._records = SerializedList(self._make_records(images, by_image, tuple(extra_annotation_keys)))
+        self.summary.plausibility.add_file_names(im["file_name"] for im in images)
         self.warnings = [*categories.warnings, *self._names_outside(names), *self.summary.warnings()]
         self._report()
 
