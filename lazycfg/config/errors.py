@@ -21,6 +21,7 @@ __all__ = [
     "PathError",
     "RequiredError",
     "TargetError",
+    "with_article",
 ]
 
 
@@ -87,6 +88,11 @@ def _has_no(holder: Any, what: str, key: Any, candidates: Iterable[Any]) -> str:
     path = format_path(path_to(holder)) if holder is not None else ""
     where = f"{path} has no" if path else "the config has no" if holder is not None else "no"
     return f"{where} {what} {key!r}{closest(str(key), [str(c) for c in candidates])}"
+
+
+def with_article(name: str) -> str:
+    """Return a word with its indefinite article: "an int", "a list"."""
+    return f"{'an' if name[:1].lower() in 'aeio' or name[:2].lower() == 'un' else 'a'} {name}"
 
 
 class PathError(ConfigError, LookupError):

@@ -11,6 +11,10 @@ from lazycfg.config.signatures.callables import (
     signature_of,
     why_not,
 )
+from lazycfg.config.tree.budget import Active, Budget
+from lazycfg.config.tree.chains import chain_of
+from lazycfg.config.tree.chains import link as linked
+from lazycfg.config.tree.interpolation import most_dots, resolve
 from lazycfg.config.tree.lazy_call import lacks_its_call
 from lazycfg.config.tree.node import SPECIAL, Node, is_call, is_required, raw_get
 from lazycfg.config.tree.paths import format_path, unlink
@@ -23,7 +27,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from lazycfg.config.signatures.callables import Signature
-    from lazycfg.config.tree.interpolation import Chain
+    from lazycfg.config.tree.chains import Chain
     from lazycfg.config.tree.paths import Link, Path
     from lazycfg.config.tree.position import Origin
     from lazycfg.config.tree.traversal import Survey
@@ -135,8 +139,6 @@ def prefix_link(root: Any) -> Link:
     """Return the way from the topmost container above `root` to it, as far as that is known."""
     from itertools import pairwise
 
-    from lazycfg.config.tree.interpolation import chain_of
-
     link: Link = None
     chain = chain_of(root)
     for parent, child in pairwise(chain):
@@ -158,17 +160,14 @@ class Finder:
         # By id of a container: the texts in it that lead out of it, each with its chain, how many containers
         # it is below, its link and its value.
         self.leaving: dict[int, list[tuple[str, Chain, int, Link, Any]]] = {}
-        self.steps = [0]  # of all interpolations; see `interpolation.Active`
+        self.budget = Budget()  # of all interpolations
 
     def resolve(self, text: str, chain: Chain, way: Chain | None, link: Link) -> tuple[Any, Chain]:
         """Return what a `${...}` stands for, for `survey`; one that fails is noted, and gives a value that
         nobody objects to.
         """
-        from lazycfg.config.tree.interpolation import Active, most_dots, resolve
-        from lazycfg.config.tree.interpolation import link as linked
-
         try:
-            found = resolve(text, chain, Active((), self.steps).next())
+            found = resolve(text, chain, Active((), self.budget).next())
         except InterpolationError as error:
             message = str(error)
             if way is not None and _value_along(text, way) is not _FAILED:
@@ -491,8 +490,6 @@ _ELSEWHERE = (
 
 
 def _value_along(text: str, chain: Chain) -> Any:
-    from lazycfg.config.tree.interpolation import resolve
-
     try:
         return resolve(text, chain)[0]
     except InterpolationError:

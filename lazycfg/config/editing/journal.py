@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from lazycfg.config.tree.containers import field_names
 from lazycfg.config.tree.node import Node, raw_clear, raw_items, raw_update
 from lazycfg.config.tree.position import notes_of
-from lazycfg.config.tree.traversal import field_names
 
 __all__ = ["Journal"]
 

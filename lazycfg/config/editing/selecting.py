@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MethodType
 
 from lazycfg.config.editing.matching import find_holders, key_matches, keys_below
-from lazycfg.config.errors import ConfigError, TargetError
+from lazycfg.config.errors import ConfigError, TargetError, with_article
 from lazycfg.config.signatures.callables import resolve_target, why_not
 from lazycfg.config.tree.lazy_call import _record, _record_partial
 from lazycfg.config.tree.node import SPECIAL, Node, as_assigned, is_call, raw_get, raw_items, raw_set
@@ -163,9 +163,8 @@ class Selection:
         problems = []
         for path, value in self._found:
             if type(value) is not Node:
-                problems.append(
-                    f"{format_path(path)}: a {type(value).__name__} has no arguments; use replace()"
-                )
+                kind = with_article(type(value).__name__)
+                problems.append(f"{format_path(path)}: {kind} has no arguments; use replace()")
                 continue
             for key, new in arguments.items():
                 reason = why_not(value, key, new)

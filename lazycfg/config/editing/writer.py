@@ -10,9 +10,10 @@ from lazycfg.config.editing.grammar import ImportRef, Override, ShareRef
 from lazycfg.config.editing.journal import Journal
 from lazycfg.config.editing.matching import find_holders, has_wildcard, key_matches, keys_below
 from lazycfg.config.editing.meaning import NO_HINT, as_meant, why_other_kind
-from lazycfg.config.errors import ConfigError, PathError
+from lazycfg.config.errors import ConfigError, PathError, with_article
 from lazycfg.config.signatures.callables import bind_positional, is_deferred, node_signature, why_not
 from lazycfg.config.suggest import closest
+from lazycfg.config.tree.containers import has_fields
 from lazycfg.config.tree.interpolation import resolve_in
 from lazycfg.config.tree.node import (
     SPECIAL,
@@ -29,7 +30,7 @@ from lazycfg.config.tree.node import (
 from lazycfg.config.tree.paths import MISSING, Quoted, find_key, format_path, get_path, lookup, parse_path
 from lazycfg.config.tree.position import CommandLine, Write, record_write
 from lazycfg.config.tree.repr import short_repr, target_name
-from lazycfg.config.tree.traversal import children, has_fields, plan, rebuild, same_leaf
+from lazycfg.config.tree.traversal import children, plan, rebuild, same_leaf
 
 __all__ = ["Place", "Writer", "Wrong"]
 
@@ -283,7 +284,7 @@ class Writer:
             index = range(len(holder))[place.key]
             self._write(Place(place.chain[:-1], place.keys[:-1]), holder[:index] + holder[index + 1 :])
         else:
-            raise Wrong(f"a field of a {type(holder).__name__} cannot be deleted")
+            raise Wrong(f"a field of {with_article(type(holder).__name__)} cannot be deleted")
 
     # ---------------------------------------------------------------- checks
 
@@ -327,15 +328,15 @@ class Writer:
         holder = place.holder
         if isinstance(holder, list | tuple):
             hint = "; to append write +=[...]" if isinstance(place.key, int) else ""
+            kind = with_article(type(holder).__name__)
             raise Wrong(
-                f"{format_path(place.keys[:-1])!r} is a {type(holder).__name__} of length {len(holder)}"
-                f" without {place.key!r}{hint}"
+                f"{format_path(place.keys[:-1])!r} is {kind} of length {len(holder)} without "
+                f"{place.key!r}{hint}"
             )
         if not isinstance(holder, dict):
             names = [str(key) for key, _ in keys_below(holder)]
-            raise Wrong(
-                f"a {type(holder).__name__} has no field {place.key!r}{closest(str(place.key), names)}"
-            )
+            kind = with_article(type(holder).__name__)
+            raise Wrong(f"{kind} has no field {place.key!r}{closest(str(place.key), names)}")
 
     def _checked_write(self, place: Place, value: Any) -> None:
         # a whole argument is judged anew; of a part of it only what was not wrong before is blamed on the
@@ -427,7 +428,7 @@ class Writer:
                 except AttributeError:  # frozen
                     pass
             if not chain:
-                raise Wrong(f"a {type(holder).__name__} as the config itself cannot be changed")
+                raise Wrong(f"{with_article(type(holder).__name__)} as the config itself cannot be changed")
             if isinstance(holder, tuple) and isinstance(key, int):
                 key = range(len(holder))[key]
                 key = holder._fields[key] if hasattr(holder, "_fields") else key

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from lazycfg.config.errors import ConfigError, CycleError
+from lazycfg.config.errors import ConfigError, CycleError, with_article
 from lazycfg.config.formats.file_positions import JsonMapping, MappingPosition
 from lazycfg.config.formats.suffixes import format_of
 from lazycfg.config.formats.value_makers import (
@@ -32,6 +32,7 @@ from lazycfg.config.formats.value_makers import (
 )
 from lazycfg.config.isolation.session import run_source
 from lazycfg.config.signatures.callables import is_deferred
+from lazycfg.config.tree.containers import field_names
 from lazycfg.config.tree.node import (
     REQUIRED,
     Node,
@@ -44,7 +45,6 @@ from lazycfg.config.tree.node import (
 )
 from lazycfg.config.tree.position import FilePosition, position_of
 from lazycfg.config.tree.repr import short_repr, target_name
-from lazycfg.config.tree.traversal import field_names
 from lazycfg.config.trust import TRUST_ALL, Policy, UntrustedError
 
 __all__ = [
@@ -144,7 +144,9 @@ def decode(
     module = None if source is None else run_source(source, file)
     config, _, linked = (decoder or Decoder)(file, policy, module).run([parsed, shared, links])
     if not isinstance(config, Node | list):
-        raise DataFileError(f"{file}: a config is a mapping or a list, not a {type(config).__name__}")
+        raise DataFileError(
+            f"{file}: a config is a mapping or a list, not {with_article(type(config).__name__)}"
+        )
     if module is not None and isinstance(linked, Node):
         vars(module).update(raw_items(linked))  # the parts of the config that functions refer to
     return config

@@ -232,7 +232,7 @@ def place_of(top: Any, path: Path) -> Origin | None:
 
 def top_of(value: Any) -> Any:
     """The topmost container above `value`, as far as it was read through one; else `value` itself."""
-    from lazycfg.config.tree.interpolation import chain_of
+    from lazycfg.config.tree.chains import chain_of
 
     return chain_of(value)[0]
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from lazycfg.config.errors import ConfigError
+from lazycfg.config.tree.containers import has_fields
 from lazycfg.config.tree.node import Node, raw_set
-from lazycfg.config.tree.traversal import has_fields
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

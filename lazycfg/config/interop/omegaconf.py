@@ -7,9 +7,10 @@ import sys
 from lazycfg.config.errors import ConfigError, TargetError
 from lazycfg.config.interop.dataclasses import arguments_of_fields
 from lazycfg.config.signatures.callables import resolve_target
+from lazycfg.config.tree.containers import field_names
 from lazycfg.config.tree.node import REQUIRED, Node, raw_items, raw_set
 from lazycfg.config.tree.paths import format_path, unlink
-from lazycfg.config.tree.traversal import field_names, plan
+from lazycfg.config.tree.traversal import plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

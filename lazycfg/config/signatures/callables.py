@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from types import FunctionType, MethodType
 
-from lazycfg.config.errors import TargetError
+from lazycfg.config.errors import TargetError, with_article
 from lazycfg.config.tree.node import SPECIAL, Node, raw_clear, raw_get, raw_items, raw_set, raw_update
 from lazycfg.config.tree.repr import target_name
 
@@ -228,9 +228,8 @@ def resolve_target(target: Any) -> Any:
     if found is _UNKNOWN:
         found = _import(target)
     if not callable(found):
-        name = type(found).__name__
-        article = "an" if name[:1] in "aeiou" else "a"
-        raise TargetError(f"target {target!r} is {article} {name}, which cannot be called")
+        kind = with_article(type(found).__name__)
+        raise TargetError(f"target {target!r} is {kind}, which cannot be called")
     return found
 
 

@@ -154,7 +154,7 @@ def _fields(value: Any) -> Mapping[str, Any]:
     """What a path may lead to in an object: the data that it holds, and never what its class or a module
     defines. A method leads to everything that Python can do, and a path may come from somebody else's file.
     """
-    from lazycfg.config.tree.traversal import field_names
+    from lazycfg.config.tree.containers import field_names
 
     names = field_names(type(value))
     if names is not None:
@@ -236,7 +236,7 @@ def get_path(root: Any, path: str | Sequence[Key], *, resolve: bool = True) -> A
                 chain = _chain(root, keys[:depth])
             child, chain = resolve_text(child, chain)
         elif chain is not None:
-            from lazycfg.config.tree.interpolation import extend
+            from lazycfg.config.tree.chains import extend
 
             chain = extend(chain, child)
         value = child
@@ -250,7 +250,7 @@ def get_path(root: Any, path: str | Sequence[Key], *, resolve: bool = True) -> A
 
 def _chain(root: Any, keys: Sequence[Key]) -> Any:
     """Return the chain of what `keys` lead to from `root`, without an interpolation on the way."""
-    from lazycfg.config.tree.interpolation import chain_above, extend
+    from lazycfg.config.tree.chains import chain_above, extend
 
     chain = chain_above(root)
     for key in keys:
