@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from lazycfg.config import instantiate as instantiate
     from lazycfg.config import method as method
     from lazycfg.config import origin as origin
+    from lazycfg.config import ref as ref
     from lazycfg.config import select as select
     from lazycfg.config import subset as subset
     from lazycfg.config import to_nodes as to_nodes
@@ -63,6 +64,7 @@ __all__ = [
     "instantiate",
     "method",
     "origin",
+    "ref",
     "select",
     "subset",
     "to_nodes",

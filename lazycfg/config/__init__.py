@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from lazycfg.config.tree.lazy_call import LazyPartial as LazyPartial
     from lazycfg.config.tree.lazy_call import attr as attr
     from lazycfg.config.tree.lazy_call import method as method
+    from lazycfg.config.tree.lazy_call import ref as ref
     from lazycfg.config.tree.merging import merge as merge
     from lazycfg.config.tree.node import REQUIRED as REQUIRED
     from lazycfg.config.tree.node import Node as Node
@@ -71,6 +72,7 @@ _HOME = {
     "get_path": "tree.paths",
     "instantiate": "building.build",
     "method": "tree.lazy_call",
+    "ref": "tree.lazy_call",
     "to_nodes": "tree.node",
     "to_omegaconf": "interop.omegaconf",
     "DEFAULT_ALLOW": "trust",
@@ -124,6 +126,7 @@ __all__ = [
     "merge",
     "method",
     "origin",
+    "ref",
     "select",
     "subset",
     "to_nodes",

@@ -3,6 +3,9 @@
 from .batching import GroupedBatchSampler, SampleKey
 from .datasets import (
     AnnotationError,
+    CityscapesInstances,
+    CityscapesPanoptic,
+    CityscapesSemSeg,
     CocoDataset,
     CocoPanopticDataset,
     ConcatDataset,
@@ -54,6 +57,9 @@ from .samplers import (
 
 __all__ = [
     "AnnotationError",
+    "CityscapesInstances",
+    "CityscapesPanoptic",
+    "CityscapesSemSeg",
     "CocoDataset",
     "CocoPanopticDataset",
     "ConcatDataset",

@@ -35,7 +35,7 @@ class MapDataset(Dataset[Any]):
     Args:
         dataset: see `DetectionDataset`.
         map_func: called as `map_func(record, rng=generator)`, or as `map_func(record)` if it has no such
-            argument. May return None to ask for another record.
+            argument. May return None to ask for another record; without `substitute` that is an error.
         seed: the generator of a sample is made from (seed, position in the stream) alone.
         on_error: "raise" an error of the mapper (OSError, ValueError) with the record's name added, or "skip"
             the record, count it in `num_skipped`, and take another in its place (in training; else None).
@@ -80,32 +80,69 @@ class MapDataset(Dataset[Any]):
 
     def __getitem__(self, key: int | SampleKey) -> Any:
         index, position = key if isinstance(key, tuple) else (key, key)
+        tried: list[tuple[int, Exception | None]] = []
         for attempt in range(RETRIES):
             rng = np.random.default_rng([self.seed, position, attempt])
-            sample = self._map(index, rng)
+            sample, error = self._map(index, rng)
             if sample is not None or not self.substitute:
                 return sample
+            tried.append((index, error))
             index = int(rng.integers(len(self.dataset)))
-        raise RuntimeError(
-            f"{RETRIES} records in a row were skipped, the last being "
-            f"{describe(get_annotations(self.dataset, index), index)}; {self.num_skipped} skipped in all"
+        raise AnnotationError(self._nothing_found(tried))
+
+    @property
+    def _mapper_name(self) -> str:
+        return getattr(self.map_func, "__qualname__", type(self.map_func).__name__)
+
+    def _nothing_found(self, tried: Sequence[tuple[int, Exception | None]]) -> str:
+        """Return a message for a sample in whose place no other was found.
+
+        Args:
+            tried: index of each record, and the error that it was skipped for (None: the mapper returned
+                None).
+        """
+        empty = [index for index, error in tried if error is None]
+        failed = [(index, error) for index, error in tried if error is not None]
+        reasons = []
+        if empty:
+            first = describe(get_annotations(self.dataset, empty[0]), empty[0])
+            reasons.append(
+                f"the mapper {self._mapper_name} returned None for {len(empty)} of them (first: {first})"
+            )
+        if failed:
+            index, error = failed[0]
+            reasons.append(
+                f'{len(failed)} could not be used, and on_error="skip" leaves such records out (first: '
+                f"{describe(get_annotations(self.dataset, index), index)}: {printable(error)})"
+            )
+        return (
+            f"{len(tried)} records in a row gave no sample: {'; '.join(reasons)}. A mapper returns None to "
+            "ask for another record; when most records are refused, leave them out of the data set: "
+            "FilteredDataset(keep=...)"
         )
 
-    def _map(self, index: int, rng: np.random.Generator) -> Any:
+    def _map(self, index: int, rng: np.random.Generator) -> tuple[Any, Exception | None]:
+        """Return what the mapper gives for a record, and the error for which the record is skipped."""
         record: Any = {}
         try:
             record = self.dataset[index]
             if self._rules is not None:
                 self._rules.check(record, index)
             if self.map_func is None:
-                return record
-            return self.map_func(record, rng=rng) if self._takes_rng else self.map_func(record)
+                return record, None
+            sample = self.map_func(record, rng=rng) if self._takes_rng else self.map_func(record)
+            if sample is None and not self.substitute:
+                raise ValueError(
+                    f"the mapper {self._mapper_name} returned None, and no other image can take the place of "
+                    "an image that is to be evaluated"
+                )
+            return sample, None
         except Exception as error:
             if self.on_error == "skip" and isinstance(error, OSError | ValueError):
                 worker = get_worker_info()
                 self._skipped[0 if worker is None else 1 + worker.id % MAX_WORKERS] += 1
                 logger.warning("skipped %s: %s", describe(record, index), printable(error))
-                return None
+                return None, error
             error.add_note(f"while mapping {describe(record, index)}")
             raise
 
@@ -252,9 +289,7 @@ def build_detection_train_loader(
     dataset = _as_dataset(dataset)
     seed = comm.shared_random_seed() if seed is None or seed < 0 else seed
     if len(dataset) == 0:
-        filtered = isinstance(dataset, FilteredDataset) and any("filter_empty" in r for r in dataset.left_out)
-        remedy = ("dataset.filter_empty", "false") if filtered else None
-        raise AnnotationError(f"{_title(dataset)}: {why_empty(dataset)}", remedy)
+        raise AnnotationError(f"{_title(dataset)}: {why_empty(dataset)}", _remedy_for_empty(dataset))
     if check and getattr(mapper, "is_train", False):
         summary = check_dataset(
             dataset,
@@ -410,6 +445,14 @@ def _title(dataset: Any) -> str:
     return f"the training dataset {printable(name)!r}" if name else "the training dataset"
 
 
+def _remedy_for_empty(dataset: Any) -> dict[str, str]:
+    """Return the arguments with which a loader's dataset would have images to train on; empty for none."""
+    keeping = dataset.keeping() if isinstance(dataset, FilteredDataset) else {}
+    return {
+        f"dataset.{name}": "null" if value is None else str(value).lower() for name, value in keeping.items()
+    }
+
+
 def _is_own(mapper: Mapper | None) -> bool:
     """Whether a mapper may take other records than `DatasetMapper` does."""
     return not hasattr(mapper, "is_train")
@@ -426,7 +469,7 @@ def _check_records(
         raise AnnotationError(
             f'{name}: {problem}\nbuild the loader with on_error="skip" to leave such records out, or with '
             "check=False to take records as they are",
-            ("on_error", "skip"),
+            {"on_error": "skip"},
         )
     logger.warning("%s: %s", name, problem)
 

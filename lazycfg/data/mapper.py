@@ -118,8 +118,31 @@ class DatasetMapper:
         if self.precomputed_proposal_topk is not None:
             transform_proposals(record, size, transforms, topk=self.precomputed_proposal_topk)
         if self.is_train and "annotations" in dataset_dict:
-            record["instances"] = self._instances(annotations, transforms, size, dataset_dict)
+            record["instances"] = self._instances(annotations, transforms, size, dataset_dict, rng)
         return record
+
+    def further_fields(
+        self,
+        annotations: list[dict[str, Any]],
+        transforms: TransformList,
+        image_size: tuple[int, int],
+        record: Record,
+        rng: np.random.Generator,
+    ) -> dict[str, Any]:
+        """Return fields of the instances by name that this mapper knows nothing of: for a subclass, that
+        wants more of the annotations than boxes, masks and keypoints.
+
+        Args:
+            annotations: of the objects, as the record has them, before `transforms`.
+            image_size: (height, width) after them.
+            record: for messages, see `describe`.
+            rng: what anything random is to draw from.
+
+        Returns:
+            values with one row for each annotation, such as tensors (N, ...); those of objects that have left
+            the image are dropped later.
+        """
+        return {}
 
     def load_image(self, record: Record, format: ImageFormat | None = None) -> torch.Tensor:
         """Return the image of a record as it is before augmentation, a uint8 tensor (3, H, W).
@@ -153,6 +176,7 @@ class DatasetMapper:
         transforms: TransformList,
         size: tuple[int, int],
         record: Record,
+        rng: np.random.Generator,
     ) -> Any:
         wanted = {"segmentation": self.use_instance_mask, "keypoints": self.use_keypoint}
         for key in (k for k, want in wanted.items() if want):
@@ -178,6 +202,8 @@ class DatasetMapper:
             self._add_empty_fields(instances)
         if self.recompute_boxes and instances.has("gt_masks"):
             instances.gt_boxes = instances.gt_masks.get_bounding_boxes()
+        for name, value in self.further_fields(annotations, transforms, size, record, rng).items():
+            instances.set(name, value)
         return filter_empty_instances(instances)
 
     def _add_empty_fields(self, instances: Instances) -> None:

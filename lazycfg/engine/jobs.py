@@ -30,6 +30,7 @@ from .hooks import (
     PeriodicCheckpointer,
     PeriodicWriter,
 )
+from .labels import LabelCheck
 from .log import LaterFile, run_logging
 from .plan import log_plan
 from .preflight.findings import Findings
@@ -225,6 +226,7 @@ def _trainer(
         clip_grad=parts.clip_grad,
         accumulate=settings.accumulate,
         log_period=settings.log_period,
+        check_batch=LabelCheck(model).check,
     )
     checkpointer = Checkpointer(
         model,

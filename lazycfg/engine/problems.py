@@ -81,6 +81,7 @@ def problem_of(error: BaseException, where: str = "") -> Problem:
     records = [note for note in notes if note.startswith("while mapping ")]
     place = places[0] if places else where
     what = "\n".join([short_text(error), *records])
-    # Errors of data say which argument leaves the record out
-    argument, value = getattr(error, "remedy", None) or ("", "")
-    return Problem(place, what, f"{place}.{argument}={value}" if argument and places else "")
+    # Errors of data name the arguments with which the data is taken
+    remedy = getattr(error, "remedy", None) if places else None
+    typed = " ".join(f"{place}.{argument}={value}" for argument, value in (remedy or {}).items())
+    return Problem(place, what, typed)

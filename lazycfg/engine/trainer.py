@@ -40,6 +40,7 @@ class Trainer:
         clip_grad: called with the parameters between backward and the optimizer's step.
         accumulate: batches whose gradients are averaged in one optimizer step.
         log_period: steps between two readings of the losses.
+        check_batch: called with each batch before the model gets it; raises where it cannot be used.
         hooks: see `HookBase`; called in this order.
 
     Raises:
@@ -57,6 +58,7 @@ class Trainer:
         clip_grad: Callable[[Iterable[nn.Parameter]], Tensor | None] | None = None,
         accumulate: int = 1,
         log_period: int = 20,
+        check_batch: Callable[[Any], None] | None = None,
         hooks: Sequence[HookBase] = (),
     ) -> None:
         for name, value in (("accumulate", accumulate), ("log_period", log_period)):
@@ -70,6 +72,7 @@ class Trainer:
         self.clip_grad = clip_grad
         self.accumulate = accumulate
         self.log_period = log_period
+        self.check_batch = check_batch
         self.device = next((p.device for p in model.parameters()), torch.device("cpu"))
         # bf16 has the range of fp32; only fp16 gradients need scaling
         self.grad_scaler = torch.amp.GradScaler(
@@ -155,6 +158,8 @@ class Trainer:
             batch = next(self.data)
             data_time += time.perf_counter() - started
             self._finite.saw(self.iter, batch)
+            if self.check_batch is not None:
+                self.check_batch(batch)
             with self._gradients_stay_here(i + 1 < self.accumulate):
                 with torch.autocast(self.device.type, self.amp_dtype, enabled=self.amp_dtype is not None):
                     losses = self.model(batch)

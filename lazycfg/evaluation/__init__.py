@@ -1,5 +1,7 @@
 """How good a model is: evaluators, and the loop that feeds them."""
 
+from .cityscapes_instances import CityscapesInstanceEvaluator
+from .cityscapes_sem_seg import CityscapesSemSegEvaluator
 from .coco import COCOEvaluator
 from .coco_ground_truth import coco_ground_truth
 from .coco_scores import CocoScores, coco_scores
@@ -13,6 +15,8 @@ from .tables import print_csv_format
 __all__ = [
     "COCOEvaluator",
     "COCOPanopticEvaluator",
+    "CityscapesInstanceEvaluator",
+    "CityscapesSemSegEvaluator",
     "CocoScores",
     "DatasetEvaluator",
     "DatasetEvaluators",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import logging
 import os
 import pickle
@@ -144,7 +145,11 @@ class COCOEvaluator(DatasetEvaluator):
     def try_out(
         self, inputs: Sequence[Mapping[str, Any]], outputs: Sequence[Mapping[str, Any]]
     ) -> Results | None:
-        """See `DatasetEvaluator.try_out`. The truth is built, and kept for the evaluations to come."""
+        """Evaluate a batch and forget it again, see `DatasetEvaluator.try_out`.
+
+        The ground truth is built, and kept for the evaluations to come. A subclass whose `evaluate` takes no
+        `img_ids` is evaluated on the whole data set, in which all images but these count as empty.
+        """
         trial = copy.copy(self)
         trial.output_dir, trial.distributed = None, False
         trial.reset()
@@ -152,7 +157,10 @@ class COCOEvaluator(DatasetEvaluator):
         for task, field in (("segm", "rles"), ("keypoints", "keypoints")):
             if task in (self.tasks or ()) and any(getattr(p, field) is None for p in trial._predictions):
                 raise ValueError(f"tasks has {task!r}, and the model predicts no such thing")
-        results = trial.evaluate(img_ids=[item["image_id"] for item in inputs])
+        if "img_ids" in inspect.signature(trial.evaluate).parameters:
+            results = trial.evaluate(img_ids=[item["image_id"] for item in inputs])
+        else:
+            results = trial.evaluate()
         self._ground_truth = trial._ground_truth
         return results or None
 

@@ -11,7 +11,15 @@ from .batch_norm import (
 from .blocks import CNNBlockBase, DepthwiseSeparableConv2d
 from .deform_conv import DeformConv, ModulatedDeformConv
 from .fusion import fuse
-from .losses import ciou_loss, diou_loss, giou_loss, sigmoid_focal_loss, smooth_l1_loss
+from .losses import (
+    DeepLabCE,
+    ciou_loss,
+    diou_loss,
+    giou_loss,
+    pixel_cross_entropy,
+    sigmoid_focal_loss,
+    smooth_l1_loss,
+)
 from .mask_ops import MaskCrop, pad_masks, paste_masks_in_boxes, paste_masks_in_image, scale_boxes
 from .nms import batched_nms, batched_nms_rotated, nms, nms_rotated
 from .roi_align import ROIAlign, roi_align
@@ -40,6 +48,7 @@ __all__ = [
     "Conv2d",
     "ConvTranspose2d",
     "CycleBatchNormList",
+    "DeepLabCE",
     "DeformConv",
     "DepthwiseSeparableConv2d",
     "FrozenBatchNorm2d",
@@ -72,6 +81,7 @@ __all__ = [
     "pairwise_iou_rotated",
     "paste_masks_in_boxes",
     "paste_masks_in_image",
+    "pixel_cross_entropy",
     "roi_align",
     "roi_align_rotated",
     "scale_boxes",

@@ -1,4 +1,4 @@
-"""Losses on boxes and on classes.
+"""Losses on boxes, on classes and on the classes of pixels.
 
 Half-precision inputs are computed in float32. ``reduction`` is ``"none"``, ``"mean"`` or ``"sum"``; the mean
 of nothing is 0 and keeps the graph.
@@ -10,9 +10,17 @@ import math
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
-__all__ = ["ciou_loss", "diou_loss", "giou_loss", "sigmoid_focal_loss", "smooth_l1_loss"]
+__all__ = [
+    "DeepLabCE",
+    "ciou_loss",
+    "diou_loss",
+    "giou_loss",
+    "pixel_cross_entropy",
+    "sigmoid_focal_loss",
+    "smooth_l1_loss",
+]
 
 
 def smooth_l1_loss(input: Tensor, target: Tensor, beta: float, reduction: str = "none") -> Tensor:
@@ -50,6 +58,61 @@ def sigmoid_focal_loss(
     if alpha >= 0:
         loss = loss * (alpha * targets + (1 - alpha) * (1 - targets))
     return _reduce(loss, reduction)
+
+
+def pixel_cross_entropy(logits: Tensor, labels: Tensor, ignore_label: int) -> Tensor:
+    """Return the mean cross-entropy over the pixels that count; 0 if none does.
+
+    Args:
+        logits: (N, K, H, W).
+        labels: (N, H, W) int64.
+        ignore_label: pixels with this label do not count.
+    """
+    loss = F.cross_entropy(_wide(logits), labels, ignore_index=ignore_label, reduction="sum")
+    return loss / (labels != ignore_label).sum().clamp(min=1)
+
+
+class DeepLabCE(nn.Module):
+    """Cross-entropy of pixels, of which those with the largest losses count ("hard pixel mining").
+
+    The share is of all pixels of the batch, ignored ones (whose loss is 0) among them.
+
+    Args:
+        ignore_label: pixels with this label have the loss 0.
+        top_k_percent_pixels: the share, in (0, 1]; at 1 the mean over all pixels, the ignored ones too.
+        weight: (K,), factors of the classes.
+
+    Raises:
+        ValueError: a share outside (0, 1].
+    """
+
+    def __init__(
+        self, ignore_label: int = -1, top_k_percent_pixels: float = 1.0, weight: Tensor | None = None
+    ) -> None:
+        super().__init__()
+        if not 0 < top_k_percent_pixels <= 1:
+            raise ValueError(
+                f"DeepLabCE: top_k_percent_pixels={top_k_percent_pixels} is a share of the pixels, in (0, 1]"
+            )
+        self.top_k_percent_pixels = top_k_percent_pixels
+        self.ignore_label = ignore_label
+        self.criterion = nn.CrossEntropyLoss(weight, ignore_index=ignore_label, reduction="none")
+
+    def forward(self, logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
+        """Return the loss, a scalar.
+
+        Args:
+            logits: (N, K, H, W).
+            labels: (N, H, W) int64.
+            weights: (N, H, W), factors of the losses of pixels.
+        """
+        losses = self.criterion(_wide(logits), labels)
+        if weights is not None:
+            losses = losses * weights
+        if self.top_k_percent_pixels == 1:
+            return losses.mean()
+        count = max(1, int(self.top_k_percent_pixels * losses.numel()))
+        return losses.flatten().topk(count, sorted=False).values.mean()
 
 
 def giou_loss(boxes1: Tensor, boxes2: Tensor, reduction: str = "none", eps: float = 1e-7) -> Tensor:

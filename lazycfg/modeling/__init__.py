@@ -9,6 +9,15 @@ from .box_regression import Box2BoxTransform, Box2BoxTransformLinear, Box2BoxTra
 from .data_needs import DataNeeds, TellsDataNeeds
 from .matcher import Matcher
 from .meta_arch import *  # noqa: F403
+from .point_features import (
+    generate_regular_grid_point_coords,
+    get_point_coords_wrt_image,
+    get_uncertain_point_coords_on_grid,
+    get_uncertain_point_coords_with_randomness,
+    point_sample,
+    point_sample_fine_grained_features,
+    sample_point_labels,
+)
 from .poolers import ROIPooler, assign_boxes_to_levels
 from .postprocessing import detector_postprocess, sem_seg_postprocess
 from .proposal_generator import *  # noqa: F403
@@ -38,6 +47,13 @@ __all__ = [
     "assign_boxes_to_levels",
     "detector_postprocess",
     "fuse",
+    "generate_regular_grid_point_coords",
+    "get_point_coords_wrt_image",
+    "get_uncertain_point_coords_on_grid",
+    "get_uncertain_point_coords_with_randomness",
+    "point_sample",
+    "point_sample_fine_grained_features",
+    "sample_point_labels",
     "sem_seg_postprocess",
     "subsample_labels",
 ]

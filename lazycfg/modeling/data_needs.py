@@ -14,6 +14,7 @@ class DataNeeds:
     Attributes:
         thing_classes: how many classes of objects the part tells apart.
         stuff_classes: how many classes of pixels it tells apart.
+        ignore_label: the label of pixels that have no part in its loss.
         keypoints: how many keypoints of an object it predicts.
         masks: whether it is trained on a mask of every object.
         input_format: the order of the channels, "RGB" or "BGR", that the images must have.
@@ -21,6 +22,7 @@ class DataNeeds:
 
     thing_classes: int | None = None
     stuff_classes: int | None = None
+    ignore_label: int | None = None
     keypoints: int | None = None
     masks: bool = False
     input_format: str | None = None

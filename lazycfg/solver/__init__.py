@@ -1,7 +1,7 @@
 """Optimizer parameter groups, learning-rate schedules, gradient clipping."""
 
 from .clip_grad import ClipGradNorm, ClipGradNormPerParameter, ClipGradValue
-from .lr_multiplier import LRMultiplier
+from .lr_multiplier import LRMultiplier, WarmupPolyLR
 from .param_groups import get_default_optimizer_params, reduce_param_groups
 from .param_schedulers import (
     CompositeParamScheduler,
@@ -13,6 +13,7 @@ from .param_schedulers import (
     ParamScheduler,
     PolynomialDecayParamScheduler,
     WarmupParamScheduler,
+    WarmupPolyParamScheduler,
 )
 
 __all__ = [
@@ -29,6 +30,8 @@ __all__ = [
     "ParamScheduler",
     "PolynomialDecayParamScheduler",
     "WarmupParamScheduler",
+    "WarmupPolyLR",
+    "WarmupPolyParamScheduler",
     "get_default_optimizer_params",
     "reduce_param_groups",
 ]

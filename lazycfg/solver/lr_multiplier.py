@@ -1,12 +1,14 @@
 """From a schedule of training progress to a torch learning-rate scheduler."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-__all__ = ["LRMultiplier"]
+from .param_schedulers import WarmupPolyParamScheduler
+
+__all__ = ["LRMultiplier", "WarmupPolyLR"]
 
 
 class LRMultiplier(LRScheduler):
@@ -45,3 +47,35 @@ class LRMultiplier(LRScheduler):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go to the iteration of a checkpoint. The rates are those that the optimizer was built with now."""
         self.last_epoch = state_dict["last_epoch"]
+
+
+class WarmupPolyLR(LRMultiplier):
+    """`LRMultiplier` of a `WarmupPolyParamScheduler`, for loops that step a scheduler of their own.
+
+    Args:
+        optimizer: whose learning rates are set.
+        max_iters, warmup_iters: length of training and of the warm-up, in iterations.
+        warmup_factor, warmup_method, power, constant_ending: see `WarmupPolyParamScheduler`.
+        last_epoch: the iteration last done; -1 at the beginning.
+
+    Raises:
+        ValueError: the warm-up is longer than the training.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        max_iters: int,
+        warmup_factor: float = 0.001,
+        warmup_iters: int = 1000,
+        warmup_method: Literal["linear", "constant"] = "linear",
+        last_epoch: int = -1,
+        power: float = 0.9,
+        constant_ending: float = 0.0,
+    ) -> None:
+        if warmup_iters > max_iters:
+            raise ValueError(f"warmup_iters={warmup_iters} is more than max_iters={max_iters}")
+        schedule = WarmupPolyParamScheduler(
+            power, warmup_factor, warmup_iters / max_iters, warmup_method, constant_ending
+        )
+        super().__init__(optimizer, schedule, max_iters, last_epoch)

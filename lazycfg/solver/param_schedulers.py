@@ -19,6 +19,7 @@ __all__ = [
     "ParamScheduler",
     "PolynomialDecayParamScheduler",
     "WarmupParamScheduler",
+    "WarmupPolyParamScheduler",
 ]
 
 # iteration / max_iter * max_iter may come out a hair below the iteration it stands for. As a share of
@@ -207,3 +208,50 @@ class WarmupParamScheduler:
 
     def __call__(self, where: float) -> float:
         return self._composite(where)
+
+
+class WarmupPolyParamScheduler:
+    """``(1 - where) ** power`` times a warm-up, the schedule of DeepLab.
+
+    A `WarmupParamScheduler` of a `PolynomialDecayParamScheduler` is another curve: it rises in a line to
+    where the decay goes on, while this one decays during the warm-up, too.
+
+    Args:
+        power: of the decay.
+        warmup_factor: the factor that the warm-up starts at.
+        warmup_length: share of training that the warm-up takes, in [0, 1]: iterations / max_iter.
+        warmup_method: ``"linear"`` up to 1, or ``"constant"``.
+        constant_ending: after the warm-up the value is never below this.
+
+    Raises:
+        ValueError: a length outside [0, 1] (often: given in iterations), an unknown method.
+    """
+
+    def __init__(
+        self,
+        power: float = 0.9,
+        warmup_factor: float = 0.001,
+        warmup_length: float = 0.0,
+        warmup_method: Literal["linear", "constant"] = "linear",
+        constant_ending: float = 0.0,
+    ) -> None:
+        if not 0 <= warmup_length <= 1:
+            raise ValueError(
+                f"warmup_length={warmup_length} is a share of training in [0, 1]: iterations / max_iter"
+            )
+        if warmup_method not in ("linear", "constant"):
+            raise ValueError(f"warmup_method {warmup_method!r}: expected 'linear' or 'constant'")
+        self.power = power
+        self.warmup_factor = warmup_factor
+        self.warmup_length = warmup_length
+        self.warmup_method = warmup_method
+        self.constant_ending = constant_ending
+
+    def __call__(self, where: float) -> float:
+        decayed = float((1 - where) ** self.power)
+        if where + _EPSILON >= self.warmup_length:
+            return max(decayed, self.constant_ending)
+        if self.warmup_method == "constant":
+            return decayed * self.warmup_factor
+        done = where / self.warmup_length
+        return decayed * (self.warmup_factor * (1 - done) + done)

@@ -5,8 +5,8 @@ from .mask_rcnn_mvitv2_t_3x import dataloader, lr_multiplier, model, optimizer, 
 
 model.roi_heads = cascade.roi_heads
 # Statistics over all processes, each weighed by its number of regions: some may have none.
-for head in model.roi_heads.box_heads:
-    head.update(conv_dims=[256, 256, 256, 256], fc_dims=[1024], conv_norm="naiveSyncBN_N")
+for _head in model.roi_heads.box_heads:
+    _head.update(conv_dims=[256, 256, 256, 256], fc_dims=[1024], conv_norm="naiveSyncBN_N")
 model.roi_heads.mask_head.conv_norm = "naiveSyncBN_N"
 model.proposal_generator.head.conv_dims = [-1, -1]
-del cascade, head
+del cascade

@@ -3,6 +3,8 @@
 Optimizer and schedule follow the paper, arXiv:2112.01526.
 """
 
+from typing import Any
+
 from lazycfg import LazyCall as L
 from lazycfg.solver import MultiStepParamScheduler, WarmupParamScheduler
 
@@ -26,7 +28,7 @@ train.ddp.fp16_compression = True
 train.init_checkpoint = "${oc.env:LAZYCFG_WEIGHTS,weights}/ImageNetPretrained/mvitv2/MViTv2_T_in1k.pyth"
 train.max_iter = 67500
 
-lr_multiplier = L(WarmupParamScheduler)(
+lr_multiplier: Any = L(WarmupParamScheduler)(
     scheduler=L(MultiStepParamScheduler)(
         [1.0, 0.1, 0.01], milestones=[52500, 62500], num_updates=train.max_iter
     ),

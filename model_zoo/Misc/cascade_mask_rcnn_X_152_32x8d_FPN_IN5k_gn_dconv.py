@@ -3,6 +3,8 @@
 The reference published box AP 50.2, mask AP 44.0; with test-time augmentation 51.9 and 45.9.
 """
 
+from typing import Any
+
 from lazycfg import LazyCall as L
 from lazycfg.data.transforms import RandomCrop
 from lazycfg.solver import MultiStepParamScheduler, WarmupParamScheduler
@@ -28,7 +30,7 @@ train.max_iter = 50000
 train.eval_period = 2500
 train.init_checkpoint = "${oc.env:LAZYCFG_WEIGHTS,weights}/ImageNetPretrained/FAIR/X-152-32x8d-IN5k.pkl"
 
-lr_multiplier = L(WarmupParamScheduler)(
+lr_multiplier: Any = L(WarmupParamScheduler)(
     scheduler=L(MultiStepParamScheduler)(
         [1.0, 0.1, 0.01], milestones=[35000, 45000], num_updates=train.max_iter
     ),

@@ -16,9 +16,9 @@ model.backbone.bottom_up.stem.norm = "GN"
 model.backbone.bottom_up.stages.update(depth=101, norm="GN")
 model.backbone.bottom_up.freeze_at = 2
 model.proposal_generator.post_nms_topk = (2000, 1000)
-for head in model.roi_heads.box_heads:
-    head.update(conv_dims=[], fc_dims=[1024, 1024], conv_norm="")
-del cascade, head
+for _head in model.roi_heads.box_heads:
+    _head.update(conv_dims=[], fc_dims=[1024, 1024], conv_norm="")
+del cascade
 
 # Twice the batch for half of the steps.
 dataloader.train.total_batch_size = 32

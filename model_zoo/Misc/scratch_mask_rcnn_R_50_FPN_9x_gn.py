@@ -3,6 +3,8 @@
 The reference published box AP 43.7, mask AP 39.6.
 """
 
+from typing import Any
+
 from lazycfg import LazyCall as L
 from lazycfg.solver import MultiStepParamScheduler, WarmupParamScheduler
 
@@ -14,7 +16,7 @@ optimizer.lr = 0.08
 train.eval_period = 2500
 train.max_iter = 202500  # nine times 90,000 steps, with four times the batch
 
-lr_multiplier = L(WarmupParamScheduler)(
+lr_multiplier: Any = L(WarmupParamScheduler)(
     scheduler=L(MultiStepParamScheduler)(
         [1.0, 0.1, 0.01], milestones=[187500, 197500], num_updates=train.max_iter
     ),

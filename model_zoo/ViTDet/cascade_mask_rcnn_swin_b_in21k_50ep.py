@@ -3,6 +3,8 @@
 See arXiv:2203.16527. The reference published box AP 53.9, mask AP 46.2.
 """
 
+from typing import Any
+
 from lazycfg import LazyCall as L
 from lazycfg.solver import MultiStepParamScheduler, WarmupParamScheduler
 
@@ -20,10 +22,10 @@ model.update(
 )
 model.backbone.update(bottom_up=swin_b, in_features=("p0", "p1", "p2", "p3"), norm="LN", square_pad=1024)
 model.proposal_generator.head.conv_dims = [-1, -1]
-for head in model.roi_heads.box_heads:
-    head.update(conv_dims=[256, 256, 256, 256], fc_dims=[1024], conv_norm="LN")
+for _head in model.roi_heads.box_heads:
+    _head.update(conv_dims=[256, 256, 256, 256], fc_dims=[1024], conv_norm="LN")
 model.roi_heads.mask_head.conv_norm = "LN"
-del constants, head, swin_b
+del constants, swin_b
 
 train.amp.enabled = True
 train.ddp.fp16_compression = True
@@ -32,7 +34,7 @@ train.init_checkpoint = (
 )
 train.max_iter = 92187  # 50 epochs of 118,000 pictures by 64
 
-lr_multiplier = L(WarmupParamScheduler)(
+lr_multiplier: Any = L(WarmupParamScheduler)(
     scheduler=L(MultiStepParamScheduler)(
         [1.0, 0.1, 0.01], milestones=[81944, 88773], num_updates=train.max_iter
     ),

@@ -4,6 +4,7 @@ Optimizer and schedule follow appendix A of the paper, arXiv:2203.16527.
 """
 
 from functools import partial
+from typing import Any
 
 from lazycfg import LazyCall as L
 from lazycfg.modeling import get_vit_lr_decay_rate
@@ -19,7 +20,7 @@ train.ddp.fp16_compression = True
 train.init_checkpoint = "${oc.env:LAZYCFG_WEIGHTS,weights}/ImageNetPretrained/MAE/mae_pretrain_vit_base.pth"
 train.max_iter = 184375  # 100 epochs of 118,000 pictures by 64
 
-lr_multiplier = L(WarmupParamScheduler)(
+lr_multiplier: Any = L(WarmupParamScheduler)(
     scheduler=L(MultiStepParamScheduler)(
         [1.0, 0.1, 0.01], milestones=[163889, 177546], num_updates=train.max_iter
     ),

@@ -3,6 +3,8 @@
 A schedule is a function of the share of training done, so it stretches with ``train.max_iter``.
 """
 
+from typing import Any
+
 from lazycfg import LazyCall as L
 from lazycfg.solver import (
     ConstantParamScheduler,
@@ -52,14 +54,14 @@ def warmup_multi_step(milestones=(0.7, 0.9), gamma=0.1, warmup_length=0.05, warm
     )
 
 
-lr_multiplier_1x = default_X_scheduler(1)
-lr_multiplier_2x = default_X_scheduler(2)
-lr_multiplier_3x = default_X_scheduler(3)
-lr_multiplier_6x = default_X_scheduler(6)
-lr_multiplier_9x = default_X_scheduler(9)
+lr_multiplier_1x: Any = default_X_scheduler(1)
+lr_multiplier_2x: Any = default_X_scheduler(2)
+lr_multiplier_3x: Any = default_X_scheduler(3)
+lr_multiplier_6x: Any = default_X_scheduler(6)
+lr_multiplier_9x: Any = default_X_scheduler(9)
 
 # The same rate throughout, after a warm-up
-lr_multiplier_constant = L(WarmupParamScheduler)(
+lr_multiplier_constant: Any = L(WarmupParamScheduler)(
     scheduler=L(ConstantParamScheduler)(value=1.0),
     warmup_factor=0.001,
     warmup_length=0.05,

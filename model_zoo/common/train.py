@@ -4,7 +4,9 @@ from ..common.train import train
 train.max_iter = 1000
 """
 
-train = dict(
+from typing import Any
+
+train: Any = dict(
     # Where the config, log.txt, metrics.json, checkpoints, results and pictures go.
     output_dir="./output",
     # Weights to start from: ours (.safetensors), detectron2's (.pkl, .pth), an ImageNet backbone's. "": none.

@@ -3,6 +3,8 @@
 The reference published box AP 44.6, mask AP 40.3.
 """
 
+from typing import Any
+
 from lazycfg import LazyCall as L
 from lazycfg.data import transforms as T
 from lazycfg.solver import MultiStepParamScheduler, WarmupParamScheduler
@@ -36,7 +38,7 @@ train.max_iter = 184375  # 100 epochs of 118,000 pictures by 64
 train.amp.enabled = True
 train.ddp.fp16_compression = True
 
-lr_multiplier = L(WarmupParamScheduler)(
+lr_multiplier: Any = L(WarmupParamScheduler)(
     scheduler=L(MultiStepParamScheduler)(
         [1.0, 0.1, 0.01], milestones=[163889, 177546], num_updates=train.max_iter
     ),

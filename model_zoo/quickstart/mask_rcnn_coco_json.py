@@ -11,6 +11,7 @@ The number of classes comes from the training file. What you may want to change:
 """
 
 import operator
+from typing import Any
 
 from lazycfg import LazyCall as L
 from lazycfg.solver import ClipGradNorm
@@ -22,7 +23,7 @@ from ..common.schedules import warmup_cosine
 from ..common.train import train
 
 # The shorter side of the pictures in pixels, and a bound for the longer one.
-image = dict(size=320, max_size=640)
+image: Any = dict(size=320, max_size=640)
 
 # The first layers of ImageNet weights stay as they are.
 model.backbone.bottom_up.freeze_at = 2
@@ -43,7 +44,7 @@ dataloader.train.num_workers = 0
 dataloader.test.num_workers = 0
 
 optimizer.lr = 0.01
-lr_multiplier = warmup_cosine(warmup_length=0.1)
+lr_multiplier: Any = warmup_cosine(warmup_length=0.1)
 
 train.update(
     output_dir="./output/coco_json",

@@ -7,6 +7,8 @@ On a GPU the pictures are the slow part: dataloader.train.num_workers=8 halves t
 The model is the zoo's Mask R-CNN made smaller: each difference is one assignment below.
 """
 
+from typing import Any
+
 from lazycfg import LazyCall as L
 from lazycfg.layers import ShapeSpec
 from lazycfg.modeling import BasicBlock, ResNet
@@ -50,6 +52,6 @@ del resnet, rpn, heads
 dataloader.train.total_batch_size = 8
 
 optimizer.update(lr=2e-3, weight_decay=0.05)
-lr_multiplier = warmup_cosine(warmup_length=0.1)
+lr_multiplier: Any = warmup_cosine(warmup_length=0.1)
 
 train.update(output_dir="./output/quickstart", max_iter=900, eval_period=0)

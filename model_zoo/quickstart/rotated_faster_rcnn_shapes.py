@@ -5,6 +5,8 @@
 The model is the zoo's rotated Faster R-CNN made smaller: each difference is one assignment below.
 """
 
+from typing import Any
+
 from lazycfg import LazyCall as L
 from lazycfg.evaluation import RotatedCOCOEvaluator
 from lazycfg.layers import ShapeSpec
@@ -54,6 +56,6 @@ dataloader.evaluator = L(RotatedCOCOEvaluator)(dataset="${..test.dataset}")
 del part
 
 optimizer.update(lr=2e-3, weight_decay=0.05)
-lr_multiplier = warmup_cosine(warmup_length=0.1)
+lr_multiplier: Any = warmup_cosine(warmup_length=0.1)
 
 train.update(output_dir="./output/quickstart_rotated", max_iter=900, eval_period=0)

@@ -2,9 +2,7 @@
 
 import errno
 import os
-import re
 import subprocess
-from pathlib import Path
 
 import pytest
 import torch
@@ -252,12 +250,3 @@ def test_a_missing_file_is_both_kinds_of_error(tmp_path):
         checkpointer(tmp_path).get_checkpoint_file()
     with pytest.raises(MissingCheckpointError):
         checkpointer(tmp_path).get_checkpoint_file()
-
-
-def test_the_code_of_the_docs_page_runs(tmp_path, monkeypatch, capsys):
-    page = Path(__file__).parents[2] / "docs" / "checkpoints-and-resume.md"
-    blocks = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
-    monkeypatch.chdir(tmp_path)
-    for block in blocks:
-        exec(block, {})
-    assert capsys.readouterr().out.rstrip().endswith("my.prefix.")

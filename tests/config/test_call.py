@@ -5,7 +5,7 @@ import functools
 import pytest
 
 from lazycfg import LazyCall as L
-from lazycfg import LazyPartial, Node, attr, instantiate, method
+from lazycfg import LazyPartial, Node, attr, instantiate, method, ref
 
 
 def function(a, b=2, *rest, c=3):
@@ -87,6 +87,15 @@ def test_partial():
         assert built(1) == (1, 2, (), 9)
     built = instantiate(LazyPartial(function)(L(Model)(width=1), c=9))
     assert built().__getitem__(0).width == 1
+
+
+def test_ref_is_the_text_of_an_interpolation():
+    cfg = Node(width=3, model=L(Model)(width=ref("..width")))
+    assert dict.__getitem__(cfg.model, "width") == "${..width}"
+    assert instantiate(cfg.model).width == 3
+    for wrong in ("", "${width}", "a}"):
+        with pytest.raises(ValueError, match="without braces"):
+            ref(wrong)
 
 
 def test_attribute_and_method_of_what_another_node_builds():

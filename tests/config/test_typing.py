@@ -14,7 +14,7 @@ import lazycfg
 HEADER = """
 from collections.abc import Callable
 
-from lazycfg import LazyCall as L, LazyPartial, REQUIRED, instantiate
+from lazycfg import LazyCall as L, LazyPartial, REQUIRED, instantiate, ref
 
 
 class Inner:
@@ -41,6 +41,7 @@ LINES = [
     ("L('pkg.mod.Name')(anything=1)", False),
     ("L(Inner)(x=REQUIRED)", False),
     ("L(function)(a=L.attr(L(Inner)(x=1), 'x'))", False),
+    ("L(Inner)(x=ref('..width'))", False),
     ("instantiate(L(Inner)(x=1))", False),
     ("L(Outer)(inner=L(Inner)(y=1))", True),
     ("L(Outer)(inner=L(Inner)(x=1), part=[])", True),
@@ -84,22 +85,33 @@ def test_mypy(snippet):
     assert verdicts(wrong) == LINES, out
 
 
-def test_pyright(snippet):
+def pyright_errors(target, folder):
+    """Return what pyright finds in a file or folder, started in `folder`; skip where it cannot start."""
     program = shutil.which(
         "pyright", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     )
     if program is None:
         pytest.skip("pyright is not installed")
-    # An editable install is a hook of the import system, which a static checker cannot follow.
-    config = {"extraPaths": [ROOT], "pythonVersion": "3.11"}
-    (snippet.parent / "pyrightconfig.json").write_text(json.dumps(config))
-    command = [program, "--outputjson", "--pythonpath", sys.executable, str(snippet)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=snippet.parent)
+    command = [program, "--outputjson", "--pythonpath", sys.executable, str(target)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=folder)
     try:
         report = json.loads(done.stdout)
     except json.JSONDecodeError:
         pytest.skip(f"pyright cannot start here: {done.stderr[-200:]}")
-    found = [d for d in report["generalDiagnostics"] if d["severity"] == "error"]
+    return [d for d in report["generalDiagnostics"] if d["severity"] == "error"]
+
+
+@pytest.mark.slow
+def test_the_files_of_the_zoo_have_no_type_errors():
+    found = pyright_errors(Path(ROOT) / "model_zoo", ROOT)
+    assert not found, json.dumps(found[:5], indent=1)
+
+
+def test_pyright(snippet):
+    # An editable install is a hook of the import system, which a static checker cannot follow.
+    config = {"extraPaths": [ROOT], "pythonVersion": "3.11"}
+    (snippet.parent / "pyrightconfig.json").write_text(json.dumps(config))
+    found = pyright_errors(snippet, snippet.parent)
     wrong = {
         d["range"]["start"]["line"] + 1 for d in found if d["range"]["start"]["line"] >= HEADER.count("\n")
     }

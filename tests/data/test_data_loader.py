@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from lazycfg.data import (
+    AnnotationError,
     CocoDataset,
     DatasetMapper,
     InferenceSampler,
@@ -178,7 +179,7 @@ def test_nothing_but_damaged_pictures_is_an_error(broken):
         raise ValueError("no")
 
     one = MapDataset(dataset=broken, map_func=refuse, on_error="skip")
-    with pytest.raises(RuntimeError, match="20 records in a row were skipped"):
+    with pytest.raises(AnnotationError, match="20 records in a row gave no sample: 20 could not"):
         one[0]
     with pytest.raises(ValueError, match="on_error"):
         MapDataset(dataset=broken, map_func=refuse, on_error="ignore")
@@ -196,6 +197,15 @@ def test_a_mapper_may_refuse_records_or_know_no_generator():
     one = MapDataset(dataset=DATASET, map_func=lambda r: r["image_id"] if r["image_id"] > 9 else None)
     assert {one[i] for i in range(11)} == {10, 11}
     assert MapDataset(dataset=DATASET, map_func=None)[3]["image_id"] == 4
+    nothing = MapDataset(dataset=DATASET, map_func=lambda r: None)
+    with pytest.raises(AnnotationError, match=r"returned None for 20 of them \(first: record 3, image_id 4"):
+        nothing[3]
+    tested = MapDataset(dataset=DATASET, map_func=lambda r: None, substitute=False)
+    with pytest.raises(ValueError, match="returned None, and no other image"):
+        tested[3]
+    skipping = MapDataset(dataset=DATASET, map_func=lambda r: None, substitute=False, on_error="skip")
+    assert skipping[3] is None
+    assert skipping.num_skipped == 1
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])

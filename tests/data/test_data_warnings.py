@@ -63,6 +63,39 @@ def test_right_annotations_give_no_warning(made, tmp_path):
     assert CocoDataset(json_file=json_file, image_root=image_root).warnings == []
 
 
+def test_what_is_there_twice(made):
+    def annotation_twice(data):
+        data["annotations"].append({**data["annotations"][2], "id": 99})
+
+    (sentence,) = made(annotation_twice).warnings
+    assert sentence.startswith("annotated twice, with the same class, box and mask: 1 object (first: ")
+    assert "record 1, image_id 2" in sentence
+
+    def another_mask(data):
+        annotation_twice(data)
+        x, y, w, h = data["annotations"][2]["bbox"]
+        data["annotations"][-1]["segmentation"] = [odd.box_polygon(x, y, w - 1, h)]
+
+    assert made(another_mask).warnings == []
+
+    def file_twice(data):
+        data["images"][2]["file_name"] = data["images"][0]["file_name"]
+
+    (sentence,) = made(file_twice).warnings
+    assert sentence.startswith("listed as two images or more: 1 file (first: 0.png)")
+
+
+def test_what_is_there_twice_in_a_dataset_of_ones_own(caplog):
+    polygons = [np.array([0.0, 0, 9, 0, 9, 9])]
+    box = {"category_id": 0, "bbox": np.array([0, 0, 9, 9]), "bbox_mode": BoxMode.XYWH_ABS}
+    record = {"file_name": "a.png", "height": 9, "width": 9}
+    record["annotations"] = [{**box, "segmentation": polygons} for _ in range(2)]
+    dataset = DatasetFromList([record, record])
+    build_detection_train_loader(dataset=dataset, mapper=DatasetMapper(is_train=True), total_batch_size=1)
+    assert "box and mask: 2 objects" in caplog.text
+    assert "(first: a.png)" in caplog.text
+
+
 def as_corners(annotation):
     x, y, w, h = annotation["bbox"]
     annotation["bbox"] = [x, y, x + w, y + h]
@@ -196,7 +229,7 @@ def test_skipped_entries_are_counted_with_words(made, caplog):
     assert dataset.problems["annotation: box without area"] == 2
     with pytest.raises(AnnotationError) as error:
         made(edit)
-    assert error.value.remedy == ("on_error", "skip")
+    assert error.value.remedy == {"on_error": "skip"}
 
 
 def test_boxes_are_kept_where_only_unused_masks_are_bad(made, caplog):
@@ -326,7 +359,22 @@ def test_an_empty_dataset_says_which_filter_left_nothing(made):
     text = str(error.value)
     assert "none of the 3 images is left" in text
     assert "1 with crowd regions only (filter_empty), 2 without annotations (filter_empty)" in text
-    assert "filter_empty=False keeps" in text
+    assert "No image has an object to train on" in text
+    assert error.value.remedy == {}
+
+
+def test_filters_that_can_be_lifted_are_named():
+    maps = DatasetFromList([{"sem_seg": np.zeros((4, 4), int), "height": 4, "width": 4, "image_id": 1}])
+    box = {"category_id": 0, "bbox": [0, 0, 2, 2], "bbox_mode": BoxMode.XYWH_ABS}
+    annotated = DatasetFromList([{"height": 4, "width": 4, "annotations": [box]}])
+    for dataset, remedy in (
+        (FilteredDataset(dataset=maps), {"dataset.filter_empty": "false"}),
+        (FilteredDataset(dataset=annotated, min_keypoints=1), {"dataset.min_keypoints": "0"}),
+        (FilteredDataset(dataset=annotated, keep=lambda r: False), {"dataset.keep": "null"}),
+    ):
+        with pytest.raises(AnnotationError) as error:
+            build_detection_train_loader(dataset=dataset, mapper=None, total_batch_size=1)
+        assert error.value.remedy == remedy
 
 
 OWN = {

@@ -18,6 +18,7 @@ from lazycfg import LazyCall as L
 from lazycfg import LazyConfig
 from lazycfg.data import CocoDataset, DatasetMapper, FilteredDataset
 from lazycfg.engine import CallbackHook, EarlyStopping, PreflightError, train
+from lazycfg.evaluation import COCOEvaluator
 from lazycfg.modeling import DataNeeds, StandardROIHeads
 from lazycfg.solver import CosineParamScheduler
 
@@ -473,7 +474,7 @@ def test_black_images_are_no_images_of_another_scale(files, tmp_path):
 @pytest.mark.parametrize(
     ("mapper", "words"),
     [
-        (ShiftedClasses, ["dataloader.train.mapper", "it gives class 2 for image", "expected 0 to 1"]),
+        (ShiftedClasses, ["dataloader.train.mapper", "the class 2, expected 0 to 1", "train"]),
         (SmallPixels, ["dataloader.train.mapper", "images of 0 to", "0 to 255"]),
     ],
 )
@@ -530,7 +531,70 @@ def test_no_images_are_left(files, tmp_path):
     cfg = job(tmp_path, nothing, files[1])
     refused(cfg, "dataloader.train")
     cfg.dataloader.train.dataset = L(FilteredDataset)(dataset=cfg.dataloader.train.dataset)
-    refused(cfg, "4 without annotations", "remedy: dataloader.train.dataset.filter_empty=false")
+    message = refused(cfg, "4 without annotations", "No image has an object to train on")
+    assert "remedy" not in message  # with filter_empty=false the run would be refused, too
+
+
+def _without(*keys):
+    def edit(content):
+        for annotation in content["annotations"]:
+            for key in keys:
+                annotation.pop(key, None)
+
+    return edit
+
+
+def remedies(message):
+    """The overrides that the remedies of a message name."""
+    return [
+        o for line in message.splitlines() if "remedy: " in line for o in line.split("remedy: ")[1].split()
+    ]
+
+
+def test_the_remedy_of_a_filter_works(files, tmp_path):
+    cfg = job(tmp_path, *files)
+    source = cfg.dataloader.train.dataset
+    cfg.dataloader.train.dataset = L(FilteredDataset)(dataset=source, min_keypoints=100)
+    message = refused(cfg, "with fewer than 100 visible keypoints")
+    trained(cfg, remedies(message))
+
+
+@pytest.mark.parametrize("head", [True, False])
+def test_the_remedy_of_missing_masks_works(files, tmp_path, head):
+    train_json = write_data(tmp_path, "boxes", edit=_without("segmentation"))
+    cfg = job(tmp_path, train_json, train_json, masks=True)
+    if not head:
+        cfg.model.roi_heads.mask_head = None
+    message = refused(cfg, "have no masks")
+    expected = ["dataloader.train.mapper.use_instance_mask=false", "model.roi_heads.mask_head=null"]
+    assert remedies(message) == expected[: 1 + head]
+    trained(cfg, remedies(message))
+
+
+def test_a_mapper_that_gives_nothing_is_named(files, tmp_path):
+    def forgetful(record):
+        DatasetMapper(is_train=True)(record)
+
+    cfg = job(tmp_path, *files)
+    cfg.dataloader.train.mapper = forgetful
+    refused(cfg, "forgetful returned None for 20 of them", "first: record", ".png")
+    cfg = job(tmp_path / "test", *files)
+    cfg.dataloader.test.mapper = forgetful
+    refused(cfg, "forgetful returned None", "while mapping record 0")
+
+
+class PlainEvaluator(COCOEvaluator):
+    """Adds a number of its own, with the signature of `DatasetEvaluator`."""
+
+    def evaluate(self):
+        return {**super().evaluate(), "own": {"count": 1}}
+
+
+def test_an_evaluator_whose_evaluate_takes_no_images(files, tmp_path):
+    cfg = job(tmp_path, *files)
+    cfg.dataloader.evaluator._target_ = PlainEvaluator
+    cfg.train.best_metric = "own/count"
+    assert trained(cfg)["own"] == {"count": 1}
 
 
 def test_a_data_set_that_the_model_asks_is_named_where_it_is_read(files, tmp_path):

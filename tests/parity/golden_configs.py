@@ -1,11 +1,14 @@
-"""Which zoo entry, with which overrides, is the model of each golden file.
+"""Which entry of the zoo or config of a project, with which overrides, is the model of each golden file.
 
 Those of detectors let nothing be sampled away, so the only randomness left is the order of sums.
 """
 
+from pathlib import Path
 from typing import Any
 
 from lazycfg import LazyConfig, instantiate, model_zoo
+
+ROOT = Path(__file__).parents[2]
 
 RPN = [
     "model.proposal_generator.batch_size_per_image=40000",
@@ -32,6 +35,7 @@ COCO_BOXES, COCO_MASKS = "COCO-Detection", "COCO-InstanceSegmentation"
 CONFIGS: dict[str, tuple[str, list[str]]] = {
     "rpn_R_50_FPN": (f"{COCO_BOXES}/rpn_R_50_FPN_1x.py", RPN),
     "faster_rcnn_R_50_FPN": (f"{COCO_BOXES}/faster_rcnn_R_50_FPN_1x.py", ONE + THAWED),
+    "faster_rcnn_R_50_DC5": (f"{COCO_BOXES}/faster_rcnn_R_50_DC5_1x.py", ONE),
     "rotated_faster_rcnn_R_50_FPN": (f"{COCO_BOXES}/rotated_faster_rcnn_R_50_FPN_1x.py", ONE),
     "mask_rcnn_R_50_FPN": (f"{COCO_MASKS}/mask_rcnn_R_50_FPN_1x.py", ONE),
     "mask_rcnn_R_50_C4": (f"{COCO_MASKS}/mask_rcnn_R_50_C4_1x.py", ONE),
@@ -81,12 +85,17 @@ CONFIGS: dict[str, tuple[str, list[str]]] = {
         "COCO-PanopticSegmentation/panoptic_fpn_R_50_1x.py",
         [*ONE, "model.combine_instances_score_thresh=0.1", "model.combine_stuff_area_thresh=256"],
     ),
+    "tensormask_R_50_FPN": (
+        "projects/tensormask/configs/tensormask_R_50_FPN_1x.py",
+        ["model.test_score_thresh=0.02"],
+    ),
+    "tridentnet_fast_R_50_C4": ("projects/tridentnet/configs/tridentnet_fast_R_50_C4_1x.py", ONE),
 }
 
 
 def golden_model(name: str) -> Any:
     """The model of a golden file, built."""
     entry, overrides = CONFIGS[name]
-    cfg = model_zoo.get_config(entry)
+    cfg = LazyConfig.load(ROOT / entry) if entry.startswith("projects/") else model_zoo.get_config(entry)
     LazyConfig.apply_overrides(cfg, overrides)
     return instantiate(cfg.model)

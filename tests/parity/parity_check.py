@@ -25,13 +25,19 @@ GRADIENT = 1e-3
 SEM_SEG_CLASSES = 54
 
 
-def load_golden(name: str) -> dict[str, Any]:
-    return json.loads((GOLDEN / f"{name}.json").read_text())
+def load_golden(name: str, folder: Path = GOLDEN) -> dict[str, Any]:
+    return json.loads((folder / f"{name}.json").read_text())
 
 
 def assert_parity(model: nn.Module, name: str, *, double_training: bool = False, device: str = "cpu") -> None:
     """All of one golden file; with `double_training` the training step in float64."""
-    golden = load_golden(name)
+    assert_golden(model, load_golden(name), double_training=double_training, device=device)
+
+
+def assert_golden(
+    model: nn.Module, golden: dict[str, Any], *, double_training: bool = False, device: str = "cpu"
+) -> None:
+    """As `assert_parity`, of a golden file that was read."""
     prepare(model, golden)
     model.to(device)
     assert_eval(model, golden)
@@ -51,14 +57,16 @@ def prepare(model: nn.Module, golden: dict[str, Any]) -> None:
 
 def make_batch(golden: dict[str, Any]) -> list[dict[str, Any]]:
     """The batch of a golden file, with the kinds of targets it names."""
-    kinds = golden.get("train", {}).get("targets", {}).get("kinds", "").split()
+    targets = golden.get("train", {}).get("targets", {})
+    kinds = targets.get("kinds", "").split()
+    classes = targets.get("sem_seg_classes", SEM_SEG_CLASSES)
     batch = []
     for i, (seed, h, w, out_h, out_w) in enumerate(inputs.IMAGES):
         item: dict[str, Any] = {"image": inputs.image(seed, h, w), "height": out_h, "width": out_w}
         if "instances" in kinds:
             item["instances"] = make_instances(i, (h, w), kinds, golden)
         if "sem_seg" in kinds:
-            item["sem_seg"] = inputs.sem_seg(h, w, SEM_SEG_CLASSES, shift=5 * i)
+            item["sem_seg"] = inputs.sem_seg(h, w, classes, shift=5 * i)
         batch.append(item)
     return batch
 
@@ -75,6 +83,8 @@ def make_instances(i: int, size: tuple[int, int], kinds: list[str], golden: dict
         instances.gt_masks = polygons
     if "bitmasks" in kinds:
         instances.gt_masks = BitMasks.from_polygon_masks(polygons, *size)
+    if "points" in kinds:
+        instances.gt_point_coords, instances.gt_point_labels = inputs.points(boxes)
     if "keypoints" in kinds:
         from lazycfg.structures import Keypoints
 

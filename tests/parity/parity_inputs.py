@@ -130,3 +130,16 @@ def panoptic_deeplab_targets(boxes, h, w):
         "center_weights": torch.ones(h, w),
         "offset_weights": inside,
     }
+
+
+def points(boxes, k=10):
+    """PointSup: gt_point_coords (n, k, 2) in pixels and gt_point_labels (n, k).  Point j of instance i stands
+    at ((7j+3i+1) % 11 + 0.5)/11 of the width and ((5j+2i+4) % 11 + 0.5)/11 of the height of its box; its
+    label is (j + i) % 2, and the last point's -1 (ignored)."""
+    coords, labels = [], []
+    for i, (x0, y0, x1, y1) in enumerate(boxes):
+        across = [((7 * j + 3 * i + 1) % 11 + 0.5) / 11 for j in range(k)]
+        down = [((5 * j + 2 * i + 4) % 11 + 0.5) / 11 for j in range(k)]
+        coords.append([[x0 + a * (x1 - x0), y0 + d * (y1 - y0)] for a, d in zip(across, down, strict=True)])
+        labels.append([(j + i) % 2 for j in range(k - 1)] + [-1])
+    return torch.tensor(coords), torch.tensor(labels)

@@ -10,6 +10,7 @@ from golden_configs import golden_model
     [
         "mask_rcnn_R_50_FPN",
         "faster_rcnn_R_50_FPN",
+        "faster_rcnn_R_50_DC5",
         "rpn_R_50_FPN",
         "rotated_faster_rcnn_R_50_FPN",
         "cascade_mask_rcnn_R_50_FPN",

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
     T_co = TypeVar("T_co", covariant=True)
 
-__all__ = ["LazyCall", "LazyPartial", "attr", "lacks_its_call", "method"]
+__all__ = ["LazyCall", "LazyPartial", "attr", "lacks_its_call", "method", "ref"]
 
 _set_item, _update = dict.__setitem__, dict.update
 
@@ -211,6 +211,20 @@ def attr(node: Any, name: str, /) -> Any:
 def method(node: Any, name: str, /) -> Callable[..., Any]:
     """The method `name` of what `node` builds: `params=method(model, "parameters")()` records the call."""
     return MethodType(_record, _at_caller(_record(getattr, node, name)))
+
+
+def ref(path: str, /) -> Any:
+    """Return the text `"${path}"`, typed as any value: `num_classes=ref("..num_classes")`.
+
+    The tree holds the plain text; only a type checker sees a difference, since it would refuse a text where
+    the parameter is a number.
+
+    Raises:
+        ValueError: `path` is empty or holds `${`, `}`: write it without the braces.
+    """
+    if not path or "{" in path or "}" in path:
+        raise ValueError(f'ref takes a path without braces, ref("..num_classes"), not {path!r}')
+    return f"${{{path}}}"
 
 
 def _at_caller(node: Any) -> Any:

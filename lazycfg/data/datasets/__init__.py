@@ -1,6 +1,7 @@
 """Datasets: objects that give records and carry their metadata."""
 
 from .base import DatasetFromList, DetectionDataset, Record, SerializedList, get_annotations, get_image_sizes
+from .cityscapes import CityscapesInstances, CityscapesPanoptic, CityscapesSemSeg
 from .coco import CocoDataset
 from .coco_export import coco_dict, convert_to_coco_json, export_coco
 from .coco_files import candidate_roots
@@ -34,6 +35,9 @@ __all__ = [
     "COCO_PERSON_KEYPOINT_NAMES",
     "COCO_PERSON_KEYPOINT_OKS_SIGMAS",
     "AnnotationError",
+    "CityscapesInstances",
+    "CityscapesPanoptic",
+    "CityscapesSemSeg",
     "CocoDataset",
     "CocoPanopticDataset",
     "ConcatDataset",

@@ -118,6 +118,7 @@ class CocoDataset:
         ).reshape(-1, 2)
         by_image = self._annotations_by_image(data["annotations"], data["images"], images, categories.ignored)
         self._records = SerializedList(self._make_records(images, by_image, tuple(extra_annotation_keys)))
+        self.summary.plausibility.add_file_names(im["file_name"] for im in images)
         self.warnings = [*categories.warnings, *self._names_outside(names), *self.summary.warnings()]
         self._report()
 
@@ -222,12 +223,21 @@ class CocoDataset:
                 entry = dict(entry)
                 if number is not None:
                     entry["category_id"] = number
-                problem = annotation_problem(entry, image, contiguous)
+                problem = annotation_problem(entry, image, contiguous) or self.further_problem(entry, image)
             where = _name_of("annotation", entry, index, image)
             if self._log.accept("annotation", where, problem) and image is not None:
                 self._set_aside(entry, image, where)
                 by_image[image["id"]].append(entry)
         return by_image
+
+    def further_problem(self, annotation: dict[str, Any], image: dict[str, Any]) -> Problem | None:
+        """Return what is wrong with an annotation besides: for a subclass that reads more of it.
+
+        Args:
+            annotation: entry of "annotations", whose class and box are right.
+            image: its entry of "images".
+        """
+        return None
 
     def _set_aside(self, annotation: dict[str, Any], image: dict[str, Any], where: str) -> None:
         """Move values that cannot be used from an annotation to its "unusable"."""

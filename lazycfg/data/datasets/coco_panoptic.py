@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ from .base import Record, SerializedList, get_annotations
 from .coco_files import missing_files, read_coco_json
 from .coco_validation import AnnotationError, Problem, ProblemLog, image_problem, is_id, is_whole
 from .label_maps import labels_of_segments, read_segment_ids
+from .metadata import Metadata
 from .panoptic_classes import panoptic_metadata, segments_with_labels
 from .summary import DatasetSummary
 
@@ -26,9 +27,9 @@ logger = logging.getLogger(__name__)
 class CocoPanopticDataset:
     """Pictures whose pixels belong to segments: things, which can be counted, and stuff, which cannot.
 
-    A record has "pan_seg_file_name", "segments_info" (dicts with "id", "category_id", "isthing", "iscrowd",
-    "bbox", "area") and, for semantic segmentation, "sem_seg_file_name" or "sem_seg", a map (H, W) of labels;
-    with `instances`, "annotations" besides.
+    A record has "pan_seg_file_name", "segments_info" (dicts with "id", "category_id", "label" in the maps of
+    labels, "isthing", "iscrowd", "bbox", "area") and, for semantic segmentation, "sem_seg_file_name" or
+    "sem_seg", a map (H, W) of labels; with `instances`, "annotations" besides.
 
     The classes of things are numbered from 0, as in the file of instances. For stuff there are two customs:
     label 0 of the maps stands for all things and stuff is 1, 2... (`separated`, which Panoptic FPN takes), or
@@ -41,6 +42,8 @@ class CocoPanopticDataset:
         image_root: folder of the pictures.
         instances: a dataset of the same pictures, found by "image_id", whose "annotations" are given.
         sem_seg_root: folder of label maps with the names of the PNG files; None: made of those as needed.
+        sem_seg: give "sem_seg", the map of labels, with each record. False saves reading the PNG file for
+            models that do not need it.
         separated: see above.
         name: for logs and reports; the stem of `panoptic_json` when None.
         on_error: "raise" at the first record that cannot be right, or "skip" those and count them in
@@ -66,6 +69,7 @@ class CocoPanopticDataset:
         image_root: str | os.PathLike[str],
         instances: Any = None,
         sem_seg_root: str | os.PathLike[str] | None = None,
+        sem_seg: bool = True,
         separated: bool = True,
         name: str | None = None,
         on_error: Literal["raise", "skip"] = "raise",
@@ -74,11 +78,12 @@ class CocoPanopticDataset:
         self.panoptic_root, self.image_root = Path(panoptic_root), Path(image_root)
         self.sem_seg_root = None if sem_seg_root is None else Path(sem_seg_root)
         self._log = ProblemLog(self.panoptic_json, on_error, type(self).__name__)
-        data = read_coco_json(panoptic_json)
+        self._gives_labels = sem_seg and sem_seg_root is None
+        data = self._read()
         try:
-            self.metadata = panoptic_metadata(
+            self.metadata = self._make_metadata(
                 data["categories"],
-                separated=separated,
+                separated,
                 name=name or Path(panoptic_json).stem,
                 json_file=self.panoptic_json,
                 image_root=str(image_root),
@@ -126,7 +131,7 @@ class CocoPanopticDataset:
             AnnotationError: it is of another size than its picture.
         """
         record = self.get_annotations(index)
-        if self.sem_seg_root is None:
+        if self._gives_labels:
             record["sem_seg"] = self._labels(record, self._records[index]["_label_of_id"])
         return record
 
@@ -141,6 +146,16 @@ class CocoPanopticDataset:
 
     def __repr__(self) -> str:
         return f"CocoPanopticDataset({self.panoptic_json!r}, {len(self)} images)"
+
+    def _read(self) -> dict[str, Any]:
+        """Return the contents of the annotation file."""
+        return read_coco_json(self.panoptic_json)
+
+    def _make_metadata(
+        self, categories: Sequence[Mapping[str, Any]], separated: bool, **fields: Any
+    ) -> Metadata:
+        """Return the classes; `fields` are others of `Metadata`."""
+        return panoptic_metadata(categories, separated=separated, **fields)
 
     def _labels(self, record: Record, label_of_id: dict[int, int]) -> np.ndarray:
         ids = read_segment_ids(record["pan_seg_file_name"])

@@ -22,13 +22,13 @@ class AnnotationError(ValueError):
     """A record that cannot be used; the message names file, image and annotation.
 
     Attributes:
-        remedy: (argument, value) of the dataset or loader that leaves such records out, such as
-            ("on_error", "skip"); None where there is no such argument.
+        remedy: arguments of the dataset or loader, and the values with which it takes the data, such as
+            {"on_error": "skip"}; all of them together are needed. Empty where there are none.
     """
 
-    def __init__(self, message: str, remedy: tuple[str, Any] | None = None) -> None:
+    def __init__(self, message: str, remedy: Mapping[str, Any] | None = None) -> None:
         super().__init__(message)
-        self.remedy = remedy
+        self.remedy = dict(remedy or {})
 
 
 class Problem(NamedTuple):
@@ -77,7 +77,7 @@ class ProblemLog:
             raise AnnotationError(
                 f"{self.source}: {where}: {printable(problem.text)}. "
                 f'{self.owner}(on_error="skip") leaves such {_many(sort)} out{advice}',
-                ("on_error", "skip"),
+                {"on_error": "skip"},
             )
         key = f"{sort}: {problem.kind}"
         self.counts[key] += 1

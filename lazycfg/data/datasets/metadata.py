@@ -23,6 +23,7 @@ class Metadata:
         stuff_classes, stuff_colors, stuff_dataset_id_to_contiguous_id: the same for "stuff" of semantic and
             panoptic segmentation.
         ignore_label: value in label maps that is not evaluated.
+        label_divisor: a panoptic label is the class times this plus the number of the instance.
         json_file, image_root: where it was read from, if from files.
         extra: anything else.
     """
@@ -39,6 +40,7 @@ class Metadata:
     stuff_colors: tuple[tuple[int, int, int], ...] = ()
     stuff_dataset_id_to_contiguous_id: Mapping[int, int] = field(default_factory=dict)
     ignore_label: int = 255
+    label_divisor: int = 1000
     json_file: str | None = None
     image_root: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)

@@ -57,8 +57,8 @@ def segments_with_labels(
     """The segments of a picture, their category ids replaced by numbers of things and labels of stuff.
 
     Returns:
-        dicts with "id", "category_id", "isthing", "iscrowd" and, where given, "bbox" and "area"; and the
-        label in maps by segment id.
+        dicts with "id", "category_id", "label" (in maps), "isthing", "iscrowd" and, where given, "bbox" and
+        "area"; and the label in maps by segment id.
     """
     things, labels = metadata.thing_dataset_id_to_contiguous_id, metadata.stuff_dataset_id_to_contiguous_id
     result, label_of_id = [], {}
@@ -68,6 +68,7 @@ def segments_with_labels(
             {
                 "id": number,
                 "category_id": things[category] if category in things else labels[category],
+                "label": labels.get(category, 0),
                 "isthing": category in things,
                 "iscrowd": int(segment.get("iscrowd", 0)),
             }

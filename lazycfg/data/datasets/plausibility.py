@@ -1,15 +1,17 @@
-"""Signs that the boxes or masks of a whole dataset are not what they are taken for."""
+"""Signs that the annotations of a whole dataset are not what they are taken for, or are there twice."""
 
 from __future__ import annotations
 
+import pickle
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from lazycfg.structures import BoxMode
 from lazycfg.structures.rle import rle_runs
+from lazycfg.utils import printable
 
 from .base import Record, describe
 
@@ -28,21 +30,44 @@ class Plausibility:
     def add(self, record: Record, index: int) -> None:
         """Look at the instances of a record (crowd regions are left out)."""
         height, width = record.get("height"), record.get("width")
-        if height is None or width is None:
-            return
+        seen: dict[Any, list[Mapping[str, Any]]] = {}
         for annotation in record.get("annotations", ()):
-            if not annotation.get("iscrowd", 0) and annotation.get("bbox") is not None:
-                signs = self._signs(annotation, width, height)
-                self.counts.update(signs)
-                for sign in signs:
-                    if sign not in self.first:
-                        self.first[sign] = describe(record, index)
+            if annotation.get("iscrowd", 0) or annotation.get("bbox") is None:
+                continue
+            key = (annotation.get("category_id"), *map(float, annotation["bbox"]))
+            alike = seen.setdefault(key, [])
+            signs = ["twice"] if any(_is_same(annotation, other) for other in alike) else []
+            alike.append(annotation)
+            if height is not None and width is not None:
+                signs += self._signs(annotation, width, height)
+            self.counts.update(signs)
+            for sign in signs:
+                if sign not in self.first:
+                    self.first[sign] = describe(record, index)
+
+    def add_file_names(self, names: Iterable[Any]) -> None:
+        """Look at the file names of all images of a dataset."""
+        counts = Counter(name for name in names if name is not None)
+        for name, count in counts.items():
+            if count > 1:
+                self.counts["same file"] += 1
+                self.first.setdefault("same file", printable(name))
 
     def warnings(self) -> list[str]:
         """Return sentences about what looks wrong; none for plausible annotations."""
         c, first = self.counts, self.first
         boxes, masks = c["box"], c["mask"]
         result = []
+        if c["same file"]:
+            result.append(
+                f"listed as two images or more: {_number(c['same file'], 'file')} (first: "
+                f"{first['same file']}); each of these images lacks the objects of the others"
+            )
+        if c["twice"]:
+            result.append(
+                f"annotated twice, with the same class, box and mask: {_number(c['twice'], 'object')} "
+                f"(first: {first['twice']}); an evaluation counts one of the two as missed"
+            )
         if boxes and c["normalised"] >= 0.9 * boxes:
             result.append(
                 f"{c['normalised']} of {boxes} boxes lie within the first pixel of their image: are they "
@@ -106,6 +131,18 @@ class Plausibility:
         elif mode == BoxMode.XYWH_ABS and _overlap(extent, as_corners) > 0.8:
             signs.append("fits as corners")
         return signs
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}" + ("" if count == 1 else "s")
+
+
+def _is_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Return whether annotations of one class and box have the same mask and keypoints, too."""
+    # As bytes: lists of arrays cannot be compared by ==
+    return all(
+        pickle.dumps(one.get(key)) == pickle.dumps(other.get(key)) for key in ("segmentation", "keypoints")
+    )
 
 
 def mask_extent(segmentation: Any, by_rows: bool = False) -> Box | None:

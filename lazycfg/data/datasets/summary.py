@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,7 @@ from .base import Record, describe, get_annotations, is_validated
 from .coco_validation import AnnotationError, OnError
 from .plausibility import Plausibility
 from .records import RecordRules
-from .wrappers import why_empty
+from .wrappers import has_only_label_maps, what_was_skipped, why_empty
 
 
 @dataclass
@@ -103,8 +103,10 @@ def summarize(dataset: Any) -> DatasetSummary:
         return own
     summary = DatasetSummary()
     rules = RecordRules(dataset)
+    names = []
     for i in range(len(dataset)):
         record = get_annotations(dataset, i)
+        names.append(record.get("file_name") if isinstance(record, Mapping) else None)
         problem = None if rules.validated else rules.problem(record)
         if problem is None:
             summary.add(record, i, plausibility=not rules.validated)
@@ -112,6 +114,8 @@ def summarize(dataset: Any) -> DatasetSummary:
         summary.num_invalid += 1
         if len(summary.invalid) < 5:
             summary.invalid.append(f"{describe(record, i)}: {problem}")
+    if not rules.validated:
+        summary.plausibility.add_file_names(names)
     return summary
 
 
@@ -142,18 +146,20 @@ def check_dataset(
     metadata = getattr(dataset, "metadata", None)
     title = f"{name} {printable(metadata.name)!r}" if metadata is not None and metadata.name else name
     problems: list[str] = []
-    remedy = None
+    remedy: dict[str, str] = {}
     if summary.num_invalid and (on_error == "raise" or summary.num_images == 0):
         lines = "".join(f"\n      {line}" for line in summary.invalid)
         problems.append(
             f"{summary.num_invalid} of {len(dataset)} records cannot be used, the first of them:{lines}\n"
             '    on_error="skip" of the loader leaves such records out'
         )
-        remedy = ("on_error", "skip")
+        remedy["on_error"] = "skip"
     elif summary.num_images == 0:
         problems.append(why_empty(dataset))
-    elif summary.num_instances == 0 and not _has_only_label_maps(dataset):
-        problems.append(f"none of its {summary.num_images} images has an annotated instance")
+    elif summary.num_instances == 0 and not has_only_label_maps(dataset):
+        problems.append(
+            f"none of its {summary.num_images} images has an annotated instance{what_was_skipped(dataset)}"
+        )
     if num_classes is not None and summary.per_class:
         largest = max(summary.per_class)
         known = len(getattr(metadata, "thing_classes", ()))
@@ -172,22 +178,20 @@ def check_dataset(
             problems.append(f"the {noun} of all its {summary.num_instances} instances cannot be used")
     if boxes:
         problems += _missing(summary, "bbox", "boxes", "every instance needs one")
-    if masks:
-        problems += _missing(
-            summary,
-            "segmentation",
-            "masks",
-            "a mask head needs them: add them, or leave the mask head out of the model "
-            "(model.roi_heads.mask_head=None) and set the mapper's use_instance_mask to False",
-        )
+    for needed, key, head, option in (
+        (masks, "segmentation", "mask", "use_instance_mask"),
+        (keypoints, "keypoints", "keypoint", "use_keypoint"),
+    ):
+        if needed and summary.without[key]:
+            problems += _missing(
+                summary,
+                key,
+                f"{head}s",
+                f"the mapper's {option} asks for them: add them, or set {option} to False and train a model "
+                f"without a {head} head (model.roi_heads.{head}_head=None)",
+            )
+            remedy[f"mapper.{option}"] = "false"
     if keypoints:
-        problems += _missing(
-            summary,
-            "keypoints",
-            "keypoints",
-            "a keypoint head needs them: add them, or leave the keypoint head out "
-            "(model.roi_heads.keypoint_head=None) and set the mapper's use_keypoint to False",
-        )
         wanted = {keypoints} if keypoints is not True else set(list(summary.keypoint_counts)[:1])
         other = {k: n for k, n in summary.keypoint_counts.items() if k not in wanted}
         if other:
@@ -197,14 +201,6 @@ def check_dataset(
     if problems:
         raise AnnotationError("\n".join([f"{title} does not fit:", *(f"  - {p}" for p in problems)]), remedy)
     return summary
-
-
-def _has_only_label_maps(dataset: Any) -> bool:
-    """Whether a dataset is one for semantic segmentation, which has no instances."""
-    record = get_annotations(dataset, 0)
-    return "annotations" not in record and bool(
-        {"sem_seg", "sem_seg_file_name", "pan_seg_file_name"} & set(record)
-    )
 
 
 def _missing(summary: DatasetSummary, key: str, noun: str, advice: str) -> list[str]:

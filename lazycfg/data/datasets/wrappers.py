@@ -132,25 +132,28 @@ class FilteredDataset(SubsetDataset):
         keep: Callable[[Record], bool] | None = None,
     ) -> None:
         self.left_out: Counter[str] = Counter()
+        self._left_out_by: Counter[str] = Counter()
         indices = []
         unfiltered = not filter_empty and min_keypoints <= 0 and keep is None
         rules = RecordRules(dataset)
         for index in range(len(dataset)):
             record: Record = {} if unfiltered else get_annotations(dataset, index)
-            reason = None
+            reason = by = ""
             if unfiltered or (not rules.validated and rules.problem(record)):
                 pass
             elif filter_empty and not has_instances(record):
                 crowd = "with crowd regions only" if record.get("annotations") else "without annotations"
-                reason = f"{crowd} (filter_empty)"
+                reason, by = f"{crowd} (filter_empty)", "filter_empty"
             elif min_keypoints > 0 and count_visible_keypoints(record) < min_keypoints:
                 reason = f"with fewer than {min_keypoints} visible keypoints (min_keypoints)"
+                by = "min_keypoints"
             elif keep is not None and not keep(record):
-                reason = "refused by keep"
-            if reason is None:
-                indices.append(index)
-            else:
+                reason, by = "refused by keep", "keep"
+            if by:
                 self.left_out[reason] += 1
+                self._left_out_by[by] += 1
+            else:
+                indices.append(index)
         super().__init__(dataset=dataset, indices=indices)
         if self.left_out:
             name = printable(getattr(dataset.metadata, "name", ""))
@@ -163,21 +166,48 @@ class FilteredDataset(SubsetDataset):
                 reasons,
             )
 
+    def keeping(self) -> dict[str, Any]:
+        """Return the arguments with which images with something to train on would be kept; empty for none.
+
+        Images without instances are of use only where they have maps of labels instead.
+        """
+        result: dict[str, Any] = {}
+        if self._left_out_by["filter_empty"] and has_only_label_maps(self.dataset):
+            result["filter_empty"] = False
+        if self._left_out_by["min_keypoints"]:
+            result["min_keypoints"] = 0
+        if self._left_out_by["keep"]:
+            result["keep"] = None
+        return result
+
 
 def why_empty(dataset: Any) -> str:
-    """Return words for a dataset without images: which filter left them out."""
+    """Return the reason why a dataset has no images: which filter left them out."""
     if isinstance(dataset, FilteredDataset) and dataset.left_out:
         reasons = ", ".join(f"{n} {reason}" for reason, n in dataset.left_out.items())
-        return (
-            f"none of the {len(dataset.dataset)} images is left: {type(dataset).__name__} leaves out "
-            f"{reasons}. filter_empty=False keeps images without instances"
-        )
+        filtered = f"{type(dataset).__name__} leaves out {reasons}"
+        text = f"none of the {len(dataset.dataset)} images is left: {filtered}"
+        keeping = dataset.keeping()
+        if keeping:
+            return f"{text}. {', '.join(f'{k}={v}' for k, v in keeping.items())} keeps them"
+        return f"{text}. No image has an object to train on{what_was_skipped(dataset.dataset)}"
     if isinstance(dataset, ConcatDataset):
         return "; ".join(why_empty(part) for part in dataset.datasets)
-    skipped = getattr(dataset, "problems", None)
-    if skipped:
-        return f"it holds no images: {', '.join(f'{n} x {kind}' for kind, n in skipped.items())} were skipped"
-    return "it holds no images"
+    return f"it holds no images{what_was_skipped(dataset)}"
+
+
+def what_was_skipped(dataset: Any) -> str:
+    """Return the end of a sentence: how many entries of which kind a dataset has skipped; empty for none."""
+    problems = getattr(dataset, "problems", None)
+    return f": {', '.join(f'{n} x {kind}' for kind, n in problems.items())} were skipped" if problems else ""
+
+
+def has_only_label_maps(dataset: Any) -> bool:
+    """Return whether a dataset is one for semantic segmentation, which has no instances."""
+    record = get_annotations(dataset, 0)
+    return "annotations" not in record and bool(
+        {"sem_seg", "sem_seg_file_name", "pan_seg_file_name"} & set(record)
+    )
 
 
 def has_instances(record: Record) -> bool:

@@ -142,9 +142,21 @@ def _match(kind: str, train: Any, test_loader: Any, found: Findings) -> tuple[in
             "dataloader.test=None dataloader.evaluator=None",
         )
         return None
-    told = "in another order" if not missing and len(mine) == len(theirs) else "as a part of them"
-    end = f"; not evaluated, since the test data does not list them: {_listed(missing)}" if missing else ""
-    found.remark(f"the test data has the {kind} of the training data {told}; matched by name{end}")
+    noun = _KINDS[kind]
+    if missing:
+        told = (
+            f"the test data has only some of the {noun} of the training data, which are matched by name; not "
+            f"evaluated, because the test data does not have them: {_listed(missing)}"
+        )
+    elif len(mine) == len(theirs):
+        told = f"the test data lists the {noun} of the training data in another order; matched by name"
+    else:
+        others = [name for name in theirs if name not in mine]
+        told = (
+            f"the test data also lists {noun} that the training data does not have, and has no object of "
+            f"them: {_listed(others)}; the others are matched by name"
+        )
+    found.remark(told)
     return mapping
 
 

@@ -5,10 +5,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from lazycfg.structures import Instances
+from lazycfg.utils import printable
 
+from ..labels import LabelCheck
 from .findings import Findings
-from .looking import needs_of
 
 __all__ = ["SampleCheck"]
 
@@ -23,8 +23,7 @@ class SampleCheck:
     """
 
     def __init__(self, model: nn.Module, split: str, found: Findings) -> None:
-        counts = [need.thing_classes for _, need in needs_of(model) if need.thing_classes is not None]
-        self.classes = min(counts, default=None)
+        self.labels = LabelCheck(model)
         mean = getattr(model, "pixel_mean", None)
         self.mean = float(mean.max()) if isinstance(mean, Tensor) and not mean.is_meta else 0.0
         # Classes of the test data have numbers of their own: they are matched by name
@@ -37,23 +36,16 @@ class SampleCheck:
         """Look at one sample, a dict with "image" and perhaps "instances"; others are left alone."""
         if not isinstance(sample, Mapping):
             return
-        instances, image = sample.get("instances"), sample.get("image")
-        if self.check_labels and isinstance(instances, Instances) and instances.has("gt_classes"):
-            self._labels(instances.gt_classes, sample)
+        image = sample.get("image")
+        if self.check_labels and (problem := self.labels.problem(sample)) is not None:
+            name = sample.get("file_name", sample.get("image_id"))
+            self._tell("labels", f"it gives for image {printable(name)}: {problem}")
         if isinstance(image, Tensor) and self.mean > 1 and _is_scaled(image):
             self._tell(
                 "scale",
                 f"it gives images of 0 to {float(image.max()):.3g}, and model.pixel_mean is up to "
                 f"{self.mean:.5g}: images are to be of 0 to 255, as the model scales them itself",
             )
-
-    def _labels(self, labels: Tensor, sample: Mapping[str, Any]) -> None:
-        beyond = labels < 0 if self.classes is None else (labels < 0) | (labels >= self.classes)
-        wrong = labels[beyond]
-        if len(wrong):
-            name = sample.get("file_name", sample.get("image_id"))
-            expected = "at least 0" if self.classes is None else f"0 to {self.classes - 1}"
-            self._tell("labels", f"it gives class {int(wrong[0])} for image {name!r}, expected {expected}")
 
     def _tell(self, kind: str, text: str) -> None:
         if kind not in self.told:

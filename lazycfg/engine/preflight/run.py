@@ -122,7 +122,7 @@ def build_or_tell(cfg: Node, found: Findings, *, training: bool, model: nn.Modul
             with preserved_rng(), quiet("lazycfg"):  # what it logs was logged before
                 for other in errors_of_parts(cfg, training=training, model=model):
                     found.add_error(other)
-        found.problems = [_in_dataloader(cfg, problem) for problem in found.problems]
+        found.problems = [_with_heads(cfg, _in_dataloader(cfg, problem)) for problem in found.problems]
     share(found)
     return parts
 
@@ -140,6 +140,29 @@ def _in_dataloader(cfg: Node, problem: Problem) -> Problem:
             return replace(problem, where=place, remedy=problem.remedy.replace(problem.where, place))
         work += [((*path, key), child) for key, child in children(value) or ()]
     return problem
+
+
+_HEADS = {"mapper.use_instance_mask=false": "mask_head", "mapper.use_keypoint=false": "keypoint_head"}
+
+
+def _with_heads(cfg: Node, problem: Problem) -> Problem:
+    """Add to a remedy that gives up masks or keypoints the heads that cannot do without them."""
+    heads = [head for override, head in _HEADS.items() if override in problem.remedy]
+    paths = [path for head in heads for path in _places_of(cfg, head)]
+    return replace(problem, remedy=" ".join([problem.remedy, *(f"{path}=null" for path in paths)]))
+
+
+def _places_of(cfg: Node, name: str) -> list[str]:
+    """Return the paths in the model of what has a name and is not None."""
+    paths = []
+    work: list[tuple[tuple[Any, ...], Any]] = [(("model",), dict.get(cfg, "model"))]
+    while work:
+        path, value = work.pop()
+        for key, child in children(value) or ():
+            if key == name and child is not None:
+                paths.append(format_path((*path, key)))
+            work.append(((*path, key), child))
+    return paths
 
 
 def share(found: Findings) -> None:

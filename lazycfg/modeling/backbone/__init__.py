@@ -6,7 +6,7 @@ from .fpn import FPN, LastLevelMaxPool, LastLevelP6P7
 from .mvit import MViT
 from .regnet import AnyNet, RegNet
 from .resnet import ResNet
-from .resnet_blocks import BasicBlock, BasicStem, BottleneckBlock, DeformBottleneckBlock
+from .resnet_blocks import BasicBlock, BasicStem, BottleneckBlock, DeepLabStem, DeformBottleneckBlock
 from .simple_feature_pyramid import SimpleFeaturePyramid
 from .swin import SwinTransformer
 from .vit import ViT, get_vit_lr_decay_rate
@@ -18,6 +18,7 @@ __all__ = [
     "BasicBlock",
     "BasicStem",
     "BottleneckBlock",
+    "DeepLabStem",
     "DeformBottleneckBlock",
     "LastLevelMaxPool",
     "LastLevelP6P7",

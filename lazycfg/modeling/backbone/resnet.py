@@ -9,7 +9,7 @@ from lazycfg.layers import CNNBlockBase, ShapeSpec
 from lazycfg.utils.suggest import closest
 
 from .backbone import Backbone
-from .resnet_blocks import BasicBlock, BasicStem, BottleneckBlock, DeformBottleneckBlock
+from .resnet_blocks import BasicBlock, BasicStem, BottleneckBlock, DeepLabStem, DeformBottleneckBlock
 
 # blocks per stage of the standard depths
 BLOCKS_PER_STAGE: Mapping[int, tuple[int, int, int, int]] = {
@@ -153,7 +153,10 @@ class ResNet(Backbone):
         block_class: type[CNNBlockBase] | None = None,
         *,
         width_per_group: int = 64,
+        stem_channels: int = 64,
+        res4_dilation: int = 1,
         res5_dilation: int = 1,
+        res5_multi_grid: Sequence[int] = (1, 1, 1),
         deform_on_per_stage: Sequence[bool] = (False, False, False, False),
         **kwargs: Any,
     ) -> list[list[CNNBlockBase]]:
@@ -164,7 +167,11 @@ class ResNet(Backbone):
             block_class: by default `BasicBlock` below depth 50, else `BottleneckBlock`.
             width_per_group: channels of each group of the 3x3 convolutions in res2, doubled from stage to
                 stage; ResNeXt-101 32x8d is ``depth=101, num_groups=32, width_per_group=8``.
-            res5_dilation: 2 to dilate the last stage instead of halving the resolution ("DC5").
+            stem_channels: output channels of the stem.
+            res4_dilation: 2 to dilate res4 instead of halving the resolution; `res5_dilation` must be 4 then.
+            res5_dilation: 2 or 4 to dilate the last stage instead of halving the resolution ("DC5").
+            res5_multi_grid: factors of the dilation of each block of the last stage (DeepLab v3,
+                arXiv:1706.05587).
             deform_on_per_stage: which stages are of `DeformBottleneckBlock`.
             kwargs: for `make_stage`; the strides and channels are set here. Those whose name begins with
                 ``deform_`` are for the deformable stages only.
@@ -177,32 +184,38 @@ class ResNet(Backbone):
                 f"no standard ResNet has depth {depth}, expected one of {list(BLOCKS_PER_STAGE)}"
             )
         bottleneck = depth >= 50
-        if not bottleneck and (width_per_group != 64 or res5_dilation != 1 or any(deform_on_per_stage)):
+        dilated = (res4_dilation, res5_dilation, *res5_multi_grid)
+        if not bottleneck and (width_per_group != 64 or set(dilated) != {1} or any(deform_on_per_stage)):
             raise ValueError(
-                f"width_per_group, res5_dilation and deform_on_per_stage are for depths from 50, not {depth}"
+                f"width_per_group, dilations and deform_on_per_stage are for depths from 50, not {depth}"
             )
-        if res5_dilation not in (1, 2):
-            raise ValueError(f"res5_dilation must be 1 or 2, got {res5_dilation}")
+        if (res4_dilation, res5_dilation) not in ((1, 1), (1, 2), (1, 4), (2, 4)):
+            raise ValueError(
+                "res4_dilation must be 1 or 2 (with res5_dilation 4), and res5_dilation 1, 2 or 4, got "
+                f"res4_dilation={res4_dilation} and res5_dilation={res5_dilation}"
+            )
         if len(deform_on_per_stage) != 4:
             raise ValueError(f"deform_on_per_stage needs 4 values, got {list(deform_on_per_stage)}")
         plain_class = block_class or (BottleneckBlock if bottleneck else BasicBlock)
         plain = {name: value for name, value in kwargs.items() if not name.startswith("deform_")}
         stages = []
-        in_channels = 64
+        in_channels = stem_channels
         for index, num_blocks in enumerate(BLOCKS_PER_STAGE[depth]):
             deform = deform_on_per_stage[index]
             out_channels = (256 if bottleneck else 64) * 2**index
             own = dict(kwargs if deform else plain)
             if bottleneck:
                 own["bottleneck_channels"] = own.get("num_groups", 1) * width_per_group * 2**index
-            dilated = index == 3 and res5_dilation > 1
-            if dilated:
-                own["dilation"] = res5_dilation
+            dilation = (1, 1, res4_dilation, res5_dilation)[index]
+            if index == 3 and set(res5_multi_grid) != {1}:
+                own["dilation_per_block"] = [dilation * factor for factor in res5_multi_grid]
+            elif dilation > 1:
+                own["dilation"] = dilation
             stages.append(
                 ResNet.make_stage(
                     DeformBottleneckBlock if deform else plain_class,
                     num_blocks,
-                    stride_per_block=[1 if index == 0 or dilated else 2] + [1] * (num_blocks - 1),
+                    stride_per_block=[1 if index == 0 or dilation > 1 else 2] + [1] * (num_blocks - 1),
                     in_channels=in_channels,
                     out_channels=out_channels,
                     **own,
@@ -212,4 +225,4 @@ class ResNet(Backbone):
         return stages
 
 
-__all__ = ["BasicBlock", "BasicStem", "BottleneckBlock", "ResNet"]
+__all__ = ["BasicBlock", "BasicStem", "BottleneckBlock", "DeepLabStem", "ResNet"]

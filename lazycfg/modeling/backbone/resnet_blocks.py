@@ -60,6 +60,27 @@ class BasicStem(CNNBlockBase):
         return F.max_pool2d(F.relu_(self.conv1(x)), kernel_size=3, stride=2, padding=1)
 
 
+class DeepLabStem(CNNBlockBase):
+    """Three 3x3 convolutions, the first of stride 2, and a 3x3 max pooling of stride 2: the stem of DeepLab's
+    "R-52" and "R-103".
+
+    Args:
+        in_channels, out_channels: channels of the image and of the output (stride 4).
+        norm: as `get_norm` takes it.
+    """
+
+    def __init__(self, in_channels: int = 3, out_channels: int = 128, norm: Norm = "BN") -> None:
+        super().__init__(in_channels, out_channels, 4)
+        self.conv1 = conv_norm(in_channels, out_channels // 2, 3, stride=2, norm=norm)
+        self.conv2 = conv_norm(out_channels // 2, out_channels // 2, 3, norm=norm)
+        self.conv3 = conv_norm(out_channels // 2, out_channels, 3, norm=norm)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for conv in (self.conv1, self.conv2, self.conv3):
+            x = F.relu_(conv(x))
+        return F.max_pool2d(x, kernel_size=3, stride=2, padding=1)
+
+
 class ResidualBlock(CNNBlockBase):
     """relu(residual(x) + shortcut(x)); a subclass gives `residual`.
 

@@ -1,5 +1,6 @@
 """Whole models."""
 
+from .deeplab_heads import DeepLabV3Head, DeepLabV3PlusHead
 from .dense_detector import DenseDetector
 from .fcos import FCOS
 from .panoptic_fpn import PanopticFPN
@@ -12,6 +13,8 @@ from .semantic_segmentor import SemanticSegmentor
 
 __all__ = [
     "FCOS",
+    "DeepLabV3Head",
+    "DeepLabV3PlusHead",
     "DenseDetector",
     "FCOSHead",
     "GeneralizedRCNN",

@@ -37,11 +37,11 @@ class DenseDetector(ImageModel):
         pixel_mean, pixel_std: of each channel, in the units and the order of the images given.
         input_format: "BGR" or "RGB", for those who read and draw images.
         initial_normalizer: what the moving average of the number of positives, by which the losses are
-            divided, starts from.
+            divided, starts from; None for a detector without one (which has no `training_buffers`).
     """
 
     # The trainer saves it with its own state
-    training_buffers = ("loss_normalizer",)
+    training_buffers: tuple[str, ...] = ("loss_normalizer",)
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class DenseDetector(ImageModel):
         pixel_mean: Sequence[float],
         pixel_std: Sequence[float],
         input_format: str | None = None,
-        initial_normalizer: float = 100.0,
+        initial_normalizer: float | None = 100.0,
     ) -> None:
         super().__init__(
             backbone=backbone, pixel_mean=pixel_mean, pixel_std=pixel_std, input_format=input_format
@@ -65,8 +65,9 @@ class DenseDetector(ImageModel):
             if name not in shapes:
                 raise ValueError(f"head_in_features: the backbone has no {name!r}{closest(name, shapes)}")
         self.head_in_features = list(head_in_features)
-        # No part of a checkpoint of weights: the reference's have none
-        self.register_buffer("loss_normalizer", torch.tensor(float(initial_normalizer)), persistent=False)
+        if initial_normalizer is not None:
+            # No part of a checkpoint of weights: the reference's have none
+            self.register_buffer("loss_normalizer", torch.tensor(float(initial_normalizer)), persistent=False)
 
     def forward(self, batched_inputs: Sequence[dict[str, Any]]) -> Any:
         """
@@ -91,7 +92,11 @@ class DenseDetector(ImageModel):
             return self.forward_training(images, maps, predictions, gt_instances)
         results = self.forward_inference(images, maps, predictions)
         sizes = output_sizes(batched_inputs, images.image_sizes)
-        return [{"instances": x} for x in postprocess_batch(results, sizes)]
+        return [{"instances": x} for x in self.postprocess(results, sizes)]
+
+    def postprocess(self, results: Sequence[Instances], output_sizes: ImageSizes) -> list[Instances]:
+        """Scale the detections of each image to (height, width) of its output, see `postprocess_batch`."""
+        return postprocess_batch(results, output_sizes)
 
     def forward_training(
         self,
@@ -235,7 +240,13 @@ class DenseCandidates:
 
     @torch.compiler.disable
     def detect(self, nms_thresh: float, max_detections: int, image_sizes: ImageSizes) -> list[Instances]:
-        """The best candidates of each image after NMS within each class.
+        """The best candidates of each image after NMS within each class."""
+        kept, counts = self.suppress(nms_thresh, max_detections)
+        return make_detections(kept, counts, image_sizes, self.scores.device)[0]
+
+    def suppress(self, nms_thresh: float, max_detections: int) -> tuple[np.ndarray, list[int]]:
+        """Return what is left of the table of `fetch` after NMS within each class, (N, 7), image by image and
+        best first, and the rows of each image. Waits for the device.
 
         NMS goes from the best candidate down, so the best thousand nearly always settle the result.
         """
@@ -247,7 +258,7 @@ class DenseCandidates:
             if all(total <= limit or found >= max_detections for total, found in settled):
                 break
             limit *= 8
-        return make_detections(kept, counts, image_sizes, self.scores.device)[0]
+        return kept, counts
 
 
 def stack_images(values: Tensor | Sequence[Tensor]) -> Tensor:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lazycfg.layers import Conv2d, ShapeSpec, c2_msra_fill, get_norm
+from lazycfg.layers import Conv2d, ShapeSpec, c2_msra_fill, get_norm, pixel_cross_entropy
 
 from ..data_needs import DataNeeds
 
@@ -52,7 +52,7 @@ class SemSegFPNHead(nn.Module):
 
     def data_needs(self) -> DataNeeds:
         """Return what this part needs of the data."""
-        return DataNeeds(stuff_classes=self.predictor.out_channels)
+        return DataNeeds(stuff_classes=self.predictor.out_channels, ignore_label=self.ignore_value)
 
     def _to_common_stride(
         self, name: str, spec: ShapeSpec, conv_dims: int, norm: str | Callable[[int], nn.Module] | None
@@ -114,9 +114,7 @@ class SemSegFPNHead(nn.Module):
         """Mean cross-entropy over the pixels that count, at the resolution of the labels; 0 if none does."""
         # Interpolation loses precision in half; the reference upsamples in single, too.
         logits = self._to_image_size(logits.float())
-        loss = F.cross_entropy(logits, targets, ignore_index=self.ignore_value, reduction="sum")
-        counted = (targets != self.ignore_value).sum().clamp(min=1)
-        return {"loss_sem_seg": loss / counted * self.loss_weight}
+        return {"loss_sem_seg": pixel_cross_entropy(logits, targets, self.ignore_value) * self.loss_weight}
 
     def _to_image_size(self, logits: Tensor) -> Tensor:
         return F.interpolate(logits, scale_factor=self.common_stride, mode="bilinear", align_corners=False)

@@ -4,7 +4,10 @@ The files are looked for in `$DETECTRON2_DATASETS/coco` (`datasets/coco` when un
 archives: `annotations/instances_train2017.json`, `train2017/`, ...
 """
 
+from typing import Any
+
 from lazycfg import LazyCall as L
+from lazycfg import ref
 from lazycfg.data import (
     CocoDataset,
     DatasetMapper,
@@ -17,14 +20,14 @@ from lazycfg.evaluation import COCOEvaluator
 
 _coco = "${oc.env:DETECTRON2_DATASETS,datasets}/coco"
 
-_train_set = L(CocoDataset)(
+_train_set: Any = L(CocoDataset)(
     name="coco_2017_train",
     json_file=f"{_coco}/annotations/instances_train2017.json",
     image_root=f"{_coco}/train2017",
     on_error="skip",  # some boxes of the official file have no area
 )
 
-dataloader = dict(
+dataloader: Any = dict(
     train=L(build_detection_train_loader)(
         dataset=L(FilteredDataset)(dataset=_train_set),
         mapper=L(DatasetMapper)(
@@ -40,7 +43,7 @@ dataloader = dict(
         ),
         total_batch_size=16,
         num_workers=4,
-        seed="${oc.select:train.seed,0}",  # the data may be loaded without a `train`
+        seed=ref("oc.select:train.seed,0"),  # the data may be loaded without a `train`
     ),
     test=L(build_detection_test_loader)(
         dataset=L(CocoDataset)(
@@ -51,9 +54,9 @@ dataloader = dict(
         mapper=L(DatasetMapper)(
             is_train=False,
             augmentations=[L(T.ResizeShortestEdge)(short_edge_length=800, max_size=1333)],
-            image_format="${...train.mapper.image_format}",
+            image_format=ref("...train.mapper.image_format"),
         ),
         num_workers=4,
     ),
-    evaluator=L(COCOEvaluator)(dataset="${..test.dataset}"),
+    evaluator=L(COCOEvaluator)(dataset=ref("..test.dataset")),
 )

@@ -9,13 +9,15 @@ has:
     model.roi_heads.num_classes = L.attr(dataloader.train.dataset, "num_classes")
 """
 
+from typing import Any
+
 from lazycfg import REQUIRED
 from lazycfg import LazyCall as L
 from lazycfg.data import CocoDataset
 
 from .coco import dataloader
 
-data = dict(train_json=REQUIRED, test_json=REQUIRED, train_images=None, test_images=None)
+data: Any = dict(train_json=REQUIRED, test_json=REQUIRED, train_images=None, test_images=None)
 
 dataloader.train.dataset.dataset = L(CocoDataset)(
     json_file="${data.train_json}", image_root="${data.train_images}"

@@ -1,6 +1,8 @@
 """Statistics of the pixels that pretrained backbones were trained with."""
 
-constants = dict(
+from typing import Any
+
+constants: Any = dict(
     imagenet_rgb256_mean=[123.675, 116.28, 103.53],
     imagenet_rgb256_std=[58.395, 57.12, 57.375],
     imagenet_bgr256_mean=[103.530, 116.280, 123.675],

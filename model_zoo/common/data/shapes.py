@@ -1,6 +1,9 @@
 """Generated pictures of shapes: nothing to download, no two training pictures alike."""
 
+from typing import Any
+
 from lazycfg import LazyCall as L
+from lazycfg import ref
 from lazycfg.data import (
     DatasetMapper,
     ShapesDataset,
@@ -10,7 +13,7 @@ from lazycfg.data import (
 from lazycfg.data import transforms as T
 from lazycfg.evaluation import COCOEvaluator
 
-dataloader = dict(
+dataloader: Any = dict(
     train=L(build_detection_train_loader)(
         dataset=L(ShapesDataset)(num_images=100_000, image_size=128, seed=1, name="shapes_train"),
         mapper=L(DatasetMapper)(
@@ -22,13 +25,13 @@ dataloader = dict(
         ),
         total_batch_size=8,
         num_workers=0,
-        seed="${oc.select:train.seed,0}",  # the data may be loaded without a `train`
+        seed=ref("oc.select:train.seed,0"),  # the data may be loaded without a `train`
     ),
     test=L(build_detection_test_loader)(
         dataset=L(ShapesDataset)(num_images=200, image_size=128, seed=2, name="shapes_test"),
-        mapper=L(DatasetMapper)(is_train=False, image_format="${...train.mapper.image_format}"),
+        mapper=L(DatasetMapper)(is_train=False, image_format=ref("...train.mapper.image_format")),
         batch_size=8,
         num_workers=0,
     ),
-    evaluator=L(COCOEvaluator)(dataset="${..test.dataset}"),
+    evaluator=L(COCOEvaluator)(dataset=ref("..test.dataset")),
 )

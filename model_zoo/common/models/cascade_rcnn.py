@@ -1,6 +1,9 @@
 """Cascade Mask R-CNN (arXiv:1712.00726): three stages of boxes, at IoU 0.5, 0.6 and 0.7."""
 
+from typing import Any
+
 from lazycfg import LazyCall as L
+from lazycfg import ref
 from lazycfg.layers import ShapeSpec
 from lazycfg.modeling import (
     Box2BoxTransform,
@@ -13,7 +16,7 @@ from lazycfg.modeling import (
 from .mask_rcnn_fpn import model as mask_rcnn
 
 # A copy, so that a file may take parts of both.
-model = mask_rcnn.copy()
+model: Any = mask_rcnn.copy()
 
 for name in ("box_head", "box_predictor", "proposal_matcher"):
     del model.roi_heads[name]
@@ -33,7 +36,7 @@ model.roi_heads.update(
             test_score_thresh=0.05,
             box2box_transform=L(Box2BoxTransform)(weights=(w1, w1, w2, w2)),
             cls_agnostic_bbox_reg=True,
-            num_classes="${...num_classes}",
+            num_classes=ref("...num_classes"),
         )
         for w1, w2 in [(10, 5), (20, 10), (30, 15)]
     ],

@@ -1,6 +1,9 @@
 """FCOS (arXiv:1904.01355) on a feature pyramid over ResNet-50."""
 
+from typing import Any
+
 from lazycfg import LazyCall as L
+from lazycfg import ref
 from lazycfg.modeling import FCOS, FCOSHead
 
 from .retinanet import model as retinanet
@@ -8,11 +11,11 @@ from .retinanet import model as retinanet
 # P6 and P7 are made of P5, not of C5.
 retinanet.backbone.top_block.update(in_channels=256, in_feature="p5")
 
-model = L(FCOS)(
+model: Any = L(FCOS)(
     backbone=retinanet.backbone,
     head=L(FCOSHead)(
         input_shape=retinanet.head.input_shape,
-        num_classes="${..num_classes}",
+        num_classes=ref("..num_classes"),
         conv_dims=[256, 256, 256, 256],
         prior_prob=0.01,
         norm="GN",

@@ -1,6 +1,9 @@
 """Mask R-CNN on one map of stride 16 ("C4"): ResNet's last stage is the head of every region."""
 
+from typing import Any
+
 from lazycfg import LazyCall as L
+from lazycfg import ref
 from lazycfg.layers import ShapeSpec
 from lazycfg.modeling import (
     RPN,
@@ -20,7 +23,7 @@ from lazycfg.modeling import (
 
 from ..data.constants import constants
 
-model = L(GeneralizedRCNN)(
+model: Any = L(GeneralizedRCNN)(
     backbone=L(ResNet)(
         stem=L(BasicStem)(in_channels=3, out_channels=64, norm="FrozenBN"),
         stages=L(ResNet.make_default_stages)(depth=50, stride_in_1x1=True, norm="FrozenBN"),
@@ -61,14 +64,14 @@ model = L(GeneralizedRCNN)(
             stride_in_1x1=True,
         ),
         box_predictor=L(FastRCNNOutputLayers)(
-            input_shape=L(ShapeSpec)(channels="${...res5.out_channels}", height=1, width=1),
+            input_shape=L(ShapeSpec)(channels=ref("...res5.out_channels"), height=1, width=1),
             test_score_thresh=0.05,
             box2box_transform=L(Box2BoxTransform)(weights=(10, 10, 5, 5)),
-            num_classes="${..num_classes}",
+            num_classes=ref("..num_classes"),
         ),
         mask_head=L(MaskRCNNConvUpsampleHead)(
-            input_shape=L(ShapeSpec)(channels="${...res5.out_channels}", height=7, width=7),
-            num_classes="${..num_classes}",
+            input_shape=L(ShapeSpec)(channels=ref("...res5.out_channels"), height=7, width=7),
+            num_classes=ref("..num_classes"),
             conv_dims=[256],
         ),
     ),

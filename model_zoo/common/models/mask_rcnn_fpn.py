@@ -1,6 +1,9 @@
 """Mask R-CNN (arXiv:1703.06870) on a feature pyramid (arXiv:1612.03144) over ResNet-50."""
 
+from typing import Any
+
 from lazycfg import LazyCall as L
+from lazycfg import ref
 from lazycfg.layers import ShapeSpec
 from lazycfg.modeling import (
     FPN,
@@ -22,14 +25,14 @@ from lazycfg.modeling import (
 
 from ..data.constants import constants
 
-model = L(GeneralizedRCNN)(
+model: Any = L(GeneralizedRCNN)(
     backbone=L(FPN)(
         bottom_up=L(ResNet)(
             stem=L(BasicStem)(in_channels=3, out_channels=64, norm="FrozenBN"),
             stages=L(ResNet.make_default_stages)(depth=50, stride_in_1x1=True, norm="FrozenBN"),
             out_features=["res2", "res3", "res4", "res5"],
         ),
-        in_features="${.bottom_up.out_features}",
+        in_features=ref(".bottom_up.out_features"),
         out_channels=256,
         top_block=L(LastLevelMaxPool)(),
     ),
@@ -69,7 +72,7 @@ model = L(GeneralizedRCNN)(
             input_shape=ShapeSpec(channels=1024),
             test_score_thresh=0.05,
             box2box_transform=L(Box2BoxTransform)(weights=(10, 10, 5, 5)),
-            num_classes="${..num_classes}",
+            num_classes=ref("..num_classes"),
         ),
         mask_in_features=["p2", "p3", "p4", "p5"],
         mask_pooler=L(ROIPooler)(
@@ -80,7 +83,7 @@ model = L(GeneralizedRCNN)(
         ),
         mask_head=L(MaskRCNNConvUpsampleHead)(
             input_shape=ShapeSpec(channels=256, width=14, height=14),
-            num_classes="${..num_classes}",
+            num_classes=ref("..num_classes"),
             conv_dims=[256, 256, 256, 256, 256],
         ),
     ),

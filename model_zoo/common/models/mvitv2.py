@@ -1,13 +1,14 @@
 """MViTv2 (arXiv:2112.01526) as bottom-up networks: ``model.backbone.bottom_up = mvitv2_t``."""
 
 from functools import partial
+from typing import Any
 
 from torch import nn
 
 from lazycfg import LazyCall as L
 from lazycfg.modeling import MViT
 
-mvitv2_t = L(MViT)(
+mvitv2_t: Any = L(MViT)(
     embed_dim=96,
     depth=10,
     num_heads=1,

@@ -3,11 +3,13 @@
 The weights come from arXiv:2103.06877; they expect `pixel_std` of ImageNet.
 """
 
+from typing import Any
+
 from lazycfg import LazyCall as L
 from lazycfg.modeling import RegNet
 from lazycfg.modeling.backbone.regnet import ResBottleneckBlock, SimpleStem
 
-regnetx_4gf = L(RegNet)(
+regnetx_4gf: Any = L(RegNet)(
     stem_class=SimpleStem,
     stem_width=32,
     block_class=ResBottleneckBlock,
@@ -20,7 +22,7 @@ regnetx_4gf = L(RegNet)(
     out_features=["s1", "s2", "s3", "s4"],
 )
 
-regnety_4gf = L(RegNet)(
+regnety_4gf: Any = L(RegNet)(
     stem_class=SimpleStem,
     stem_width=32,
     block_class=ResBottleneckBlock,

@@ -1,6 +1,9 @@
 """RetinaNet (arXiv:1708.02002) on a feature pyramid over ResNet-50."""
 
+from typing import Any
+
 from lazycfg import LazyCall as L
+from lazycfg import ref
 from lazycfg.layers import ShapeSpec
 from lazycfg.modeling import (
     FPN,
@@ -16,7 +19,7 @@ from lazycfg.modeling import (
 
 from ..data.constants import constants
 
-model = L(RetinaNet)(
+model: Any = L(RetinaNet)(
     backbone=L(FPN)(
         bottom_up=L(ResNet)(
             stem=L(BasicStem)(in_channels=3, out_channels=64, norm="FrozenBN"),
@@ -25,11 +28,11 @@ model = L(RetinaNet)(
         ),
         in_features=["res3", "res4", "res5"],
         out_channels=256,
-        top_block=L(LastLevelP6P7)(in_channels=2048, out_channels="${..out_channels}"),
+        top_block=L(LastLevelP6P7)(in_channels=2048, out_channels=ref("..out_channels")),
     ),
     head=L(RetinaNetHead)(
         input_shape=[ShapeSpec(channels=256)] * 5,
-        num_classes="${..num_classes}",
+        num_classes=ref("..num_classes"),
         conv_dims=[256, 256, 256, 256],
         prior_prob=0.01,
         num_anchors=9,

@@ -1,11 +1,13 @@
 """The region proposal network alone, on a feature pyramid."""
 
+from typing import Any
+
 from lazycfg import LazyCall as L
 from lazycfg.modeling import ProposalNetwork
 
 from .mask_rcnn_fpn import model as mask_rcnn
 
-model = L(ProposalNetwork)(
+model: Any = L(ProposalNetwork)(
     backbone=mask_rcnn.backbone,
     proposal_generator=mask_rcnn.proposal_generator,
     pixel_mean=mask_rcnn.pixel_mean,

@@ -1,11 +1,13 @@
 """Semantic segmentation on a feature pyramid: the semantic half of Panoptic FPN (arXiv:1901.02446)."""
 
+from typing import Any
+
 from lazycfg import LazyCall as L
 from lazycfg.modeling import SemanticSegmentor
 
 from .panoptic_fpn import model as panoptic
 
-model = L(SemanticSegmentor)(
+model: Any = L(SemanticSegmentor)(
     backbone=panoptic.backbone,
     sem_seg_head=panoptic.sem_seg_head,
     pixel_mean=panoptic.pixel_mean,

@@ -1,0 +1,1 @@
+from ..common.deeplab_v3 import model

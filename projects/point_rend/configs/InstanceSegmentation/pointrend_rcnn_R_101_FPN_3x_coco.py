@@ -1,0 +1,6 @@
+"""PointRend, ResNet-101-FPN, 3x schedule (the reference published mask AP 40.1)."""
+
+from .pointrend_rcnn_R_50_FPN_3x_coco import dataloader, lr_multiplier, model, optimizer, train
+
+model.backbone.bottom_up.stages.depth = 101
+train.init_checkpoint = "${oc.env:LAZYCFG_WEIGHTS,weights}/ImageNetPretrained/MSRA/R-101.pkl"

@@ -1,0 +1,45 @@
+"""The Python blocks of every page of docs/ run, one after the other, in an empty folder."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+DOCS = Path(__file__).parents[2] / "docs"
+# These pages start from a trained model or from other files; the test that makes them runs the page.
+ELSEWHERE = {
+    "run-folder.md": "tests/test_readme.py",
+    "your-data.md": "tests/data/test_data_docs.py",
+    "extending-models.md": "tests/modeling/test_extending_docs.py",
+}
+
+
+def python_blocks(page: Path) -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+PAGES = sorted(
+    str(path.relative_to(DOCS))
+    for path in DOCS.rglob("*.md")
+    if python_blocks(path) and path.name not in ELSEWHERE
+)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_blocks_run_in_order(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    namespace = {"__name__": "page"}
+    for number, block in enumerate(python_blocks(DOCS / page)):
+        exec(compile(block, f"{page}[{number}]", "exec"), namespace)
+
+
+def test_pages_that_run_elsewhere_are_read_there():
+    for page, test in ELSEWHERE.items():
+        assert page in (DOCS.parent / test).read_text(encoding="utf-8")
+
+
+def test_links_between_pages_lead_somewhere():
+    for path in [*DOCS.rglob("*.md"), *DOCS.parent.glob("*.md")]:
+        for link in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", path.read_text(encoding="utf-8")):
+            if "://" not in link:
+                assert (path.parent / link).exists(), f"{path.name}: {link}"

@@ -1,0 +1,10 @@
+"""Models of the projects."""
+
+import parity_check
+import pytest
+from golden_configs import golden_model
+
+
+@pytest.mark.parametrize("name", ["tridentnet_fast_R_50_C4", "tensormask_R_50_FPN"])
+def test_equal_to_the_reference(name: str) -> None:
+    parity_check.assert_parity(golden_model(name), name)

@@ -1,0 +1,6 @@
+"""The tests of parity share their tools."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "parity"))
