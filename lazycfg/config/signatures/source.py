@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from lazycfg.config.isolation.packages import locate_module
-from lazycfg.config.loading.deferred import Deferred
 from lazycfg.config.signatures.callables import Signature
 
 __all__ = ["Definition", "SourceSignature", "find_definition", "source_signature"]
@@ -110,9 +109,19 @@ def _built_in(annotation: ast.expr) -> Any:
     raise Unsure(ast.unparse(annotation))
 
 
+def source_signature(name: str, target: Any = None) -> SourceSignature | None:
+    """Return the signature of ``package.module.Name``; None when it must be imported to know.
+
+    Args:
+        name: the dotted name.
+        target: what the signature is said to be of; the name by default.
+    """
+    read = _read_signature(name)
+    return None if read is None else SourceSignature(name if target is None else target, *read)
+
+
 @lru_cache(maxsize=1024)
-def source_signature(name: str) -> SourceSignature | None:
-    """The signature of ``package.module.Name``; None when it must be imported to know."""
+def _read_signature(name: str) -> tuple[dict[str, Parameter], Definition] | None:
     try:
         found = find_definition(name)
         if isinstance(found.node, ast.ClassDef):
@@ -122,8 +131,7 @@ def source_signature(name: str) -> SourceSignature | None:
             found.docs += _doc(found.node)
     except (Unsure, OSError, SyntaxError, ValueError, RecursionError):
         return None
-    module, _, qualname = name.rpartition(".")
-    return SourceSignature(Deferred(module, qualname), parameters, found)
+    return parameters, found
 
 
 def find_definition(name: str, depth: int = 0) -> Definition:
