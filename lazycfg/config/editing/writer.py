@@ -11,10 +11,13 @@ from lazycfg.config.editing.journal import Journal
 from lazycfg.config.editing.matching import find_holders, has_wildcard, key_matches, keys_below
 from lazycfg.config.editing.meaning import NO_HINT, as_meant, why_other_kind
 from lazycfg.config.errors import ConfigError, PathError, with_article
-from lazycfg.config.signatures.callables import bind_positional, is_deferred, node_signature, why_not
+from lazycfg.config.signatures.binding import bind_positional, node_signature, why_not
+from lazycfg.config.signatures.callables import is_deferred
 from lazycfg.config.suggest import closest
-from lazycfg.config.tree.containers import has_fields
+from lazycfg.config.tree.access import get_path
+from lazycfg.config.tree.containers import children, has_fields
 from lazycfg.config.tree.interpolation import resolve_in
+from lazycfg.config.tree.keys import find_key, lookup
 from lazycfg.config.tree.node import (
     SPECIAL,
     Node,
@@ -27,10 +30,10 @@ from lazycfg.config.tree.node import (
     raw_set,
     to_nodes,
 )
-from lazycfg.config.tree.paths import MISSING, Quoted, find_key, format_path, get_path, lookup, parse_path
+from lazycfg.config.tree.paths import MISSING, Quoted, format_path, parse_path
 from lazycfg.config.tree.position import CommandLine, Write, record_write
 from lazycfg.config.tree.repr import short_repr, target_name
-from lazycfg.config.tree.traversal import children, plan, rebuild, same_leaf
+from lazycfg.config.tree.traversal import plan, rebuild, same_leaf
 
 __all__ = ["Place", "Writer", "Wrong"]
 

@@ -10,7 +10,8 @@ from pathlib import PurePath
 
 from lazycfg.config.formats.items import Encoded, Item
 from lazycfg.config.formats.python_names import Names
-from lazycfg.config.signatures.callables import arrange, is_deferred, signature_of
+from lazycfg.config.signatures.binding import arrange
+from lazycfg.config.signatures.callables import is_deferred, signature_of
 from lazycfg.config.tree.node import Node
 from lazycfg.config.tree.targets import ImportName, public_name
 

@@ -9,10 +9,11 @@ from lazycfg.config.errors import ConfigError
 from lazycfg.config.inspection.explain import short
 from lazycfg.config.inspection.target_names import name_of_target
 from lazycfg.config.signatures.callables import is_deferred
+from lazycfg.config.tree.containers import children
 from lazycfg.config.tree.node import REQUIRED, Node, is_call
 from lazycfg.config.tree.paths import format_path, unlink
 from lazycfg.config.tree.targets import find_name
-from lazycfg.config.tree.traversal import children, same_leaf
+from lazycfg.config.tree.traversal import same_leaf
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -20,9 +20,9 @@ from typing import Any
 from lazycfg.config.errors import ConfigError, TargetError
 from lazycfg.config.formats.decode import MAKERS, Decoder, Maker
 from lazycfg.config.formats.document import as_list, as_node, as_text
-from lazycfg.config.isolation.packages import locate_module
 from lazycfg.config.isolation.session import python_import
 from lazycfg.config.signatures.callables import _import
+from lazycfg.config.signatures.modules import locate_module
 from lazycfg.config.tree.node import Node, raw_get, raw_items, raw_set
 from lazycfg.config.tree.targets import resolve_name
 from lazycfg.config.trust import Policy

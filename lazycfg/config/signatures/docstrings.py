@@ -7,7 +7,8 @@ import re
 import textwrap
 from typing import Any
 
-from lazycfg.config.signatures.callables import Signature, node_signature, resolve_target
+from lazycfg.config.signatures.binding import node_signature
+from lazycfg.config.signatures.callables import Signature, resolve_target
 from lazycfg.config.suggest import closest
 from lazycfg.config.tree.node import Node, raw_contains, raw_get
 from lazycfg.config.tree.repr import short_repr, target_name

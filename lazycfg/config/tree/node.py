@@ -33,6 +33,7 @@ from operator import is_, is_not
 from lazycfg.config.errors import ConfigAttributeError, ConfigKeyError, RequiredError
 from lazycfg.config.tree.budget import Budget
 from lazycfg.config.tree.containers import ATOMS, LEAVES, inner_values, to_plain
+from lazycfg.config.tree.paths import format_path
 from lazycfg.config.tree.position import Write, record_write
 from lazycfg.config.tree.required import REQUIRED, is_required
 
@@ -269,6 +270,12 @@ class Node(_DictBase):
 
         return short_repr(self)
 
+    def __lazycfg_path__(self, *keys: Any) -> str:
+        """Return the config path of the node, or of a key in it, as text."""
+        from lazycfg.config.tree.chains import path_to
+
+        return format_path((*path_to(self), *keys))
+
     def _repr_html_(self) -> str:
         from lazycfg.config.inspection.html_view import html_tree
 
@@ -390,7 +397,7 @@ def _as_read(node: Node, value: Any, budget: Budget | None = None) -> Any:
     if kind is str:
         if "${" not in value:
             return value
-        from lazycfg.config.tree.interpolation import resolve_read
+        from lazycfg.config.tree.reading import resolve_read
 
         return resolve_read(node, value, budget)
     if kind is Node:
