@@ -130,7 +130,7 @@ def doc(arguments: argparse.Namespace) -> int:
     from lazycfg.config.tree.keys import find_key
     from lazycfg.config.tree.node import is_call, raw_get
     from lazycfg.config.tree.paths import MISSING, parse_path
-    from lazycfg.config.tree.repr import target_name
+    from lazycfg.config.tree.targets import target_name
 
     path, overrides = _one_path(arguments.words, required=True)
     keys = parse_path(path)
@@ -178,9 +178,8 @@ def diff(arguments: argparse.Namespace) -> int:
 def _is_uncertain(change: Change) -> bool:
     """Whether only importing tells if two values differ: what a call of a module gives, a name that may be
     another one for the same object, an argument that was given by position here and by name there."""
-    from lazycfg.config.signatures.callables import is_deferred
     from lazycfg.config.tree.paths import parse_path
-    from lazycfg.config.tree.repr import target_name
+    from lazycfg.config.tree.targets import is_deferred, target_name
     from lazycfg.config.tree.traversal import walk
 
     if "_args_" in parse_path(change.path):
@@ -203,7 +202,8 @@ def grep(arguments: argparse.Namespace) -> int:
     from lazycfg.config.tree.containers import children
     from lazycfg.config.tree.node import is_call, raw_get
     from lazycfg.config.tree.paths import format_path
-    from lazycfg.config.tree.repr import short_repr, target_name
+    from lazycfg.config.tree.repr import short_repr
+    from lazycfg.config.tree.targets import target_name
     from lazycfg.config.tree.traversal import walk
 
     paths, overrides = split_words(arguments.words)

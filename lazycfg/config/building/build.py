@@ -10,7 +10,6 @@ from lazycfg.config.building.check import Finder
 from lazycfg.config.building.problems import CheckError
 from lazycfg.config.building.profiling import Profile, Seeder
 from lazycfg.config.signatures.binding import call_specially
-from lazycfg.config.signatures.callables import resolve_target
 from lazycfg.config.signatures.places import writes_along
 from lazycfg.config.tree.chains import prefix_link, top_of
 from lazycfg.config.tree.lazy_call import lacks_its_call
@@ -18,7 +17,7 @@ from lazycfg.config.tree.node import SPECIAL, Node, raw_get, raw_set
 from lazycfg.config.tree.parents import overlay
 from lazycfg.config.tree.paths import format_path, unlink
 from lazycfg.config.tree.position import Position, position_of, writes_of
-from lazycfg.config.tree.repr import target_name
+from lazycfg.config.tree.targets import resolve_target, target_name
 from lazycfg.config.tree.traversal import plan, refill, survey
 
 TYPE_CHECKING = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lazycfg.config.building.problems import CheckError, Problem
 from lazycfg.config.errors import CycleError, InterpolationError, TargetError
 from lazycfg.config.signatures.binding import node_signature, why_not
-from lazycfg.config.signatures.callables import can_be_named, is_deferred, signature_of
+from lazycfg.config.signatures.callables import can_be_named, signature_of
 from lazycfg.config.signatures.places import argument_position, place_of
 from lazycfg.config.tree.budget import Active, Budget
 from lazycfg.config.tree.chains import link as linked
@@ -16,7 +16,7 @@ from lazycfg.config.tree.lazy_call import lacks_its_call
 from lazycfg.config.tree.node import SPECIAL, Node, is_call, is_required, raw_get
 from lazycfg.config.tree.paths import format_path, unlink
 from lazycfg.config.tree.position import position_of
-from lazycfg.config.tree.repr import target_name
+from lazycfg.config.tree.targets import is_deferred, target_name
 from lazycfg.config.tree.traversal import same_leaf, survey, walk
 
 TYPE_CHECKING = False

@@ -12,7 +12,7 @@ from typing import Any
 
 from lazycfg.config.tree.containers import children
 from lazycfg.config.tree.node import Node, is_call, raw_get
-from lazycfg.config.tree.repr import target_name
+from lazycfg.config.tree.targets import target_name
 
 __all__ = ["find_holders", "has_wildcard", "key_matches", "keys_below"]
 

@@ -30,7 +30,7 @@ from lazycfg.config.tree.keys import find_key
 from lazycfg.config.tree.node import Node, is_call, raw_contains, raw_get, raw_set, raw_update
 from lazycfg.config.tree.paths import MISSING
 from lazycfg.config.tree.position import FilePosition, Origin, position_of
-from lazycfg.config.tree.repr import target_name
+from lazycfg.config.tree.targets import target_name
 from lazycfg.config.tree.traversal import plan, refill, walk
 from lazycfg.config.trust import TRUST_ALL, Policy
 

@@ -12,7 +12,7 @@ from lazycfg.config.tree.keys import find_key
 from lazycfg.config.tree.node import Node, raw_contains
 from lazycfg.config.tree.paths import MISSING, format_path, parse_path
 from lazycfg.config.tree.position import FilePosition, Position, Write, position_of, writes_to
-from lazycfg.config.tree.repr import target_name
+from lazycfg.config.tree.targets import target_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from lazycfg.config.building.built import source_of_object
 from lazycfg.config.tree.node import Node
 from lazycfg.config.tree.paths import format_path, unlink
 from lazycfg.config.tree.position import position_of
-from lazycfg.config.tree.repr import target_name
+from lazycfg.config.tree.targets import target_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 
 from lazycfg.config.errors import ConfigError, TargetError
-from lazycfg.config.signatures.callables import resolve_target
 from lazycfg.config.tree.node import REQUIRED
 from lazycfg.config.tree.paths import format_path, unlink
+from lazycfg.config.tree.targets import resolve_target
 from lazycfg.config.tree.traversal import plan
 
 TYPE_CHECKING = False

@@ -10,11 +10,11 @@ from __future__ import annotations
 from functools import partial
 
 from lazycfg.config.errors import TargetError
-from lazycfg.config.signatures.callables import can_be_named, is_imported, signature_of
+from lazycfg.config.signatures.callables import can_be_named, signature_of
 from lazycfg.config.suggest import closest
 from lazycfg.config.tree.node import SPECIAL, Node, raw_clear, raw_get, raw_items, raw_set, raw_update
 from lazycfg.config.tree.paths import MISSING
-from lazycfg.config.tree.repr import target_name
+from lazycfg.config.tree.targets import is_imported, target_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,8 +31,6 @@ __all__ = [
     "node_signature",
     "why_not",
 ]
-
-_UNKNOWN: Any = object()
 
 
 def node_signature(node: Node) -> Signature | None:
@@ -121,7 +119,7 @@ def arrange(
     return (*front, *args[only:]), kwargs
 
 
-def why_not(node: Node, key: str, value: Any = _UNKNOWN) -> str | None:
+def why_not(node: Node, key: str, value: Any = MISSING) -> str | None:
     """Why the call that `node` records cannot take `key` (with this value); None when it can.
 
     For a plain dict, a target without a signature or one that cannot be imported the answer is None: nothing
@@ -143,7 +141,7 @@ def why_not(node: Node, key: str, value: Any = _UNKNOWN) -> str | None:
             return None
         hint = closest(str(key), signature.candidates())
         return f"{target_name(signature.target)} takes no argument {key!r}{hint}"
-    if value is _UNKNOWN or key not in signature.hints:
+    if value is MISSING or key not in signature.hints:
         return None
     return misfit(value, signature.hints[key], signature.parameters[key].default)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from types import FunctionType, MethodType
 
-from lazycfg.config.errors import TargetError, with_article
 from lazycfg.config.tree.node import SPECIAL, Node
-from lazycfg.config.tree.repr import target_name
+from lazycfg.config.tree.paths import MISSING
+from lazycfg.config.tree.targets import is_deferred, resolve_target, target_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,16 +18,12 @@ if TYPE_CHECKING:
 __all__ = [
     "Signature",
     "can_be_named",
-    "is_deferred",
-    "is_imported",
-    "resolve_target",
     "signature_of",
 ]
 
 # Signatures of what a module holds under its own name, which lives as long as the program. Those of classes
 # and functions of config files, which are new at every load, are not kept.
 _cache: dict[Any, Signature | None] = {}
-_UNKNOWN: Any = object()
 
 
 class Signature:
@@ -193,87 +189,16 @@ _MODULES = re.compile(r"\b(?:[A-Za-z_]\w*\.)+(?=[A-Za-z_])")
 _BRIEF = 170
 
 
-def is_deferred(target: Any) -> bool:
-    """Whether `target` stands for an import that has not happened; it is left alone until it is needed.
-
-    The class of such a stand-in has a method `__lazycfg_resolve__`, which imports, and a method
-    `__lazycfg_signature__`, which gives the signature that its source tells, or None.
-    """
-    return hasattr(type(target), "__lazycfg_resolve__")
-
-
-def resolve_target(target: Any) -> Any:
-    """The callable that a target in text stands for, imported; a callable is itself.
-
-    Raises `TargetError`, which says what of the name exists and what was meant.
-    """
-    if type(target) is not str:
-        if is_deferred(target):
-            return type(target).__lazycfg_resolve__(target)
-        return target
-    import sys
-
-    module, _, name = target.rpartition(".")
-    found = getattr(sys.modules.get(module), name, _UNKNOWN)
-    if found is _UNKNOWN:
-        found = _import(target)
-    if not callable(found):
-        kind = with_article(type(found).__name__)
-        raise TargetError(f"target {target!r} is {kind}, which cannot be called")
-    return found
-
-
-def _import(target: str) -> Any:
-    from importlib import import_module
-
-    from lazycfg.config.suggest import closest
-
-    parts = target.split(".")
-    if not all(part.isidentifier() for part in parts) or len(parts) < 2:
-        raise TargetError(f'target {target!r} is not of the form "package.module.name"')
-    value: Any = None
-    for size in range(len(parts) - 1, 0, -1):
-        name = ".".join(parts[:size])
-        try:
-            value = import_module(name)
-        except ModuleNotFoundError as error:
-            missing = error.name or ""
-            if not (name == missing or name.startswith(f"{missing}.")):
-                raise TargetError(
-                    f"target {target!r}: importing {name!r} needs {missing!r}: {error}"
-                ) from error
-            continue
-        except Exception as error:
-            what = f"{type(error).__name__}: {error}"
-            raise TargetError(f"target {target!r}: importing {name!r} fails with {what}") from error
-        break
-    else:
-        import sys
-        from pkgutil import iter_modules
-
-        pool = {*sys.builtin_module_names, *(m.name for m in iter_modules())}
-        raise TargetError(f"target {target!r}: there is no module {parts[0]!r}{closest(parts[0], pool, 0.7)}")
-    for at in range(size, len(parts)):
-        try:
-            value = getattr(value, parts[at])
-        except AttributeError:
-            names = [n for n in dir(value) if not n.startswith("_")]
-            where = ".".join(parts[:at])
-            hint = closest(parts[at], names)
-            raise TargetError(f"target {target!r}: {where!r} has no {parts[at]!r}{hint}") from None
-    return value
-
-
 def signature_of(target: Any) -> Signature | None:
     """The signature of a callable or of a target in text; None when it has none (many builtins) or is a node.
 
     Raises `TargetError` for a text that cannot be imported.
     """
     try:
-        known: Signature | None = _cache.get(target, _UNKNOWN)
+        known: Signature | None = _cache.get(target, MISSING)
     except TypeError:  # not hashable
         return _inspect(target)
-    if known is not _UNKNOWN:
+    if known is not MISSING:
         return known
     if is_deferred(target):
         read: Signature | None = type(target).__lazycfg_signature__(target)
@@ -342,14 +267,6 @@ def _hints_of(target: Any, parameters: dict[str, Parameter]) -> dict[str, Any]:
                 continue
         hints[name] = hint
     return hints
-
-
-def is_imported(target: Any) -> bool:
-    if type(target) is not str:
-        return not is_deferred(target)
-    import sys
-
-    return target.rpartition(".")[0] in sys.modules
 
 
 def can_be_named(target: Any) -> bool:

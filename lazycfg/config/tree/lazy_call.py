@@ -116,7 +116,7 @@ def _check_target(target: Any) -> Any:
 
 
 def _name_of(target: Any) -> str:
-    from lazycfg.config.tree.repr import target_name
+    from lazycfg.config.tree.targets import target_name
 
     return target_name(target)
 

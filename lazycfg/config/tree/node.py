@@ -33,7 +33,7 @@ from operator import is_, is_not
 from lazycfg.config.errors import ConfigAttributeError, ConfigKeyError, RequiredError
 from lazycfg.config.tree.budget import Budget
 from lazycfg.config.tree.containers import ATOMS, LEAVES, inner_values, to_plain
-from lazycfg.config.tree.paths import format_path
+from lazycfg.config.tree.paths import MISSING, format_path
 from lazycfg.config.tree.position import Write, record_write
 from lazycfg.config.tree.required import REQUIRED, is_required
 
@@ -83,7 +83,6 @@ raw_get = dict.get
 raw_contains = dict.__contains__
 
 _object_get = object.__getattribute__
-_MISSING: Any = type("Missing", (), {"__slots__": (), "__repr__": lambda self: "<missing>"})()
 
 
 class _Items(_ItemsBase):
@@ -131,8 +130,8 @@ class Node(_DictBase):
                 adopt(value, self)
 
     def __getattribute__(self, name: str) -> Any:
-        value = raw_get(self, name, _MISSING)
-        if value is _MISSING or name in _RESERVED:
+        value = raw_get(self, name, MISSING)
+        if value is MISSING or name in _RESERVED:
             try:
                 return _object_get(self, name)
             except AttributeError:
@@ -141,8 +140,8 @@ class Node(_DictBase):
         return value if type(value) in ATOMS else _given(self, name, value)
 
     def __getitem__(self, key: Any) -> Any:
-        value = raw_get(self, key, _MISSING)
-        if value is _MISSING:
+        value = raw_get(self, key, MISSING)
+        if value is MISSING:
             raise ConfigKeyError(key, [k for k in raw_keys(self) if k != "_target_"], self)
         return value if type(value) in ATOMS else _given(self, key, value)
 
@@ -194,12 +193,12 @@ class Node(_DictBase):
             _put(self, key, default)
         return self[key]
 
-    def pop(self, key: Any, default: Any = _MISSING, /) -> Any:
+    def pop(self, key: Any, default: Any = MISSING, /) -> Any:
         if raw_contains(self, key):
             value = _read(self, key)
             _drop(self, key)
             return value
-        if default is _MISSING:
+        if default is MISSING:
             raise ConfigKeyError(key, list(raw_keys(self)), self)
         return default
 
