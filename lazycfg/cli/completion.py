@@ -98,7 +98,7 @@ def candidates(line: str) -> list[str]:
 def _config(name: str) -> Any:
     """A config to take keys from. Pressing TAB runs nobody's code: of a Python file it is what the syntax
     tells."""
-    from lazycfg.config.formats.suffixes import format_of
+    from lazycfg.config.formats.files import format_of
     from lazycfg.config.loading.syntax_only import read_syntax
 
     file = find_config(name)
@@ -139,7 +139,7 @@ def _positional(command: str, words: list[str]) -> list[str]:
 
 
 def _config_files(current: str) -> list[str]:
-    from lazycfg.config.formats.suffixes import SUFFIXES
+    from lazycfg.config.formats.files import SUFFIXES
 
     folder, name = os.path.split(current)
     found = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -46,7 +47,7 @@ def find_config(name: str) -> str:
 
 def _near(name: str) -> str:
     """The end of the message: the file that may have been meant, beside the one named or in the model zoo."""
-    from lazycfg.config.formats.suffixes import SUFFIXES
+    from lazycfg.config.formats.files import SUFFIXES
     from lazycfg.config.suggest import closest_name
 
     if os.path.isdir(name):
@@ -75,7 +76,7 @@ def load_config(
     ``allow`` are names that a data file may have besides the usual ones.
     """
     from lazycfg.config.editing.overrides import OverrideError, apply_overrides
-    from lazycfg.config.formats.suffixes import format_of
+    from lazycfg.config.formats.files import format_of
     from lazycfg.config.loading.load import load
     from lazycfg.config.trust import DEFAULT_ALLOW
 
@@ -83,18 +84,19 @@ def load_config(
     if real:
         cfg = load(file, trusted=trusted, allow=(*DEFAULT_ALLOW, *allow))
         return apply_overrides(cfg, overrides) if overrides else cfg
-    from lazycfg.config.loading.deferred import Deferred, deferred_import
+    from lazycfg.config.loading.stand_ins import StandIn
+    from lazycfg.config.loading.without_importing import read_file
 
     if format_of(file) != "py":
         cfg = _load_names_only(file, trusted)
     else:
         try:
-            cfg = load(file, import_absolute=deferred_import)
+            cfg = read_file(file)
         except Exception:  # perhaps of a stand-in that cannot do what its object does; else it comes again
             cfg = load(file)
     try:
         if overrides:
-            apply_overrides(cfg, overrides, resolve_import=lambda text: Deferred(*_split_name(text)))
+            apply_overrides(cfg, overrides, resolve_import=lambda text: StandIn(_split_name(text)))
     except OverrideError:
         # Perhaps a stand-in has not the parts of its object: judged with its imports made, as when it is run.
         # What a data file names is not imported to look at it.
@@ -106,11 +108,13 @@ def load_config(
 
 def _load_names_only(file: str, trusted: bool) -> Any:
     """A data file with its names as stand-ins: looking at it imports nothing and runs nothing."""
-    from lazycfg.config.formats.data_files import read_data_file
-    from lazycfg.config.loading.names_only import NamesOnlyDecoder
+    from lazycfg.config.formats.files import read_data_file
+    from lazycfg.config.loading.stand_ins import NEVER
+    from lazycfg.config.loading.without_importing import StandInDecoder
     from lazycfg.config.trust import TRUST_ALL
 
-    return read_data_file(file, policy=TRUST_ALL, trusted=trusted, decoder=NamesOnlyDecoder)
+    decoder = functools.partial(StandInDecoder, reading=NEVER)
+    return read_data_file(file, policy=TRUST_ALL, trusted=trusted, decoder=decoder)
 
 
 def _split_name(text: str) -> tuple[str, str]:

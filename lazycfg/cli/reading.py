@@ -59,9 +59,9 @@ def show(arguments: argparse.Namespace) -> int:
 
         print(tree_text(value, max_depth=arguments.depth, colour=wants_colour(arguments.colour)))
         return 0
-    from lazycfg.config.formats.saving import WRITERS
+    from lazycfg.config.formats.files import to_text
 
-    print(WRITERS[arguments.format](value), end="")
+    print(to_text(value, arguments.format), end="")
     return 0
 
 
@@ -176,7 +176,6 @@ def diff(arguments: argparse.Namespace) -> int:
 def _is_uncertain(change: Change) -> bool:
     """Whether only importing tells if two values differ: what a call of a module gives, a name that may be
     another one for the same object, an argument that was given by position here and by name there."""
-    from lazycfg.config.loading.deferred import DeferredCall
     from lazycfg.config.signatures.callables import is_deferred
     from lazycfg.config.tree.paths import parse_path
     from lazycfg.config.tree.repr import target_name
@@ -186,7 +185,8 @@ def _is_uncertain(change: Change) -> bool:
         return True
     old, new = change.old, change.new
     if change.kind == "changed" and all(
-        any(isinstance(value, DeferredCall) for _, value in walk(side)) for side in (old, new)
+        any(is_deferred(value) and type(value).__lazycfg_call__(value) for _, value in walk(side))
+        for side in (old, new)
     ):
         return True
     if not any(is_deferred(side) or isinstance(side, str) for side in (old, new)) or not (

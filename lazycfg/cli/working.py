@@ -21,8 +21,8 @@ _OUTPUT_DIR = "train.output_dir="
 
 def save(arguments: argparse.Namespace) -> int:
     """Write a config with its overrides to a file, in the format of its suffix."""
-    from lazycfg.config.formats.saving import save as write
-    from lazycfg.config.formats.suffixes import format_of
+    from lazycfg.config.formats.files import format_of
+    from lazycfg.config.formats.files import save as write
 
     others, overrides = split_words(arguments.words)
     if len(others) != 1:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from lazycfg.config.errors import ConfigError
-from lazycfg.config.formats.encode import Item, encode
+from lazycfg.config.formats.encode import encode
+from lazycfg.config.formats.items import Item
 from lazycfg.config.inspection.equality import without_layout
 from lazycfg.config.inspection.target_names import name_of_target
 from lazycfg.config.tree.paths import parse_path
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Any
 
-    from lazycfg.config.formats.encode import Encoded
+    from lazycfg.config.formats.items import Encoded
 
 __all__ = ["hash_of"]
 

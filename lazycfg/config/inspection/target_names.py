@@ -20,7 +20,7 @@ def name_of_target(target: Any, *, importing: bool = True) -> str:
     deferred import, has the name that was written.
     """
     if is_deferred(target):
-        return str(target) if hasattr(type(target), "__lazycfg_name__") else ""
+        return str(target) if type(target).__lazycfg_name__(target) is not None else ""
     if not isinstance(target, str):
         return str(find_name(target) or "")
     if not importing:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from lazycfg.config.errors import ConfigKeyError
-from lazycfg.config.formats.suffixes import SUFFIXES, format_of
+from lazycfg.config.formats.files import SUFFIXES, format_of
 from lazycfg.config.interop.omegaconf import from_omegaconf, is_omegaconf
 from lazycfg.config.isolation.session import ImportFunction, python_import, run_file
 from lazycfg.config.isolation.top_level import sort_out
@@ -61,7 +61,7 @@ def load(
     """
     file = _existing_file(path)
     if format_of(file) != "py":
-        from lazycfg.config.formats.data_files import read_data_file
+        from lazycfg.config.formats.files import read_data_file
 
         namespace: Mapping[str, object] = read_data_file(
             file, policy=None if allow is None else Policy(allow), trusted=trusted

@@ -20,7 +20,8 @@ def target_name(target: Any, *, full: bool = False) -> str:
         return target if full else target.rpartition(".")[2]
     if type(target) is Node:
         return short_repr(target)
-    if full and hasattr(type(target), "__lazycfg_name__"):  # a deferred import, whose class has a module too
+    named = getattr(type(target), "__lazycfg_name__", None) if full else None
+    if named is not None and named(target) is not None:  # a stand-in, whose class has a module too
         return str(target)
     name = getattr(target, "__qualname__", None) or getattr(target, "__name__", None)
     if not isinstance(name, str):
