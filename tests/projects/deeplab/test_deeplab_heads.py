@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from readme_commands import run_commands
 
 from lazycfg import LazyConfig, instantiate
 from lazycfg.layers import ShapeSpec
@@ -224,3 +225,9 @@ def test_warm_up_longer_than_the_training_is_refused():
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
     with pytest.raises(ValueError, match="warmup_iters=1000 is more than max_iters=10"):
         WarmupPolyLR(optimizer, 10)
+
+
+def test_readme_and_quickstart(tmp_path):
+    (results,) = run_commands(QUICKSTART.parents[1] / "README.md", tmp_path).values()
+    assert "mIoU" in results["sem_seg"]
+    assert list((tmp_path / "pictures").glob("*.jpg"))

@@ -1,11 +1,15 @@
 """Panoptic-DeepLab: merging against a version that goes one by one, edge cases, waits, autocast."""
 
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+sys.path.append(str(Path(__file__).parents[1] / "deeplab"))
+from readme_commands import run_commands
 
 from lazycfg import LazyConfig, instantiate
 from lazycfg.data import ShapesDataset
@@ -273,3 +277,9 @@ def test_evaluator_reads_classes_from_labels():
     assert (results["PQ"], results["PQ_th"], results["PQ_st"]) == (100, 100, 100)
     with pytest.raises(ValueError, match="panoptic label 9001 is of class 9"):
         evaluator.process([record], [{"panoptic_seg": (labels.fill_(9001), None)}])
+
+
+def test_readme_and_quickstart(tmp_path):
+    (results,) = run_commands(FOLDER.parent / "README.md", tmp_path).values()
+    assert "PQ" in results["panoptic_seg"]
+    assert list((tmp_path / "pictures").glob("*.jpg"))
