@@ -11,7 +11,7 @@ from lazycfg.config.formats.encode import encode
 from lazycfg.config.formats.python_io import to_py
 from lazycfg.config.loading.load import load
 from lazycfg.config.loading.stand_ins import StandIn, deferred_import, resolve_stand_in
-from lazycfg.config.tree.paths import get_path
+from lazycfg.config.tree.access import get_path
 
 
 @pytest.fixture

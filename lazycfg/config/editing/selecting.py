@@ -6,12 +6,13 @@ from types import MethodType
 
 from lazycfg.config.editing.matching import find_holders, key_matches, keys_below
 from lazycfg.config.errors import ConfigError, TargetError, with_article
-from lazycfg.config.signatures.callables import resolve_target, why_not
+from lazycfg.config.signatures.binding import why_not
 from lazycfg.config.tree.lazy_call import _record, _record_partial
 from lazycfg.config.tree.node import SPECIAL, Node, as_assigned, is_call, raw_get, raw_items, raw_set
 from lazycfg.config.tree.paths import format_path, parse_path, unlink
 from lazycfg.config.tree.position import record_write
-from lazycfg.config.tree.repr import short_repr, target_name
+from lazycfg.config.tree.repr import short_repr
+from lazycfg.config.tree.targets import resolve_target, target_name
 from lazycfg.config.tree.traversal import plan, rebuild, walk
 
 TYPE_CHECKING = False

@@ -21,13 +21,11 @@ from lazycfg.config.errors import with_article
 from lazycfg.config.formats.document import SaveError
 from lazycfg.config.formats.items import Encoded, Item, Where
 from lazycfg.config.formats.source_capture import CaptureError, capture, shared_state
-from lazycfg.config.interop.dataclasses import arguments_of_fields
 from lazycfg.config.isolation.session import config_file_of
-from lazycfg.config.signatures.callables import is_deferred
-from lazycfg.config.tree.containers import ReadDict, ReadList, field_names
+from lazycfg.config.tree.containers import ReadDict, ReadList, arguments_of_fields, field_names
 from lazycfg.config.tree.node import REQUIRED, Node
-from lazycfg.config.tree.repr import short_repr, target_name
-from lazycfg.config.tree.targets import ImportName, find_name
+from lazycfg.config.tree.repr import short_repr
+from lazycfg.config.tree.targets import ImportName, find_name, is_deferred, target_name
 from lazycfg.config.tree.traversal import plan, same_leaf
 
 __all__ = ["Encoder", "encode"]

@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from lazycfg.config.tree.containers import has_fields
+from lazycfg.config.tree.containers import children, has_fields
 from lazycfg.config.tree.node import Node, is_call, raw_get
 from lazycfg.config.tree.paths import format_path
-from lazycfg.config.tree.repr import printable, short_repr, target_name
-from lazycfg.config.tree.traversal import children, plan
+from lazycfg.config.tree.repr import printable, short_repr
+from lazycfg.config.tree.targets import target_name
+from lazycfg.config.tree.traversal import plan
 
 __all__ = ["Row", "rows", "tree_text"]
 

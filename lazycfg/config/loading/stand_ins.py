@@ -20,11 +20,11 @@ from typing import Any
 from lazycfg.config.errors import ConfigError, TargetError
 from lazycfg.config.formats.decode import MAKERS, Decoder, Maker
 from lazycfg.config.formats.document import as_list, as_node, as_text
-from lazycfg.config.isolation.packages import locate_module
 from lazycfg.config.isolation.session import python_import
-from lazycfg.config.signatures.callables import _import
+from lazycfg.config.signatures.modules import locate_module
 from lazycfg.config.tree.node import Node, raw_get, raw_items, raw_set
-from lazycfg.config.tree.targets import resolve_name
+from lazycfg.config.tree.paths import MISSING
+from lazycfg.config.tree.targets import import_target, resolve_name
 from lazycfg.config.trust import Policy
 
 __all__ = [
@@ -38,7 +38,6 @@ __all__ = [
     "resolve_stand_in",
 ]
 
-_MISSING: Any = object()
 _DYNAMIC = re.compile(rb"def __getattr__|globals\(\)|__dict__")
 _STAR = re.compile(rb"^[ \t]*from[ \t]+(\.*)([\w.]*)[ \t]+import[ \t]*\*", re.MULTILINE)
 _read, _write = object.__getattribute__, object.__setattr__
@@ -85,7 +84,7 @@ class StandIn:
         _write(self, "_lz_name", name)
         _write(self, "_lz_call", call)
         _write(self, "_lz_reading", reading)
-        _write(self, "_lz_value", _MISSING)
+        _write(self, "_lz_value", MISSING)
 
     # ---------------------------------------------------------------- what the core asks
 
@@ -111,7 +110,7 @@ class StandIn:
             TargetError: it may not be made, or there is no such object.
         """
         value = _read(self, "_lz_value")
-        if value is _MISSING:
+        if value is MISSING:
             value = self._lz_make()
             _write(self, "_lz_value", value)
         return value
@@ -156,7 +155,7 @@ class StandIn:
         return self if named else self.__lazycfg_resolve__()
 
     def _lz_is_made(self) -> bool:
-        return _read(self, "_lz_value") is not _MISSING
+        return _read(self, "_lz_value") is not MISSING
 
     def _lz_make(self) -> Any:
         name, call, reading = self.__lazycfg_name__(), self.__lazycfg_call__(), self.__lazycfg_reading__()
@@ -168,7 +167,7 @@ class StandIn:
             made = {key: resolve_stand_in(value) for key, value in kwargs.items()}
             return resolve_stand_in(target)(*map(resolve_stand_in, args), **made)
         if reading.may_fail and name is not None and name[1]:
-            return _import(str(self))
+            return import_target(str(self))
         try:
             return resolve_name(str(self))
         except ImportError as error:

@@ -6,10 +6,11 @@ parents, wherever it was reached.
 
 from __future__ import annotations
 
-from itertools import islice
+from itertools import islice, pairwise
 
-from lazycfg.config.tree.containers import LEAVES, inner_values
+from lazycfg.config.tree.containers import LEAVES, children, inner_values
 from lazycfg.config.tree.node import Node, _get_notes, parent_of, stands_in
+from lazycfg.config.tree.paths import unlink
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,11 +18,23 @@ if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
     from lazycfg.config.tree.node import Standing
+    from lazycfg.config.tree.paths import Link, Path
 
     # A container, the chain above it, the topmost container.
     Chain: TypeAlias = "tuple[Any, Any, Any]"
 
-__all__ = ["as_parent", "chain_above", "chain_of", "extend", "is_above", "link", "linked"]
+__all__ = [
+    "as_parent",
+    "chain_above",
+    "chain_of",
+    "extend",
+    "is_above",
+    "link",
+    "linked",
+    "path_to",
+    "prefix_link",
+    "top_of",
+]
 
 _MOST_LOOKED = 64  # containers that are looked into for a node; they may lead in a circle
 
@@ -120,3 +133,27 @@ def _above(value: Any) -> Any:
         if not work:
             break
     return None
+
+
+def prefix_link(root: Any) -> Link:
+    """Return the way from the topmost container above `root` to it, as far as that is known."""
+    link: Link = None
+    chain = chain_of(root)
+    for parent, child in pairwise(chain):
+        for key, value in children(parent) or ():
+            if value is child:
+                link = (link, key)
+                break
+        else:
+            return None  # it is no longer there, or is a copy
+    return link
+
+
+def path_to(node: Any) -> Path:
+    """Return the path of a node from the topmost container above it, as far as that is known."""
+    return unlink(prefix_link(node))
+
+
+def top_of(value: Any) -> Any:
+    """The topmost container above `value`, as far as it was read through one; else `value` itself."""
+    return chain_of(value)[0]

@@ -22,6 +22,8 @@ __all__ = [
     "ReadDict",
     "ReadList",
     "ReadOnlyError",
+    "arguments_of_fields",
+    "children",
     "field_names",
     "has_fields",
     "inner_values",
@@ -131,3 +133,28 @@ def inner_values(value: Any) -> Collection[Any] | None:
         return None
     items = odd_children(value)
     return None if items is None else [child for _, child in items]
+
+
+def children(value: Any) -> Iterable[tuple[Any, Any]] | None:
+    """Return the children of a container with their keys, as stored; None for a leaf.
+
+    Keys are those of the dict, indices, or names of fields. The target of a node is its child `_target_`.
+    """
+    kind = type(value)
+    if isinstance(value, dict):
+        return dict.items(value)
+    if kind is list or kind is tuple:
+        return enumerate(value)
+    return odd_children(value)
+
+
+def arguments_of_fields(kind: Any) -> dict[str, str]:
+    """Return the fields that the constructor of a dataclass or attrs class takes, with the argument of each.
+
+    attrs takes a field `_x` as argument `x`.
+    """
+    fields = getattr(kind, "__dataclass_fields__", None)
+    if fields is not None:
+        return {name: name for name, f in fields.items() if f.init and f._field_type.name == "_FIELD"}
+    found = [a for a in kind.__attrs_attrs__ if a.init]
+    return {a.name: getattr(a, "alias", None) or a.name.lstrip("_") for a in found}

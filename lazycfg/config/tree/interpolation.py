@@ -18,7 +18,7 @@ import contextlib
 import re
 from contextvars import ContextVar
 
-from lazycfg.config.errors import ConfigError, InterpolationError, PathError, RequiredError, with_article
+from lazycfg.config.errors import ConfigError, InterpolationError, PathError, with_article
 from lazycfg.config.tree.budget import (
     DEEPEST,
     JOINED_A_STEP,
@@ -26,13 +26,13 @@ from lazycfg.config.tree.budget import (
     LONGEST,
     PARTS_A_STEP,
     Active,
-    Budget,
     brief_text,
 )
-from lazycfg.config.tree.chains import as_parent, chain_above, extend, link, linked
-from lazycfg.config.tree.containers import LEAVES, inner_values
-from lazycfg.config.tree.node import Node, _set_parent, adopt, is_required, parent_of, to_nodes
-from lazycfg.config.tree.paths import MISSING, dead_end, find_key, parse_path
+from lazycfg.config.tree.chains import extend, link, linked
+from lazycfg.config.tree.from_omegaconf import from_omegaconf, holds_call
+from lazycfg.config.tree.keys import dead_end, find_key
+from lazycfg.config.tree.node import is_required, to_nodes
+from lazycfg.config.tree.paths import MISSING, parse_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,34 +46,10 @@ __all__ = [
     "limited_resolvers",
     "resolve",
     "resolve_in",
-    "resolve_read",
 ]
 
 # Resolvers that look at nothing but the config itself
 INNER_RESOLVERS = frozenset(["oc.select", "oc.dict.keys", "oc.dict.values"])
-
-
-def resolve_read(node: Any, text: str, budget: Budget | None = None) -> Any:
-    """Return what reading an item of `node` gives when the item is `text`. Raises `InterpolationError`, and
-    `RequiredError` where it leads to something that must still be filled in.
-    """
-    active = Active((), budget).next()
-    value, chain = resolve(text, chain_above(node), active)
-    kind = type(value)
-    if kind is Node:
-        place = None if parent_of(value) is not None or chain[1] is None else as_parent(chain[1])
-        if place is not None and place is not value:
-            _set_parent(value, place)
-    elif kind not in LEAVES and inner_values(value) is not None:
-        from lazycfg.config.tree.reading import read_in_chain
-
-        place = None if chain[1] is None else as_parent(chain[1])
-        if place is not None:
-            adopt(value, place)
-        return read_in_chain(value, chain, active)
-    elif is_required(value):
-        raise RequiredError(text, node)
-    return value
 
 
 def resolve_in(text: str, chain: list[Any]) -> Any:
@@ -378,18 +354,9 @@ def _omegaconf_resolver(name: str, text: str, chain: Chain, active: Active) -> A
         raise InterpolationError(f"{shown}: {reason}") from error
     except Exception as error:
         raise InterpolationError(f"{shown}: {type(error).__name__}: {error}") from error
-    from lazycfg.config.interop.omegaconf import from_omegaconf
-
     result = to_nodes(from_omegaconf(found))
-    if _holds_call(result):
+    if holds_call(result):
         raise InterpolationError(
             f"{shown} gives a call (it has a '_target_'): write calls into the config itself"
         )
     return result
-
-
-def _holds_call(value: Any) -> bool:
-    """Whether there is a node with a target in what a resolver gave: nobody has looked at that name."""
-    from lazycfg.config.tree.traversal import walk
-
-    return any(isinstance(inner, dict) and "_target_" in inner for _, inner in walk(value))

@@ -97,7 +97,7 @@ def lacks_its_call(value: Any) -> bool:
 
 def _bind(node: Node, args: tuple[Any, ...]) -> None:
     """Give positional arguments their names; those without one stay in `_args_`."""
-    from lazycfg.config.signatures.callables import bind_positional
+    from lazycfg.config.signatures.binding import bind_positional
 
     raw_set(node, "_args_", args)
     bind_positional(node)
@@ -116,7 +116,7 @@ def _check_target(target: Any) -> Any:
 
 
 def _name_of(target: Any) -> str:
-    from lazycfg.config.tree.repr import target_name
+    from lazycfg.config.tree.targets import target_name
 
     return target_name(target)
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import warnings
 
+from lazycfg.config.tree.chains import path_to
 from lazycfg.config.tree.node import SPECIAL, Node, is_call, raw_contains, raw_get, raw_items, to_nodes
 from lazycfg.config.tree.parents import settle
-from lazycfg.config.tree.paths import format_path, path_to
-from lazycfg.config.tree.repr import short_repr, target_name
+from lazycfg.config.tree.paths import format_path
+from lazycfg.config.tree.repr import short_repr
+from lazycfg.config.tree.targets import target_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -33,6 +33,7 @@ from operator import is_, is_not
 from lazycfg.config.errors import ConfigAttributeError, ConfigKeyError, RequiredError
 from lazycfg.config.tree.budget import Budget
 from lazycfg.config.tree.containers import ATOMS, LEAVES, inner_values, to_plain
+from lazycfg.config.tree.paths import MISSING, format_path
 from lazycfg.config.tree.position import Write, record_write
 from lazycfg.config.tree.required import REQUIRED, is_required
 
@@ -82,7 +83,6 @@ raw_get = dict.get
 raw_contains = dict.__contains__
 
 _object_get = object.__getattribute__
-_MISSING: Any = type("Missing", (), {"__slots__": (), "__repr__": lambda self: "<missing>"})()
 
 
 class _Items(_ItemsBase):
@@ -130,8 +130,8 @@ class Node(_DictBase):
                 adopt(value, self)
 
     def __getattribute__(self, name: str) -> Any:
-        value = raw_get(self, name, _MISSING)
-        if value is _MISSING or name in _RESERVED:
+        value = raw_get(self, name, MISSING)
+        if value is MISSING or name in _RESERVED:
             try:
                 return _object_get(self, name)
             except AttributeError:
@@ -140,8 +140,8 @@ class Node(_DictBase):
         return value if type(value) in ATOMS else _given(self, name, value)
 
     def __getitem__(self, key: Any) -> Any:
-        value = raw_get(self, key, _MISSING)
-        if value is _MISSING:
+        value = raw_get(self, key, MISSING)
+        if value is MISSING:
             raise ConfigKeyError(key, [k for k in raw_keys(self) if k != "_target_"], self)
         return value if type(value) in ATOMS else _given(self, key, value)
 
@@ -193,12 +193,12 @@ class Node(_DictBase):
             _put(self, key, default)
         return self[key]
 
-    def pop(self, key: Any, default: Any = _MISSING, /) -> Any:
+    def pop(self, key: Any, default: Any = MISSING, /) -> Any:
         if raw_contains(self, key):
             value = _read(self, key)
             _drop(self, key)
             return value
-        if default is _MISSING:
+        if default is MISSING:
             raise ConfigKeyError(key, list(raw_keys(self)), self)
         return default
 
@@ -268,6 +268,12 @@ class Node(_DictBase):
         from lazycfg.config.tree.repr import short_repr
 
         return short_repr(self)
+
+    def __lazycfg_path__(self, *keys: Any) -> str:
+        """Return the config path of the node, or of a key in it, as text."""
+        from lazycfg.config.tree.chains import path_to
+
+        return format_path((*path_to(self), *keys))
 
     def _repr_html_(self) -> str:
         from lazycfg.config.inspection.html_view import html_tree
@@ -390,7 +396,7 @@ def _as_read(node: Node, value: Any, budget: Budget | None = None) -> Any:
     if kind is str:
         if "${" not in value:
             return value
-        from lazycfg.config.tree.interpolation import resolve_read
+        from lazycfg.config.tree.reading import resolve_read
 
         return resolve_read(node, value, budget)
     if kind is Node:

@@ -8,10 +8,12 @@ dataclass or attrs class: its fields are what was written.
 
 from __future__ import annotations
 
-from lazycfg.config.errors import InterpolationError
+from lazycfg.config.errors import InterpolationError, RequiredError
 from lazycfg.config.tree.budget import Active
+from lazycfg.config.tree.chains import as_parent, chain_above, extend, link
 from lazycfg.config.tree.containers import LEAVES, ReadDict, ReadList, has_fields, inner_values, odd_children
-from lazycfg.config.tree.node import Node, raw_items
+from lazycfg.config.tree.interpolation import resolve
+from lazycfg.config.tree.node import Node, _set_parent, adopt, is_required, parent_of, raw_items
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from lazycfg.config.tree.budget import Budget
     from lazycfg.config.tree.chains import Chain
 
-__all__ = ["has_interpolation", "read_holder", "read_in_chain"]
+__all__ = ["has_interpolation", "read_holder", "read_in_chain", "resolve_read"]
 
 
 def _readable(value: Any) -> Collection[Any] | None:
@@ -47,8 +49,6 @@ def has_interpolation(value: Any) -> bool:
 
 def read_holder(value: Any, node: Node, budget: Budget | None = None) -> Any:
     """Return what reading a list, tuple or dict that stands in `node` gives."""
-    from lazycfg.config.tree.chains import chain_above, link
-
     if not has_interpolation(value):
         return value
     return read_in_chain(value, link(value, chain_above(node)), Active((), budget))
@@ -97,11 +97,29 @@ class _Reader:
         return result
 
     def element(self, child: Any, chain: Chain) -> Any:
-        from lazycfg.config.tree.chains import extend
-        from lazycfg.config.tree.interpolation import resolve
-
         if type(child) is str and "${" in child:
             child, chain = resolve(child, chain, self.active.next())
         else:
             chain = extend(chain, child)
         return child if _readable(child) is None else self.holder(child, chain)
+
+
+def resolve_read(node: Any, text: str, budget: Budget | None = None) -> Any:
+    """Return what reading an item of `node` gives when the item is `text`. Raises `InterpolationError`, and
+    `RequiredError` where it leads to something that must still be filled in.
+    """
+    active = Active((), budget).next()
+    value, chain = resolve(text, chain_above(node), active)
+    kind = type(value)
+    if kind is Node:
+        place = None if parent_of(value) is not None or chain[1] is None else as_parent(chain[1])
+        if place is not None and place is not value:
+            _set_parent(value, place)
+    elif kind not in LEAVES and inner_values(value) is not None:
+        place = None if chain[1] is None else as_parent(chain[1])
+        if place is not None:
+            adopt(value, place)
+        return read_in_chain(value, chain, active)
+    elif is_required(value):
+        raise RequiredError(text, node)
+    return value

@@ -10,12 +10,23 @@ from __future__ import annotations
 import types
 
 from lazycfg.config.errors import CycleError
-from lazycfg.config.tree.containers import ATOMS, LEAVES, ReadList, inner_values, odd_children, to_plain
+from lazycfg.config.tree.chains import chain_above, extend
+from lazycfg.config.tree.containers import (
+    ATOMS,
+    LEAVES,
+    ReadList,
+    children,
+    inner_values,
+    odd_children,
+    to_plain,
+)
+from lazycfg.config.tree.from_omegaconf import as_ours, has_calls, is_omegaconf
 from lazycfg.config.tree.node import (
     _HOLDERS,
     REQUIRED,
     Node,
     _inherit,
+    _read,
     _set_parent,
     parent_of,
     raw_get,
@@ -24,10 +35,11 @@ from lazycfg.config.tree.node import (
     raw_set,
 )
 from lazycfg.config.tree.paths import MISSING, format_path, unlink
+from lazycfg.config.tree.reading import read_in_chain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any, TypeAlias
 
     from lazycfg.config.tree.chains import Chain
@@ -39,7 +51,6 @@ if TYPE_CHECKING:
     Visit: TypeAlias = "tuple[Any, Any, Link, Any]"
 
 __all__ = [
-    "children",
     "containers",
     "deep_copy",
     "plan",
@@ -48,19 +59,6 @@ __all__ = [
     "survey",
     "walk",
 ]
-
-
-def children(value: Any) -> Iterable[tuple[Key, Any]] | None:
-    """Return the children of a container with their keys, as stored; None for a leaf.
-
-    Keys are those of the dict, indices, or names of fields. The target of a node is its child `_target_`.
-    """
-    kind = type(value)
-    if kind is Node or kind is dict:
-        return raw_items(value)
-    if kind is list or kind is tuple:
-        return enumerate(value)
-    return odd_children(value)
 
 
 def plan(root: Any) -> list[tuple[Any, Any, Link]]:
@@ -130,7 +128,7 @@ def survey(
     chain: Any = None  # of `value`, along the parents of the nodes, and along the way here where it differs
     way: Any = None
     if resolve is not None:
-        chain = _chain_of(root)
+        chain = chain_above(root)
         if type(root) is dict and "_target_" in root:
             value = raw_node(root)
         if building and type(value) is Node and raw_get(value, "_recursive_") is False:
@@ -215,8 +213,6 @@ def survey(
 
 def _with_calls(value: Any, done: dict[int, Any]) -> tuple[Any, Chain | None]:
     """Return a container of OmegaConf that has calls in it as nodes, with its chain; any other is itself."""
-    from lazycfg.config.interop.omegaconf import as_ours, has_calls, is_omegaconf
-    from lazycfg.config.tree.chains import chain_above
 
     if not is_omegaconf(value) or not has_calls(value):
         return value, None
@@ -226,8 +222,6 @@ def _with_calls(value: Any, done: dict[int, Any]) -> tuple[Any, Chain | None]:
 
 def _hand_on(node: Node, chain: Chain, link: Link, resolve: Resolve, result: Survey) -> dict[Any, Any]:
     """Return the contents of a node whose arguments are not built: nodes stay nodes, texts are resolved."""
-    from lazycfg.config.tree.node import _read
-    from lazycfg.config.tree.reading import read_in_chain
 
     contents = {}
     for key, child in raw_items(node):
@@ -243,17 +237,10 @@ def _hand_on(node: Node, chain: Chain, link: Link, resolve: Resolve, result: Sur
     return contents
 
 
-def _chain_of(root: Any) -> Chain:
-    from lazycfg.config.tree.chains import chain_above
-
-    return chain_above(root)
-
-
 def _both_ways(
     child: Node, chain: Chain, way: Chain | None, standing: Standing
 ) -> tuple[Chain, Chain | None]:
     """Return the chain of a node along its parents, and the way that led to it where that is another one."""
-    from lazycfg.config.tree.chains import extend
 
     own = extend(chain, child, standing)
     if own[1] is chain:
