@@ -84,13 +84,14 @@ def load_config(
     if real:
         cfg = load(file, trusted=trusted, allow=(*DEFAULT_ALLOW, *allow))
         return apply_overrides(cfg, overrides) if overrides else cfg
-    from lazycfg.config.loading.stand_ins import StandIn, deferred_import
+    from lazycfg.config.loading.stand_ins import StandIn
+    from lazycfg.config.loading.without_importing import read_file
 
     if format_of(file) != "py":
         cfg = _load_names_only(file, trusted)
     else:
         try:
-            cfg = load(file, import_absolute=deferred_import)
+            cfg = read_file(file)
         except Exception:  # perhaps of a stand-in that cannot do what its object does; else it comes again
             cfg = load(file)
     try:
@@ -108,7 +109,8 @@ def load_config(
 def _load_names_only(file: str, trusted: bool) -> Any:
     """A data file with its names as stand-ins: looking at it imports nothing and runs nothing."""
     from lazycfg.config.formats.files import read_data_file
-    from lazycfg.config.loading.stand_ins import NEVER, StandInDecoder
+    from lazycfg.config.loading.stand_ins import NEVER
+    from lazycfg.config.loading.without_importing import StandInDecoder
     from lazycfg.config.trust import TRUST_ALL
 
     decoder = functools.partial(StandInDecoder, reading=NEVER)

@@ -91,7 +91,10 @@ class _KeepAll(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def default_size(model: nn.Module) -> tuple[int, int]:
-    """The usual size of an image for a model: 800 x 1333, or the square that its backbone is made for."""
+    """The usual size of an image for a model: 800 x 1333, or the one that a part of it is made for."""
+    for part in model.modules():
+        if getattr(part, "train_size", None) is not None:  # of DeepLab's heads
+            return tuple(part.train_size)
     square = _square_of(model)
     return (square, square) if square else (800, 1333)
 

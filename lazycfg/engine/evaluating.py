@@ -11,7 +11,7 @@ from lazycfg.utils import broadcast_object, is_main_process
 
 from .build import Parts
 from .class_mapping import RenumberedClasses
-from .pictures import save_pictures
+from .prediction_images import save_pictures
 from .settings import TrainSettings
 
 __all__ = ["run_evaluation"]

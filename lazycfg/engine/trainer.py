@@ -13,9 +13,9 @@ from torch.optim import Optimizer
 
 from lazycfg.utils import EventStorage, all_gather, get_world_size
 
-from .finite import FiniteCheck
 from .hooks.base import HookBase
 from .interruption import Interruption, exception_of
+from .non_finite import FiniteCheck
 
 __all__ = ["Trainer"]
 

@@ -10,7 +10,7 @@ from lazycfg.config.editing.grammar import ImportRef, Override, ShareRef
 from lazycfg.config.editing.journal import Journal
 from lazycfg.config.editing.matching import find_holders, has_wildcard, key_matches, keys_below
 from lazycfg.config.editing.meaning import NO_HINT, as_meant, why_other_kind
-from lazycfg.config.errors import ConfigError, PathError, with_article
+from lazycfg.config.errors import ConfigError, PathError, TargetError, with_article
 from lazycfg.config.signatures.binding import bind_positional, node_signature, why_not
 from lazycfg.config.suggest import closest
 from lazycfg.config.tree.access import get_path
@@ -32,7 +32,7 @@ from lazycfg.config.tree.node import (
 from lazycfg.config.tree.paths import MISSING, Quoted, format_path, parse_path
 from lazycfg.config.tree.position import CommandLine, Write, record_write
 from lazycfg.config.tree.repr import short_repr
-from lazycfg.config.tree.targets import is_deferred, target_name
+from lazycfg.config.tree.targets import is_deferred, resolve_target, target_name
 from lazycfg.config.tree.traversal import plan, rebuild, same_leaf
 
 __all__ = ["Place", "Writer", "Wrong"]
@@ -358,8 +358,8 @@ class Writer:
             if type(holder) is Node:
                 if not is_call(holder) or not raw_contains(holder, key):
                     return None
-                if is_deferred(raw_get(holder, "_target_")):
-                    return None  # a command that only reads does not import for it
+                if not _can_judge(raw_get(holder, "_target_"), key, raw_get(holder, key)):
+                    return None
                 reason = why_not(holder, key, raw_get(holder, key))
                 return None if reason is None else f"{format_path(place.keys[: depth + 1])!r}: {reason}"
         return None
@@ -372,8 +372,8 @@ class Writer:
         path, raw, hint = format_path(place.keys), self.override.raw, _hint_at(place)
         meant = as_meant(old, value, raw, hint)
         self._checked_write(place, meant)
-        if is_call(place.holder) and is_deferred(raw_get(place.holder, "_target_")):
-            return  # a command that only reads does not import for it
+        if hint is NO_HINT and is_call(place.holder) and is_deferred(raw_get(place.holder, "_target_")):
+            return  # the annotation may allow what the old value does not tell
         reason = why_other_kind(path, old, meant, raw, hint)
         if reason is not None:
             raise Wrong(reason)
@@ -385,8 +385,11 @@ class Writer:
         self.journal.note(node)
         raw_set(node, "_target_", target)
         record_write(node, "_target_", target, self.origin)
-        if is_deferred(target):
-            return
+        if is_deferred(target) and type(target).__lazycfg_signature__(target) is None:
+            try:
+                resolve_target(target)
+            except (TargetError, ImportError) as error:
+                raise Wrong(str(error)) from None
         reasons = {key: why_not(node, key, value) for key, value in raw_items(node) if key not in SPECIAL}
         wrong = {key: reason for key, reason in reasons.items() if reason is not None}
         if wrong:
@@ -451,6 +454,27 @@ class Writer:
         below = {id(container) for container, _, _ in plan(value)}
         if any(id(holder) in below for holder in place.chain):
             raise Wrong(f"{format_path(place.keys)!r} would contain itself")
+
+
+def _can_judge(target: Any, key: str, value: Any) -> bool:
+    """Return whether it can be told if a call takes an argument.
+
+    What a config that is only read imports is judged by its source, and imported only where the source does
+    not tell; what a data file names is not imported to look at it.
+    """
+    if not is_deferred(target):
+        return True
+    signature = type(target).__lazycfg_signature__(target)
+    if signature is not None:
+        if key not in signature.parameters or key in signature.hints:
+            return True
+        if signature.surely_takes(key, value):
+            return False  # there is nothing to judge
+    try:
+        resolve_target(target)
+    except (TargetError, ImportError):
+        return False
+    return True
 
 
 def _hint_at(place: Place) -> Any:

@@ -22,7 +22,8 @@ from lazycfg.config.formats.files import format_of, read_data_file
 from lazycfg.config.isolation.session import python_import
 from lazycfg.config.loading.load import load
 from lazycfg.config.loading.moved import where_now
-from lazycfg.config.loading.stand_ins import IF_THERE, StandIn, StandInDecoder, resolve_stand_in
+from lazycfg.config.loading.stand_ins import IF_THERE, StandIn, resolve_stand_in
+from lazycfg.config.loading.without_importing import StandInDecoder
 from lazycfg.config.signatures.binding import bind_positional, node_signature
 from lazycfg.config.signatures.places import argument_position
 from lazycfg.config.suggest import closest, closest_name

@@ -6,7 +6,7 @@ from typing import Any
 
 from lazycfg.utils import synchronize
 
-from ..session import preserved_rng
+from ..distributed import preserved_rng
 from .base import HookBase
 
 __all__ = ["EvalHook", "flatten_results"]

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from lazycfg.utils import all_gather
 
-from ..session import preserved_rng
+from ..distributed import preserved_rng
 from .evaluation import EvalHook
 
 __all__ = ["ValidationLoss", "validation_losses"]

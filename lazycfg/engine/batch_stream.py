@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from lazycfg.checkpoint import RandomState, Stateful
 from lazycfg.utils import is_main_process
 
-from .session import preserved_rng
+from .distributed import preserved_rng
 
 __all__ = ["BatchStream", "RankBuffers"]
 

@@ -10,12 +10,12 @@ from lazycfg.utils import get_world_size
 from .build import Parts
 from .settings import TrainSettings
 
-__all__ = ["log_plan"]
+__all__ = ["log_run_summary"]
 
 logger = logging.getLogger(__name__)
 
 
-def log_plan(parts: Parts, settings: TrainSettings, device: torch.device) -> None:
+def log_run_summary(parts: Parts, settings: TrainSettings, device: torch.device) -> None:
     """Log model size, data sets and classes, device, precision, length and where things go."""
     total = sum(p.numel() for p in parts.model.parameters())
     trained = sum(p.numel() for p in parts.model.parameters() if p.requires_grad)
