@@ -27,7 +27,10 @@ def to_omegaconf(value: Any) -> DictConfig | ListConfig:
     About 0.4 ms a node. Raises `ConfigError` for a target that no name leads back to, and for a tree that is
     too deep for OmegaConf (some hundred levels).
     """
-    from omegaconf import OmegaConf
+    try:
+        from omegaconf import OmegaConf
+    except ImportError:
+        raise ImportError("to_omegaconf needs OmegaConf: pip install omegaconf") from None
 
     made: dict[int, Any] = {}
     for container, contents, link in plan(value):
