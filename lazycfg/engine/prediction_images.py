@@ -31,6 +31,7 @@ def save_pictures(
     count: int = 8,
     score_threshold: float = 0.5,
     font: str | Path | None = None,
+    should_stop: Callable[[], Any] | None = None,
 ) -> list[Path]:
     """Draw some images of a test loader, spread over its data set.
 
@@ -43,6 +44,7 @@ def save_pictures(
         count: how many.
         score_threshold: detections below it are left out.
         font: a font file for the labels; None takes one that has their letters.
+        should_stop: asked before each image; a true answer leaves out the others.
 
     Returns:
         the files; none for a loader that is not of this make.
@@ -56,6 +58,8 @@ def save_pictures(
     folder.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
     for index in np.unique(np.linspace(0, len(records) - 1, min(count, len(records))).round().astype(int)):
+        if should_stop is not None and should_stop():
+            break
         record, sample = records[int(index)], mapped[int(index)]
         if sample is None:  # could not be read, and is passed over by choice
             continue
