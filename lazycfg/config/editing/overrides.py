@@ -20,6 +20,7 @@ from lazycfg.config.tree.node import (
     SPECIAL,
     Node,
     raw_get,
+    refuse_frozen,
 )
 from lazycfg.config.tree.paths import format_path, parse_path
 from lazycfg.config.tree.position import CommandLine
@@ -78,6 +79,8 @@ def apply_overrides(
     """
     if isinstance(overrides, str):
         raise TypeError(f"overrides is a list of texts, not one text: [{overrides!r}]")
+    if type(cfg) is Node:
+        refuse_frozen(cfg)
     if policy is not None:
         resolve_import = policy.resolve_called
     journal = Journal()

@@ -32,7 +32,7 @@ from operator import is_, is_not
 
 from lazycfg.config.errors import ConfigAttributeError, ConfigKeyError, RequiredError
 from lazycfg.config.tree.budget import Budget
-from lazycfg.config.tree.containers import ATOMS, LEAVES, inner_values, to_plain
+from lazycfg.config.tree.containers import ATOMS, LEAVES, ReadOnlyError, inner_values, to_plain
 from lazycfg.config.tree.paths import MISSING, format_path
 from lazycfg.config.tree.position import Write, record_write
 from lazycfg.config.tree.required import REQUIRED, is_required
@@ -58,6 +58,7 @@ __all__ = [
     "adopt",
     "as_assigned",
     "is_call",
+    "is_frozen",
     "is_required",
     "parent_of",
     "raw_clear",
@@ -70,6 +71,7 @@ __all__ = [
     "raw_set",
     "raw_update",
     "raw_values",
+    "refuse_frozen",
     "stands_in",
     "to_nodes",
 ]
@@ -324,6 +326,7 @@ def raw_node(items: Any) -> Any:
 def raw_set(holder: dict[Any, Any], key: Any, value: Any) -> None:
     """Do `holder[key] = value`, which is not logged."""
     if type(holder) is Node:
+        refuse_frozen(holder)
         dict.__setitem__(holder, key, value)
         if type(value) not in LEAVES:
             adopt(value, holder)
@@ -334,6 +337,7 @@ def raw_set(holder: dict[Any, Any], key: Any, value: Any) -> None:
 def raw_update(holder: dict[Any, Any], items: Any) -> None:
     """Do `holder.update(items)`, which is not logged."""
     if type(holder) is Node:
+        refuse_frozen(holder)
         dict.update(holder, items)
         for value in raw_values(holder):
             if type(value) not in LEAVES:
@@ -344,15 +348,34 @@ def raw_update(holder: dict[Any, Any], items: Any) -> None:
 
 def raw_pop(holder: dict[Any, Any], key: Any, *default: Any) -> Any:
     """Do `holder.pop(key, default)`, which is not logged."""
-    return dict.pop(holder, key, *default) if type(holder) is Node else holder.pop(key, *default)
+    if type(holder) is Node:
+        refuse_frozen(holder)
+        return dict.pop(holder, key, *default)
+    return holder.pop(key, *default)
 
 
 def raw_clear(holder: dict[Any, Any]) -> None:
     """Do `holder.clear()`, which is not logged."""
     if type(holder) is Node:
+        refuse_frozen(holder)
         dict.clear(holder)
     else:
         holder.clear()
+
+
+def is_frozen(node: Node) -> bool:
+    """Whether `freeze` was called for a node."""
+    try:
+        return "frozen" in _get_notes(node)
+    except AttributeError:  # a slot that was never set
+        return False
+
+
+def refuse_frozen(node: Node) -> None:
+    """Raise `ReadOnlyError` for a node that is frozen."""
+    if is_frozen(node):
+        path = node.__lazycfg_path__() or "the config"
+        raise ReadOnlyError(f"{path} is frozen: change a copy of the config, cfg.copy()")
 
 
 def is_call(value: Any) -> bool:
@@ -404,6 +427,12 @@ def _as_read(node: Node, value: Any, budget: Budget | None = None) -> Any:
             adopt(value, node)
         return value
     inside = inner_values(value)
+    if inside is None:
+        return value
+    if is_frozen(node):
+        from lazycfg.config.tree.reading import read_holder
+
+        return read_holder(value, node, budget)
     if not inside or ATOMS.issuperset(map(type, inside)):
         return value
     if kind is not list or not _is_settled(value, node):
@@ -529,12 +558,14 @@ def as_assigned(value: Any) -> Any:
 
 def _put(node: Node, key: Any, value: Any) -> None:
     """Set an item for the code that called the method of `node`, and remember it."""
+    refuse_frozen(node)
     value = as_assigned(value)
     record_write(node, key, value, depth=3)
     raw_set(node, key, value)
 
 
 def _drop(node: Node, key: Any) -> None:
+    refuse_frozen(node)
     record_write(node, key, Write.DELETED, depth=3)
     raw_pop(node, key)
 

@@ -16,12 +16,13 @@ from lazycfg.config.tree.node import (
     raw_values,
 )
 from lazycfg.config.tree.position import notes_of
+from lazycfg.config.tree.traversal import plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["overlay", "settle", "to_nodes"]
+__all__ = ["freeze", "overlay", "settle", "to_nodes"]
 
 
 def to_nodes(value: Any) -> Any:
@@ -120,3 +121,16 @@ def overlay(node: Node) -> Node:
     result = copy(node)
     notes_of(result)["overlay"] = notes_of(node).get("overlay", node)
     return result
+
+
+def freeze(cfg: Node) -> Node:
+    """Refuse all further changes of a config, in place, and return it.
+
+    Writing to a node raises `ReadOnlyError` from then on, and so do overrides; lists and dicts that are read
+    are read-only. Building is not affected, nor are objects in the config. A copy (`cfg.copy()`, a pickled
+    one) can be changed again.
+    """
+    for value, _, _ in plan(cfg):
+        if type(value) is Node:
+            notes_of(value)["frozen"] = True
+    return cfg

@@ -13,7 +13,7 @@ from lazycfg.config.tree.budget import Active
 from lazycfg.config.tree.chains import as_parent, chain_above, extend, link
 from lazycfg.config.tree.containers import LEAVES, ReadDict, ReadList, has_fields, inner_values, odd_children
 from lazycfg.config.tree.interpolation import resolve
-from lazycfg.config.tree.node import Node, _set_parent, adopt, is_required, parent_of, raw_items
+from lazycfg.config.tree.node import Node, _set_parent, adopt, is_frozen, is_required, parent_of, raw_items
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,6 +49,8 @@ def has_interpolation(value: Any) -> bool:
 
 def read_holder(value: Any, node: Node, budget: Budget | None = None) -> Any:
     """Return what reading a list, tuple or dict that stands in `node` gives."""
+    if is_frozen(node):
+        return _Reader(Active((), budget), frozen=True).holder(value, link(value, chain_above(node)))
     if not has_interpolation(value):
         return value
     return read_in_chain(value, link(value, chain_above(node)), Active((), budget))
@@ -70,8 +72,9 @@ def read_in_chain(value: Any, chain: Chain, active: Active | None = None) -> Any
 class _Reader:
     """One reading of a container."""
 
-    def __init__(self, active: Active) -> None:
+    def __init__(self, active: Active, frozen: bool = False) -> None:
         self.active = active
+        self.frozen = frozen  # the node that holds the container: then everything in it is read-only
         self.made: dict[int, Any] = {}
 
     def holder(self, value: Any, chain: Chain) -> Any:
@@ -80,7 +83,7 @@ class _Reader:
             raise InterpolationError("circular interpolation: a list that contains itself")
         if made is not None:
             return made
-        if not has_interpolation(value):
+        if _readable(value) is None or not (self.frozen or has_interpolation(value)):
             return value
         self.made[id(value)] = self
         kind = type(value)

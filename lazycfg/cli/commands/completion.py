@@ -9,9 +9,10 @@ import re
 from pathlib import Path
 from typing import Any
 
-from lazycfg.cli.configs import find_config, load_config, zoo_folder
+from lazycfg.cli.common import find_config, load_config, zoo_folder
+from lazycfg.cli.parser import options_of, parser_of
 
-__all__ = ["candidates", "complete", "completion", "options_of"]
+__all__ = ["candidates", "complete", "completion"]
 
 COMMANDS = (
     *(
@@ -105,25 +106,9 @@ def _config(name: str) -> Any:
     return read_syntax(file) if format_of(file) == "py" else load_config(file)
 
 
-def _parser_of(command: str) -> argparse.ArgumentParser | None:
-    from lazycfg.cli.main import make_parser
-
-    for action in make_parser()._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            found: argparse.ArgumentParser | None = action.choices.get(command)
-            return found
-    return None
-
-
-def options_of(command: str) -> list[str]:
-    """The long options of a command."""
-    parser = _parser_of(command)
-    return [] if parser is None else [name for name in parser._option_string_actions if name.startswith("--")]
-
-
 def _option(command: str, word: str) -> argparse.Action | None:
     """The option of a command that a word is."""
-    parser = _parser_of(command) if word.startswith("-") else None
+    parser = parser_of(command) if word.startswith("-") else None
     return None if parser is None else parser._option_string_actions.get(word)
 
 
