@@ -248,7 +248,13 @@ def _trainer(
     # Saved before evaluating, which may fail; an evaluation that is then due is made up for by a resumed run
     hooks.append(PeriodicCheckpointer(checkpointer, settings.checkpointer.period))
     if parts.test_loader is not None and parts.evaluator is not None:
-        hooks.append(EvalHook(settings.eval_period, lambda: run_evaluation(parts, settings)))
+        signal_of = trainer.interruption
+        hooks.append(
+            EvalHook(
+                settings.eval_period,
+                lambda: run_evaluation(parts, settings, should_stop=lambda: signal_of.signal),
+            )
+        )
         if settings.best_metric:
             hooks.append(BestCheckpointer(settings.output_dir, settings.best_metric, metadata=metadata))
     hooks += [hook for hook in own if getattr(hook, "after_evaluation", False)]

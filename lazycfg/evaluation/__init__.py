@@ -5,7 +5,13 @@ from .cityscapes_sem_seg import CityscapesSemSegEvaluator
 from .coco import COCOEvaluator
 from .coco_ground_truth import coco_ground_truth
 from .coco_scores import CocoScores, coco_scores
-from .evaluator import DatasetEvaluator, DatasetEvaluators, inference_context, inference_on_dataset
+from .evaluator import (
+    DatasetEvaluator,
+    DatasetEvaluators,
+    EvaluationInterrupted,
+    inference_context,
+    inference_on_dataset,
+)
 from .json_files import evaluate_json, to_json
 from .panoptic import COCOPanopticEvaluator
 from .rotated_coco import RotatedCOCOEvaluator
@@ -20,6 +26,7 @@ __all__ = [
     "CocoScores",
     "DatasetEvaluator",
     "DatasetEvaluators",
+    "EvaluationInterrupted",
     "RotatedCOCOEvaluator",
     "SemSegEvaluator",
     "coco_ground_truth",

@@ -87,6 +87,8 @@ ODD_VALUES = [
     (["train.accumulate=1.5"], ["train.accumulate=1.5"]),
     (["train.eval_period=-5"], ["train.eval_period=-5"]),
     (["train.pictures=many"], ["train.pictures", "'many'"]),
+    (["train.font=no.ttf"], ["train.font", "no.ttf", "train.font=null"]),
+    (["++train.font=3"], ["train.font=3"]),
     (["train.seed=1.5"], ["train.seed"]),
     (["++train.init_ignore=roi_heads.*"], ["train.init_ignore", '["roi_heads.*"]']),
     (["train.init_checkpoint=3"], ["train.init_checkpoint=3"]),

@@ -2,30 +2,22 @@
 
 A stand-in is a name (``torch.nn.Conv2d``) or a call that a file makes (``ShapeSpec(channels=64)``). Its
 `Reading` says how far it goes when the object itself is needed: `ON_USE` imports it then and there,
-`IF_THERE` knows that it may be gone, `NEVER` only names it. `deferred_import` makes stand-ins of what a
-config file imports, `StandInDecoder` of what a data file names.
+`IF_THERE` knows that it may be gone, `NEVER` only names it. `without_importing` reads files with them.
 """
 
 from __future__ import annotations
 
 import operator
 import re
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-from lazycfg.config.errors import ConfigError, TargetError
-from lazycfg.config.formats.decode import MAKERS, Decoder, Maker
-from lazycfg.config.formats.document import as_list, as_node, as_text
-from lazycfg.config.isolation.packages import locate_module
-from lazycfg.config.isolation.session import python_import
-from lazycfg.config.signatures.callables import _import
-from lazycfg.config.tree.node import Node, raw_get, raw_items, raw_set
-from lazycfg.config.tree.targets import resolve_name
-from lazycfg.config.trust import Policy
+from lazycfg.config.errors import TargetError
+from lazycfg.config.signatures.modules import locate_module
+from lazycfg.config.tree.paths import MISSING
+from lazycfg.config.tree.targets import import_target, resolve_name
 
 __all__ = [
     "IF_THERE",
@@ -33,12 +25,10 @@ __all__ = [
     "ON_USE",
     "Reading",
     "StandIn",
-    "StandInDecoder",
-    "deferred_import",
+    "may_have",
     "resolve_stand_in",
 ]
 
-_MISSING: Any = object()
 _DYNAMIC = re.compile(rb"def __getattr__|globals\(\)|__dict__")
 _STAR = re.compile(rb"^[ \t]*from[ \t]+(\.*)([\w.]*)[ \t]+import[ \t]*\*", re.MULTILINE)
 _read, _write = object.__getattribute__, object.__setattr__
@@ -85,7 +75,7 @@ class StandIn:
         _write(self, "_lz_name", name)
         _write(self, "_lz_call", call)
         _write(self, "_lz_reading", reading)
-        _write(self, "_lz_value", _MISSING)
+        _write(self, "_lz_value", MISSING)
 
     # ---------------------------------------------------------------- what the core asks
 
@@ -111,7 +101,7 @@ class StandIn:
             TargetError: it may not be made, or there is no such object.
         """
         value = _read(self, "_lz_value")
-        if value is _MISSING:
+        if value is MISSING:
             value = self._lz_make()
             _write(self, "_lz_value", value)
         return value
@@ -156,7 +146,7 @@ class StandIn:
         return self if named else self.__lazycfg_resolve__()
 
     def _lz_is_made(self) -> bool:
-        return _read(self, "_lz_value") is not _MISSING
+        return _read(self, "_lz_value") is not MISSING
 
     def _lz_make(self) -> Any:
         name, call, reading = self.__lazycfg_name__(), self.__lazycfg_call__(), self.__lazycfg_reading__()
@@ -168,7 +158,7 @@ class StandIn:
             made = {key: resolve_stand_in(value) for key, value in kwargs.items()}
             return resolve_stand_in(target)(*map(resolve_stand_in, args), **made)
         if reading.may_fail and name is not None and name[1]:
-            return _import(str(self))
+            return import_target(str(self))
         try:
             return resolve_name(str(self))
         except ImportError as error:
@@ -195,7 +185,7 @@ class StandIn:
             if locate_module(f"{module}.{name}") is not None:
                 return StandIn((f"{module}.{name}", ""))
             own = locate_module(module)
-            if own is not None and not _may_have(own, name):
+            if own is not None and not may_have(own, name):
                 return getattr(resolve_stand_in(self), name)
         return StandIn((module, f"{qualname}.{name}" if qualname else name), None, reading)
 
@@ -318,28 +308,7 @@ for _name, _function in _FORWARDED.items():
     setattr(StandIn, _name, _forward(_name, _function))
 
 
-_REAL = ("lazycfg", "lazycfg.config", "lazycfg.model_zoo", "lazycfg.projects")
-
-
-def deferred_import(name: str, module_globals: Mapping[str, object] | None, fromlist: Sequence[str]) -> Any:
-    """Import a module by a stand-in of it; for `Session`.
-
-    A module or name that cannot be found without importing is imported at once, so that a wrong name ends in
-    the error that it would have ended in anyway. The standard library, this package's core and, once torch is
-    there, what is imported already are imported as usual.
-    """
-    standard = name.partition(".")[0] in sys.stdlib_module_names
-    if standard or name in _REAL or name.startswith("lazycfg.config."):
-        return python_import(name, module_globals, fromlist)
-    if name in sys.modules and "torch" in sys.modules:  # nothing is saved any more
-        return python_import(name, module_globals, fromlist)
-    file = locate_module(name)
-    if file is None or "*" in fromlist or not all(_may_have(file, attribute) for attribute in fromlist):
-        return python_import(name, module_globals, fromlist)
-    return StandIn((name if fromlist else name.partition(".")[0], ""))
-
-
-def _may_have(file: str, attribute: str) -> bool:
+def may_have(file: str, attribute: str) -> bool:
     """Return whether a module may have an attribute, as far as its source tells without running it."""
     path = Path(file)
     if path.suffix != ".py":
@@ -357,101 +326,9 @@ def _star_has(path: Path, dots: int, name: str, attribute: str) -> bool:
     """Return whether ``from ..name import *`` in a file may bring an attribute."""
     if not dots:
         file = locate_module(name)
-        return file is None or file == str(path) or _may_have(file, attribute)
+        return file is None or file == str(path) or may_have(file, attribute)
     target = path.parents[dots - 1].joinpath(*name.split(".")) if name else path.parents[dots - 1]
     for found in (target / "__init__.py", target.with_suffix(".py")):
         if found.is_file() and found != path:
-            return _may_have(str(found), attribute)
+            return may_have(str(found), attribute)
     return True
-
-
-# ---------------------------------------------------------------- data files
-
-
-class StandInDecoder(Decoder):
-    """Reads a data file without making what it describes: objects, members of enums and the like stay calls
-    that nobody makes, so that the class of a saved object need not exist.
-
-    With `NEVER` names are not resolved either: looking at a file imports nothing and runs nothing. With
-    `IF_THERE` they are, under the policy, and a name that leads nowhere becomes a stand-in.
-    """
-
-    def __init__(self, file: str, policy: Policy, source: ModuleType | None, *, reading: Reading) -> None:
-        super().__init__(file, policy, source)
-        self.reading = reading
-
-    def resolve(self, text: str) -> Any:
-        """Return what a name stands for, or a stand-in."""
-        if self.reading.imports:
-            try:
-                return super().resolve(text)
-            except ImportError:
-                pass
-        if not _is_dotted(text):
-            raise ConfigError(f"{text!r} is not of the form package.module.name")
-        module, _, name = text.rpartition(".")
-        return StandIn((module, name), None, self.reading)
-
-    def judge(self, config: Any) -> None:
-        """Judge a config that may be built of the file; of one that is only shown, nothing is built."""
-        if self.reading.imports:
-            super().judge(config)
-
-    def finish_node(self, node: Node) -> Node:
-        """Make a target in text a name, too."""
-        super().finish_node(node)
-        target = raw_get(node, "_target_")
-        if type(target) is str and not self.reading.imports and _is_dotted(target):
-            raw_set(node, "_target_", self.resolve(target))
-        return node
-
-
-def _is_dotted(text: str) -> bool:
-    return "." in text and all(part.isidentifier() for part in text.split("."))
-
-
-def _object(decoder: Decoder, payload: Any) -> StandIn:
-    fields = dict(raw_items(as_node(payload)))
-    cls = fields.pop("_class_", None)
-    return StandIn(None, (cls, (), {str(key): value for key, value in fields.items()}), NEVER)
-
-
-def _construct(decoder: Decoder, payload: Any) -> StandIn:
-    function, args, keywords = as_list(payload)
-    return StandIn(None, (function, tuple(as_list(args)), _keywords(keywords)), NEVER)
-
-
-def _partial(decoder: Decoder, payload: Any) -> Node:
-    function, args, keywords = as_list(payload)
-    return Node(_target_=function, _partial_=True, _args_=tuple(as_list(args)), **_keywords(keywords))
-
-
-def _member(decoder: Decoder, payload: Any) -> Any:
-    cls, name = as_list(payload)
-    if isinstance(cls, StandIn):
-        return cls.__getattr__(as_text(name))
-    members: Mapping[str, Any] = getattr(cls, "__members__", {})
-    if name in members or not isinstance(cls, type):
-        return MAKERS["member"](decoder, payload)
-    return StandIn((cls.__module__, f"{cls.__qualname__}.{as_text(name)}"), None, IF_THERE)
-
-
-def _attribute(decoder: Decoder, payload: Any) -> Any:
-    owner, name = as_list(payload)
-    return (
-        getattr(owner, as_text(name)) if isinstance(owner, StandIn) else MAKERS["attribute"](decoder, payload)
-    )
-
-
-def _keywords(keywords: Any) -> dict[str, Any]:
-    return {str(key): value for key, value in raw_items(as_node(keywords))}
-
-
-_UNMADE: dict[str, Maker] = {
-    "attribute": _attribute,
-    "construct": _construct,
-    "member": _member,
-    "object": _object,
-    "partial": _partial,
-}
-StandInDecoder.makers = {**MAKERS, **_UNMADE}
