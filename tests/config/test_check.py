@@ -361,3 +361,9 @@ def test_many_repeated_calls_are_noted_in_little_time():
     with pytest.warns(UserWarning, match="holds one call of dict"):
         check(cfg)
     assert time.process_time() - start < 2
+
+
+def test_a_number_that_yaml_reads_as_text(tmp_path):
+    (tmp_path / "c.yaml").write_text("x:\n  _target_: torch.nn.Dropout\n  p: 1e-3\n")
+    (problem,) = check(LazyConfig.load(tmp_path / "c.yaml"), raises=False)
+    assert "in YAML write 1.0e-3" in str(problem)

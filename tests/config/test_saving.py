@@ -435,3 +435,18 @@ def test_random_trees_come_back(tree, suffix, tmp_path_factory):
     text = (folder / f"saved.{suffix}").read_text()
     LazyConfig.save(loaded, folder / f"saved.{suffix}")
     assert equal_configs(loaded, round_trip(loaded, folder, suffix)), text
+
+
+def test_python_keeps_the_order_of_the_keys(tmp_path):
+    shared = L(Thing)(x=1)
+    cfg = Node(b=L(Thing)(inner=shared), a=shared, f=3)
+    LazyConfig.save(cfg, tmp_path / "c.py")
+    again = LazyConfig.load(tmp_path / "c.py")
+    assert list(again) == ["b", "a", "f"]
+    assert again.b.inner is again.a
+
+
+def test_saving_makes_no_folder(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"there is no folder .*new"):
+        LazyConfig.save(Node(a=1), tmp_path / "new" / "c.py")
+    assert not (tmp_path / "new").exists()

@@ -181,7 +181,8 @@ class Writer:
                 wanted = present
             places += [self._walk((*path, key), create=False) for key in wanted]
         if not places:
-            names = {str(key) for value, kids, _ in plan(self.root) for key, _ in keys_below(value)}
+            found = (key for value, _, _ in plan(self.root) for key, _ in keys_below(value))
+            names = {key for key in found if isinstance(key, str)}
             raise Wrong(f"{self.override.path!r} matches nothing{closest(str(last), names, 0.75)}")
         return places
 

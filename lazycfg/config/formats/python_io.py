@@ -61,6 +61,7 @@ class PythonWriter(Expressions):
         self._defined: set[int] = set()
         self._defining: set[int] = set()
         self._top: dict[str, Encoded] = {}
+        self._order: list[str] = []  # of the top-level keys, as they are assigned
         self._done: set[str] = set()  # names of captured values and top-level keys that are written
 
     # ---------------------------------------------------------------- whole modules
@@ -93,7 +94,11 @@ class PythonWriter(Expressions):
             self._assign_top(key, value)
         if not self._top:
             self.blocks.append(f"__config__ = {self.expression(root, 13)}\n")
-        elif self._assigns_more() or not all(_is_data(value) for value in self._top.values()):
+        elif (
+            self._assigns_more()
+            or self._order != list(self._top)
+            or not all(map(_is_data, self._top.values()))
+        ):
             pairs = "".join(f"    {string_literal(key)}: {key},\n" for key in self._top)
             self.blocks.append(f"# what of these names is the config\n__config__ = {{\n{pairs}}}\n")
         return self._text()
@@ -135,6 +140,7 @@ class PythonWriter(Expressions):
         if key in self._done:
             return
         self._done.add(key)
+        self._order.append(key)
         known = self._variables.get(id(value)) if isinstance(value, Item) else None
         if known == key:
             return
@@ -246,6 +252,13 @@ class PythonWriter(Expressions):
                 self._assign(value, name)
             else:
                 self.blocks.append(f"{name} = {self.expression(value, len(name) + 3)}\n")
+
+    def _needs_root(self) -> bool:
+        """Return whether the file must say what its config is: the loader would take other names for it, or
+        take them in another order.
+        """
+        in_order = self._order == list(self._top)
+        return not in_order or self._assigns_more() or not all(map(_is_data, self._top.values()))
 
     def _assigns_more(self) -> bool:
         """Whether the loader would take a name for config that is only there for what is captured."""

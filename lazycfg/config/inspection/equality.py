@@ -12,10 +12,15 @@ import ast
 from functools import lru_cache
 from typing import Any
 
+from lazycfg.config.errors import ConfigError, TargetError
 from lazycfg.config.formats.encode import encode
 from lazycfg.config.formats.items import SHARED, Encoded, Item
+from lazycfg.config.signatures.callables import is_deferred, resolve_target
+from lazycfg.config.tree.node import REQUIRED, Node, is_call
+from lazycfg.config.tree.targets import find_name
+from lazycfg.config.tree.traversal import children, same_leaf
 
-__all__ = ["equal_configs", "without_layout"]
+__all__ = ["alike", "equal_configs", "name_of_target", "same_leaf_of", "same_parts", "without_layout"]
 
 
 def equal_configs(first: Any, second: Any) -> bool:
@@ -90,3 +95,101 @@ def _sequence(key: str, value: Encoded) -> Encoded:
 def without_layout(source: str) -> str:
     """What a definition says, without its comments and line breaks."""
     return ast.unparse(ast.parse(source))
+
+
+# ---------------------------------------------------------------- part by part, as `diff` shows it
+
+
+def same_parts(old: Any, new: Any, importing: bool) -> bool:
+    """Return whether two values are equal all the way down, sharing aside."""
+    work: list[tuple[Any, Any, Any]] = [("", old, new)]
+    seen: set[tuple[int, int]] = set()
+    while work:
+        key, a, b = work.pop()
+        if a is b or (id(a), id(b)) in seen:
+            continue
+        if not alike(a, b):
+            if not same_leaf_of(key, a, b, importing):
+                return False
+            continue
+        seen.add((id(a), id(b)))
+        left, right = dict(children(a) or ()), dict(children(b) or ())
+        if left.keys() != right.keys():
+            return False
+        work += [(key, value, right[key]) for key, value in left.items()]
+    return True
+
+
+def same_leaf_of(key: Any, old: Any, new: Any, importing: bool) -> bool:
+    """Return whether two values without parts are equal at a key; at `_target_` names count, too."""
+    return _same_target(old, new, importing) if key == "_target_" else _same_value(old, new)
+
+
+def alike(old: Any, new: Any) -> bool:
+    """Whether two values are compared part by part."""
+    if isinstance(old, dict) and type(old) in (dict, Node):
+        return isinstance(new, dict) and type(new) in (dict, Node) and is_call(old) == is_call(new)
+    return children(old) is not None and not isinstance(old, dict) and _same_class(type(old), type(new))
+
+
+def _same_value(old: Any, new: Any) -> bool:
+    if old is new:
+        return True
+    if callable(old) and callable(new):
+        return _same_callable(old, new)
+    if type(old) is not type(new):
+        if old is REQUIRED or new is REQUIRED:
+            return any(type(value) is str and value == "???" for value in (old, new))
+        return _same_class(type(old), type(new)) and _same_source(old, new)
+    if getattr(old, "dtype", None) != getattr(new, "dtype", None):  # arrays: 1 and 1.0 differ
+        return False
+    return same_leaf(old, new) or (type(old) is float and old != old and new != new)
+
+
+def _same_target(old: Any, new: Any, importing: bool) -> bool:
+    """As `_same_value`; a name in text is as good as what it stands for."""
+    if old == new if isinstance(old, str) and isinstance(new, str) else _same_value(old, new):
+        return True
+    if not isinstance(old, str) and not isinstance(new, str):
+        return False
+    importing = importing and not is_deferred(old) and not is_deferred(new)
+    names = [name_of_target(value, importing=importing) for value in (old, new)]
+    return names[0] == names[1]
+
+
+def _same_callable(old: Any, new: Any) -> bool:
+    """By name, else by source."""
+    names = [name_of_target(value) for value in (old, new)]
+    return names[0] == names[1] and (bool(names[0]) or _same_source(old, new))
+
+
+def _same_class(old: type, new: type) -> bool:
+    """Whether two classes are one class of two loads of a config file, or of two files."""
+    if old is new:
+        return True
+    return old.__qualname__ == new.__qualname__ and _same_callable(old, new)
+
+
+def _same_source(old: Any, new: Any) -> bool:
+    try:
+        return equal_configs([old], [new])
+    except ConfigError:
+        return bool(old == new)
+
+
+def name_of_target(target: Any, *, importing: bool = True) -> str:
+    """The name under which a target was defined; the empty text when it has none.
+
+    A target in text is imported to find out, unless `importing` is false; one that cannot be imported, and a
+    deferred import, has the name that was written.
+    """
+    if is_deferred(target):
+        return str(target) if type(target).__lazycfg_name__(target) is not None else ""
+    if not isinstance(target, str):
+        return str(find_name(target) or "")
+    if not importing:
+        return target
+    try:
+        return str(find_name(resolve_target(target)) or target)
+    except TargetError:
+        return target

@@ -37,8 +37,9 @@ class Step:
 
     Attributes:
         path: the config path that was written, as text: that of the value, or one above it.
-        kind: "written" (in the call), "set", "deleted", "default" (of the target), "interpolation", or
-            "changed": none of the steps before gives the value that is there now.
+        kind: "written" (in the call), "set", "deleted", "default" (of the target), "interpolation",
+            "unresolved" (an interpolation that has no value: ``value`` is the reason), or "changed": none of
+            the steps before gives the value that is there now.
         value: what was written, as text.
         origin: where; None when that is not known.
         certain: False when it may not have happened: it stands in an `if`, a loop, a `try` ...
@@ -58,6 +59,8 @@ class Step:
         if self.origin is not None:
             where = f"{_preposition(self.origin)} {self.origin}"
         verb = _VERBS.get(self.kind, self.kind) if self.certain else f"perhaps {self.kind}"
+        if self.kind == "unresolved":
+            return f"{self.path} cannot be resolved: {self.value}"
         value = "" if self.kind == "deleted" else f" = {self.value}"
         return f"{self.path}{value}  {verb} {where}"
 
@@ -126,8 +129,13 @@ def explain(cfg: Any, path: str | Sequence[Key]) -> Explanation:
             get_path(cfg, keys[: depth + 1])  # raises, with a suggestion
         if type(value) is str and "${" in value:
             steps.append(Step(shown, "interpolation", value, place_of(cfg, keys[: depth + 1])))
-            value = get_path(cfg, keys[: depth + 1])
             steps += _behind(cfg, keys[:depth], dict.get(holder, key) if isinstance(holder, dict) else None)
+            try:
+                value = get_path(cfg, keys[: depth + 1])
+            except ConfigError as error:  # not there, or not allowed: that is no reason to keep the history
+                if not last:
+                    raise
+                steps.append(Step(shown, "unresolved", str(error), None))
         holder = value
     along = writes_along(cfg, keys)
     outer = [(place, write) for place, write in along if len(place) <= above]  # they put the node in place

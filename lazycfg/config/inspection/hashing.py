@@ -5,8 +5,7 @@ from __future__ import annotations
 from lazycfg.config.errors import ConfigError
 from lazycfg.config.formats.encode import encode
 from lazycfg.config.formats.items import Item
-from lazycfg.config.inspection.equality import without_layout
-from lazycfg.config.inspection.target_names import name_of_target
+from lazycfg.config.inspection.equality import name_of_target, without_layout
 from lazycfg.config.tree.paths import parse_path
 
 TYPE_CHECKING = False

@@ -142,7 +142,7 @@ def _as_root(value: Any) -> Any:
 def _existing_file(path: str | os.PathLike[str]) -> str:
     file = os.path.abspath(os.path.expanduser(path))
     if os.path.isfile(file):
-        return file
+        return os.path.realpath(file) if os.path.islink(file) else file
     folder = Path(file).parent
     if os.path.isdir(file):
         raise IsADirectoryError(
