@@ -76,6 +76,8 @@ def make_parser() -> argparse.ArgumentParser:
             added.add_argument("--trusted", action="store_true", help=trust)
             name = "a name that a data file may have, too: package.module.Class, resolver:oc.env (repeatable)"
             added.add_argument("--allow", action="append", default=[], metavar="NAME", help=name)
+            text = "a config file to merge into it, before the overrides (repeatable)"
+            added.add_argument("--set-file", action="append", default=[], metavar="FILE", help=text)
         return added
 
     show = command("show", "show.show", "print a config, or a part of it")

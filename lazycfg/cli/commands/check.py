@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from lazycfg.cli.common import CommandError, load_config, say, split_words
+from lazycfg.cli.common import CommandError, load_config, loading_options, say, split_words
 
 if TYPE_CHECKING:
     from lazycfg.engine.model_summary import Part, Trial
@@ -26,9 +26,7 @@ def check(arguments: argparse.Namespace) -> int:
     if paths:
         raise CommandError(f"not an override: {' '.join(paths)}")
     size = _size(arguments.input_size)
-    cfg = load_config(
-        arguments.config, overrides, real=True, trusted=arguments.trusted, allow=arguments.allow
-    )
+    cfg = load_config(arguments.config, overrides, real=True, **loading_options(arguments))
     if not isinstance(cfg, dict) or not cfg:
         raise CommandError(
             f"{arguments.config} holds no config: expected keys such as model, dataloader, train"

@@ -6,11 +6,20 @@ that every mistake is found, and then the journal is undone. See `grammar` for t
 
 from __future__ import annotations
 
+import functools
+import os
 from collections.abc import Callable, Iterable, Sequence
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from lazycfg.config.editing.grammar import GrammarError, ImportRef, Override, ShareRef, parse_override
+from lazycfg.config.editing.grammar import (
+    CallRef,
+    GrammarError,
+    ImportRef,
+    Override,
+    ShareRef,
+    parse_override,
+)
 from lazycfg.config.editing.journal import Journal
 from lazycfg.config.editing.matching import has_wildcard
 from lazycfg.config.editing.writer import Writer, Wrong
@@ -62,6 +71,7 @@ def apply_overrides(
     overrides: Sequence[str],
     *,
     resolve_import: Callable[[str], Any] | None = None,
+    load_file: Callable[[str], Any] | None = None,
     policy: Policy | None = None,
 ) -> Node:
     """Change ``cfg`` in place by ``key=value`` texts and return it.
@@ -70,8 +80,9 @@ def apply_overrides(
         cfg: the config.
         overrides: texts such as ``"model.backbone.depth=101"``.
         resolve_import: turns the name of ``@pkg.mod.fn`` into the object; by default by importing it.
+        load_file: loads the config file of ``file:nets/big.py#net``; by default as `load` does.
         policy: what the command line may name; by default anything, as it is typed by the one who runs the
-        code.
+            code. With a policy a ``.py`` file, which is code, is refused.
 
     Raises:
         OverrideError: at least one override is wrong. It names all that are; ``cfg`` is as before.
@@ -80,13 +91,18 @@ def apply_overrides(
         raise TypeError(f"overrides is a list of texts, not one text: [{overrides!r}]")
     if policy is not None:
         resolve_import = policy.resolve_called
+    loader = (
+        functools.partial(_load_file, policy=policy) if load_file is None or policy is not None else load_file
+    )
     journal = Journal()
     problems = []
     earlier: list[tuple[int, Override, tuple[Any, ...]]] = []
     for index, text in enumerate(overrides, start=1):
         try:
             override = parse_override(text)
-            writer = Writer(cfg, override, CommandLine(text, index), journal, resolve_import or _imported)
+            writer = Writer(
+                cfg, override, CommandLine(text, index), journal, resolve_import or _imported, loader
+            )
             if policy is not None:
                 _refuse_untrusted(override, policy)
                 _refuse_ways_around(writer, override, policy)
@@ -119,6 +135,17 @@ def _imported(name: str) -> Any:
         return found
 
 
+def _load_file(file: str, policy: Policy | None) -> Any:
+    from lazycfg.config.formats.files import format_of, read_data_file
+    from lazycfg.config.loading.load import load
+
+    if policy is None or policy.everything or not os.path.isfile(file):
+        return load(file)
+    if format_of(file) == "py":
+        raise Wrong("a .py file is code, which is not run for an override that is not trusted")
+    return read_data_file(file, policy=policy)
+
+
 def _without_effect(
     earlier: Sequence[tuple[int, Override, tuple[Any, ...]]], later: Override, keys: tuple[Any, ...]
 ) -> list[OverrideProblem]:
@@ -140,7 +167,14 @@ def matched_paths(cfg: Node, text: str) -> list[str]:
         ConfigError: it matches nothing.
     """
     override = parse_override(text)
-    writer = Writer(cfg, override, CommandLine(text), Journal(), resolve_target)
+    writer = Writer(
+        cfg,
+        override,
+        CommandLine(text),
+        Journal(),
+        resolve_target,
+        functools.partial(_load_file, policy=None),
+    )
     return [format_path(place.keys) for place in writer.places()]
 
 
@@ -156,6 +190,8 @@ def _refuse_untrusted(override: Override, policy: Policy) -> None:
                 raise Wrong(reason)
         elif key == "_target_" and not isinstance(value, ImportRef):
             raise Wrong("a target is a name, package.module.Class")
+        elif isinstance(value, CallRef):
+            work.append((None, value.arguments))
         elif isinstance(value, dict):
             odd = [name for name in value if str(name).startswith("__")]
             if odd:
@@ -180,6 +216,8 @@ def _refuse_ways_around(writer: Writer, override: Override, policy: Policy) -> N
             shared = get_path(writer.root, parse_path(value.path), resolve=False)
             if isinstance(shared, str) or callable(shared):
                 raise Wrong(f"{value.path!r} is {short_repr(shared)}; write it out")
+        elif isinstance(value, CallRef):
+            work.append((None, value.arguments))
         elif isinstance(value, dict):
             work.extend(value.items())
         elif isinstance(value, list | tuple | set):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from lazycfg.config.editing.grammar import ImportRef, Override, ShareRef
+from lazycfg.config.editing.grammar import CallRef, FileRef, ImportRef, Override, Reference, ShareRef
 from lazycfg.config.editing.journal import Journal
 from lazycfg.config.editing.matching import find_holders, has_wildcard, key_matches, keys_below
 from lazycfg.config.editing.meaning import NO_HINT, as_meant, why_other_kind
@@ -33,7 +33,7 @@ from lazycfg.config.tree.node import (
     to_nodes,
 )
 from lazycfg.config.tree.paths import MISSING, Quoted, find_key, format_path, get_path, lookup, parse_path
-from lazycfg.config.tree.position import CommandLine, Write, record_write
+from lazycfg.config.tree.position import CommandLine, Write, record_write, set_position
 from lazycfg.config.tree.repr import short_repr, target_name
 from lazycfg.config.tree.traversal import children, has_fields, plan, rebuild, same_leaf
 
@@ -78,12 +78,14 @@ class Writer:
         origin: CommandLine,
         journal: Journal,
         resolve_import: Callable[[str], Any],
+        load_file: Callable[[str], Any],
     ) -> None:
         self.root = root
         self.override = override
         self.origin = origin
         self.journal = journal
         self.resolve_import = resolve_import
+        self.load_file = load_file
         self.keys = parse_path(override.path)
         self.matches = has_wildcard(self.keys)
         if not self.matches:
@@ -96,7 +98,7 @@ class Writer:
         for (
             place
         ) in places:  # each with a value of its own: a list must not be shared by what a pattern matches
-            getattr(self, f"_{self.override.op}")(place, self._value(self.override.value))
+            _OPERATIONS[self.override.op](self, place, self._value(self.override.value))
 
     # ---------------------------------------------------------------- where
 
@@ -206,6 +208,17 @@ class Writer:
                 raise Wrong(str(error)) from None
         if isinstance(value, ShareRef):
             return get_path(self.root, parse_path(value.path), resolve=False)
+        if isinstance(value, FileRef):
+            return self._part_of_file(value)
+        if isinstance(value, CallRef):
+            node = Node(_target_=self._value(value.target))
+            for key, element in value.arguments.items():
+                raw_set(node, key, self._value(element))
+            set_position(node, self.origin)
+            reasons = [why_not(node, key, element) for key, element in raw_items(node)]
+            if any(reasons):
+                raise Wrong("; ".join(reason for reason in reasons if reason is not None))
+            return node
         if type(value) is list:
             return [self._value(element) for element in value]
         if type(value) is tuple:
@@ -215,6 +228,14 @@ class Writer:
         if type(value) is set and any(isinstance(element, ImportRef | ShareRef) for element in value):
             return {self._value(element) for element in value}
         return value
+
+    def _part_of_file(self, part: FileRef) -> Any:
+        """Return what another config file has at a path."""
+        try:
+            cfg = self.load_file(part.file)
+            return get_path(cfg, parse_path(part.path), resolve=False) if part.path else cfg
+        except (ConfigError, OSError) as error:
+            raise Wrong(f"{part.file}: {error}") from None
 
     # ---------------------------------------------------------------- the operations
 
@@ -371,7 +392,7 @@ class Writer:
 
     def _write_as_meant(self, place: Place, old: Any, value: Any) -> None:
         """Write the value in the type that the place asks for."""
-        if isinstance(self.override.value, ImportRef | ShareRef):
+        if isinstance(self.override.value, Reference | FileRef):
             self._checked_write(place, value)
             return
         path, raw, hint = format_path(place.keys), self.override.raw, _hint_at(place)
@@ -459,6 +480,15 @@ class Writer:
         below = {id(container) for container, _, _ in plan(value)}
         if any(id(holder) in below for holder in place.chain):
             raise Wrong(f"{format_path(place.keys)!r} would contain itself")
+
+
+_OPERATIONS: dict[str, Callable[[Writer, Place, Any], None]] = {
+    "set": Writer._set,
+    "add": Writer._add,
+    "force": Writer._force,
+    "append": Writer._append,
+    "delete": Writer._delete,
+}
 
 
 def _can_judge(target: Any, key: str, value: Any) -> bool:

@@ -55,7 +55,8 @@ def _as_number(value: Any, hint: Any, default: Any) -> str:
     number = re.fullmatch(r"([+-]?\d+)[eE]([+-]?)(\d+)", value) if type(value) is str else None
     if number is None or not fits(float(value), hint, default):
         return ""
-    return f"; in YAML write {number[1]}.0e{number[2] or "+"}{number[3]}"
+    sign = number[2] or "+"
+    return f"; in YAML write {number[1]}.0e{sign}{number[3]}"
 
 
 def shown(value: Any) -> str:
