@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from lazycfg.cli.common import say
 
-__all__ = ["make_parser", "options_of", "parse", "parser_of"]
+__all__ = ["command_names", "make_parser", "options_of", "parse", "parser_of"]
 
 _WORDS = "a config path and overrides: key=value, +key=value, ~key, **.key=value"
 
@@ -33,6 +33,22 @@ class _Parser(argparse.ArgumentParser):
             message = f"missing {', '.join(name if name[0] == '-' else name.upper() for name in names)}"
         say(f"{self.prog}: {message} (see {self.prog} --help)", file=sys.stderr)
         raise SystemExit(2)
+
+
+class _Version(argparse.Action):
+    """Prints the version; importing the package metadata waits until it is asked for."""
+
+    def __init__(self, option_strings: list[str], dest: str, help: str | None = None):
+        super().__init__(option_strings, dest, nargs=0, help=help)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object, **__: object) -> None:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            say(f"lazycfg {version('lazycfg')}")
+        except PackageNotFoundError:
+            say("lazycfg, not installed")
+        raise SystemExit(0)
 
 
 def parse(words: list[str]) -> argparse.Namespace:
@@ -62,6 +78,7 @@ def make_parser() -> argparse.ArgumentParser:
         "it, but for show --no-run and completion. Data files (.yaml, .json) run nothing; see SECURITY.md.",
     )
     parser.add_argument("--traceback", action="store_true", help="show where an error was raised")
+    parser.add_argument("--version", action=_Version, help="print the version and exit")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, run_by: str, text: str, words: str = _WORDS) -> argparse.ArgumentParser:
@@ -69,7 +86,9 @@ def make_parser() -> argparse.ArgumentParser:
         added.set_defaults(run_by=run_by)
         if name == "grep":
             added.add_argument("pattern", help="a regular expression")
-        if name != "completion":
+        if name == "ls":
+            added.add_argument("words", nargs="*", metavar="...", help=words)
+        elif name != "completion":
             added.add_argument("config", help="a config file, or its name in the model zoo")
             added.add_argument("words", nargs="*", metavar="...", help=words)
             trust = "trust the file like code: it may name and define anything"
@@ -112,6 +131,10 @@ def make_parser() -> argparse.ArgumentParser:
     command("drift", "diff.drift", "tell what of a saved config no longer fits the code", "(nothing)")
     command("doc", "explain.doc", "print what a parameter means")
     command("save", "save.save", "write a config in the format of the suffix", "the file, and overrides")
+    command("ls", "zoo.ls", "list the configs of the model zoo", "words that the names have")
+    command(
+        "copy", "zoo.copy", "write a config of the model zoo as a file of your own", "the file, or a folder"
+    )
     sweep = command("sweep", "sweep.sweep", "print or run the command lines of a sweep", "key=a,b,c")
     sweep.add_argument("--file", help="a Python file whose generator sweep() yields lists of overrides")
     sweep.add_argument(
@@ -124,12 +147,21 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def parser_of(command: str) -> argparse.ArgumentParser | None:
+def _commands() -> dict[str, argparse.ArgumentParser]:
     for action in make_parser()._actions:
         if isinstance(action, argparse._SubParsersAction):
-            found: argparse.ArgumentParser | None = action.choices.get(command)
-            return found
-    return None
+            return dict(action.choices)
+    return {}
+
+
+def command_names() -> list[str]:
+    """Return the names of the commands."""
+    return sorted(_commands())
+
+
+def parser_of(command: str) -> argparse.ArgumentParser | None:
+    """Return the parser of one command; None when there is no such command."""
+    return _commands().get(command)
 
 
 def options_of(command: str) -> list[str]:

@@ -10,26 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from lazycfg.cli.common import find_config, load_config, zoo_folder
-from lazycfg.cli.parser import options_of, parser_of
+from lazycfg.cli.parser import command_names, options_of, parser_of
 
 __all__ = ["candidates", "complete", "completion"]
 
-COMMANDS = (
-    *(
-        "check",
-        "completion",
-        "diff",
-        "doc",
-        "drift",
-        "explain",
-        "get",
-        "graph",
-        "grep",
-        "save",
-        "show",
-        "sweep",
-    ),
-)
 _LITERAL = re.compile(r"\bLiteral\[([^\]]*)\]")
 _BOOL = re.compile(r"\bbool\b")
 _UNSAFE = re.compile(r"[^\w@%+=:,./\[\]-]")
@@ -70,7 +54,7 @@ def candidates(line: str) -> list[str]:
     words = [word for word in words[1:-1] if word] + [words[-1]]
     current, before = words[-1], words[:-1]
     if not before:
-        return [name for name in COMMANDS if name.startswith(current)]
+        return [name for name in command_names() if name.startswith(current)]
     if current.startswith("-"):
         return [name for name in options_of(before[0]) if name.startswith(current)]
     last = _option(before[0], before[-1])
@@ -85,7 +69,7 @@ def candidates(line: str) -> list[str]:
         plain = plain[1:]
     if not plain:
         return _config_files(current)
-    if before[0] == "drift":
+    if before[0] in ("copy", "drift", "ls"):
         return []
     from lazycfg.config.tree.interpolation import limited_resolvers
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -233,7 +234,8 @@ class Writer:
         """Return what another config file has at a path."""
         try:
             cfg = self.load_file(part.file)
-            return get_path(cfg, parse_path(part.path), resolve=False) if part.path else cfg
+            found = get_path(cfg, parse_path(part.path), resolve=False) if part.path else cfg
+            return copy.deepcopy(found)  # its interpolations are of this config now
         except (ConfigError, OSError) as error:
             raise Wrong(f"{part.file}: {error}") from None
 

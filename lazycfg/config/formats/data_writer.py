@@ -118,6 +118,8 @@ class DataDocument:
             return str(public_name(value, item.obj))
         if item.kind == "source":
             return self._sources[id(item)]
+        if item.kind == "unkept":
+            return value
         if item.kind == "bytes":
             return base64.b64encode(value).decode("ascii")
         if item.kind == "complex":

@@ -69,6 +69,7 @@ class Item:
     name        value: `ImportName`
     source      value: `Captured`; parts: (name, encoded) for all it refers to
     bytes, complex, path, required, ellipsis     value: itself
+    unkept      value: text about a value that cannot be kept, in a file for reading
     ==========  ============================================================================
     """
 
