@@ -29,14 +29,14 @@ class CommandError(Exception):
 
 
 def zoo_folder() -> Path:
-    """The folder of the model zoo."""
+    """Return the folder of the model zoo."""
     from lazycfg import model_zoo
 
     return Path(next(iter(model_zoo.__path__)))
 
 
 def find_config(name: str) -> str:
-    """A config file by its path, or by its name in the model zoo.
+    """Return a config file by its path, or by its name in the model zoo.
 
     Raises:
         CommandError: there is neither.
@@ -50,7 +50,9 @@ def find_config(name: str) -> str:
 
 
 def _near(name: str) -> str:
-    """The end of the message: the file that may have been meant, beside the one named or in the model zoo."""
+    """Return the end of the message: the file that may have been meant, beside the one named or in the model
+    zoo.
+    """
     from lazycfg.config.formats.files import SUFFIXES
     from lazycfg.config.suggest import closest_name
 
@@ -152,7 +154,7 @@ def _split_name(text: str) -> tuple[str, str]:
 
 
 def split_words(words: Iterable[str]) -> tuple[list[str], list[str]]:
-    """(other words, overrides): an override has a ``=`` after its key or begins with ``~``."""
+    """Return (other words, overrides): an override has a ``=`` after its key or begins with ``~``."""
     from lazycfg.config.editing.grammar import find_equals
 
     others: list[str] = []
@@ -170,7 +172,7 @@ def say(what: object, *, file: TextIO | None = None) -> None:
 
 
 def wants_colour(choice: str) -> bool:
-    """Whether to print colours: ``always``, ``never``, or by the terminal."""
+    """Return whether to print colours: ``always``, ``never``, or by the terminal."""
     if choice != "auto":
         return choice == "always"
     return sys.stdout.isatty() and "NO_COLOR" not in os.environ

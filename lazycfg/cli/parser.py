@@ -52,7 +52,7 @@ class _Version(argparse.Action):
 
 
 def parse(words: list[str]) -> argparse.Namespace:
-    """Overrides may stand anywhere, also ``~key`` and negative numbers."""
+    """Parse a command line; overrides may be anywhere, also ``~key`` and negative numbers."""
     parser = make_parser()
     arguments, rest = parser.parse_known_args(words)
     unknown = [word for word in rest if word.startswith("-")]
@@ -71,7 +71,7 @@ def _near_option(words: list[str], wrong: str) -> str:
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """The parser of the command line."""
+    """Return the parser of the command line."""
     parser = _Parser(
         prog="lazycfg",
         description="Look at, compare, check and save configs. A .py config is a program: every command runs "
@@ -165,6 +165,6 @@ def parser_of(command: str) -> argparse.ArgumentParser | None:
 
 
 def options_of(command: str) -> list[str]:
-    """The long options of a command."""
+    """Return the long options of a command."""
     parser = parser_of(command)
     return [] if parser is None else [name for name in parser._option_string_actions if name.startswith("--")]

@@ -39,8 +39,9 @@ def diff(arguments: argparse.Namespace) -> int:
 
 
 def _is_uncertain(change: Change) -> bool:
-    """Whether only importing tells if two values differ: what a call of a module gives, a name that may be
-    another one for the same object, an argument that was given by position here and by name there."""
+    """Return whether only importing tells if two values differ: what a call of a module gives, a name that
+    may be another one for the same object, an argument that was given by position here and by name there.
+    """
     from lazycfg.config.signatures.callables import is_deferred
     from lazycfg.config.tree.paths import parse_path
     from lazycfg.config.tree.repr import target_name

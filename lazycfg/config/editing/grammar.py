@@ -148,7 +148,7 @@ def parse_override(text: str) -> Override:
 
 
 def find_equals(body: str) -> int:
-    """Index of the first ``=`` outside a bracketed key such as ``a["x=y"]=1``; -1 when there is none."""
+    """Return index of the first ``=`` outside a bracketed key such as ``a["x=y"]=1``; -1 when there is none."""
     quote, escaped = "", False
     for index, char in enumerate(body):
         if quote:
@@ -187,7 +187,7 @@ def parse_value(text: str) -> object:
 
 
 def _bare_tuple(text: str) -> object:
-    """``1,2`` is a tuple as in Python; as soon as one part is no literal, the whole is a string."""
+    """Return ``1,2`` as a tuple, as in Python; as soon as one part is no literal, the whole is text."""
     parser = _ValueParser(text)
     try:
         items = parser.items("")
@@ -197,7 +197,7 @@ def _bare_tuple(text: str) -> object:
 
 
 def _scalar(word: str) -> tuple[bool, object]:
-    """(is it a literal, its value); a word that is none is the string itself."""
+    """Return (is it a literal, its value); a word that is none is the string itself."""
     if word in _CONSTANTS:
         return True, _CONSTANTS[word]
     try:
@@ -242,7 +242,7 @@ class _ValueParser:
             raise self.fail("the end of the value")
 
     def value(self, stop: str) -> object:
-        """One value; a bare word ends before any of the characters in ``stop``."""
+        """Return one value; a bare word ends before any of the characters in ``stop``."""
         char = self.peek()
         if char in ("[", "(", "{"):
             return self.container(char)
@@ -340,7 +340,7 @@ class _ValueParser:
             self.depth -= 1
 
     def items(self, closing: str) -> list[object]:
-        """Values separated by commas up to ``closing`` (or to the end of the text when that is empty)."""
+        """Return values separated by commas up to ``closing`` (or to the end of the text when that is empty)."""
         found: list[object] = []
         while True:
             if self.peek() == closing:
@@ -406,7 +406,7 @@ def _unescape(match: re.Match[str]) -> str:
 
 
 def format_value(value: object) -> str:
-    """Text that `parse_value` reads back as an equal value: for literals and containers of them.
+    """Return text that `parse_value` reads back as an equal value: for literals and containers of them.
 
     Raises:
         TypeError: the value has no spelling on a command line; the message names its type.
@@ -417,7 +417,7 @@ def format_value(value: object) -> str:
 
 
 def _reads_as_itself(text: str) -> bool:
-    """Whether the bare text needs no quotes: no blank, no comma, no bracket, and no literal."""
+    """Return whether the bare text needs no quotes: no blank, no comma, no bracket, and no literal."""
     return bool(_PLAIN_WORD.fullmatch(text)) and not _scalar(text)[0]
 
 
@@ -450,5 +450,5 @@ def _format(value: object, depth: int) -> str:
 
 
 def _plain_complex(value: complex) -> str:
-    """Complex numbers without the parentheses of repr(), which would read as a grouping of a word."""
+    """Return complex numbers without the parentheses of repr(), which would read as a grouping of a word."""
     return repr(value).strip("()")

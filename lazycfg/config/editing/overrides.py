@@ -122,7 +122,9 @@ def apply_overrides(
 
 
 def _imported(name: str) -> Any:
-    """What ``@name`` stands for: a callable, or an object such as `torch.float16` or a member of an enum."""
+    """Return what ``@name`` stands for: a callable, or an object such as `torch.float16` or a member of an
+    enum.
+    """
     try:
         return resolve_target(name)
     except ConfigError:
@@ -149,7 +151,9 @@ def _load_file(file: str, policy: Policy | None) -> Any:
 def _without_effect(
     earlier: Sequence[tuple[int, Override, tuple[Any, ...]]], later: Override, keys: tuple[Any, ...]
 ) -> list[OverrideProblem]:
-    """The earlier overrides that a later one undoes by setting the same place, or one above it, once more."""
+    """Return the earlier overrides that a later one undoes by setting the same place, or one above it, once
+    more.
+    """
     if later.op not in ("set", "delete") or has_wildcard(keys) or isinstance(later.value, ImportRef):
         return []
     return [
@@ -160,7 +164,7 @@ def _without_effect(
 
 
 def matched_paths(cfg: Node, text: str) -> list[str]:
-    """The config paths that an override with wildcards would write to.
+    """Return the config paths that an override with wildcards would write to.
 
     Raises:
         GrammarError: the text is no override.
@@ -179,7 +183,7 @@ def matched_paths(cfg: Node, text: str) -> list[str]:
 
 
 def _refuse_untrusted(override: Override, policy: Policy) -> None:
-    """Names in text that would be resolved later: targets and interpolation resolvers."""
+    """Refuse names in text that would be resolved later: targets and interpolation resolvers."""
     keys = parse_path(override.path)
     work: list[tuple[Any, Any]] = [(keys[-1] if keys else "", override.value)]
     while work:
@@ -202,8 +206,9 @@ def _refuse_untrusted(override: Override, policy: Policy) -> None:
 
 
 def _refuse_ways_around(writer: Writer, override: Override, policy: Policy) -> None:
-    """What is no name itself, but makes one of something else: a target that is what stands elsewhere, what
-    stands elsewhere and is not allowed, another attribute of what a node builds."""
+    """Refuse what is no name itself but makes one of something else: a target that is the value of another
+    place, a value of another place that is not allowed, another attribute of what a node builds.
+    """
     if policy.everything:
         return
     keys = parse_path(override.path)

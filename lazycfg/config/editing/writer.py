@@ -104,14 +104,14 @@ class Writer:
     # ---------------------------------------------------------------- where
 
     def places(self) -> list[Place]:
-        """The places that the path of the override means."""
+        """Return the places that the path of the override means."""
         if self.matches:
             return self._matching_places()
         op = self.override.op
         return [self._walk(self.keys, create=op in ("add", "force"))]
 
     def passed(self) -> list[Any]:
-        """The containers that the path leads through, as far as they are there."""
+        """Return the containers that the path leads through, as far as they are there."""
         chain: list[Any] = [self.root]
         for key in self.keys[:-1]:
             value = find_key(chain[-1], key)
@@ -160,7 +160,7 @@ class Writer:
         raise Wrong(f"{format_path(keys[: depth + 1])!r} does not exist")
 
     def _elsewhere(self, wanted: Sequence[Any]) -> str:
-        """Where a path that was given only in part (``depth=101``) is found, if in few places."""
+        """Return where a path that was given only in part (``depth=101``) is found, if in few places."""
         found = [
             format_path((*path, wanted[-1]))
             for path, holder, _ in find_holders(self.root, ("**", *wanted[:-1]))
@@ -190,7 +190,7 @@ class Writer:
         return places
 
     def _acceptable(self, holder: Any, key: Any) -> list[Any]:
-        """``[key]`` when a call node has a parameter of that name, else nothing."""
+        """Return ``[key]`` when a call node has a parameter of that name, else nothing."""
         if not is_call(holder) or has_wildcard((key,)):
             return []
         signature = node_signature(holder)
@@ -199,7 +199,9 @@ class Writer:
     # ---------------------------------------------------------------- what
 
     def _value(self, value: Any) -> Any:
-        """The value with references replaced: callables imported, shared values looked up, dicts as nodes."""
+        """Return the value with references replaced: callables imported, shared values looked up, dicts as
+        nodes.
+        """
         if isinstance(value, ImportRef):
             try:
                 return self.resolve_import(value.name)
@@ -324,7 +326,7 @@ class Writer:
             return _MISSING
 
     def _refuse_new_key(self, place: Place) -> None:
-        """A key that is not there can be set only when the signature of the target has it."""
+        """Refuse a key that is not there and that the signature of the target does not have."""
         holder, key = place.holder, place.key
         self._refuse_index(place)
         if key == "_partial_" and is_call(holder):
@@ -380,7 +382,7 @@ class Writer:
             raise Wrong(after)
 
     def _argument_problem(self, place: Place) -> str | None:
-        """What the nearest call above says against the argument that the place belongs to."""
+        """Return what the nearest call above says against the argument that the place belongs to."""
         for depth in range(len(place.chain) - 1, -1, -1):
             holder, key = place.chain[depth], place.keys[depth]
             if type(holder) is Node:
@@ -515,7 +517,7 @@ def _can_judge(target: Any, key: str, value: Any) -> bool:
 
 
 def _hint_at(place: Place) -> Any:
-    """The annotation of the parameter that a place is; `NO_HINT` when it is none, or not annotated."""
+    """Return the annotation of the parameter that a place is; `NO_HINT` when it is none, or not annotated."""
     holder, key = place.holder, place.key
     if not is_call(holder) or not isinstance(key, str):
         return NO_HINT
@@ -527,7 +529,7 @@ def _hint_at(place: Place) -> Any:
 
 
 def _refuse_operator(last: Any, present: Sequence[Any]) -> None:
-    """``train.max_iter*=2`` reads as a pattern, but means an operator that there is not."""
+    """Refuse ``train.max_iter*=2``, which reads as a pattern but means an operator that does not exist."""
     if type(last) is str and last.endswith("*") and (stem := last.rstrip("*")) and stem in map(str, present):
         raise Wrong(
             f"'*=' is no operator; write the value, {stem}=... (the pattern of longer names is {stem}?*=...)"

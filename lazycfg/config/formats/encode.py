@@ -35,7 +35,7 @@ _MAX_ELEMENTS = 10_000  # of an array or tensor: more belongs into a file of its
 
 
 def encode(root: Any) -> Item:
-    """The `Item` of a whole config.
+    """Return the `Item` of a whole config.
 
     Raises:
         SaveError: something in it cannot be kept.
@@ -220,7 +220,7 @@ class Encoder:
         return item
 
     def _named(self, value: Any, path: Where | str) -> Encoded:
-        """A module, class, function or method: by its name, else by its source."""
+        """Return a module, class, function or method: by its name, else by its source."""
         name = find_name(value)
         if name is not None:
             return Item("name", name, path)
@@ -256,7 +256,7 @@ class Encoder:
         return item
 
     def _by_parts(self, value: Any, path: Where | str) -> Encoded:
-        """Any other object: as the call that makes an equal one, when there is such a call."""
+        """Return any other object: as the call that makes an equal one, when there is such a call."""
         kind = type(value)
         origin = kind.__module__.partition(".")[0]
         made: ImportName | _Made | None = _array(value) if origin in ("numpy", "torch") else None
@@ -289,7 +289,7 @@ _Made = tuple[Any, tuple[Any, ...], dict[str, Any]]
 
 
 def _by_reduce(value: Any) -> ImportName | _Made | None:
-    """How pickle would make the object, if that is one call with no state and gives an equal object."""
+    """Return how pickle would make the object, if that is one call without state that gives an equal one."""
     kind = type(value)
     if kind in (slice, range):
         return kind, (value.start, value.stop, value.step), {}
@@ -329,7 +329,7 @@ def _by_reduce(value: Any) -> ImportName | _Made | None:
 
 
 def _array(value: Any) -> _Made | None:
-    """Arrays, tensors and scalars of numpy and torch with their elements written out."""
+    """Return arrays, tensors and scalars of numpy and torch with their elements written out."""
     import sys
 
     numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
@@ -350,5 +350,5 @@ def _array(value: Any) -> _Made | None:
 
 
 def _set_order(value: Any) -> tuple[str, str]:
-    """A stable order for the elements of a set: those of strings change from process to process."""
+    """Return a stable order for the elements of a set: those of strings change from process to process."""
     return type(value).__qualname__, repr(value)

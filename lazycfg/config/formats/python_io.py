@@ -41,7 +41,7 @@ _DATA_KINDS |= {"path", "member", "required"}
 
 
 def to_py(cfg: Any) -> str:
-    """``cfg`` as Python source that loads to an equal tree.
+    """Return ``cfg`` as Python source that loads to an equal tree.
 
     Raises:
         SaveError: something in it has no source and cannot be written; all such places are named.
@@ -67,7 +67,7 @@ class PythonWriter(Expressions):
     # ---------------------------------------------------------------- whole modules
 
     def module(self, root: Item) -> str:
-        """The text of a config file."""
+        """Return the text of a config file."""
         if root.kind == "dict" and all(_is_data_name(key) for key, _ in root.parts):
             self._top = dict(root.parts)
         for key, value in self._top.items():
@@ -104,7 +104,7 @@ class PythonWriter(Expressions):
         return self._text()
 
     def definitions(self, sources: list[Item], tree: set[int]) -> str:
-        """The text of a module that defines the given functions and classes, for the data formats.
+        """Return the text of a module that defines the given functions and classes, for the data formats.
 
         ``tree`` are the ids of items that the config itself holds: they come to exist later, so that what a
         function refers to by a global name is put into ``links``; any other use of them is refused.
@@ -114,7 +114,7 @@ class PythonWriter(Expressions):
         return self._text()
 
     def variable(self, item: Item) -> str:
-        """The name of a written definition."""
+        """Return the name of a written definition."""
         return self._variables[id(item)]
 
     def _text(self) -> str:
@@ -261,7 +261,7 @@ class PythonWriter(Expressions):
         return not in_order or self._assigns_more() or not all(map(_is_data, self._top.values()))
 
     def _assigns_more(self) -> bool:
-        """Whether the loader would take a name for config that is only there for what is captured."""
+        """Return whether the loader would take a name for config that is only there for what is captured."""
         kinds = bindings_of(ast.parse("".join(self.blocks))).kinds
         return any(
             kind == "assigned" and not name.startswith("_") and name not in self._top
@@ -275,10 +275,10 @@ def _hint(item: Item) -> str:
 
 
 def _is_data_name(text: str) -> bool:
-    """Whether a top-level variable of that name is config data when the file is loaded."""
+    """Return whether a top-level variable of that name is config data when the file is loaded."""
     return is_name(text) and not text.startswith("_") and text != "REQUIRED"
 
 
 def _is_data(value: Encoded) -> bool:
-    """Whether the loader takes a top-level value for config data (classes and functions it does not)."""
+    """Return whether the loader takes a top-level value for config data (not so classes and functions)."""
     return not isinstance(value, Item) or value.kind in _DATA_KINDS

@@ -40,7 +40,7 @@ _MOST_BITS = int(MOST_DIGITS * 3.32)  # Python writes no longer integers as text
 
 
 def to_yaml(cfg: Any) -> str:
-    """``cfg`` as YAML text.
+    """Return ``cfg`` as YAML text.
 
     Raises:
         SaveError: something in it cannot be kept in YAML; all such places are named.
@@ -89,7 +89,7 @@ class _Writer:
         return lines
 
     def _entry(self, head: str, value: Any, indent: int) -> list[str]:
-        """The lines of ``key: value`` or ``- value``."""
+        """Return the lines of ``key: value`` or ``- value``."""
         pad = " " * indent
         if isinstance(value, str) and "\n" in value and _is_literal(value):
             # the explicit indentation: the text itself may begin with blanks
@@ -111,7 +111,7 @@ class _Writer:
         return [f"{pad}{head}{gap if prefix else ''}{prefix}".rstrip(), *block]
 
     def _prefix(self, value: Any) -> tuple[str, Any]:
-        """Anchor and tag of a value, and its payload."""
+        """Return anchor and tag of a value, and its payload."""
         if not isinstance(value, Item):
             return "", value
         parts = []
@@ -126,7 +126,7 @@ class _Writer:
         return " ".join(parts), payload
 
     def _flat(self, payload: Any) -> str | None:
-        """A payload on one line, when nothing in it has an anchor or parts of its own."""
+        """Return a payload on one line, when nothing in it has an anchor or parts of its own."""
         if isinstance(payload, Mapping):
             return None if payload.pairs else "{}"
         if isinstance(payload, list):
@@ -206,7 +206,7 @@ def _character(char: str) -> str:
 
 
 def parse_yaml(data: bytes, file: str) -> Any:
-    """Nodes, lists, scalars and `Tagged` values of a YAML text.
+    """Return nodes, lists, scalars and `Tagged` values of a YAML text.
 
     Raises:
         DataFileError: the text is no YAML, or has a tag of another loader.
@@ -310,7 +310,7 @@ class _Composer:
         self._put(value, event)
 
     def _plain(self, event: Any, tag: str) -> Any:
-        """The value of a scalar with a standard tag."""
+        """Return the value of a scalar with a standard tag."""
         kind = tag.removeprefix(_STANDARD)
         if kind not in _SCALARS:
             raise self._error(event, f"the tag {tag[:80]!r} is not known, or not for text")

@@ -90,7 +90,7 @@ class Diff:
         return f"<Diff of {len(self.changes)} changes>\n{self}"
 
     def overrides(self) -> list[str]:
-        """The overrides that turn the first config into the second, in the order in which they must be
+        """Return the overrides that turn the first config into the second, in the order in which they must be
         applied.
 
         Raises:
@@ -203,8 +203,8 @@ class _Comparison:
         self._work += reversed(work)
 
     def _compare_sequences(self, path: Link, old: Any, new: Any) -> None:
-        """What both begin and end with stays; between, elements are compared one by one, the rest came or
-        went.
+        """Compare lists: what both begin and end with stays; between, elements are compared one by one, and
+        the rest was added or removed.
         """
         if len(old) == len(new):
             self._work += reversed([((path, i), old[i], new[i]) for i in range(len(new))])
@@ -225,7 +225,7 @@ class _Comparison:
         self._work += reversed([((path, i), old[partner[i]], new[i]) for i in sorted(partner)])
 
     def _rearrange(self, path: Link, old: Any, new: Any, partner: dict[int, int]) -> None:
-        """One step that writes the whole list, with what stays as references to where it stands now."""
+        """Add a step that writes the whole list, with references to the elements that stay."""
         parts: list[Any] = []
         later: list[tuple[Link, Link]] = []
         for index, value in enumerate(new):
@@ -246,8 +246,9 @@ class _Comparison:
     def _spelling(
         self, path: Link, value: Any, top: Link, later: list[tuple[Link, Link]], depth: int = 0
     ) -> Any:
-        """A value as overrides can say it. What stands elsewhere already becomes a reference; what is shared
-        only within the new value is put in its place by a step of its own, afterwards."""
+        """Return a value as overrides can say it. What stands elsewhere already becomes a reference; what is
+        shared only within the new value is put in its place by a step of its own, afterwards.
+        """
         if children(value) is None:
             return _leaf_spelling(value)
         if _mutable(value):
@@ -270,7 +271,7 @@ class _Comparison:
         return value  # has no spelling: format_value says so
 
     def _find_moves(self) -> None:
-        """An added value that equals a removed one has moved."""
+        """Take an added value that equals a removed one for one that was moved."""
         for _, value, change in self._added:
             if children(value) is None:
                 continue

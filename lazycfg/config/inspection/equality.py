@@ -24,7 +24,7 @@ __all__ = ["alike", "equal_configs", "name_of_target", "same_leaf_of", "same_par
 
 
 def equal_configs(first: Any, second: Any) -> bool:
-    """Whether two configs are equal in the sense of this module.
+    """Return whether two configs are equal in the sense of this module.
 
     Raises:
         SaveError: one of them holds an object that has no spelling, so that nothing is known about it.
@@ -54,7 +54,7 @@ def equal_configs(first: Any, second: Any) -> bool:
 
 
 def _compare(a: Item, b: Item) -> list[tuple[Encoded, Encoded]] | None:
-    """The pairs that must be equal for two items to be equal; None when they are not."""
+    """Return the pairs that must be equal for two items to be equal; None when they are not."""
     if a.kind != b.kind or len(a.parts) != len(b.parts):
         return None
     below: list[tuple[Encoded, Encoded]] = []
@@ -83,7 +83,7 @@ def _compare(a: Item, b: Item) -> list[tuple[Encoded, Encoded]] | None:
 
 
 def _sequence(key: str, value: Encoded) -> Encoded:
-    """``_args_`` means the same as list and as tuple."""
+    """Return ``_args_`` as a tuple: it means the same as a list."""
     if key == "_args_" and isinstance(value, Item) and value.kind == "list":
         same = Item("tuple", None, value.path)
         same.parts = value.parts
@@ -93,7 +93,7 @@ def _sequence(key: str, value: Encoded) -> Encoded:
 
 @lru_cache(maxsize=1024)
 def without_layout(source: str) -> str:
-    """What a definition says, without its comments and line breaks."""
+    """Return what a definition says, without its comments and line breaks."""
     return ast.unparse(ast.parse(source))
 
 
@@ -126,7 +126,7 @@ def same_leaf_of(key: Any, old: Any, new: Any, importing: bool) -> bool:
 
 
 def alike(old: Any, new: Any) -> bool:
-    """Whether two values are compared part by part."""
+    """Return whether two values are compared part by part."""
     if isinstance(old, dict) and type(old) in (dict, Node):
         return isinstance(new, dict) and type(new) in (dict, Node) and is_call(old) == is_call(new)
     return children(old) is not None and not isinstance(old, dict) and _same_class(type(old), type(new))
@@ -147,7 +147,7 @@ def _same_value(old: Any, new: Any) -> bool:
 
 
 def _same_target(old: Any, new: Any, importing: bool) -> bool:
-    """As `_same_value`; a name in text is as good as what it stands for."""
+    """Return whether two targets are the same; a name in text is as good as what it stands for."""
     if old == new if isinstance(old, str) and isinstance(new, str) else _same_value(old, new):
         return True
     if not isinstance(old, str) and not isinstance(new, str):
@@ -158,13 +158,13 @@ def _same_target(old: Any, new: Any, importing: bool) -> bool:
 
 
 def _same_callable(old: Any, new: Any) -> bool:
-    """By name, else by source."""
+    """Return whether two callables are the same by name, else by source."""
     names = [name_of_target(value) for value in (old, new)]
     return names[0] == names[1] and (bool(names[0]) or _same_source(old, new))
 
 
 def _same_class(old: type, new: type) -> bool:
-    """Whether two classes are one class of two loads of a config file, or of two files."""
+    """Return whether two classes are one class of two loads of a config file, or of two files."""
     if old is new:
         return True
     return old.__qualname__ == new.__qualname__ and _same_callable(old, new)
@@ -178,7 +178,7 @@ def _same_source(old: Any, new: Any) -> bool:
 
 
 def name_of_target(target: Any, *, importing: bool = True) -> str:
-    """The name under which a target was defined; the empty text when it has none.
+    """Return the name under which a target was defined; the empty text when it has none.
 
     A target in text is imported to find out, unless `importing` is false; one that cannot be imported, and a
     deferred import, has the name that was written.

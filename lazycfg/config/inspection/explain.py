@@ -101,7 +101,7 @@ class Explanation:
 
 
 def explain(cfg: Any, path: str | Sequence[Key]) -> Explanation:
-    """Who set the value at a config path, in order, across all files and overrides.
+    """Return who set the value at a config path, in order, across all files and overrides.
 
     An argument that the config leaves out is explained by the default of the target's signature; a `${...}`
     is followed to the value it stands for. Raises `PathError` for a path that does not exist.
@@ -158,7 +158,9 @@ def _sorted(found: list[tuple[Path, Write]]) -> list[Step]:
 
 
 def _written(value: Any, shown: str, source: Source | None, node: Any, keys: Path) -> list[Step]:
-    """The steps of the text that first gave a value, which stands at `keys` in the nearest node above it."""
+    """Return the steps of the text that first gave a value, which stands at `keys` in the nearest node above
+    it.
+    """
     places = [] if source is None else source.places()
     changed = node is not None and bool(writes_to(node, keys))
     instead = "..." if changed else short(value)
@@ -179,7 +181,7 @@ def _written(value: Any, shown: str, source: Source | None, node: Any, keys: Pat
 
 
 def _default(holder: Any, key: Key, shown: str) -> tuple[Any, Step] | None:
-    """The default of an argument that the config leaves out."""
+    """Return the default of an argument that the config leaves out."""
     from lazycfg.config.signatures.callables import node_signature
 
     if type(holder) is not Node or raw_contains(holder, key):
@@ -202,7 +204,7 @@ def _default(holder: Any, key: Key, shown: str) -> tuple[Any, Step] | None:
 
 
 def _behind(cfg: Any, above: Sequence[Key], text: str | None) -> list[Step]:
-    """The history of the value that an interpolation stands for, when it is one plain path."""
+    """Return the history of the value that an interpolation stands for, when it is one plain path."""
     from lazycfg.config.tree.interpolation import split
 
     if text is None:
@@ -220,7 +222,7 @@ def _behind(cfg: Any, above: Sequence[Key], text: str | None) -> list[Step]:
 
 
 def place_of(top: Any, path: Path) -> Origin | None:
-    """Where what stands at a config path was written, as near as is known; a `${...}` is followed."""
+    """Return where what stands at a config path was written, as near as is known; a `${...}` is followed."""
     holders = [top]
     for depth, key in enumerate(path[:-1]):
         value = find_key(holders[-1], key)
@@ -239,15 +241,15 @@ def place_of(top: Any, path: Path) -> Origin | None:
 
 
 def top_of(value: Any) -> Any:
-    """The topmost container above `value`, as far as it was read through one; else `value` itself."""
+    """Return the topmost container above `value`, as far as it was read through one; else `value` itself."""
     from lazycfg.config.tree.interpolation import chain_of
 
     return chain_of(value)[0]
 
 
 def writes_along(top: Any, path: Sequence[Key]) -> list[tuple[Path, Write]]:
-    """The writes that put in place what stands at `path`, from the topmost container down, with the path of
-    each.
+    """Return the writes that put in place what stands at `path`, from the topmost container down, with the
+    path of each.
     """
     found: list[tuple[Path, Write]] = []
     holder = top
@@ -266,7 +268,7 @@ def writes_along(top: Any, path: Sequence[Key]) -> list[tuple[Path, Write]]:
 
 
 def short(value: Any, length: int = 80) -> str:
-    """A value on one line."""
+    """Return a value on one line."""
     try:
         text = repr(value)
     except Exception as error:  # somebody else's __repr__
@@ -275,7 +277,7 @@ def short(value: Any, length: int = 80) -> str:
 
 
 def short_text(text: str, length: int = 80) -> str:
-    """The beginning of a text, as one line."""
+    """Return the beginning of a text, as one line."""
     text = " ".join(text.split())
     return text if len(text) <= length else text[: length - 3] + "..."
 

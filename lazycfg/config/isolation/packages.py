@@ -24,7 +24,9 @@ _Located = tuple[tuple[str, ...], bool]  # (folders of the package, is it a pack
 
 
 def find_config_package(name: str) -> tuple[str, str] | None:
-    """The package of configs that module ``name`` is in or is itself, as ``(package, folder)``; else None."""
+    """Return the package of configs that module ``name`` is in or is itself, as ``(package, folder)``; else
+    None.
+    """
     if name.partition(".")[0] in sys.stdlib_module_names:
         return None
     parts = name.split(".")
@@ -41,7 +43,7 @@ def find_config_package(name: str) -> tuple[str, str] | None:
 
 
 def _locate(package: str, parent_folders: Sequence[str] | None) -> _Located | None:
-    """Folders of a package and whether it is marked; None for anything that is not a package."""
+    """Return folders of a package and whether it is marked; None for anything that is not a package."""
     module = sys.modules.get(package)
     if module is not None:
         path: Iterable[str] = getattr(module, "__path__", ())
@@ -55,7 +57,7 @@ def _locate(package: str, parent_folders: Sequence[str] | None) -> _Located | No
 
 
 def locate_module(name: str) -> str | None:
-    """The file of a module, found without importing anything; a package's is its ``__init__.py``.
+    """Return the file of a module, found without importing anything; a package's is its ``__init__.py``.
 
     A built-in or extension module, a folder without ``__init__.py``: the empty text, or the path of its
     binary. None when there is no such module.
