@@ -85,7 +85,7 @@ def load(
 
 
 def load_rel(path: str | os.PathLike[str], keys: str | Iterable[str] | None = None, *, depth: int = 1) -> Any:
-    """`load` of a path relative to the file of the calling code (``depth`` frames up).
+    """Return `load` of a path relative to the file of the calling code (``depth`` frames up).
 
     Raises:
         RuntimeError: the calling code is in no file.
@@ -97,14 +97,14 @@ def load_rel(path: str | os.PathLike[str], keys: str | Iterable[str] | None = No
 
 
 def left_out(cfg: Any) -> dict[str, str]:
-    """The public names of a config file that are no part of its config, each with the reason; {} for a config
-    that was not loaded from a Python file as a whole.
+    """Return the public names of a config file that are no part of its config, each with the reason; {} for a
+    config that was not loaded from a Python file as a whole.
     """
     return dict(notes_of(cfg).get("left_out", {})) if type(cfg) is Node else {}
 
 
 def as_tree(namespace: Mapping[str, object]) -> Node:
-    """A node of the given values, with dicts turned into nodes and OmegaConf objects converted."""
+    """Return a node of the given values, with dicts turned into nodes and OmegaConf objects converted."""
     root = to_nodes(dict(namespace))
     assert isinstance(root, Node)
     if _holds_omegaconf(root):
@@ -129,7 +129,7 @@ def _holds_omegaconf(root: object) -> bool:
 
 
 def _as_root(value: Any) -> Any:
-    """The value of ``__config__``, with nothing above it."""
+    """Return the value of ``__config__``, with nothing above it."""
     if not isinstance(value, dict):
         return raw_get(as_tree({"": value}), "")
     root = to_nodes(value)
@@ -144,7 +144,7 @@ def _as_root(value: Any) -> Any:
 def _existing_file(path: str | os.PathLike[str]) -> str:
     file = os.path.abspath(os.path.expanduser(path))
     if os.path.isfile(file):
-        return file
+        return os.path.realpath(file) if os.path.islink(file) else file
     folder = Path(file).parent
     if os.path.isdir(file):
         raise IsADirectoryError(
