@@ -340,7 +340,7 @@ class _ValueParser:
             self.depth -= 1
 
     def items(self, closing: str) -> list[object]:
-        """Return values separated by commas up to ``closing``, or to the end of the text when that is empty."""
+        """Return values separated by commas up to ``closing``, or to the end when that is empty."""
         found: list[object] = []
         while True:
             if self.peek() == closing:

@@ -78,7 +78,7 @@ class _ImportSite:
 
 
 def config_file_of(module_name: str) -> str | None:
-    """Return the file of a config module by its ``__name__`` (``__module__`` of its functions and classes)."""
+    """Return the file of a config module by its ``__name__``, the ``__module__`` of what is defined in it."""
     return _files.get(module_name)
 
 
