@@ -91,7 +91,7 @@ class _KeepAll(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def default_size(model: nn.Module) -> tuple[int, int]:
-    """The usual size of an image for a model: 800 x 1333, or the one that a part of it is made for."""
+    """Return the usual size of an image for a model: 800 x 1333, or the one that a part of it is made for."""
     for part in model.modules():
         if getattr(part, "train_size", None) is not None:  # of DeepLab's heads
             return tuple(part.train_size)
@@ -158,7 +158,9 @@ def _run_on_tensor(model: nn.Module, trial: Trial, *, is_sized: bool) -> None:
 
 
 def _is_of_any_size(error: Exception, model: nn.Module, image: Tensor) -> bool:
-    """Whether a model fails alike for an image of another size: then the size is not what it objects to."""
+    """Return whether a model fails alike for an image of another size: then the size is not what it objects
+    to.
+    """
     larger = nn.functional.pad(image, (0, 64, 0, 64))
     try:
         with torch.no_grad(), torch.device("meta"):
@@ -265,7 +267,7 @@ def _more_operators() -> dict[Any, Any]:
 
 
 def _place_of(error: Exception) -> str:
-    """The function of the library that asked for a value."""
+    """Return the function of the library that asked for a value."""
     traceback = error.__traceback__
     place = ""
     while traceback is not None:
@@ -278,7 +280,7 @@ def _place_of(error: Exception) -> str:
 
 
 def _parts(model: nn.Module) -> list[Part]:
-    """The model, its children, and what in it was built by a node of the config."""
+    """Return the model, its children, and what in it was built by a node of the config."""
     found = []
     top = origin(model)
     prefix = "" if top is None else f"{top.path}."
