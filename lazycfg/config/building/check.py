@@ -140,8 +140,8 @@ class Checker:
             return
         first = format_path(path_to(chain[0])) or "the root"
         message = (
-            f"{text!r} means {_shown(value)} in {first}, where this node was put first, and {_shown(found)} here, "
-            "but it is built once: put a .copy() of it in one of the places"
+            f"{text!r} means {_shown(value)} in {first}, where this node was put first, and "
+            f"{_shown(found)} here, but it is built once: put a .copy() of it in one of the places"
         )
         self.problems.append(Problem("interpolation", unlink(link), message, None))
 
