@@ -7,6 +7,8 @@ from .coco_ground_truth import coco_ground_truth
 from .coco_scores import CocoScores, coco_scores
 from .evaluator import DatasetEvaluator, DatasetEvaluators, inference_context, inference_on_dataset
 from .json_files import evaluate_json, to_json
+from .lvis import LVISEvaluator
+from .lvis_scores import lvis_scores
 from .panoptic import COCOPanopticEvaluator
 from .rotated_coco import RotatedCOCOEvaluator
 from .sem_seg import SemSegEvaluator
@@ -20,6 +22,7 @@ __all__ = [
     "CocoScores",
     "DatasetEvaluator",
     "DatasetEvaluators",
+    "LVISEvaluator",
     "RotatedCOCOEvaluator",
     "SemSegEvaluator",
     "coco_ground_truth",
@@ -27,6 +30,7 @@ __all__ = [
     "evaluate_json",
     "inference_context",
     "inference_on_dataset",
+    "lvis_scores",
     "print_csv_format",
     "to_json",
 ]
