@@ -1,6 +1,6 @@
 """What is built from the zoo's configs equals what the reference builds from its configs of the same names.
 
-`reference_values.json` holds, for each entry, digests of the reference's state_dict keys with shapes and
+`reference_values*.json` hold, for each entry, digests of the reference's state_dict keys with shapes and
 of its trained parameters, and its optimizer, batch, and learning rates over the run.
 """
 
@@ -14,7 +14,11 @@ import torch
 
 from lazycfg import instantiate, model_zoo
 
-REFERENCE = json.loads((Path(__file__).parent / "reference_values.json").read_text())
+REFERENCE = {
+    name: values
+    for file in sorted(Path(__file__).parent.glob("reference_values*.json"))
+    for name, values in json.loads(file.read_text()).items()
+}
 
 
 def digest(lines):
