@@ -16,9 +16,10 @@ from lazycfg.config.building.build import instantiate
 from lazycfg.config.editing.overrides import OverrideError, apply_overrides, matched_paths
 from lazycfg.config.inspection.diff import diff
 from lazycfg.config.lazy import LazyConfig
+from lazycfg.config.tree.access import get_path
 from lazycfg.config.tree.lazy_call import LazyCall as L
 from lazycfg.config.tree.node import Node, to_nodes
-from lazycfg.config.tree.paths import format_path, get_path, parse_path
+from lazycfg.config.tree.paths import format_path, parse_path
 from lazycfg.config.tree.position import CommandLine, writes_of
 
 
@@ -466,3 +467,9 @@ def test_any_key_can_be_quoted(key, nested):
     assert key not in (cfg.top if nested else cfg)
     assert "other" in (cfg.top if nested else cfg) or key == "other"
     assert all(type(k) is str for k in dict.keys(cfg))
+
+
+def test_indices_are_no_suggestions_for_a_pattern():
+    with pytest.raises(OverrideError) as caught:
+        apply_overrides(Node(a=[1, 2], b=Node(c=[3])), ["**.zz=1"])
+    assert "'0'" not in str(caught.value)

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from lazycfg.config.editing.grammar import ImportRef, Override, ShareRef
+from lazycfg.config.editing.grammar import CallRef, FileRef, ImportRef, Override, Reference, ShareRef
 from lazycfg.config.editing.journal import Journal
 from lazycfg.config.editing.matching import find_holders, has_wildcard, key_matches, keys_below
 from lazycfg.config.editing.meaning import NO_HINT, as_meant, why_other_kind
-from lazycfg.config.errors import ConfigError, PathError, TargetError
-from lazycfg.config.signatures.callables import (
-    bind_positional,
-    is_deferred,
-    node_signature,
-    resolve_target,
-    why_not,
-)
+from lazycfg.config.errors import ConfigError, PathError, TargetError, with_article
+from lazycfg.config.signatures.binding import bind_positional, node_signature, why_not
 from lazycfg.config.suggest import closest
+from lazycfg.config.tree.access import get_path
+from lazycfg.config.tree.containers import children, has_fields
 from lazycfg.config.tree.interpolation import resolve_in
+from lazycfg.config.tree.keys import find_key, lookup
 from lazycfg.config.tree.node import (
     SPECIAL,
     Node,
@@ -32,14 +30,13 @@ from lazycfg.config.tree.node import (
     raw_set,
     to_nodes,
 )
-from lazycfg.config.tree.paths import MISSING, Quoted, find_key, format_path, get_path, lookup, parse_path
-from lazycfg.config.tree.position import CommandLine, Write, record_write
-from lazycfg.config.tree.repr import short_repr, target_name
-from lazycfg.config.tree.traversal import children, has_fields, plan, rebuild, same_leaf
+from lazycfg.config.tree.paths import MISSING, Quoted, format_path, parse_path
+from lazycfg.config.tree.position import CommandLine, Write, record_write, set_position
+from lazycfg.config.tree.repr import short_repr
+from lazycfg.config.tree.targets import is_deferred, resolve_target, target_name
+from lazycfg.config.tree.traversal import plan, rebuild, same_leaf
 
 __all__ = ["Place", "Writer", "Wrong"]
-
-_MISSING: Any = object()
 
 
 class Wrong(ConfigError):
@@ -78,12 +75,14 @@ class Writer:
         origin: CommandLine,
         journal: Journal,
         resolve_import: Callable[[str], Any],
+        load_file: Callable[[str], Any],
     ) -> None:
         self.root = root
         self.override = override
         self.origin = origin
         self.journal = journal
         self.resolve_import = resolve_import
+        self.load_file = load_file
         self.keys = parse_path(override.path)
         self.matches = has_wildcard(self.keys)
         if not self.matches:
@@ -96,19 +95,19 @@ class Writer:
         for (
             place
         ) in places:  # each with a value of its own: a list must not be shared by what a pattern matches
-            getattr(self, f"_{self.override.op}")(place, self._value(self.override.value))
+            _OPERATIONS[self.override.op](self, place, self._value(self.override.value))
 
     # ---------------------------------------------------------------- where
 
     def places(self) -> list[Place]:
-        """The places that the path of the override means."""
+        """Return the places that the path of the override means."""
         if self.matches:
             return self._matching_places()
         op = self.override.op
         return [self._walk(self.keys, create=op in ("add", "force"))]
 
     def passed(self) -> list[Any]:
-        """The containers that the path leads through, as far as they are there."""
+        """Return the containers that the path leads through, as far as they are there."""
         chain: list[Any] = [self.root]
         for key in self.keys[:-1]:
             value = find_key(chain[-1], key)
@@ -157,7 +156,7 @@ class Writer:
         raise Wrong(f"{format_path(keys[: depth + 1])!r} does not exist")
 
     def _elsewhere(self, wanted: Sequence[Any]) -> str:
-        """Where a path that was given only in part (``depth=101``) is found, if in few places."""
+        """Return where a path that was given only in part (``depth=101``) is found, if in few places."""
         found = [
             format_path((*path, wanted[-1]))
             for path, holder, _ in find_holders(self.root, ("**", *wanted[:-1]))
@@ -181,12 +180,13 @@ class Writer:
                 wanted = present
             places += [self._walk((*path, key), create=False) for key in wanted]
         if not places:
-            names = {str(key) for value, kids, _ in plan(self.root) for key, _ in keys_below(value)}
+            found = (key for value, _, _ in plan(self.root) for key, _ in keys_below(value))
+            names = {key for key in found if isinstance(key, str)}
             raise Wrong(f"{self.override.path!r} matches nothing{closest(str(last), names, 0.75)}")
         return places
 
     def _acceptable(self, holder: Any, key: Any) -> list[Any]:
-        """``[key]`` when a call node has a parameter of that name, else nothing."""
+        """Return ``[key]`` when a call node has a parameter of that name, else nothing."""
         if not is_call(holder) or has_wildcard((key,)):
             return []
         signature = node_signature(holder)
@@ -195,7 +195,9 @@ class Writer:
     # ---------------------------------------------------------------- what
 
     def _value(self, value: Any) -> Any:
-        """The value with references replaced: callables imported, shared values looked up, dicts as nodes."""
+        """Return the value with references replaced: callables imported, shared values looked up, dicts as
+        nodes.
+        """
         if isinstance(value, ImportRef):
             try:
                 return self.resolve_import(value.name)
@@ -205,6 +207,17 @@ class Writer:
                 raise Wrong(str(error)) from None
         if isinstance(value, ShareRef):
             return get_path(self.root, parse_path(value.path), resolve=False)
+        if isinstance(value, FileRef):
+            return self._part_of_file(value)
+        if isinstance(value, CallRef):
+            node = Node(_target_=self._value(value.target))
+            for key, element in value.arguments.items():
+                raw_set(node, key, self._value(element))
+            set_position(node, self.origin)
+            reasons = [why_not(node, key, element) for key, element in raw_items(node)]
+            if any(reasons):
+                raise Wrong("; ".join(reason for reason in reasons if reason is not None))
+            return node
         if type(value) is list:
             return [self._value(element) for element in value]
         if type(value) is tuple:
@@ -215,11 +228,20 @@ class Writer:
             return {self._value(element) for element in value}
         return value
 
+    def _part_of_file(self, part: FileRef) -> Any:
+        """Return what another config file has at a path."""
+        try:
+            cfg = self.load_file(part.file)
+            found = get_path(cfg, parse_path(part.path), resolve=False) if part.path else cfg
+            return copy.deepcopy(found)  # its interpolations are of this config now
+        except (ConfigError, OSError) as error:
+            raise Wrong(f"{part.file}: {error}") from None
+
     # ---------------------------------------------------------------- the operations
 
     def _set(self, place: Place, value: Any) -> None:
         old = self._current(place)
-        if old is _MISSING:
+        if old is MISSING:
             self._refuse_new_key(place)
         if is_call(old) and isinstance(self.override.value, ImportRef):
             self._retarget(place, old, value)
@@ -227,19 +249,19 @@ class Writer:
         self._write_as_meant(place, old, value)
 
     def _add(self, place: Place, value: Any) -> None:
-        if self._current(place) is not _MISSING:
+        if self._current(place) is not MISSING:
             raise Wrong(f"{format_path(place.keys)!r} is there already; leave out the '+' to change it")
         self._refuse_index(place)
-        self._write_as_meant(place, _MISSING, value)
+        self._write_as_meant(place, MISSING, value)
 
     def _force(self, place: Place, value: Any) -> None:
-        if self._current(place) is _MISSING:
+        if self._current(place) is MISSING:
             self._refuse_index(place)
         self._write(place, value)
 
     def _append(self, place: Place, value: Any) -> None:
         old = self._current(place)
-        if old is _MISSING:
+        if old is MISSING:
             self._refuse_new_key(place)
             old = []
         if type(old) is str and "${" in old:
@@ -266,7 +288,7 @@ class Writer:
 
     def _delete(self, place: Place, value: Any) -> None:
         old = self._current(place)
-        if old is _MISSING:
+        if old is MISSING:
             self._no_such_path(place.keys, len(place.keys) - 1)
         if self.override.has_value and not same_leaf(old, value):
             raise Wrong(
@@ -289,7 +311,7 @@ class Writer:
             index = range(len(holder))[place.key]
             self._write(Place(place.chain[:-1], place.keys[:-1]), holder[:index] + holder[index + 1 :])
         else:
-            raise Wrong(f"a field of a {type(holder).__name__} cannot be deleted")
+            raise Wrong(f"a field of {with_article(type(holder).__name__)} cannot be deleted")
 
     # ---------------------------------------------------------------- checks
 
@@ -297,10 +319,10 @@ class Writer:
         try:
             return lookup(place.holder, place.key)
         except LookupError:
-            return _MISSING
+            return MISSING
 
     def _refuse_new_key(self, place: Place) -> None:
-        """A key that is not there can be set only when the signature of the target has it."""
+        """Refuse a key that is not there and that the signature of the target does not have."""
         holder, key = place.holder, place.key
         self._refuse_index(place)
         if key == "_partial_" and is_call(holder):
@@ -313,7 +335,7 @@ class Writer:
         if (
             plain
             and plain != str(key)
-            and self._current(Place(place.chain, (*place.keys[:-1], plain))) is not _MISSING
+            and self._current(Place(place.chain, (*place.keys[:-1], plain))) is not MISSING
         ):
             raise Wrong(f"'{str(key)[len(plain) :]}=' is no operator; write the value, {plain}=...")
         names = [str(k) for k in raw_keys(holder) if k not in SPECIAL] if isinstance(holder, dict) else []
@@ -333,15 +355,15 @@ class Writer:
         holder = place.holder
         if isinstance(holder, list | tuple):
             hint = "; to append write +=[...]" if isinstance(place.key, int) else ""
+            kind = with_article(type(holder).__name__)
             raise Wrong(
-                f"{format_path(place.keys[:-1])!r} is a {type(holder).__name__} of length {len(holder)}"
-                f" without {place.key!r}{hint}"
+                f"{format_path(place.keys[:-1])!r} is {kind} of length {len(holder)} without "
+                f"{place.key!r}{hint}"
             )
         if not isinstance(holder, dict):
             names = [str(key) for key, _ in keys_below(holder)]
-            raise Wrong(
-                f"a {type(holder).__name__} has no field {place.key!r}{closest(str(place.key), names)}"
-            )
+            kind = with_article(type(holder).__name__)
+            raise Wrong(f"{kind} has no field {place.key!r}{closest(str(place.key), names)}")
 
     def _checked_write(self, place: Place, value: Any) -> None:
         # a whole argument is judged anew; of a part of it only what was not wrong before is blamed on the
@@ -356,7 +378,7 @@ class Writer:
             raise Wrong(after)
 
     def _argument_problem(self, place: Place) -> str | None:
-        """What the nearest call above says against the argument that the place belongs to."""
+        """Return what the nearest call above says against the argument that the place belongs to."""
         for depth in range(len(place.chain) - 1, -1, -1):
             holder, key = place.chain[depth], place.keys[depth]
             if type(holder) is Node:
@@ -370,7 +392,7 @@ class Writer:
 
     def _write_as_meant(self, place: Place, old: Any, value: Any) -> None:
         """Write the value in the type that the place asks for."""
-        if isinstance(self.override.value, ImportRef | ShareRef):
+        if isinstance(self.override.value, Reference | FileRef):
             self._checked_write(place, value)
             return
         path, raw, hint = format_path(place.keys), self.override.raw, _hint_at(place)
@@ -436,7 +458,7 @@ class Writer:
                 except AttributeError:  # frozen
                     pass
             if not chain:
-                raise Wrong(f"a {type(holder).__name__} as the config itself cannot be changed")
+                raise Wrong(f"{with_article(type(holder).__name__)} as the config itself cannot be changed")
             if isinstance(holder, tuple) and isinstance(key, int):
                 key = range(len(holder))[key]
                 key = holder._fields[key] if hasattr(holder, "_fields") else key
@@ -458,6 +480,15 @@ class Writer:
         below = {id(container) for container, _, _ in plan(value)}
         if any(id(holder) in below for holder in place.chain):
             raise Wrong(f"{format_path(place.keys)!r} would contain itself")
+
+
+_OPERATIONS: dict[str, Callable[[Writer, Place, Any], None]] = {
+    "set": Writer._set,
+    "add": Writer._add,
+    "force": Writer._force,
+    "append": Writer._append,
+    "delete": Writer._delete,
+}
 
 
 def _can_judge(target: Any, key: str, value: Any) -> bool:
@@ -482,7 +513,7 @@ def _can_judge(target: Any, key: str, value: Any) -> bool:
 
 
 def _hint_at(place: Place) -> Any:
-    """The annotation of the parameter that a place is; `NO_HINT` when it is none, or not annotated."""
+    """Return the annotation of the parameter that a place is; `NO_HINT` when it is none, or not annotated."""
     holder, key = place.holder, place.key
     if not is_call(holder) or not isinstance(key, str):
         return NO_HINT
@@ -494,7 +525,7 @@ def _hint_at(place: Place) -> Any:
 
 
 def _refuse_operator(last: Any, present: Sequence[Any]) -> None:
-    """``train.max_iter*=2`` reads as a pattern, but means an operator that there is not."""
+    """Refuse ``train.max_iter*=2``, which reads as a pattern but means an operator that does not exist."""
     if type(last) is str and last.endswith("*") and (stem := last.rstrip("*")) and stem in map(str, present):
         raise Wrong(
             f"'*=' is no operator; write the value, {stem}=... (the pattern of longer names is {stem}?*=...)"

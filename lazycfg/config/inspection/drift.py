@@ -15,20 +15,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
-from lazycfg.config.building.check import Problem, problems_of
+from lazycfg.config.building.check import problems_of
+from lazycfg.config.building.problems import Problem
 from lazycfg.config.errors import CycleError, TargetError
 from lazycfg.config.formats.files import format_of, read_data_file
-from lazycfg.config.inspection.moved import where_now
 from lazycfg.config.isolation.session import python_import
 from lazycfg.config.loading.load import load
+from lazycfg.config.loading.moved import where_now
 from lazycfg.config.loading.stand_ins import IF_THERE, StandIn, resolve_stand_in
 from lazycfg.config.loading.without_importing import StandInDecoder
-from lazycfg.config.signatures.callables import bind_positional, node_signature
+from lazycfg.config.signatures.binding import bind_positional, node_signature
+from lazycfg.config.signatures.places import argument_position
 from lazycfg.config.suggest import closest, closest_name
+from lazycfg.config.tree.keys import find_key
 from lazycfg.config.tree.node import Node, is_call, raw_contains, raw_get, raw_set, raw_update
-from lazycfg.config.tree.paths import MISSING, find_key
-from lazycfg.config.tree.position import FilePosition, Origin, argument_position, position_of
-from lazycfg.config.tree.repr import target_name
+from lazycfg.config.tree.paths import MISSING
+from lazycfg.config.tree.position import FilePosition, Origin, position_of
+from lazycfg.config.tree.targets import target_name
 from lazycfg.config.tree.traversal import plan, refill, walk
 from lazycfg.config.trust import TRUST_ALL, Policy
 
@@ -107,7 +110,7 @@ def drift(
 
 
 def _file_problem(error: Exception, file: str) -> Problem:
-    """The error that ended the loading, with its place in the file."""
+    """Return the error that ended the loading, with its place in the file."""
     traceback, line = error.__traceback__, error.lineno if isinstance(error, SyntaxError) else None
     while traceback is not None:
         if traceback.tb_frame.f_code.co_filename == os.path.abspath(file):
@@ -256,7 +259,7 @@ class _Concrete:
             pass  # `check` tells it
 
     def misfits(self, tree: Any) -> list[Problem]:
-        """The calls with more positional arguments than their targets take."""
+        """Return the calls with more positional arguments than their targets take."""
         if not self._misfits:
             return []
         return [
@@ -324,7 +327,7 @@ def _at(tree: Any, path: Sequence[Any]) -> Any:
 
 
 def _whereabouts(problem: Problem, tree: Any, policy: Policy) -> Problem:
-    """A target that is gone, with where it is now; its path is that of the call."""
+    """Return a target that is gone, with where it is now; its path is that of the call."""
     if problem.kind != "target" or problem.path[-1:] != ("_target_",):
         return problem
     written = str(_at(tree, problem.path))
@@ -333,7 +336,7 @@ def _whereabouts(problem: Problem, tree: Any, policy: Policy) -> Problem:
 
 
 def _with_place(problem: Problem, tree: Any) -> Problem:
-    """A finding in something that the file makes itself, with the place of what holds that."""
+    """Return a finding in something that the file makes itself, with the place of what holds that."""
     if problem.origin is not None:
         return problem
     for depth in range(len(problem.path) - 1, -1, -1):

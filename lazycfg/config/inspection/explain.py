@@ -5,31 +5,29 @@ changed.
 from __future__ import annotations
 
 from lazycfg.config.errors import ConfigError, TargetError
-from lazycfg.config.inspection.source_lookup import latest, source_of
+from lazycfg.config.signatures.places import place_of, writes_along
+from lazycfg.config.signatures.source_lookup import Assigned, latest, source_of
+from lazycfg.config.tree.access import get_path
+from lazycfg.config.tree.keys import find_key
 from lazycfg.config.tree.node import Node, raw_contains
-from lazycfg.config.tree.paths import MISSING, find_key, format_path, get_path, parse_path
-from lazycfg.config.tree.position import (
-    Assigned,
-    FilePosition,
-    Position,
-    Write,
-    argument_position,
-    position_of,
-    writes_of,
-    writes_to,
-)
-from lazycfg.config.tree.repr import target_name
+from lazycfg.config.tree.paths import MISSING, format_path, parse_path
+from lazycfg.config.tree.position import FilePosition, Position, Write, position_of, writes_to
+from lazycfg.config.tree.targets import target_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from lazycfg.config.inspection.source_lookup import Source
+    from lazycfg.config.signatures.source_lookup import Source
     from lazycfg.config.tree.paths import Key, Path
     from lazycfg.config.tree.position import Origin
 
-__all__ = ["Explanation", "Step", "explain", "place_of", "top_of", "writes_along"]
+__all__ = [
+    "Explanation",
+    "Step",
+    "explain",
+]
 
 
 class Step:
@@ -37,8 +35,9 @@ class Step:
 
     Attributes:
         path: the config path that was written, as text: that of the value, or one above it.
-        kind: "written" (in the call), "set", "deleted", "default" (of the target), "interpolation", or
-            "changed": none of the steps before gives the value that is there now.
+        kind: "written" (in the call), "set", "deleted", "default" (of the target), "interpolation",
+            "unresolved" (an interpolation that has no value: ``value`` is the reason), or "changed": none of
+            the steps before gives the value that is there now.
         value: what was written, as text.
         origin: where; None when that is not known.
         certain: False when it may not have happened: it stands in an `if`, a loop, a `try` ...
@@ -58,6 +57,8 @@ class Step:
         if self.origin is not None:
             where = f"{_preposition(self.origin)} {self.origin}"
         verb = _VERBS.get(self.kind, self.kind) if self.certain else f"perhaps {self.kind}"
+        if self.kind == "unresolved":
+            return f"{self.path} cannot be resolved: {self.value}"
         value = "" if self.kind == "deleted" else f" = {self.value}"
         return f"{self.path}{value}  {verb} {where}"
 
@@ -98,7 +99,7 @@ class Explanation:
 
 
 def explain(cfg: Any, path: str | Sequence[Key]) -> Explanation:
-    """Who set the value at a config path, in order, across all files and overrides.
+    """Return who set the value at a config path, in order, across all files and overrides.
 
     An argument that the config leaves out is explained by the default of the target's signature; a `${...}`
     is followed to the value it stands for. Raises `PathError` for a path that does not exist.
@@ -126,8 +127,13 @@ def explain(cfg: Any, path: str | Sequence[Key]) -> Explanation:
             get_path(cfg, keys[: depth + 1])  # raises, with a suggestion
         if type(value) is str and "${" in value:
             steps.append(Step(shown, "interpolation", value, place_of(cfg, keys[: depth + 1])))
-            value = get_path(cfg, keys[: depth + 1])
             steps += _behind(cfg, keys[:depth], dict.get(holder, key) if isinstance(holder, dict) else None)
+            try:
+                value = get_path(cfg, keys[: depth + 1])
+            except ConfigError as error:  # not there, or not allowed: that is no reason to keep the history
+                if not last:
+                    raise
+                steps.append(Step(shown, "unresolved", str(error), None))
         holder = value
     along = writes_along(cfg, keys)
     outer = [(place, write) for place, write in along if len(place) <= above]  # they put the node in place
@@ -150,7 +156,9 @@ def _sorted(found: list[tuple[Path, Write]]) -> list[Step]:
 
 
 def _written(value: Any, shown: str, source: Source | None, node: Any, keys: Path) -> list[Step]:
-    """The steps of the text that first gave a value, which stands at `keys` in the nearest node above it."""
+    """Return the steps of the text that first gave a value, which stands at `keys` in the nearest node above
+    it.
+    """
     places = [] if source is None else source.places()
     changed = node is not None and bool(writes_to(node, keys))
     instead = "..." if changed else short(value)
@@ -171,8 +179,8 @@ def _written(value: Any, shown: str, source: Source | None, node: Any, keys: Pat
 
 
 def _default(holder: Any, key: Key, shown: str) -> tuple[Any, Step] | None:
-    """The default of an argument that the config leaves out."""
-    from lazycfg.config.signatures.callables import node_signature
+    """Return the default of an argument that the config leaves out."""
+    from lazycfg.config.signatures.binding import node_signature
 
     if type(holder) is not Node or raw_contains(holder, key):
         return None
@@ -194,7 +202,7 @@ def _default(holder: Any, key: Key, shown: str) -> tuple[Any, Step] | None:
 
 
 def _behind(cfg: Any, above: Sequence[Key], text: str | None) -> list[Step]:
-    """The history of the value that an interpolation stands for, when it is one plain path."""
+    """Return the history of the value that an interpolation stands for, when it is one plain path."""
     from lazycfg.config.tree.interpolation import split
 
     if text is None:
@@ -211,54 +219,8 @@ def _behind(cfg: Any, above: Sequence[Key], text: str | None) -> list[Step]:
         return []
 
 
-def place_of(top: Any, path: Path) -> Origin | None:
-    """Where what stands at a config path was written, as near as is known; a `${...}` is followed."""
-    holders = [top]
-    for depth, key in enumerate(path[:-1]):
-        value = find_key(holders[-1], key)
-        if type(value) is str and "${" in value:
-            try:
-                value = get_path(top, path[: depth + 1])
-            except ConfigError:
-                break
-        holders.append(value)
-    for depth in range(len(holders) - 1, -1, -1):
-        node, keys = holders[depth], path[depth:]
-        # A dict inside a call knows no place of its own, only what was written to it later.
-        if type(node) is Node and keys and (position_of(node) is not None or writes_to(node, keys)):
-            return argument_position(node, *keys)
-    return None
-
-
-def top_of(value: Any) -> Any:
-    """The topmost container above `value`, as far as it was read through one; else `value` itself."""
-    from lazycfg.config.tree.interpolation import chain_of
-
-    return chain_of(value)[0]
-
-
-def writes_along(top: Any, path: Sequence[Key]) -> list[tuple[Path, Write]]:
-    """The writes that put in place what stands at `path`, from the topmost container down, with the path of
-    each.
-    """
-    found: list[tuple[Path, Write]] = []
-    holder = top
-    for depth, key in enumerate(path):
-        if type(holder) is Node:
-            rest = format_path(path[depth:])
-            for write in writes_of(holder):
-                if write.key == key or (
-                    isinstance(write.key, str) and f"{rest}.".startswith(f"{write.key}.")
-                ):
-                    found.append(((*path[:depth], *parse_path(str(write.key))), write))
-        holder = find_key(holder, key)
-        if holder is MISSING:
-            break
-    return found
-
-
 def short(value: Any, length: int = 80) -> str:
-    """A value on one line."""
+    """Return a value on one line."""
     try:
         text = repr(value)
     except Exception as error:  # somebody else's __repr__
@@ -267,7 +229,7 @@ def short(value: Any, length: int = 80) -> str:
 
 
 def short_text(text: str, length: int = 80) -> str:
-    """The beginning of a text, as one line."""
+    """Return the beginning of a text, as one line."""
     text = " ".join(text.split())
     return text if len(text) <= length else text[: length - 3] + "..."
 

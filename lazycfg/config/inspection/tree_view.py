@@ -12,11 +12,13 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from lazycfg.config.signatures.callables import is_deferred, signature_of
+from lazycfg.config.signatures.callables import signature_of
+from lazycfg.config.tree.containers import children, has_fields
 from lazycfg.config.tree.node import Node, is_call, raw_get
 from lazycfg.config.tree.paths import format_path
-from lazycfg.config.tree.repr import printable, short_repr, target_name
-from lazycfg.config.tree.traversal import children, has_fields, plan, same_leaf
+from lazycfg.config.tree.repr import printable, short_repr
+from lazycfg.config.tree.targets import is_deferred, target_name
+from lazycfg.config.tree.traversal import plan, same_leaf
 
 __all__ = ["Row", "rows", "tree_text"]
 
@@ -42,7 +44,7 @@ class Row:
 
 
 def rows(cfg: Any, max_depth: int | None = None) -> Iterator[Row]:
-    """The rows of a tree, parents before children; a shared container is opened once."""
+    """Yield the rows of a tree, parents before children; a shared container is opened once."""
     counts: dict[int, int] = {}
     for container, _, _ in plan(cfg):  # refuses a config that contains itself
         for _, child in children(container) or ():
@@ -73,7 +75,7 @@ def rows(cfg: Any, max_depth: int | None = None) -> Iterator[Row]:
 
 
 def tree_text(cfg: Any, *, max_depth: int | None = None, colour: bool = False) -> str:
-    """The tree as text; ``colour`` adds ANSI colours."""
+    """Return the tree as text; ``colour`` adds ANSI colours."""
     lines = []
     for row in rows(cfg, max_depth):
         indent = "  " * row.depth
@@ -106,7 +108,7 @@ def _inner(value: Any) -> list[tuple[Any, Any]] | None:
 
 
 def _has_parts(inner: list[tuple[Any, Any]]) -> bool:
-    """Whether a container takes lines of its own: it holds a node, or a container of containers."""
+    """Return whether a container takes lines of its own: it holds a node, or a container of containers."""
     for _, child in inner:
         items = children(child)
         if items is not None and (isinstance(child, dict) or any(children(c) is not None for _, c in items)):
