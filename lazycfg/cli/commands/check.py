@@ -7,12 +7,12 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from lazycfg.cli.configs import CommandError, find_config, load_config, say, split_words
+from lazycfg.cli.common import CommandError, load_config, say, split_words
 
 if TYPE_CHECKING:
-    from lazycfg.cli.trial import Part, Trial
+    from lazycfg.engine.model_summary import Part, Trial
 
-__all__ = ["check", "drift", "trial_text"]
+__all__ = ["check", "trial_text"]
 
 _NAME_WIDTH = 34
 _WIDTH = 118
@@ -74,20 +74,6 @@ def _is_job(cfg: Any) -> bool:
     return isinstance(dict.get(cfg, "train"), dict) and dict.get(cfg, "model") is not None
 
 
-def drift(arguments: argparse.Namespace) -> int:
-    """Tell what of a saved config no longer fits the code; the exit status is 1 when something does not."""
-    from lazycfg.config.inspection.drift import drift as compare
-    from lazycfg.config.trust import DEFAULT_ALLOW
-
-    if arguments.words:
-        raise CommandError(f"drift takes one file, not {' '.join(arguments.words)!r} too")
-    found = compare(
-        find_config(arguments.config), trusted=arguments.trusted, allow=(*DEFAULT_ALLOW, *arguments.allow)
-    )
-    say(found)
-    return 1 if found else 0
-
-
 def _size(text: str | None) -> tuple[int, int] | None:
     if text is None:
         return None
@@ -105,9 +91,9 @@ def _try(cfg: Any, model: Any, size: tuple[int, int] | None, traceback: bool) ->
     """Build the model, unless that has been done, and run it; whether its parts fit."""
     import torch
 
-    from lazycfg.cli.trial import try_model
     from lazycfg.config.building.build import instantiate
-    from lazycfg.config.tree.subset_of import subset
+    from lazycfg.config.tree.access import subset
+    from lazycfg.engine.model_summary import try_model
 
     try:
         if model is None:
@@ -131,8 +117,9 @@ def _try(cfg: Any, model: Any, size: tuple[int, int] | None, traceback: bool) ->
 
 def _writes(cfg: Any, error: Exception | None) -> Iterator[str]:
     """Who changed the node that an error names since it was written, or something above it."""
-    from lazycfg.config.inspection.explain import writes_along
-    from lazycfg.config.tree.paths import format_path, get_path, parse_path
+    from lazycfg.config.signatures.places import writes_along
+    from lazycfg.config.tree.access import get_path
+    from lazycfg.config.tree.paths import format_path, parse_path
     from lazycfg.config.tree.position import writes_of
 
     found = re.search(r"config path '([^']+)'", "\n".join(getattr(error, "__notes__", ())))

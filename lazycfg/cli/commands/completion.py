@@ -9,9 +9,10 @@ import re
 from pathlib import Path
 from typing import Any
 
-from lazycfg.cli.configs import find_config, load_config, zoo_folder
+from lazycfg.cli.common import find_config, load_config, zoo_folder
+from lazycfg.cli.parser import options_of, parser_of
 
-__all__ = ["candidates", "complete", "completion", "options_of"]
+__all__ = ["candidates", "complete", "completion"]
 
 COMMANDS = (
     *(
@@ -105,25 +106,9 @@ def _config(name: str) -> Any:
     return read_syntax(file) if format_of(file) == "py" else load_config(file)
 
 
-def _parser_of(command: str) -> argparse.ArgumentParser | None:
-    from lazycfg.cli.main import make_parser
-
-    for action in make_parser()._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            found: argparse.ArgumentParser | None = action.choices.get(command)
-            return found
-    return None
-
-
-def options_of(command: str) -> list[str]:
-    """The long options of a command."""
-    parser = _parser_of(command)
-    return [] if parser is None else [name for name in parser._option_string_actions if name.startswith("--")]
-
-
 def _option(command: str, word: str) -> argparse.Action | None:
     """The option of a command that a word is."""
-    parser = _parser_of(command) if word.startswith("-") else None
+    parser = parser_of(command) if word.startswith("-") else None
     return None if parser is None else parser._option_string_actions.get(word)
 
 
@@ -157,7 +142,9 @@ def _config_files(current: str) -> list[str]:
 
 
 def _keys_and_values(cfg: Any, current: str, *, keys_only: bool) -> list[str]:
-    from lazycfg.config.tree.paths import find_key, get_path, parse_path
+    from lazycfg.config.tree.access import get_path
+    from lazycfg.config.tree.keys import find_key
+    from lazycfg.config.tree.paths import parse_path
 
     prefix = current[: len(current) - len(current.lstrip("+~"))]
     body = current[len(prefix) :]
@@ -184,7 +171,7 @@ def _keys_and_values(cfg: Any, current: str, *, keys_only: bool) -> list[str]:
 
 def _keys(holder: Any) -> list[Any]:
     """The keys below a value: what is there, then what the target takes besides."""
-    from lazycfg.config.tree.traversal import children
+    from lazycfg.config.tree.containers import children
 
     special = ("_target_", "_partial_", "_args_")
     keys = [key for key, _ in children(holder) or () if key not in special]
@@ -204,7 +191,8 @@ def _signature(holder: Any) -> Any:
 def _values(holder: Any, key: Any) -> list[str]:
     """What may be assigned: the choices that the target's annotation names, and what is there now."""
     from lazycfg.config.editing.grammar import format_value
-    from lazycfg.config.tree.paths import MISSING, find_key
+    from lazycfg.config.tree.keys import find_key
+    from lazycfg.config.tree.paths import MISSING
 
     value = find_key(holder, key)
     signature = _signature(holder)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import functools
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -13,6 +14,8 @@ __all__ = [
     "CommandError",
     "find_config",
     "load_config",
+    "look_at",
+    "one_path",
     "say",
     "split_words",
     "wants_colour",
@@ -147,3 +150,28 @@ def wants_colour(choice: str) -> bool:
     if choice != "auto":
         return choice == "always"
     return sys.stdout.isatty() and "NO_COLOR" not in os.environ
+
+
+def one_path(words: list[str], *, required: bool) -> tuple[str, list[str]]:
+    paths, overrides = split_words(words)
+    if len(paths) > 1 or (required and not paths):
+        given = f"{len(paths)} were given: {' '.join(paths)}" if paths else "none was given"
+        raise CommandError(f"one config path is expected after the config, {given}")
+    path = paths[0] if paths else ""
+    return path.removesuffix("."), overrides  # completion ends the path of a part with a dot
+
+
+def look_at(arguments: argparse.Namespace, overrides: list[str], look: Callable[[Any], Any]) -> Any:
+    """Return what ``look`` finds in the config. Where a path leads into an object that is only deferred, the
+    imports are made; what a data file names is not imported to look at it.
+    """
+    from lazycfg.config.errors import PathError
+
+    trust = {"trusted": arguments.trusted, "allow": arguments.allow}
+    cfg = load_config(arguments.config, overrides, **trust)
+    try:
+        return look(cfg)
+    except PathError:
+        if not arguments.config.endswith(".py"):
+            raise
+        return look(load_config(arguments.config, overrides, real=True, **trust))

@@ -1,4 +1,4 @@
-"""The commands that import for real or write: save, sweep."""
+"""The command `sweep`: print or run the command lines of many runs."""
 
 from __future__ import annotations
 
@@ -12,28 +12,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from lazycfg.cli.configs import CommandError, find_config, load_config, split_words
+from lazycfg.cli.common import CommandError, find_config, load_config, split_words
 
-__all__ = ["save", "sweep"]
+__all__ = ["product_of", "sweep"]
 
 _OUTPUT_DIR = "train.output_dir="
-
-
-def save(arguments: argparse.Namespace) -> int:
-    """Write a config with its overrides to a file, in the format of its suffix."""
-    from lazycfg.config.formats.files import format_of
-    from lazycfg.config.formats.files import save as write
-
-    others, overrides = split_words(arguments.words)
-    if len(others) != 1:
-        raise CommandError("save takes the file to write, and overrides")
-    format_of(others[0])
-    write(
-        load_config(arguments.config, overrides, real=True, trusted=arguments.trusted, allow=arguments.allow),
-        others[0],
-    )
-    print(others[0])
-    return 0
 
 
 def sweep(arguments: argparse.Namespace) -> int:
@@ -65,7 +48,7 @@ def sweep(arguments: argparse.Namespace) -> int:
 
 def _train_command() -> list[str]:
     """Return how `tools/train_net.py` is started from any folder."""
-    script = Path(__file__).resolve().parents[2] / "tools" / "train_net.py"
+    script = Path(__file__).resolve().parents[3] / "tools" / "train_net.py"
     if not script.is_file():
         raise CommandError(f"there is no {script}; say what runs a config: --command 'python my_train.py'")
     return [sys.executable, str(script)]
@@ -74,8 +57,8 @@ def _train_command() -> list[str]:
 def _output_dir(cfg: Any) -> str | None:
     """Return where a run of the config writes; None when it does not say."""
     from lazycfg.config.errors import ConfigError
+    from lazycfg.config.tree.access import get_path
     from lazycfg.config.tree.node import is_required
-    from lazycfg.config.tree.paths import get_path
 
     try:
         folder = get_path(cfg, "train.output_dir")
