@@ -23,7 +23,7 @@ from lazycfg.checkpoint.torch_file import LEGACY_MAGIC, ZIP_MAGIC, load_torch_fi
 from lazycfg.config.tree.repr import printable
 from lazycfg.utils import UnsafeFileError, load_numpy_pickle
 
-__all__ = ["Weights", "read_weights"]
+__all__ = ["Weights", "read_metadata", "read_weights"]
 
 Format = Literal["safetensors", "torch", "pickle", "memory"]
 
@@ -115,11 +115,17 @@ def _read_safetensors(path: Path) -> Weights:
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """The texts that a file of safetensors keeps beside its tensors.
+    """Return the texts that a file of weights keeps beside its tensors.
+
+    Of a safetensors file only the header is read, of another the whole file.
 
     Raises:
-        CheckpointError: it is no such file, or damaged.
+        FileNotFoundError: naming the path.
+        UnsafeFileError: see `read_weights`.
+        CheckpointError: it is damaged, or no file of weights.
     """
+    if not path.is_file() or _format_of(path) != "safetensors":
+        return dict(read_weights(path).metadata)
     with _naming(path, "a file of safetensors"), safe_open(path, framework="pt", device="cpu") as file:
         return dict(file.metadata() or {})
 

@@ -54,7 +54,7 @@ class LazyConfig:
     @staticmethod
     def save(cfg: Any, path: str | os.PathLike[str]) -> None:
         """Write ``cfg`` to a ``.py``, ``.yaml`` or ``.json`` file; see `lazycfg.config.formats`."""
-        from lazycfg.config.formats.saving import save
+        from lazycfg.config.formats.files import save
 
         save(cfg, path)
 

@@ -22,7 +22,7 @@ from types import ModuleType
 from typing import Any
 
 from lazycfg.config.errors import ConfigError
-from lazycfg.config.formats.value_makers import takes_literals_only
+from lazycfg.config.plain_values import takes_literals_only
 from lazycfg.config.suggest import closest
 from lazycfg.config.tree.interpolation import INNER_RESOLVERS
 from lazycfg.config.tree.targets import ImportName, find_name, public_name, resolve_name

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
 ImageFormat = Literal["BGR", "RGB", "L"]
@@ -18,11 +19,11 @@ IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000",
 """Formats that are decoded, by their content and not by the name of the file. Others (EPS, which Pillow
 gives to Ghostscript, PSD, ...) are refused."""
 
-MAX_IMAGE_PIXELS = 2**27
-"""Pixels that an image may have by default: 134 million, which are 384 MiB in three channels."""
+MAX_IMAGE_PIXELS = 2**26
+"""Pixels that an image may have by default: 67 million, which take up to 2 s and less than 1 GB to decode."""
 
 _ORIENTATION = 0x0112  # tag of EXIF
-_BAND_PIXELS = 2**22  # copied at a time: Pillow needs twice a copy's memory besides
+_BAND_PIXELS = 2**22  # converted and copied at a time, as Pillow takes several times their memory for it
 _WIDE = ("I", "F")  # besides those that begin with "I;16"
 _SCALE_16 = (0.0, 65535.0)
 
@@ -60,15 +61,17 @@ def read_image(
     """
     _check_format(format)
     path = _existing_file(file_name)
-    data = _read_bytes(path)
     try:
-        picture = open_image(data, max_pixels)
-        if picture.getexif().get(_ORIENTATION, 1) != 1:
-            picture = ImageOps.exif_transpose(picture)
-        image = from_pillow(picture, format, value_range)
+        with open(path, "rb") as file:
+            picture = open_image(file, max_pixels)
+            picture.load()  # which turns a TIFF upright, and forgets its orientation
+            return _to_tensor(picture, format, value_range, picture.getexif().get(_ORIENTATION, 1))
+    except OSError as error:
+        if error.errno is not None:  # of the file and not of the decoder
+            raise
+        raise ImageError(_undecodable(path, error)) from error
     except Exception as error:  # Pillow's decoders raise whatever damaged bytes lead them to
-        raise ImageError(f"cannot decode image {path!r} ({len(data)} bytes): {_reason(error)}") from error
-    return image.flip(0) if format == "BGR" else image
+        raise ImageError(_undecodable(path, error)) from error
 
 
 def read_image_size(file_name: str | os.PathLike[str]) -> tuple[int, int]:
@@ -83,7 +86,8 @@ def read_image_size(file_name: str | os.PathLike[str]) -> tuple[int, int]:
         with open(path, "rb") as file:
             picture = open_image(file, None)
             width, height = picture.size
-            turned = picture.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
+            # Pillow says the size of a TIFF as it will be when it is upright
+            turned = picture.format != "TIFF" and picture.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
     except Exception as error:
         raise ImageError(f"the file {path!r} cannot be opened: {_reason(error)}") from error
     return (width, height) if turned else (height, width)
@@ -102,8 +106,9 @@ def read_array(path: str | os.PathLike[str], mode: str | None = None, what: str 
     """
     path = _existing_file(path, what)
     try:
-        picture = open_image(_read_bytes(path), MAX_IMAGE_PIXELS)
-        return np.asarray(picture if mode is None else picture.convert(mode))
+        with open(path, "rb") as file:
+            picture = open_image(file)
+            return np.asarray(picture if mode is None else picture.convert(mode))
     except Exception as error:
         raise ImageError(f"cannot decode {what} {path!r}: {_reason(error)}") from error
 
@@ -144,28 +149,70 @@ def open_image(file: Any, max_pixels: int | None = MAX_IMAGE_PIXELS) -> Image.Im
 def from_pillow(
     picture: Image.Image, format: ImageFormat = "RGB", value_range: ValueRange | None = None
 ) -> Tensor:
-    """Return a Pillow image as a uint8 tensor (3, H, W) RGB, or (1, H, W) for "L".
+    """Return a Pillow image as a uint8 tensor (3, H, W), or (1, H, W) for "L"; it is not turned.
 
     Args:
+        format: channel order "RGB" or "BGR", or "L" for grey.
         value_range: see `read_image`.
 
     Raises:
         ImageError: the range of its values is not known, or they are not finite numbers.
     """
-    if picture.mode in _WIDE or picture.mode.startswith("I;16"):
-        picture = _to_8_bit(picture, value_range)
-    if picture.mode in ("P", "PA"):
-        picture = picture.convert("RGBA")  # a palette can have transparent colours
+    return _to_tensor(picture, format, value_range, 1)
+
+
+def _to_tensor(
+    picture: Image.Image, format: ImageFormat, value_range: ValueRange | None, orientation: int
+) -> Tensor:
+    """Return a Pillow image as a tensor, turned upright.
+
+    Channels are swapped, and pixels turned, while they are copied: images may take a good part of the memory.
+
+    Args:
+        orientation: of EXIF, 1 to 8.
+    """
+    is_wide = picture.mode in _WIDE or picture.mode.startswith("I;16")
+    if is_wide:
+        value_range = _known_range(picture, value_range)
     mode = "L" if format == "L" else "RGB"
-    if picture.mode != mode:
-        picture = picture.convert(mode)
     width, height = picture.size
-    array = np.empty((height, width, len(mode)), dtype=np.uint8)
+    size = (width, height) if orientation in (5, 6, 7, 8) else (height, width)
+    array = np.empty((*size, len(mode)), dtype=np.uint8)
+    target = _as_stored(array, orientation)[..., :: -1 if format == "BGR" else 1]
+    for top, band in _bands(picture):
+        if value_range is not None and is_wide:
+            band = _to_8_bit(band, value_range)
+        if band.mode in ("P", "PA"):
+            band = band.convert("RGBA")  # a palette can have transparent colours
+        pixels = np.asarray(band if band.mode == mode else band.convert(mode))
+        target[top : top + band.height] = pixels.reshape(-1, width, len(mode))
+    return torch.from_numpy(array).permute(2, 0, 1)
+
+
+def _as_stored(upright: np.ndarray, orientation: int) -> np.ndarray:
+    """Return a view of an upright image (H, W, C) in which its pixels lie as they are stored in the file.
+
+    Args:
+        orientation: of EXIF; what is not 1 to 8 counts as 1.
+    """
+    views: dict[int, Callable[[np.ndarray], np.ndarray]] = {
+        2: lambda a: a[:, ::-1],
+        3: lambda a: a[::-1, ::-1],
+        4: lambda a: a[::-1],
+        5: lambda a: a.swapaxes(0, 1),
+        6: lambda a: np.rot90(a, 1),
+        7: lambda a: a.swapaxes(0, 1)[::-1, ::-1],
+        8: lambda a: np.rot90(a, -1),
+    }
+    return views[orientation](upright) if orientation in views else upright
+
+
+def _bands(picture: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+    """Yield the first row, and the image, of each band of rows."""
+    width, height = picture.size
     step = max(1, _BAND_PIXELS // max(1, width))
     for top in range(0, height, step):
-        band = picture if step >= height else picture.crop((0, top, width, min(height, top + step)))
-        array[top : top + step] = np.asarray(band).reshape(-1, width, len(mode))
-    return torch.from_numpy(array).permute(2, 0, 1)
+        yield top, picture if step >= height else picture.crop((0, top, width, min(height, top + step)))
 
 
 def image_to_tensor(
@@ -186,8 +233,7 @@ def image_to_tensor(
     """
     _check_format(format)
     if isinstance(image, Image.Image):
-        tensor = from_pillow(image, format, value_range)
-        return tensor.flip(0) if format == "BGR" else tensor
+        return from_pillow(image, format, value_range)
     tensor = image if isinstance(image, Tensor) else None
     if isinstance(image, np.ndarray) and image.ndim == 3 and image.dtype == np.uint8:
         tensor = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
@@ -218,31 +264,41 @@ def _existing_file(file_name: str | os.PathLike[str], what: str = "image file") 
     return path
 
 
-def _read_bytes(path: str) -> bytes:
-    with open(path, "rb") as file:
-        return file.read()
+def _known_range(picture: Image.Image, value_range: ValueRange | None) -> ValueRange:
+    """Return the range of the values of an image with more than 8 bits.
+
+    Raises:
+        ImageError: it is not known, or no range.
+    """
+    if value_range is None and picture.mode.startswith("I;16"):
+        return _SCALE_16
+    if value_range is not None:
+        low, high = map(float, value_range)
+        if not low < high:
+            raise ImageError(f"value_range must be (lowest, highest), got {value_range}")
+        return low, high
+    kind = "floating point numbers" if picture.mode == "F" else "whole numbers of 32 bits"
+    finite = [values[np.isfinite(values)] for _, band in _bands(picture) for values in (np.asarray(band),)]
+    ends = [end for values in finite if len(values) for end in (values.min(), values.max())]
+    seen = f"here {min(ends):.6g} to {max(ends):.6g}" if ends else "none of them finite"
+    raise ImageError(
+        f"its values are {kind} ({seen}) whose range is not known; pass value_range=(lowest, highest) to "
+        "read_image or DatasetMapper to scale them to 0..255"
+    )
 
 
-def _to_8_bit(picture: Image.Image, value_range: ValueRange | None) -> Image.Image:
+def _to_8_bit(picture: Image.Image, value_range: ValueRange) -> Image.Image:
     """Scale one channel of more than 8 bits to 0..255."""
     values = np.asarray(picture).astype(np.float32 if picture.mode != "I" else np.float64)
-    if value_range is None and picture.mode.startswith("I;16"):
-        value_range = _SCALE_16
-    if value_range is None:
-        kind = "floating point numbers" if picture.mode == "F" else "whole numbers of 32 bits"
-        finite = values[np.isfinite(values)]
-        seen = f"here {finite.min():.6g} to {finite.max():.6g}" if len(finite) else "none of them finite"
-        raise ImageError(
-            f"its values are {kind} ({seen}) whose range is not known; pass value_range=(lowest, highest) to "
-            "read_image or DatasetMapper to scale them to 0..255"
-        )
-    low, high = map(float, value_range)
-    if not low < high:
-        raise ImageError(f"value_range must be (lowest, highest), got {value_range}")
     if not np.isfinite(values).all():
         raise ImageError("it has values that are not finite numbers")
+    low, high = value_range
     scaled = ((values - low) * (255 / (high - low))).round().clip(0, 255)
     return Image.fromarray(scaled.astype(np.uint8))
+
+
+def _undecodable(path: str, error: Exception) -> str:
+    return f"cannot decode image {path!r} ({os.path.getsize(path)} bytes): {_reason(error)}"
 
 
 def _reason(error: Exception) -> str:

@@ -1,5 +1,7 @@
 """Training, evaluation and prediction: ``train(cfg)``, ``evaluate(cfg)``, `Predictor`."""
 
+from .batch_stream import BatchStream
+from .distributed import create_ddp_model, distributed_session, resolve_device, seed_all
 from .hooks import (
     BestCheckpointer,
     CallbackHook,
@@ -19,9 +21,7 @@ from .jobs import evaluate, train
 from .predictor import Predictor
 from .problems import PreflightError, Problem
 from .run_lock import OutputDirInUseError
-from .session import create_ddp_model, distributed_session, resolve_device, seed_all
 from .settings import SettingsError, TrainSettings
-from .stream import BatchStream
 from .trainer import Trainer
 from .writers import CommonMetricPrinter, EventWriter, JSONWriter, TensorboardWriter
 

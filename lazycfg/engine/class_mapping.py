@@ -73,6 +73,11 @@ class RenumberedClasses(nn.Module):
             result["sem_seg"] = _scores(output["sem_seg"], stuff)
         if "panoptic_seg" in output:
             segments, info = output["panoptic_seg"]
+            if info is None:
+                raise ValueError(
+                    "panoptic labels without segments_info cannot be renumbered: give the training and the "
+                    "test data the same classes in the same order"
+                )
             kinds = {True: things, False: stuff}
             renumbered = [
                 segment | {"category_id": kind[segment["category_id"]]}

@@ -1,6 +1,7 @@
 """One evaluation of a built model: numbers and pictures."""
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from lazycfg.utils import broadcast_object, is_main_process
 
 from .build import Parts
 from .class_mapping import RenumberedClasses
-from .pictures import save_pictures
+from .prediction_images import save_pictures
 from .settings import TrainSettings
 
 __all__ = ["run_evaluation"]
@@ -19,25 +20,44 @@ __all__ = ["run_evaluation"]
 logger = logging.getLogger(__name__)
 
 
-def run_evaluation(parts: Parts, settings: TrainSettings) -> dict[str, Any]:
+def run_evaluation(
+    parts: Parts, settings: TrainSettings, should_stop: Callable[[], int] | None = None
+) -> dict[str, Any]:
     """Evaluate ``parts.model`` on the test loader; every process calls this and takes its share.
+
+    Args:
+        parts: model, test loader and evaluator.
+        settings: of the run.
+        should_stop: see `lazycfg.evaluation.inference_on_dataset`; no more images are drawn after it either.
 
     Returns:
         what the evaluator found, the same on every process.
+
+    Raises:
+        EvaluationInterrupted: `should_stop` gave a true answer.
     """
     model = parts.model
     if parts.class_mapping is not None:
         model = RenumberedClasses(model, parts.class_mapping)
-    results = inference_on_dataset(model, parts.test_loader, parts.evaluator)
+    results = inference_on_dataset(model, parts.test_loader, parts.evaluator, should_stop=should_stop)
     if is_main_process():
-        _draw(model, parts, settings)
+        _draw(model, parts, settings, should_stop)
     return dict(broadcast_object(results))
 
 
-def _draw(model: nn.Module, parts: Parts, settings: TrainSettings) -> None:
+def _draw(
+    model: nn.Module, parts: Parts, settings: TrainSettings, should_stop: Callable[[], int] | None
+) -> None:
     folder = Path(settings.output_dir) / "pictures"
     try:
-        paths = save_pictures(model, parts.test_loader, folder, count=settings.pictures)
+        paths = save_pictures(
+            model,
+            parts.test_loader,
+            folder,
+            count=settings.pictures,
+            font=settings.font,
+            should_stop=should_stop,
+        )
     except Exception:  # the numbers, and hours of training, are worth more
         logger.warning("could not draw predictions (the run goes on)", exc_info=True)
     else:

@@ -18,7 +18,16 @@ from lazycfg.layers import fuse as fold
 from lazycfg.solver import LRMultiplier
 from lazycfg.utils import atomic_write, is_main_process, remove_partial_files, shared_random_seed
 
+from .batch_stream import BatchStream, RankBuffers
 from .build import Parts, as_config, read_settings
+from .distributed import (
+    check_same_config,
+    create_ddp_model,
+    cudnn_benchmark,
+    distributed_session,
+    resolve_device,
+    seed_all,
+)
 from .evaluating import run_evaluation
 from .from_data import with_values
 from .hooks import (
@@ -32,23 +41,14 @@ from .hooks import (
 )
 from .labels import LabelCheck
 from .log import LaterFile, run_logging
-from .plan import log_plan
 from .preflight.findings import Findings
 from .preflight.run import build_or_tell, check_config, compare, share, try_out
 from .preflight.weights import load_initial, resume_or_load
 from .run_dir import check_output_dir, evaluation_dir, evaluator_into, save_config
 from .run_lock import lock_folder
 from .run_metadata import check_same_data, loader_metadata, metadata_of_weights, weights_metadata
-from .session import (
-    check_same_config,
-    create_ddp_model,
-    cudnn_benchmark,
-    distributed_session,
-    resolve_device,
-    seed_all,
-)
+from .run_summary import log_run_summary
 from .settings import SettingsError, TrainSettings
-from .stream import BatchStream, RankBuffers
 from .trainer import Trainer
 from .writers import default_writers
 
@@ -178,7 +178,7 @@ def _train(
     share(found)
     metadata = loader_metadata(parts.train_loader)
     trainer, data, checkpointer = _trainer(parts, settings, weights_metadata(metadata))
-    log_plan(parts, settings, device)
+    log_run_summary(parts, settings, device)
     if resume and checkpointer.has_checkpoint():
         check_same_data(checkpointer.get_checkpoint_file(), metadata)
     extra = resume_or_load(checkpointer, settings, found, resume=resume)
@@ -248,7 +248,13 @@ def _trainer(
     # Saved before evaluating, which may fail; an evaluation that is then due is made up for by a resumed run
     hooks.append(PeriodicCheckpointer(checkpointer, settings.checkpointer.period))
     if parts.test_loader is not None and parts.evaluator is not None:
-        hooks.append(EvalHook(settings.eval_period, lambda: run_evaluation(parts, settings)))
+        signal_of = trainer.interruption
+        hooks.append(
+            EvalHook(
+                settings.eval_period,
+                lambda: run_evaluation(parts, settings, should_stop=lambda: signal_of.signal),
+            )
+        )
         if settings.best_metric:
             hooks.append(BestCheckpointer(settings.output_dir, settings.best_metric, metadata=metadata))
     hooks += [hook for hook in own if getattr(hook, "after_evaluation", False)]

@@ -21,9 +21,9 @@ from lazycfg.layers import fuse as fold
 from lazycfg.structures import Instances
 
 from .build import as_config, build_at
-from .pictures import draw_output
+from .distributed import resolve_device
+from .prediction_images import draw_output
 from .run_metadata import metadata_of_weights
-from .session import resolve_device
 from .settings import SettingsError
 
 __all__ = ["ImageInput", "Predictor"]

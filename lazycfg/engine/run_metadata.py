@@ -7,8 +7,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-
+from lazycfg.checkpoint import CheckpointError, UnsafeFileError
+from lazycfg.checkpoint.files import read_metadata
 from lazycfg.data import Metadata
 
 from .settings import SettingsError
@@ -58,9 +58,8 @@ def metadata_of_weights(weights: str | os.PathLike[str]) -> Metadata | None:
         ValueError: the file has an entry that is not what `weights_metadata` writes.
     """
     try:
-        with safe_open(Path(weights), framework="pt") as file:
-            text = (file.metadata() or {}).get(_KEY)
-    except (SafetensorError, OSError):
+        text = read_metadata(Path(weights)).get(_KEY)
+    except (CheckpointError, UnsafeFileError, OSError):
         return None
     if text is None:
         return None
@@ -71,7 +70,7 @@ def metadata_of_weights(weights: str | os.PathLike[str]) -> Metadata | None:
                 content[name] = {_number(key): value for key, value in content[name].items()}
         known = {each.name for each in fields(Metadata)}
         return Metadata(**{name: value for name, value in content.items() if name in known})
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{weights}: its metadata {_KEY!r} does not describe a data set: {error}") from error
 
 

@@ -183,6 +183,7 @@ class TrainSettings(_FromMapping):
     preflight: bool = True
     extra_classes: bool = False
     pictures: int = 8
+    font: str | None = None
     hooks: Sequence[Any] = ()
 
     def __post_init__(self) -> None:
@@ -205,9 +206,9 @@ class TrainSettings(_FromMapping):
 
     def _texts(self) -> list[Problem | None]:
         problems: list[Problem | None] = []
-        for name in ("output_dir", "init_checkpoint"):
+        for name in ("output_dir", "init_checkpoint", "font"):
             value = getattr(self, name)
-            if isinstance(value, str | os.PathLike):
+            if isinstance(value, str | os.PathLike) or (name == "font" and value is None):
                 continue
             remedy = f"train.{name}=./{value}" if isinstance(value, int | float) else ""
             problems.append(Problem(f"train.{name}", f"train.{name}={value!r}: expected a path", remedy))

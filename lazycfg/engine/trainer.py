@@ -13,9 +13,9 @@ from torch.optim import Optimizer
 
 from lazycfg.utils import EventStorage, all_gather, get_world_size
 
-from .finite import FiniteCheck
 from .hooks.base import HookBase
 from .interruption import Interruption, exception_of
+from .non_finite import FiniteCheck
 
 __all__ = ["Trainer"]
 
@@ -88,7 +88,8 @@ class Trainer:
         """Whether training came to its end; false in `HookBase.after_train` after an error."""
         self.stop_signal = 0
         """The signal that ended the training before its end (SIGTERM, SIGHUP, SIGINT), else 0."""
-        self._interruption = Interruption()
+        self.interruption = Interruption()
+        """Has the signal that came and asks to stop, before the training has stopped for it."""
         self.hooks: list[HookBase] = []
         self._finite = FiniteCheck(log_period * accumulate)
         self._loss_names: set[str] = {"total_loss"}
@@ -119,7 +120,7 @@ class Trainer:
         self.stop_signal = 0
         self.storage.iter = start_iter
         self.model.train()
-        with self.storage, self._interruption:
+        with self.storage, self.interruption:
             try:
                 self._call("before_train")
                 while self.iter < self.max_iter and not self.should_stop and not self.stop_signal:
@@ -131,12 +132,12 @@ class Trainer:
                     self._call("after_step")
                     self.iter += 1
                     if get_world_size() == 1:
-                        self.stop_signal = self._interruption.signal
+                        self.stop_signal = self.interruption.signal
                 self.collect()
                 self.finished = not self.stop_signal
             except Exception as error:
                 logger.error("training stopped at iteration %d: %s", self.iter, type(error).__name__)
-                if number := self._interruption.signal:  # to a worker of the loader too, perhaps
+                if number := self.interruption.signal:  # to a worker of the loader too, perhaps
                     logger.warning("its step could not be ended: --resume goes on from the last checkpoint")
                     raise exception_of(number, f"stopped in iteration {self.iter}") from error
                 raise
@@ -196,7 +197,7 @@ class Trainer:
         if get_world_size() == 1:
             self.storage.add(records)
         else:
-            gathered = all_gather((records, bad, self._interruption.signal))
+            gathered = all_gather((records, bad, self.interruption.signal))
             self.storage.add(_combine([each for each, _, _ in gathered]))
             bad = "; ".join(f"process {rank}: {said}" for rank, (_, said, _) in enumerate(gathered) if said)
             self.stop_signal = self.stop_signal or max(number for _, _, number in gathered)

@@ -5,7 +5,13 @@ from .cityscapes_sem_seg import CityscapesSemSegEvaluator
 from .coco import COCOEvaluator
 from .coco_ground_truth import coco_ground_truth
 from .coco_scores import CocoScores, coco_scores
-from .evaluator import DatasetEvaluator, DatasetEvaluators, inference_context, inference_on_dataset
+from .evaluator import (
+    DatasetEvaluator,
+    DatasetEvaluators,
+    EvaluationInterrupted,
+    inference_context,
+    inference_on_dataset,
+)
 from .json_files import evaluate_json, to_json
 from .lvis import LVISEvaluator
 from .lvis_scores import lvis_scores
@@ -22,6 +28,7 @@ __all__ = [
     "CocoScores",
     "DatasetEvaluator",
     "DatasetEvaluators",
+    "EvaluationInterrupted",
     "LVISEvaluator",
     "RotatedCOCOEvaluator",
     "SemSegEvaluator",

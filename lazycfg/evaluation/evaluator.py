@@ -13,9 +13,15 @@ from typing import Any
 import torch
 from torch import nn
 
-from lazycfg.utils import is_main_process
+from lazycfg.utils import all_gather, is_main_process
 
-__all__ = ["DatasetEvaluator", "DatasetEvaluators", "inference_context", "inference_on_dataset"]
+__all__ = [
+    "DatasetEvaluator",
+    "DatasetEvaluators",
+    "EvaluationInterrupted",
+    "inference_context",
+    "inference_on_dataset",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -91,6 +97,18 @@ class DatasetEvaluators(DatasetEvaluator):
         return results
 
 
+class EvaluationInterrupted(Exception):
+    """An evaluation that was asked to stop before its end, in this process or another.
+
+    Attributes:
+        reason: what `should_stop` answered, such as the number of a signal.
+    """
+
+    def __init__(self, reason: Any) -> None:
+        super().__init__(f"the evaluation was interrupted ({reason})")
+        self.reason = reason
+
+
 @contextmanager
 def inference_context(model: nn.Module) -> Iterator[None]:
     """Evaluation mode and no gradients; afterwards every module is in the mode it was in."""
@@ -110,6 +128,7 @@ def inference_on_dataset(
     evaluator: DatasetEvaluator | Sequence[DatasetEvaluator] | None,
     *,
     autocast: torch.dtype | None = None,
+    should_stop: Callable[[], Any] | None = None,
 ) -> Results:
     """Run a model over a loader and evaluate what it says.
 
@@ -122,9 +141,14 @@ def inference_on_dataset(
         evaluator: one, several, or None to only run the model.
         autocast: run the model under autocast with this dtype (``torch.bfloat16``), on the device of its
             parameters.
+        should_stop: asked after each batch; a true answer ends the evaluation in all processes, each of which
+            must give such a function.
 
     Returns:
         what the evaluator says; {} where it says nothing (all processes but the main one).
+
+    Raises:
+        EvaluationInterrupted: `should_stop` gave a true answer in any process.
     """
     if evaluator is None or isinstance(evaluator, Sequence):
         evaluator = DatasetEvaluators(evaluator or ())
@@ -133,14 +157,22 @@ def inference_on_dataset(
         with inference_context(model):
             device = next((p.device.type for p in model.parameters()), "cpu")
             with torch.autocast(device, dtype=autocast, enabled=autocast is not None):
-                _run(model, data_loader, evaluator)
+                reason = _run(model, data_loader, evaluator, should_stop)
     else:
         with torch.inference_mode():
-            _run(model, data_loader, evaluator)
+            reason = _run(model, data_loader, evaluator, should_stop)
+    if should_stop is not None and (reasons := [each for each in all_gather(reason) if each]):
+        raise EvaluationInterrupted(max(reasons))
     return evaluator.evaluate() or {}
 
 
-def _run(model: Callable[[Any], Any], loader: Iterable[Any], evaluator: DatasetEvaluator) -> None:
+def _run(
+    model: Callable[[Any], Any],
+    loader: Iterable[Any],
+    evaluator: DatasetEvaluator,
+    should_stop: Callable[[], Any] | None,
+) -> Any:
+    """Run a model over a loader; return the answer of `should_stop` that ended it, None at the end."""
     progress = _Progress(loader)
     waiting: deque[Future[None]] = deque()
 
@@ -156,13 +188,25 @@ def _run(model: Callable[[Any], Any], loader: Iterable[Any], evaluator: DatasetE
                 while len(waiting) > 3 or (waiting and waiting[0].done()):
                     waiting.popleft().result()
                 progress.step(len(inputs))
+                if should_stop is not None and (reason := should_stop()):
+                    _cancel(waiting)
+                    return reason
             for future in waiting:
                 future.result()
-        except BaseException:
-            for future in waiting:
-                future.cancel()
+        except BaseException as error:
+            _cancel(waiting)
+            # The signal that asks to stop may have ended the workers of the loader as well
+            is_worker = isinstance(error, RuntimeError) and "DataLoader worker" in str(error)
+            if is_worker and should_stop is not None and (reason := should_stop()):
+                return reason
             raise
     progress.finish()
+    return None
+
+
+def _cancel(futures: Iterable[Future[None]]) -> None:
+    for future in futures:
+        future.cancel()
 
 
 class _Progress:

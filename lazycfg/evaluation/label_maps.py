@@ -10,7 +10,7 @@ import torch
 
 from lazycfg.utils.segment_ids import rgb2id
 
-__all__ = ["RecordIndex", "read_panoptic", "read_sem_seg"]
+__all__ = ["RecordIndex", "read_panoptic", "read_sem_seg", "segments_of_labels"]
 
 
 class RecordIndex:
@@ -62,6 +62,45 @@ def read_panoptic(record: Mapping[str, Any]) -> tuple[np.ndarray, list[dict[str,
         with Image.open(record["pan_seg_file_name"]) as file:
             return rgb2id(np.asarray(file.convert("RGB"))), segments
     raise ValueError(_lacks(record, "pan_seg", "pan_seg_file_name"))
+
+
+def segments_of_labels(labels: np.ndarray, metadata: Any) -> list[dict[str, Any]]:
+    """Return the segments of a map whose labels tell their classes.
+
+    Args:
+        labels: (H, W), ``class * metadata.label_divisor + k``, k of instances from 1; negative for nothing.
+        metadata: with a name in ``stuff_classes`` for each class, those of things among them.
+
+    Returns:
+        dicts with "id" (the label), "isthing" and "category_id", the number of the class among things or
+        stuff.
+
+    Raises:
+        ValueError: a class that there is not, or things that have no class of their own.
+    """
+    names, things = list(metadata.stuff_classes), list(metadata.thing_classes)
+    known = sorted(set(metadata.thing_dataset_id_to_contiguous_id.values())) or range(len(things))
+    lacking = [things[i] for i in known if things[i] not in names]
+    if lacking:
+        raise ValueError(
+            f"data set {metadata.name!r}: panoptic labels without segments_info need a class of pixels for "
+            f"each class of things, and stuff_classes has no {lacking[0]!r}; "
+            "CocoPanopticDataset(separated=False) has them all"
+        )
+    number = {names.index(things[i]): i for i in known}
+    segments = []
+    for label in np.unique(labels[labels >= 0]).tolist():
+        category = label // metadata.label_divisor
+        if category >= len(names):
+            raise ValueError(
+                f"panoptic label {label} is of class {category}; data set {metadata.name!r} has {len(names)} "
+                f"(label_divisor {metadata.label_divisor})"
+            )
+        isthing = category in number
+        segments.append(
+            {"id": label, "isthing": isthing, "category_id": number[category] if isthing else category}
+        )
+    return segments
 
 
 def _array(values: Any) -> np.ndarray:

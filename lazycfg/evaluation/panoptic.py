@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from lazycfg.evaluation.evaluator import DatasetEvaluator, Results
-from lazycfg.evaluation.label_maps import RecordIndex, read_panoptic
+from lazycfg.evaluation.label_maps import RecordIndex, read_panoptic, segments_of_labels
 from lazycfg.evaluation.tables import metrics_table, per_class_table
 from lazycfg.utils import gather, is_main_process
 
@@ -52,7 +52,8 @@ class COCOPanopticEvaluator(DatasetEvaluator):
         Args:
             inputs: dicts with "image_id".
             outputs: dicts with "panoptic_seg": segment ids (H, W), 0 for none, and their list of dicts with
-                "id", "isthing" and "category_id".
+                "id", "isthing" and "category_id"; or labels that tell their classes, and None, see
+                `segments_of_labels`.
         """
         for item, output in zip(inputs, outputs, strict=True):
             segments, info = output["panoptic_seg"]
@@ -63,6 +64,8 @@ class COCOPanopticEvaluator(DatasetEvaluator):
                     f"image {item['image_id']!r}: segments of {found.shape} pixels, the truth has "
                     f"{true_segments.shape}"
                 )
+            if info is None:
+                info = segments_of_labels(found, self.metadata)
             _add(self._counts, panoptic_counts(found, info, true_segments, true_info))
 
     def evaluate(self) -> Results | None:

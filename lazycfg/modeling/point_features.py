@@ -13,7 +13,7 @@ from torch import Tensor
 
 from lazycfg.structures import BitMasks, Boxes, Instances
 
-from .padding import pad_bitmasks, pad_rows, rows_of_images, unpad_rows
+from .padding import pad_bitmasks, pad_rows, rows_of_images
 from .transfer import upload
 
 __all__ = [
@@ -160,11 +160,12 @@ def point_sample_fine_grained_features(
     for features, scale in zip(features_list, feature_scales, strict=True):
         height, width = features.shape[-2:]
         size = upload([width / scale, height / scale], padded.device, padded.dtype)
-        sampled = point_sample(features, padded / size)  # (N, C, rows, P)
-        parts.append(unpad_rows(sampled.transpose(1, 2), counts))
+        sampled = point_sample(features, padded / size).transpose(1, 2)  # (N, rows, C, P)
+        parts.append(torch.cat([own[:count] for own, count in zip(sampled, counts, strict=True)]))
     return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1), absolute
 
 
+@torch.compiler.disable
 @torch.no_grad()
 def sample_point_labels(instances: Sequence[Instances], point_coords: Tensor) -> Tensor:
     """Read the masks of objects at points.

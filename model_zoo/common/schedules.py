@@ -11,6 +11,7 @@ from lazycfg.solver import (
     CosineParamScheduler,
     MultiStepParamScheduler,
     WarmupParamScheduler,
+    WarmupPolyParamScheduler,
 )
 
 
@@ -51,6 +52,17 @@ def warmup_multi_step(milestones=(0.7, 0.9), gamma=0.1, warmup_length=0.05, warm
         warmup_factor=warmup_factor,
         warmup_length=warmup_length,
         warmup_method="linear",
+    )
+
+
+def warmup_poly(power=0.9, warmup_length=0.05, warmup_factor=0.001, constant_ending=0.0):
+    """DeepLab's: ``(1 - share of training) ** power``, times a warm-up in a line."""
+    return L(WarmupPolyParamScheduler)(
+        power=power,
+        warmup_factor=warmup_factor,
+        warmup_length=warmup_length,
+        warmup_method="linear",
+        constant_ending=constant_ending,
     )
 
 

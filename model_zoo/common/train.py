@@ -46,6 +46,8 @@ train: Any = dict(
     tensorboard=False,
     # Test pictures to draw after each evaluation, predictions beside ground truth.
     pictures=8,
+    # A font file (.ttf, .otf, .ttc) for their labels; None takes one that has the letters.
+    font=None,
     # Before the first step, let a few samples through data, model and evaluation, and read some images.
     preflight=True,
     # Whether the model may tell more classes apart than the data has.

@@ -9,12 +9,16 @@ from lazycfg.modeling.center_grouping import (
     merge_semantic_and_instance,
 )
 from lazycfg.projects.panoptic_deeplab.heads import PanopticDeepLabInsEmbedHead, PanopticDeepLabSemSegHead
+from lazycfg.projects.panoptic_deeplab.mapper import PanopticDeeplabDatasetMapper
 from lazycfg.projects.panoptic_deeplab.panoptic_deeplab import PanopticDeepLab
+from lazycfg.projects.panoptic_deeplab.targets import PanopticDeepLabTargetGenerator
 
 __all__ = [
     "PanopticDeepLab",
     "PanopticDeepLabInsEmbedHead",
     "PanopticDeepLabSemSegHead",
+    "PanopticDeepLabTargetGenerator",
+    "PanopticDeeplabDatasetMapper",
     "find_instance_center",
     "get_instance_segmentation",
     "get_panoptic_segmentation",

@@ -3,6 +3,7 @@
 What samples maps at points is part of the library: `lazycfg.modeling.point_sample` and its like.
 """
 
+from lazycfg.projects.point_rend.color_augmentation import ColorAugSSDTransform
 from lazycfg.projects.point_rend.mask_head import (
     ConvFCHead,
     ImplicitPointRendMaskHead,
@@ -16,6 +17,7 @@ from lazycfg.projects.point_rend.point_head import (
 from lazycfg.projects.point_rend.semantic_seg import PointRendSemSegHead
 
 __all__ = [
+    "ColorAugSSDTransform",
     "ConvFCHead",
     "ImplicitPointHead",
     "ImplicitPointRendMaskHead",

@@ -9,7 +9,7 @@ from collections import OrderedDict
 import pytest
 
 from lazycfg.config.building.build import instantiate
-from lazycfg.config.formats.encode import SaveError
+from lazycfg.config.formats.document import SaveError
 from lazycfg.config.lazy import LazyConfig
 from lazycfg.config.tree.lazy_call import LazyCall as L
 from lazycfg.config.tree.node import Node

@@ -9,9 +9,10 @@ from lazycfg.config.editing.overrides import apply_overrides
 from lazycfg.config.errors import PathError
 from lazycfg.config.formats.encode import encode
 from lazycfg.config.formats.python_io import to_py
-from lazycfg.config.loading.deferred import Deferred, DeferredCall, deferred_import, resolve_deferred
 from lazycfg.config.loading.load import load
-from lazycfg.config.tree.paths import get_path
+from lazycfg.config.loading.stand_ins import StandIn, resolve_stand_in
+from lazycfg.config.loading.without_importing import deferred_import
+from lazycfg.config.tree.access import get_path
 
 
 @pytest.fixture
@@ -44,8 +45,9 @@ def test_nothing_is_imported_for_reading(package, tmp_path):
         "model = L(Part)(spec=Spec(n=3), other=L(h.parts.Part.make)(), third=heavy_pkg.parts.Part)\n",
     )
     assert "heavy_pkg" not in sys.modules
-    assert type(cfg.model["_target_"]) is Deferred
-    assert type(cfg.model.spec) is DeferredCall
+    assert type(cfg.model["_target_"]) is StandIn
+    assert type(cfg.model.spec) is StandIn
+    assert cfg.model.spec.__lazycfg_call__() is not None
     apply_overrides(cfg, ["model.other=1"])
     text = to_py(cfg)
     assert "heavy_pkg" not in sys.modules
@@ -54,8 +56,8 @@ def test_nothing_is_imported_for_reading(package, tmp_path):
     encode(cfg)
     assert repr(cfg.model.spec) == "Spec(n=3)"
     assert "heavy_pkg" not in sys.modules
-    assert resolve_deferred(cfg.model["_target_"]) is sys.modules["heavy_pkg"].Part
-    assert resolve_deferred(cfg.model.spec).n == 3
+    assert resolve_stand_in(cfg.model["_target_"]) is sys.modules["heavy_pkg"].Part
+    assert resolve_stand_in(cfg.model.spec).n == 3
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from lazycfg.config.building.build import instantiate
 from lazycfg.config.errors import CycleError
-from lazycfg.config.formats.encode import SaveError
+from lazycfg.config.formats.document import SaveError
 from lazycfg.config.inspection.equality import equal_configs
 from lazycfg.config.lazy import LazyConfig
 from lazycfg.config.tree.lazy_call import LazyCall as L

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from lazycfg.config.building.build import instantiate
-from lazycfg.config.formats.encode import SaveError
+from lazycfg.config.formats.document import SaveError
 from lazycfg.config.formats.source_capture import CaptureError, capture
 from lazycfg.config.inspection.equality import equal_configs
 from lazycfg.config.lazy import LazyConfig

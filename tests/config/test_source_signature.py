@@ -6,9 +6,10 @@ import pytest
 
 from lazycfg import LazyCall as L
 from lazycfg import Node, explain
-from lazycfg.cli.configs import load_config, zoo_folder
-from lazycfg.config.loading.deferred import Deferred
-from lazycfg.config.signatures.callables import node_signature, signature_of, why_not
+from lazycfg.cli.common import load_config, zoo_folder
+from lazycfg.config.loading.stand_ins import StandIn
+from lazycfg.config.signatures.binding import node_signature, why_not
+from lazycfg.config.signatures.callables import signature_of
 from lazycfg.config.signatures.docstrings import parameter_doc, target_doc
 from lazycfg.config.signatures.source import source_signature
 from lazycfg.config.tree.node import is_call, raw_get
@@ -156,14 +157,14 @@ def test_other_names(library):
 def test_nothing_is_imported(library):
     for name in [name for name in sys.modules if name.partition(".")[0] == "lz_source"]:
         del sys.modules[name]
-    node = Node(_target_=Deferred("lz_source", "Child"), x=1)
+    node = Node(_target_=StandIn(("lz_source", "Child")), x=1)
     assert why_not(node, "yy") == "Child takes no argument 'yy'; did you mean 'y'?"
     assert why_not(node, "z", 5) is not None
     assert why_not(node, "z", "text") is None
     assert why_not(node, "w", 5) is None
     assert "default  len" in parameter_doc(node, "w")
     assert "an x." in parameter_doc(node, "x")
-    child = Node(_target_=Deferred("lz_source", "GrandChild"), x=1)
+    child = Node(_target_=StandIn(("lz_source", "GrandChild")), x=1)
     assert "what a grandchild makes of it." in parameter_doc(child, "x")
     assert target_doc(node).startswith("Child(x, y=(1, 2), *, z: ")
     step = explain(Node(a=node), "a.y").steps[-1]
@@ -178,7 +179,7 @@ def test_every_target_of_the_model_zoo():
     seen = {}
     for file in sorted(zoo_folder().glob("[!c]*/*.py")):
         for _, value in walk(load_config(str(file))):
-            if is_call(value) and isinstance(raw_get(value, "_target_"), Deferred):
+            if is_call(value) and isinstance(raw_get(value, "_target_"), StandIn):
                 seen.setdefault(str(raw_get(value, "_target_")), value)
     if not seen:  # torch is imported already: nothing is deferred
         seen = {"lazycfg.modeling.FPN": L("lazycfg.modeling.FPN")(), "lazycfg.layers.ShapeSpec": L(dict)()}
@@ -189,7 +190,7 @@ def test_every_target_of_the_model_zoo():
 
 
 def test_the_real_signature_is_taken_where_the_source_leaves_it_open(library):
-    node = Node(_target_=Deferred("lz_source.code", "decorated"))
+    node = Node(_target_=StandIn(("lz_source.code", "decorated")))
     assert list(node_signature(node).parameters) == ["a"]
 
 

@@ -6,8 +6,8 @@ import sys
 import pytest
 
 from lazycfg.config.lazy import LazyConfig
-from lazycfg.config.loading.deferred import deferred_import
 from lazycfg.config.loading.load import left_out, load
+from lazycfg.config.loading.without_importing import deferred_import
 from lazycfg.config.tree.node import Node
 
 DATA = """

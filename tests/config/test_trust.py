@@ -19,7 +19,7 @@ import pytest
 from lazycfg.cli.main import main
 from lazycfg.config.building.build import instantiate
 from lazycfg.config.errors import ConfigError
-from lazycfg.config.formats.data_files import DataFileError
+from lazycfg.config.formats.document import DataFileError
 from lazycfg.config.lazy import LazyConfig
 from lazycfg.config.tree.lazy_call import LazyCall as L
 from lazycfg.config.tree.node import Node

@@ -69,7 +69,7 @@ DANGEROUS_TEXT = """
     numpy.savez numpy.lib.format.open_memmap numpy.ctypeslib.load_library numpy.f2py.compile
     lazycfg.LazyConfig lazycfg.LazyConfig.load lazycfg.LazyConfig.save lazycfg.instantiate
     lazycfg.config.lazy.LazyConfig.load lazycfg.config.building.build.instantiate
-    lazycfg.config.formats.saving.save lazycfg.config.trust.Policy lazycfg.config.loading.load.load
+    lazycfg.config.formats.files.save lazycfg.config.trust.Policy lazycfg.config.loading.load.load
     lazycfg.config.tree.targets.resolve_name lazycfg.config.tree.node.Node lazycfg.cli.main
     lazycfg.model_zoo.get_config lazycfg.engine.train lazycfg.engine.evaluate lazycfg.engine.Predictor
     lazycfg.engine.Predictor.from_config lazycfg.engine.predictor.Predictor.from_config
@@ -182,7 +182,7 @@ def texts(value, marker):
 
 def refused(text, suffix, policy, file):
     """Whether reading a text under a policy is refused (without the way over a file)."""
-    from lazycfg.config.formats.data_files import decode
+    from lazycfg.config.formats.decode import decode
 
     parse = parse_json if suffix == "json" else parse_yaml
     try:

@@ -182,6 +182,31 @@ def test_large_images_are_refused_before_they_are_decoded(tmp_path):
     assert read_image(small, max_pixels=10**12).shape == (3, 5, 4)  # beyond Pillow's own limit
 
 
+MEMORY = """
+import resource, sys
+from lazycfg.data import read_image
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+before = peak()
+image = read_image(sys.argv[1])
+print(tuple(image.shape), (peak() - before) / 1024)
+"""
+
+
+def test_a_large_turned_image_takes_seven_bytes_for_a_pixel(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (2**13, 2**12)).save(tmp_path / "x.jpg", exif=exif)
+    output = subprocess.run(
+        [sys.executable, "-c", MEMORY, tmp_path / "x.jpg"], capture_output=True, text=True, check=True
+    ).stdout
+    shape, _, mib = output.strip().rpartition(" ")
+    assert shape == "(3, 8192, 4096)"
+    assert float(mib) < 300  # 4 bytes for each pixel in Pillow, 3 in the result: 224
+
+
 @pytest.mark.parametrize("name", ["x.gif", "x.tiff", "x.webp", "x.png"])
 def test_of_several_frames_the_first_is_taken(tmp_path, name):
     frames = [Image.new("RGB", (6, 5), color) for color in ("red", "lime", "blue")]

@@ -17,6 +17,7 @@ from lazycfg.data import (
     transform_instance_annotations,
 )
 from lazycfg.data import transforms as T
+from lazycfg.data.image import read_image_size
 from lazycfg.structures import BitMasks, BoxMode, PolygonMasks
 
 
@@ -329,6 +330,7 @@ def test_exif_orientation_is_applied(tmp_path, orientation):
 
         expected = np.asarray(ImageOps.exif_transpose(Image.open(tmp_path / name)))
         assert image.shape[1:] == ((30, 20) if orientation >= 5 else (20, 30))
+        assert read_image_size(tmp_path / name) == image.shape[1:]
         assert np.abs(image.permute(1, 2, 0).numpy().astype(int) - expected).max() <= 2
 
 

@@ -141,7 +141,14 @@ def test_metadata_in_weights(tmp_path):
     assert metadata_of_weights(file) is None
     (tmp_path / "w.pth").write_bytes(b"PK\x03\x04")
     assert metadata_of_weights(tmp_path / "w.pth") is None
-    for wrong in ("{", "[1]", json.dumps({"thing_classes": ["a"], "thing_colors": [[1, 2, 3]] * 2})):
+    save_weights(nn.Linear(1, 1), tmp_path / "w.pth", metadata=weights_metadata(META))
+    assert metadata_of_weights(tmp_path / "w.pth") == found
+    for wrong in (
+        "{",
+        "[1]",
+        "[" * 100_000,
+        json.dumps({"thing_classes": ["a"], "thing_colors": [[1, 2, 3]] * 2}),
+    ):
         save_weights(nn.Linear(1, 1), file, metadata={"dataset": wrong})
         with pytest.raises(ValueError, match=r"w\.safetensors: its metadata 'dataset'"):
             metadata_of_weights(file)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from odd_runs import OwnDataset, OwnEvaluator, job, outcome, write_data
+from PIL import Image
 from torch.optim.lr_scheduler import StepLR
 from toy_job import ToyModel
 
@@ -86,6 +87,8 @@ ODD_VALUES = [
     (["train.accumulate=1.5"], ["train.accumulate=1.5"]),
     (["train.eval_period=-5"], ["train.eval_period=-5"]),
     (["train.pictures=many"], ["train.pictures", "'many'"]),
+    (["train.font=no.ttf"], ["train.font", "no.ttf", "train.font=null"]),
+    (["++train.font=3"], ["train.font=3"]),
     (["train.seed=1.5"], ["train.seed"]),
     (["++train.init_ignore=roi_heads.*"], ["train.init_ignore", '["roi_heads.*"]']),
     (["train.init_checkpoint=3"], ["train.init_checkpoint=3"]),
@@ -434,6 +437,17 @@ def test_masks_as_arrays(files, tmp_path, split):
     if how == "refused":
         assert "segmentation" in message
         assert "truth value" not in message
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_images_beyond_the_limit_are_told_and_both_remedies_work(files, tmp_path, number):
+    large = write_data(tmp_path, "large", edit=lambda content: content["images"][1].update(width=65))
+    Image.new("RGB", (65, 64)).save(tmp_path / "large1.png")
+    cfg = job(tmp_path, large, files[1])
+    cfg.dataloader.train.mapper.max_image_pixels = 64 * 64
+    cfg.dataloader.train.dataset = L(FilteredDataset)(dataset=cfg.dataloader.train.dataset)
+    message = refused(cfg, "1 of 4 images have more than 4,096 pixels", "large1.png")
+    trained(cfg, [[word for word in remedies(message) if "=" in word][number]])
 
 
 @pytest.mark.parametrize("split", ["train", "test"])

@@ -10,6 +10,7 @@ import torch.distributed as dist
 from toy_job import ToyModel, ToyRecords, toy_mapper
 
 from lazycfg.engine import Trainer
+from lazycfg.evaluation import EvaluationInterrupted, inference_on_dataset
 from lazycfg.utils import (
     all_gather,
     broadcast_object,
@@ -68,6 +69,10 @@ def _both(rank, folder):
     logged = trainer.storage.history("loss_fit").values()[0][0]
     assert math.isclose(logged, sum(all_gather(mine)) / 2, rel_tol=1e-5)
     assert len(set(all_gather(mine))) == 2
+    # An evaluation that one process is asked to stop ends in both
+    with pytest.raises(EvaluationInterrupted) as interrupted:
+        inference_on_dataset(model, [batch] * 3, None, should_stop=lambda: 15 * rank)
+    assert interrupted.value.reason == 15
     dist.destroy_process_group()
 
 

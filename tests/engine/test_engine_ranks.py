@@ -12,7 +12,7 @@ from test_engine_resume import command, same_weights, toy_config
 
 from lazycfg import LazyConfig
 from lazycfg.engine import SettingsError, train
-from lazycfg.engine.session import check_same_config
+from lazycfg.engine.distributed import check_same_config
 
 CHANGES = {
     "optimizer.lr=0.2": "optimizer.lr: 0.1 in process 0, 0.2 in process 1",

@@ -161,6 +161,31 @@ def test_a_signal_to_the_whole_group_with_workers(tmp_path, name):
     assert not (tmp_path / ".run.lock").exists()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("eval_period", "stopped"), [(6, 5), (0, 23)])
+def test_a_signal_ends_an_evaluation_within_a_batch(whole_run, tmp_path, eval_period, stopped):
+    counter = tmp_path / "counter"
+    slow = f"dataloader.test={{_target_: toy_job.SlowLoader, counter: '{counter}'}}"
+    out = tmp_path / "out"
+    run = start(f"train.output_dir={out}", f"train.eval_period={eval_period}", slow)
+    wait_for(lambda: counter.exists() and counter.read_text().isdigit() and int(counter.read_text()) > 2)
+    before = time.monotonic()
+    run.send_signal(signal.SIGTERM)
+    _, said = run.communicate(timeout=60)
+    assert time.monotonic() - before < 30  # the whole evaluation takes ten minutes
+    assert run.returncode == 128 + signal.SIGTERM, said
+    assert "Traceback" not in said
+    assert (out / "last_checkpoint").read_text() == f"model_{stopped:07d}.safetensors\n"
+    assert not (out / "results.json").exists()
+    cfg = toy_config(out, eval_period=eval_period)
+    results = train(cfg, resume=True)
+    same_weights(whole_run, out)
+    assert results["toy"].keys() == {"error"}
+    if eval_period:
+        done = [line["iteration"] for line in read_metrics(out / "metrics.json") if "toy/error" in line]
+        assert stopped in done
+
+
 def test_handlers_of_others_are_left_alone(tmp_path):
     seen = []
     before = signal.signal(signal.SIGHUP, lambda *_: seen.append("mine"))

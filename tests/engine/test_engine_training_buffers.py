@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from lazycfg import LazyCall as L
 from lazycfg import LazyConfig, instantiate
 from lazycfg.engine import CallbackHook, train
-from lazycfg.engine.stream import RankBuffers
+from lazycfg.engine.batch_stream import RankBuffers
 from lazycfg.layers import ShapeSpec
 from lazycfg.model_zoo import get_config_file
 

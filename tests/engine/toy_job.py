@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+import time
 
 import numpy as np
 import torch
@@ -109,6 +110,20 @@ def toy_test_loader():
     records = ToyRecords(length=6, seed=1)
     samples = [toy_mapper(records[i], rng=np.random.default_rng(i)) for i in range(len(records))]
     return [samples[i : i + 2] for i in range(0, len(samples), 2)]
+
+
+class SlowLoader:
+    """Thousands of the test batches, a tenth of a second for each; counts them in a file."""
+
+    def __init__(self, *, counter: str) -> None:
+        self.counter = counter
+
+    def __iter__(self):
+        for i in range(6000):
+            with open(self.counter, "w") as file:
+                file.write(str(i))
+            time.sleep(0.1)
+            yield toy_test_loader()[0]
 
 
 class ToyEvaluator:

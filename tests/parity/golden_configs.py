@@ -85,6 +85,11 @@ CONFIGS: dict[str, tuple[str, list[str]]] = {
         "COCO-PanopticSegmentation/panoptic_fpn_R_50_1x.py",
         [*ONE, "model.combine_instances_score_thresh=0.1", "model.combine_stuff_area_thresh=256"],
     ),
+    "mask_rcnn_R_50_FPN_BNhead": ("projects/rethinking_batchnorm/configs/mask_rcnn_BNhead.py", ONE),
+    "retinanet_BNhead_SharedTraining": (
+        "projects/rethinking_batchnorm/configs/retinanet_SyncBNhead_SharedTraining.py",
+        ["model.head.norm=@torch.nn.BatchNorm2d"],
+    ),
     "tensormask_R_50_FPN": (
         "projects/tensormask/configs/tensormask_R_50_FPN_1x.py",
         ["model.test_score_thresh=0.02"],

@@ -5,6 +5,14 @@ import pytest
 from golden_configs import golden_model
 
 
-@pytest.mark.parametrize("name", ["tridentnet_fast_R_50_C4", "tensormask_R_50_FPN"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "tridentnet_fast_R_50_C4",
+        "tensormask_R_50_FPN",
+        "mask_rcnn_R_50_FPN_BNhead",
+        "retinanet_BNhead_SharedTraining",
+    ],
+)
 def test_equal_to_the_reference(name: str) -> None:
     parity_check.assert_parity(golden_model(name), name)

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import nn
 
 from lazycfg.data import Metadata
-from lazycfg.engine.pictures import save_pictures
+from lazycfg.engine.prediction_images import save_pictures
 from lazycfg.structures import Boxes, BoxMode, Instances
 from lazycfg.structures.rasterize import pack_polygons, rasterize_images, rasterize_windows
 from lazycfg.visualization import Canvas, as_rgb, draw_ground_truth, draw_instances, fonts, side_by_side
@@ -111,7 +111,7 @@ def titles(monkeypatch, tmp_path, scores, size=(60, 80), count=3):
         seen.append((list(texts), [image.shape for image in images]))
         return side_by_side(images, texts)
 
-    monkeypatch.setattr("lazycfg.engine.pictures.side_by_side", spy)
+    monkeypatch.setattr("lazycfg.engine.prediction_images.side_by_side", spy)
     model = Model(scores)
     (path,) = save_pictures(model, loader(size, count), tmp_path)
     return seen[0], model.sizes, Image.open(path).size

@@ -12,7 +12,7 @@ import torch
 
 from lazycfg import instantiate
 from lazycfg.config import DEFAULT_ALLOW, UntrustedError
-from lazycfg.config.formats.data_files import decode
+from lazycfg.config.formats.decode import decode
 from lazycfg.config.formats.yaml_io import parse_yaml
 from lazycfg.config.tree.targets import find_name, public_name
 from lazycfg.config.trust import Policy

@@ -20,8 +20,8 @@ from lazycfg import LazyCall as L
 from lazycfg import LazyConfig, Node, check, model_zoo
 from lazycfg.checkpoint import CheckpointError, UnsafeFileError, read_weights
 from lazycfg.config import ConfigError
+from lazycfg.config.formats.files import to_text
 from lazycfg.config.formats.json_io import to_json
-from lazycfg.config.formats.saving import WRITERS
 from lazycfg.config.formats.yaml_io import to_yaml
 from lazycfg.config.loading.syntax_only import read_syntax
 from lazycfg.data import AnnotationError, CocoDataset, read_image
@@ -68,9 +68,9 @@ def _read_config(file: Path) -> None:
             continue
     if isinstance(cfg, Node):
         check(cfg)
-    for write in WRITERS.values():
+    for language in ("py", "yaml", "json"):
         try:
-            write(cfg)
+            to_text(cfg, language)
         except ConfigError:
             continue
 

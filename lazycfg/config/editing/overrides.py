@@ -15,16 +15,17 @@ from lazycfg.config.editing.journal import Journal
 from lazycfg.config.editing.matching import has_wildcard
 from lazycfg.config.editing.writer import Writer, Wrong
 from lazycfg.config.errors import ConfigError
-from lazycfg.config.signatures.callables import resolve_target
+from lazycfg.config.tree.access import get_path
 from lazycfg.config.tree.node import (
     SPECIAL,
     Node,
     raw_get,
+    refuse_frozen,
 )
-from lazycfg.config.tree.paths import format_path, get_path, parse_path
+from lazycfg.config.tree.paths import format_path, parse_path
 from lazycfg.config.tree.position import CommandLine
 from lazycfg.config.tree.repr import short_repr
-from lazycfg.config.tree.targets import resolve_name
+from lazycfg.config.tree.targets import resolve_name, resolve_target
 from lazycfg.config.trust import Policy
 
 __all__ = ["OverrideError", "OverrideProblem", "apply_overrides", "matched_paths"]
@@ -78,6 +79,8 @@ def apply_overrides(
     """
     if isinstance(overrides, str):
         raise TypeError(f"overrides is a list of texts, not one text: [{overrides!r}]")
+    if type(cfg) is Node:
+        refuse_frozen(cfg)
     if policy is not None:
         resolve_import = policy.resolve_called
     journal = Journal()

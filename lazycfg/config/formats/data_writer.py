@@ -6,9 +6,9 @@ import base64
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
-from lazycfg.config.formats.data_files import CONFIG_KEY, LINKS_KEY, SHARED_KEY, SOURCE_KEY
-from lazycfg.config.formats.encode import Encoded, Item, encode
-from lazycfg.config.formats.item_graph import SHARED, post_order
+from lazycfg.config.formats.document import CONFIG_KEY, LINKS_KEY, SHARED_KEY, SOURCE_KEY
+from lazycfg.config.formats.encode import encode
+from lazycfg.config.formats.items import SHARED, Encoded, Item, has_identity, is_shared, post_order
 from lazycfg.config.formats.python_io import PythonWriter
 from lazycfg.config.tree.targets import public_name
 
@@ -53,7 +53,7 @@ class DataDocument:
         self.tail: list[tuple[str, Any]] = []
         self._sources: dict[int, str] = {}
         self.hoisted: dict[int, str] = {}
-        self.shared = {id(item) for item in order if item.uses > 1 and _has_identity(item)}
+        self.shared = {id(item) for item in order if is_shared(item)}
         if sources:
             writer = PythonWriter()
             tree = {id(item) for item in order if item.kind in SHARED}
@@ -141,9 +141,5 @@ def document(cfg: Any) -> tuple[DataDocument, list[Item]]:
 
 
 def _as_list(value: Encoded) -> Any:
-    plain = isinstance(value, Item) and value.kind == "tuple" and not _has_identity(value)
+    plain = isinstance(value, Item) and value.kind == "tuple" and not has_identity(value)
     return [child for _, child in value.parts] if plain and isinstance(value, Item) else value
-
-
-def _has_identity(item: Item) -> bool:
-    return item.kind in SHARED or (item.kind == "tuple" and any(isinstance(v, Item) for _, v in item.parts))

@@ -12,101 +12,25 @@ import functools
 import re
 import uuid
 from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import PurePath
 from types import MethodType, ModuleType
 from typing import Any
 
-from lazycfg.config.errors import ConfigError
+from lazycfg.config.errors import with_article
+from lazycfg.config.formats.document import SaveError
+from lazycfg.config.formats.items import Encoded, Item, Where
 from lazycfg.config.formats.source_capture import CaptureError, capture, shared_state
-from lazycfg.config.interop.dataclasses import arguments_of_fields
 from lazycfg.config.isolation.session import config_file_of
-from lazycfg.config.signatures.callables import is_deferred
+from lazycfg.config.tree.containers import ReadDict, ReadList, arguments_of_fields, field_names
 from lazycfg.config.tree.node import REQUIRED, Node
-from lazycfg.config.tree.paths import format_path, unlink
-from lazycfg.config.tree.reading import ReadDict, ReadList
-from lazycfg.config.tree.repr import short_repr, target_name
-from lazycfg.config.tree.targets import ImportName, find_name
-from lazycfg.config.tree.traversal import field_names, plan, same_leaf
+from lazycfg.config.tree.repr import short_repr
+from lazycfg.config.tree.targets import ImportName, find_name, is_deferred, target_name
+from lazycfg.config.tree.traversal import plan, same_leaf
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from lazycfg.config.tree.paths import Link
-
-__all__ = ["Encoded", "Encoder", "Item", "SaveError", "encode"]
+__all__ = ["Encoder", "encode"]
 
 _MAX_ELEMENTS = 10_000  # of an array or tensor: more belongs into a file of its own
-
-
-class SaveError(ConfigError, TypeError):
-    """What of a config cannot be saved: one line for each value, with its config path and the reason."""
-
-    def __init__(self, problems: Iterable[str]):
-        self.problems = list(problems)
-        super().__init__("cannot save the config:\n  " + "\n  ".join(self.problems))
-
-
-class Where:
-    """A config path that is written out only when somebody asks, as that of a deep tree is long."""
-
-    __slots__ = ("_above", "_link", "_step")
-
-    def __init__(self, above: Where | str, step: Any = "", link: Link = None):
-        self._above = above
-        self._step = step
-        self._link = link
-
-    def __str__(self) -> str:
-        steps: list[Where] = []
-        where: Where | str = self
-        while isinstance(where, Where):
-            steps.append(where)
-            where = where._above
-        text = where
-        for step in reversed(steps):
-            text = _join(text, step._step if step._link is None else format_path(unlink(step._link)))
-        return text
-
-
-class Item:
-    """One value to be written; what ``value`` and ``parts`` hold depends on ``kind``.
-
-    ==========  ============================================================================
-    call, dict  parts: (key, encoded), as in the node
-    pairs       parts: (encoded key, encoded value): a dict with other keys than strings
-    list        parts: (index, encoded); likewise tuple, set, frozenset
-    object      value: encoded class of a dataclass object or named tuple; parts: (field, encoded)
-    construct   value: encoded callable; parts: (None or keyword, encoded argument)
-    partial     value: encoded function; parts as for construct
-    member      value: encoded class of an enum member; parts: (None, its name)
-    attribute   value: encoded owner; parts: (None, the attribute's name)
-    name        value: `ImportName`
-    source      value: `Captured`; parts: (name, encoded) for all it refers to
-    bytes, complex, path, required, ellipsis     value: itself
-    ==========  ============================================================================
-    """
-
-    __slots__ = ("_where", "depth", "kind", "obj", "parts", "uses", "value")
-
-    def __init__(self, kind: str, value: Any = None, path: Where | str = ""):
-        self.kind = kind
-        self.value = value
-        self.parts: list[tuple[Any, Encoded]] = []
-        self._where = path
-        self.uses = 0
-        self.depth = 0
-        self.obj: Any = None
-
-    @property
-    def path(self) -> str:
-        """The config path of the value."""
-        return str(self._where)
-
-    def __repr__(self) -> str:
-        return f"<Item {self.kind} {self.path}>"
-
-
-Encoded = None | bool | int | float | str | Item
 
 
 def encode(root: Any) -> Item:
@@ -204,7 +128,7 @@ class Encoder:
         elif isinstance(value, defaultdict) and kind is defaultdict:
             item.parts = [(None, self.child(value.default_factory, path)), (None, pairs)]
         else:
-            self._refuse(path, value, f"cannot save a {kind.__qualname__}, a subclass of dict")
+            self._refuse(path, value, f"cannot save {with_article(kind.__qualname__)}, a subclass of dict")
             return None
         return item
 
@@ -214,7 +138,7 @@ class Encoder:
         kind = type(value)
         names = None if isinstance(value, type) else field_names(kind)
         if names is None:
-            self._refuse(path, value, f"cannot save a {kind.__qualname__}")
+            self._refuse(path, value, f"cannot save {with_article(kind.__qualname__)}")
             return None
         arguments = arguments_of_fields(kind)
         try:
@@ -263,10 +187,13 @@ class Encoder:
                 (key, self.tree(argument, Where(path, key))) for key, argument in value.keywords.items()
             ]
             return item
-        if hasattr(kind, "__lazycfg_call__"):  # a call that a file loaded with deferred imports has made
-            target, args, kwargs = kind.__lazycfg_call__(value)
-            return self._call_item(target, args, kwargs, path)
-        if isinstance(value, type | ModuleType) or callable(value) or is_deferred(value):
+        if is_deferred(value):  # by the file itself, loaded without importing
+            call = kind.__lazycfg_call__(value)
+            if call is not None:
+                target, args, kwargs = call
+                return self._call_item(target, args, kwargs, path)
+            return Item("name", ImportName(*kind.__lazycfg_name__(value)), path)
+        if isinstance(value, type | ModuleType) or callable(value):
             return self._named(value, path)
         return self._by_parts(value, path)
 
@@ -282,9 +209,6 @@ class Encoder:
 
     def _named(self, value: Any, path: Where | str) -> Encoded:
         """A module, class, function or method: by its name, else by its source."""
-        if is_deferred(value):
-            module, qualname = type(value).__lazycfg_name__(value)
-            return Item("name", ImportName(module, qualname), path)
         name = find_name(value)
         if name is not None:
             return Item("name", name, path)
@@ -335,7 +259,7 @@ class Encoder:
                 if config_file_of(kind.__module__)
                 else f"{kind.__module__}.{kind.__qualname__}"
             )
-            self._refuse(path, value, f"cannot save a {name}; {hint}")
+            self._refuse(path, value, f"cannot save {with_article(name)}; {hint}")
             return None
         if isinstance(made, ImportName):
             return Item("name", made, path)
@@ -412,12 +336,6 @@ def _array(value: Any) -> _Made | None:
         if plain and 0 < value.numel() <= _MAX_ELEMENTS and not value.is_quantized:
             return torch.tensor, (value.tolist(),), {"dtype": value.dtype}
     return None
-
-
-def _join(path: str, key: Any) -> str:
-    if path.endswith(")"):  # inside what a function refers to
-        return f"{path} {key}"
-    return (f"{path}.{key}" if path and str(key) else path or str(key)) if key != "" else path
 
 
 def _set_order(value: Any) -> tuple[str, str]:

@@ -9,10 +9,10 @@ import json
 import math
 from typing import Any
 
-from lazycfg.config.formats.data_files import SHARED_KEY, DataFileError, Tagged
 from lazycfg.config.formats.data_writer import DataDocument, Mapping, document
-from lazycfg.config.formats.encode import Item
+from lazycfg.config.formats.document import SHARED_KEY, DataFileError, Tagged
 from lazycfg.config.formats.file_positions import JsonMapping, JsonPlaces
+from lazycfg.config.formats.items import Item
 from lazycfg.config.tree.node import Node, raw_set
 from lazycfg.config.tree.position import set_position
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import keyword
 import math
 import unicodedata
+from collections.abc import Callable
 from pathlib import PurePath
 
-from lazycfg.config.formats.encode import Encoded, Item
+from lazycfg.config.formats.items import Encoded, Item
 from lazycfg.config.formats.python_names import Names
-from lazycfg.config.signatures.callables import arrange, is_deferred, signature_of
+from lazycfg.config.signatures.binding import arrange
+from lazycfg.config.signatures.callables import signature_of
 from lazycfg.config.tree.node import Node
-from lazycfg.config.tree.targets import ImportName, public_name
+from lazycfg.config.tree.targets import ImportName, is_deferred, public_name
 
 __all__ = ["Expressions", "is_name", "string_literal"]
 
@@ -40,8 +42,7 @@ class Expressions:
                 f"config path {value.path!r} is needed while a function or class of the config is "
                 "defined; only a .py file can keep that"
             )
-        text: str = getattr(self, f"_write_{value.kind}")(value, column, indent)
-        return text
+        return _WRITERS[value.kind](self, value, column, indent)
 
     def _literal(self, value: Encoded) -> str:
         if isinstance(value, str):
@@ -164,8 +165,6 @@ class Expressions:
     def _write_object(self, item: Item, column: int, indent: int) -> str:
         return self._arguments(f"{self.expression(item.value, column, indent)}(", item.parts, column, indent)
 
-    _write_construct = _write_object
-
     def _write_partial(self, item: Item, column: int, indent: int) -> str:
         opening = f"{self.names.imported(ImportName('functools', 'partial'))}("
         return self._arguments(opening, [(None, item.value), *item.parts], column, indent)
@@ -227,6 +226,29 @@ class Expressions:
         pad = " " * inner
         body = "".join(f"{pad}{text},\n" for text in texts)
         return f"{opening}\n{body}{' ' * indent}{closing.removeprefix(',')}"
+
+
+_WRITERS: dict[str, Callable[[Expressions, Item, int, int], str]] = {
+    "attribute": Expressions._write_attribute,
+    "bytes": Expressions._write_bytes,
+    "call": Expressions._write_call,
+    "complex": Expressions._write_complex,
+    "construct": Expressions._write_object,
+    "dict": Expressions._write_dict,
+    "ellipsis": Expressions._write_ellipsis,
+    "frozenset": Expressions._write_frozenset,
+    "list": Expressions._write_list,
+    "member": Expressions._write_member,
+    "name": Expressions._write_name,
+    "object": Expressions._write_object,
+    "pairs": Expressions._write_pairs,
+    "partial": Expressions._write_partial,
+    "path": Expressions._write_path,
+    "required": Expressions._write_required,
+    "set": Expressions._write_set,
+    "source": Expressions._write_source,
+    "tuple": Expressions._write_tuple,
+}  # by the kind of an item
 
 
 def _is_getattr(item: Item) -> bool:

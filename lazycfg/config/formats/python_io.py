@@ -12,9 +12,12 @@ import re
 import textwrap
 from typing import Any
 
-from lazycfg.config.formats.encode import Encoded, Item, SaveError, encode
-from lazycfg.config.formats.item_graph import (
+from lazycfg.config.formats.document import SaveError
+from lazycfg.config.formats.encode import encode
+from lazycfg.config.formats.items import (
     SHARED,
+    Encoded,
+    Item,
     all_sources,
     children_of,
     is_shared,

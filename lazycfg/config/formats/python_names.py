@@ -7,7 +7,7 @@ import keyword
 import unicodedata
 from typing import Any
 
-from lazycfg.config.formats.encode import Encoded, Item
+from lazycfg.config.formats.items import Encoded, Item
 from lazycfg.config.tree.targets import ImportName, public_name
 
 __all__ = ["Names", "identity"]

@@ -1,6 +1,6 @@
 """Configs as YAML: anchors for shared nodes, a few tags of our own, read by the scanner of `yaml.SafeLoader`.
 
-No tag constructs an object while the text is parsed; see `data_files.decode` for what happens to them.
+No tag constructs an object while the text is parsed; see `decode` for what happens to them.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ import base64
 import re
 from typing import Any
 
-from lazycfg.config.formats.data_files import DataFileError, Tagged
 from lazycfg.config.formats.data_writer import DataDocument, Mapping, document
-from lazycfg.config.formats.encode import Item, SaveError
+from lazycfg.config.formats.document import DataFileError, SaveError, Tagged
 from lazycfg.config.formats.file_positions import MappingPosition
-from lazycfg.config.formats.value_makers import LARGEST_HASHED, MOST_DIGITS, MOST_LARGE
+from lazycfg.config.formats.items import Item
+from lazycfg.config.plain_values import LARGEST_HASHED, MOST_DIGITS, MOST_LARGE
 from lazycfg.config.tree.node import Node, raw_contains, raw_items, raw_set
 from lazycfg.config.tree.position import FilePosition, position_of, set_position
 from lazycfg.config.tree.repr import short_repr
@@ -186,8 +186,12 @@ def parse_yaml(data: bytes, file: str) -> Any:
 
     Raises:
         DataFileError: the text is no YAML, or has a tag of another loader.
+        ImportError: PyYAML is not installed.
     """
-    import yaml  # type: ignore[import-untyped]
+    try:
+        import yaml  # type: ignore[import-untyped]
+    except ImportError:
+        raise ImportError(f"{file}: reading YAML needs PyYAML: pip install pyyaml") from None
 
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:

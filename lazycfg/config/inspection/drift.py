@@ -10,22 +10,28 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 from collections.abc import Iterable, Mapping, Sequence
+from types import ModuleType
 from typing import Any
 
-from lazycfg.config.building.check import Problem, problems_of
+from lazycfg.config.building.check import problems_of
+from lazycfg.config.building.problems import Problem
 from lazycfg.config.errors import CycleError, TargetError
-from lazycfg.config.formats.data_files import policy_for, read_data_file
-from lazycfg.config.formats.suffixes import format_of
-from lazycfg.config.loading.deferred import Deferred, DeferredCall
+from lazycfg.config.formats.files import format_of, read_data_file
+from lazycfg.config.isolation.session import python_import
 from lazycfg.config.loading.load import load
-from lazycfg.config.loading.loose_loading import DriftDecoder, Imports, Loose, moved_to
-from lazycfg.config.signatures.callables import bind_positional, node_signature
+from lazycfg.config.loading.moved import where_now
+from lazycfg.config.loading.stand_ins import IF_THERE, StandIn, resolve_stand_in
+from lazycfg.config.loading.without_importing import StandInDecoder
+from lazycfg.config.signatures.binding import bind_positional, node_signature
+from lazycfg.config.signatures.places import argument_position
 from lazycfg.config.suggest import closest, closest_name
+from lazycfg.config.tree.keys import find_key
 from lazycfg.config.tree.node import Node, is_call, raw_contains, raw_get, raw_set, raw_update
-from lazycfg.config.tree.paths import MISSING, find_key
-from lazycfg.config.tree.position import FilePosition, argument_position, position_of
-from lazycfg.config.tree.repr import target_name
+from lazycfg.config.tree.paths import MISSING
+from lazycfg.config.tree.position import FilePosition, Origin, position_of
+from lazycfg.config.tree.targets import target_name
 from lazycfg.config.tree.traversal import plan, refill, walk
 from lazycfg.config.trust import TRUST_ALL, Policy
 
@@ -89,11 +95,11 @@ def drift(
     if format_of(file) != "py":
         if not os.path.isfile(file):
             load(file)  # says what there is instead
-        given = None if allow is None else Policy(allow)
-        policy = policy_for(given, trusted)
-        cfg = read_data_file(file, policy=given, trusted=trusted, decoder=DriftDecoder)
+        policy = TRUST_ALL if trusted else Policy(allow)
+        decoder = functools.partial(StandInDecoder, reading=IF_THERE)
+        cfg = read_data_file(file, policy=policy, trusted=trusted, decoder=decoder)
         return _compare(cfg, [], file, policy)
-    imports = Imports()
+    imports = _Imports()
     try:
         cfg = load(file, import_absolute=imports)
     except Exception as error:
@@ -128,6 +134,61 @@ def _compare(cfg: Any, imports: list[Problem], file: str | None, policy: Policy 
     return Drift([*found, *unused], file, sum(is_call(value) for value in maker.made))
 
 
+# ---------------------------------------------------------------- loading what may name what is gone
+
+
+class _Imports:
+    """The import function of a saved file: it never fails, and remembers what was imported where."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[StandIn, Origin]] = []
+
+    def __call__(self, name: str, module_globals: Mapping[str, object] | None, names: Sequence[str]) -> Any:
+        real = name.partition(".")[0] in sys.stdlib_module_names or name == "lazycfg"
+        if real or "*" in names:
+            try:
+                module = python_import(name, module_globals, names)
+                if all(hasattr(module, part) for part in names if part != "*"):
+                    return module
+            except ImportError:
+                pass
+        place = _import_place(module_globals)
+        top = StandIn((name if names else name.partition(".")[0], ""), None, IF_THERE)
+        self.seen += [(getattr(top, part), place) for part in names if part != "*"]
+        if not names or "*" in names:
+            self.seen.append((StandIn((name, ""), None, IF_THERE), place))
+        return ModuleType(name) if "*" in names else top
+
+    def failed(self) -> list[Problem]:
+        """Return the imports that fail."""
+        found: dict[str, Problem] = {}
+        for stand_in, place in self.seen:
+            try:
+                resolve_stand_in(stand_in)
+            except TargetError as error:
+                said = str(error)
+                message = said.replace("target", "import of", 1) + _moved_to(str(stand_in), said, TRUST_ALL)
+                found.setdefault(str(stand_in), Problem("import", (), message, place))
+            except Exception as error:  # what a module raises while it is imported
+                text = f"import of {str(stand_in)!r} fails with {type(error).__name__}: {error}"
+                found.setdefault(str(stand_in), Problem("import", (), text, place))
+        return list(found.values())
+
+
+def _import_place(module_globals: Mapping[str, object] | None) -> FilePosition:
+    frame = sys._getframe(2)
+    while frame.f_back is not None and frame.f_globals is not module_globals:
+        frame = frame.f_back
+    line = frame.f_lineno if frame.f_globals is module_globals else None
+    return FilePosition(str((module_globals or {}).get("__file__")), line)
+
+
+def _moved_to(written: str, message: str, policy: Policy) -> str:
+    """Return the end of a message about a name that leads nowhere, unless it makes a suggestion already."""
+    hint = where_now(written, policy)
+    return "" if hint.startswith("; did you mean") and "did you mean" in message else hint
+
+
 # ---------------------------------------------------------------- a tree of real targets
 
 
@@ -160,24 +221,24 @@ class _Concrete:
     def _target(self, target: Any) -> Any:
         if id(target) in self._memo:
             return self._memo[id(target)]
-        if isinstance(target, Deferred):
-            try:
-                return type(target).__lazycfg_resolve__(target)
-            except (TargetError, ImportError):
-                return Loose(*target.__lazycfg_name__())
-        return target
+        if not isinstance(target, StandIn):
+            return target
+        try:
+            return resolve_stand_in(target)
+        except (TargetError, ImportError):
+            return StandIn(target.__lazycfg_name__(), None, IF_THERE)
 
     def _value(self, value: Any) -> Any:
         if id(value) in self._memo:
             return self._memo[id(value)]
-        if isinstance(value, Deferred):
-            found = self._target(value)
-            # `check` says of a call that its target is gone
-            return Node(_target_=found) if isinstance(found, Loose) else found
         call: Node | None = None
-        if isinstance(value, DeferredCall):
-            target, args, keywords = value.__lazycfg_call__()
-            call = _call_node(target, args, keywords)
+        if isinstance(value, StandIn):
+            made = value.__lazycfg_call__()
+            if made is None:
+                found = self._target(value)
+                # `check` says of a call that its target is gone
+                return Node(_target_=found) if isinstance(found, StandIn) else found
+            call = _call_node(*made)
         elif isinstance(value, functools.partial):
             call = _call_node(value.func, value.args, value.keywords)
             raw_set(call, "_partial_", True)
@@ -188,7 +249,7 @@ class _Concrete:
         return result
 
     def _bind(self, node: Node) -> None:
-        if not raw_contains(node, "_args_") or type(raw_get(node, "_target_")) is Loose:
+        if not raw_contains(node, "_args_") or isinstance(raw_get(node, "_target_"), StandIn):
             return
         try:
             bind_positional(node)
@@ -270,7 +331,7 @@ def _whereabouts(problem: Problem, tree: Any, policy: Policy) -> Problem:
     if problem.kind != "target" or problem.path[-1:] != ("_target_",):
         return problem
     written = str(_at(tree, problem.path))
-    message = problem.message + moved_to(written, problem.message, policy)
+    message = problem.message + _moved_to(written, problem.message, policy)
     return Problem("target", problem.path[:-1], message, problem.origin)
 
 

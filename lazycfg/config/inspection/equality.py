@@ -12,8 +12,8 @@ import ast
 from functools import lru_cache
 from typing import Any
 
-from lazycfg.config.formats.encode import Encoded, Item, encode
-from lazycfg.config.formats.item_graph import SHARED
+from lazycfg.config.formats.encode import encode
+from lazycfg.config.formats.items import SHARED, Encoded, Item
 
 __all__ = ["equal_configs", "without_layout"]
 

@@ -8,13 +8,17 @@ ema: &1 model.backbone (shared)
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
+from lazycfg.config.signatures.callables import signature_of
+from lazycfg.config.tree.containers import children, has_fields
 from lazycfg.config.tree.node import Node, is_call, raw_get
 from lazycfg.config.tree.paths import format_path
-from lazycfg.config.tree.repr import printable, short_repr, target_name
-from lazycfg.config.tree.traversal import children, has_fields, plan
+from lazycfg.config.tree.repr import printable, short_repr
+from lazycfg.config.tree.targets import is_deferred, target_name
+from lazycfg.config.tree.traversal import plan, same_leaf
 
 __all__ = ["Row", "rows", "tree_text"]
 
@@ -52,7 +56,7 @@ def rows(cfg: Any, max_depth: int | None = None) -> Iterator[Row]:
     while stack:
         depth, key, path, value = stack.pop()
         inner = _inner(value)
-        flat = inner is None or not _has_parts(inner)
+        flat = inner is None or not _has_parts(inner) or (has_fields(value) and not _holds_node(value))
         row = Row(
             depth, key, path, value, _flat(value) if flat else _title(value), "value" if flat else "parts"
         )
@@ -112,6 +116,10 @@ def _has_parts(inner: list[tuple[Any, Any]]) -> bool:
     return any(isinstance(key, str) for key, _ in inner) and bool(inner)
 
 
+def _holds_node(value: Any) -> bool:
+    return any(type(container) is Node for container, _, _ in plan(value))
+
+
 def _title(value: Any) -> str:
     if is_call(value):
         name = target_name(raw_get(value, "_target_"))
@@ -127,7 +135,45 @@ def _title(value: Any) -> str:
 def _flat(value: Any) -> str:
     if is_call(value):
         return f"{_title(value)}()"
-    return short_repr(value)
+    if type(value) in (list, tuple) and not _holds_node(value):
+        texts = [_flat(element) for element in value]
+        close = ("[", "]") if type(value) is list else ("(", ",)" if len(texts) == 1 else ")")
+        return f"{close[0]}{', '.join(texts)}{close[1]}"
+    call = _call_of(value)
+    if call is None:
+        return short_repr(value)
+    name, args, keywords = call
+    shown = [*map(_flat, args), *(f"{key}={_flat(given)}" for key, given in keywords.items())]
+    return f"{name}({', '.join(shown)})"
+
+
+def _call_of(value: Any) -> tuple[str, Sequence[Any], dict[str, Any]] | None:
+    """Return the name and the arguments of the call that makes an object, as short as it can be written: the
+    same for an object of a dataclass and for the call of it in a config that is only read.
+    """
+    if type(value) is partial:
+        return "partial", [value.func, *value.args], value.keywords
+    read = getattr(type(value), "__lazycfg_call__", None)
+    if read is not None:
+        if read(value) is None:
+            return None
+        target, args, keywords = read(value)
+        signature = type(target).__lazycfg_signature__(target) if is_deferred(target) else None
+        name = target_name(target).rpartition(".")[2]
+    elif has_fields(value):
+        name, args, keywords = type(value).__name__, (), dict(children(value) or ())
+        signature = signature_of(type(value))
+    else:
+        return None
+    if signature is not None and len(args) <= len(signature.positional):
+        keywords = {**dict(zip(signature.positional, args, strict=False)), **keywords}
+        args = ()
+        parameters = signature.parameters
+        defaults = {key: parameters[key].default for key in parameters if key in keywords}
+        keywords = {
+            k: keywords[k] for k, default in defaults.items() if not same_leaf(keywords[k], default)
+        } | {k: v for k, v in keywords.items() if k not in defaults}
+    return name, args, keywords
 
 
 def _paint(text: str, kind: str, colour: bool) -> str:

@@ -54,7 +54,7 @@ def imported_from_code(module: ModuleType) -> dict[str, str]:
         value = vars(module)[bound]
         named = getattr(type(value), "__lazycfg_name__", None)
         if named is not None:  # a stand-in of it
-            same = ".".join(filter(None, named(value))) == f"{origin.module}.{origin.name}"
+            same = ".".join(filter(None, named(value) or ())) == f"{origin.module}.{origin.name}"
         else:
             real = sys.modules.get(origin.module)
             same = real is not None and value is getattr(real, origin.name, module)

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from lazycfg.config.errors import ConfigError
-from lazycfg.config.isolation.packages import locate_module
 from lazycfg.config.isolation.python_source import parse_source
-from lazycfg.config.loading.names_only import Named
+from lazycfg.config.loading.stand_ins import NEVER, StandIn
+from lazycfg.config.signatures.modules import locate_module
 from lazycfg.config.tree.node import Node, raw_contains, raw_get, raw_pop, raw_set
 
 __all__ = ["Unread", "read_syntax"]
@@ -45,7 +45,7 @@ class _Module:
 
     def named(self) -> Any:
         module, _, name = self.name.rpartition(".")
-        return Named(module, name) if module else Unread(self.name)
+        return StandIn((module, name), None, NEVER) if module else Unread(self.name)
 
 
 class _ConfigFile:
@@ -82,7 +82,7 @@ def _config_of(names: dict[str, Any]) -> Node:
     return Node(
         (name, value)
         for name, value in names.items()
-        if not name.startswith("_") and not isinstance(value, _Module | Named | _Maker | _ConfigFile)
+        if not name.startswith("_") and not isinstance(value, _Module | StandIn | _Maker | _ConfigFile)
     )
 
 
@@ -126,7 +126,7 @@ class _Reader:
             elif isinstance(statement, ast.AugAssign):
                 self.assign(statement.target, _unread(statement))
             elif isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-                self.names[statement.name] = Named(Path(self.file).stem, statement.name)
+                self.names[statement.name] = StandIn((Path(self.file).stem, statement.name), None, NEVER)
             elif isinstance(statement, ast.Delete):
                 for target in statement.targets:
                     self._delete(target)
@@ -245,7 +245,7 @@ class _Reader:
             return _Module(f"{owner.name}.{node.attr}")
         if isinstance(owner, _ConfigFile):
             return owner.names.get(node.attr, _unread(node))
-        if isinstance(owner, Named):
+        if isinstance(owner, StandIn):
             return getattr(owner, node.attr)
         return self._element(owner, node.attr, node)
 

@@ -16,11 +16,11 @@ from inspect import Parameter
 from pathlib import Path
 from typing import Any
 
-from lazycfg.config.isolation.packages import locate_module
-from lazycfg.config.loading.deferred import Deferred
 from lazycfg.config.signatures.callables import Signature
+from lazycfg.config.signatures.modules import locate_module
+from lazycfg.config.signatures.types import fits
 
-__all__ = ["Definition", "SourceSignature", "find_definition", "source_signature"]
+__all__ = ["Definition", "SourceSignature", "Unsure", "find_constant", "find_definition", "source_signature"]
 
 _IMPORT = re.compile(r"^from[ \t]+([.\w]+)[ \t]+import[ \t]+(\([^)]*\)|[^\n]*)", re.MULTILINE)
 _END = re.compile(r"^(?![ \t\n#)\]}]|$)", re.MULTILINE)  # the next statement at the left margin
@@ -92,6 +92,41 @@ class SourceSignature(Signature):
                     continue
         return self._hints
 
+    def surely_takes(self, name: str, value: Any) -> bool:
+        """Return whether a parameter takes a literal, whatever the parts of its annotation are that only the
+        module knows.
+        """
+        parameter = self.parameters.get(name)
+        if parameter is None or parameter.annotation is Parameter.empty:
+            return True
+        try:
+            parts = _union(ast.parse(str(parameter.annotation), mode="eval").body)
+        except SyntaxError:
+            return False
+        for part in parts:
+            try:
+                if isinstance(part, ast.Name) and not hasattr(builtins, part.id) and len(parts) < 50:
+                    parts += _union(_find_assigned(f"{self.definition.module}.{part.id}"))
+                elif fits(value, _built_in(part), parameter.default):
+                    return True
+            except (Unsure, TypeError, OSError, SyntaxError):
+                continue
+        return False
+
+
+def _union(annotation: ast.expr) -> list[ast.expr]:
+    """Return the members of a union, written in any way; any other annotation is the only one."""
+    if isinstance(annotation, ast.BinOp) and isinstance(annotation.op, ast.BitOr):
+        return [*_union(annotation.left), *_union(annotation.right)]
+    if isinstance(annotation, ast.Subscript):
+        name = ast.unparse(annotation.value).rpartition(".")[2]
+        inner = annotation.slice
+        if name in ("Union", "Optional"):
+            parts = inner.elts if isinstance(inner, ast.Tuple) else [inner]
+            found = [member for part in parts for member in _union(part)]
+            return [*found, ast.Constant(None)] if name == "Optional" else found
+    return [annotation]
+
 
 def _built_in(annotation: ast.expr) -> Any:
     """The type that an annotation of nothing but built-in types stands for: put together, never evaluated."""
@@ -110,9 +145,19 @@ def _built_in(annotation: ast.expr) -> Any:
     raise Unsure(ast.unparse(annotation))
 
 
+def source_signature(name: str, target: Any = None) -> SourceSignature | None:
+    """Return the signature of ``package.module.Name``; None when it must be imported to know.
+
+    Args:
+        name: the dotted name.
+        target: what the signature is said to be of; the name by default.
+    """
+    read = _read_signature(name)
+    return None if read is None else SourceSignature(name if target is None else target, *read)
+
+
 @lru_cache(maxsize=1024)
-def source_signature(name: str) -> SourceSignature | None:
-    """The signature of ``package.module.Name``; None when it must be imported to know."""
+def _read_signature(name: str) -> tuple[dict[str, Parameter], Definition] | None:
     try:
         found = find_definition(name)
         if isinstance(found.node, ast.ClassDef):
@@ -122,8 +167,37 @@ def source_signature(name: str) -> SourceSignature | None:
             found.docs += _doc(found.node)
     except (Unsure, OSError, SyntaxError, ValueError, RecursionError):
         return None
-    module, _, qualname = name.rpartition(".")
-    return SourceSignature(Deferred(module, qualname), parameters, found)
+    return parameters, found
+
+
+def find_constant(name: str) -> Any:
+    """Return the literal that a module assigns to ``package.module.NAME``, once and at its top.
+
+    Raises:
+        Unsure: it is not found, or not for certain.
+    """
+    try:
+        return ast.literal_eval(_find_assigned(name))
+    except (ValueError, TypeError):
+        raise Unsure(name) from None
+
+
+@lru_cache(maxsize=1024)
+def _find_assigned(name: str, depth: int = 0) -> ast.expr:
+    module, _, last = name.rpartition(".")
+    file = locate_module(module)
+    if file is None or not file.endswith(".py") or depth > _DEEPEST:
+        raise Unsure(name)
+    found = re.findall(rf"^{re.escape(last)}\b[^=\n]*=(?!=)", _source(file), re.MULTILINE)
+    if not found:
+        return _find_assigned(_imported_from(module, file, last), depth + 1)
+    for statement in ast.parse(_source(file)).body if len(found) == 1 else ():
+        if not isinstance(statement, ast.Assign | ast.AnnAssign) or statement.value is None:
+            continue
+        target = statement.targets[0] if isinstance(statement, ast.Assign) else statement.target
+        if isinstance(target, ast.Name) and target.id == last:
+            return statement.value
+    raise Unsure(name)
 
 
 def find_definition(name: str, depth: int = 0) -> Definition:

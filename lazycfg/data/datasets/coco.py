@@ -22,6 +22,7 @@ from .coco_validation import (
     AnnotationError,
     Problem,
     ProblemLog,
+    SkipsProblems,
     annotation_problem,
     image_problem,
     is_id,
@@ -36,7 +37,7 @@ logger = logging.getLogger(__name__)
 _VALUES = {"segmentation": "mask", "keypoints": "keypoints", "area": "area"}
 
 
-class CocoDataset:
+class CocoDataset(SkipsProblems):
     """Images and their boxes, masks and keypoints as a COCO annotation file tells.
 
     Category ids become 0, 1, 2... in the order of the ids. Images without annotations are kept (see
@@ -126,14 +127,6 @@ class CocoDataset:
         self.summary.plausibility.add_file_names(im["file_name"] for im in images)
         self.warnings = [*categories.warnings, *self._names_outside(names), *self.summary.warnings()]
         self._report()
-
-    @property
-    def on_error(self) -> str:
-        return self._log.on_error
-
-    @property
-    def problems(self) -> Counter[str]:
-        return self._log.counts
 
     @property
     def num_classes(self) -> int:

@@ -15,7 +15,15 @@ from lazycfg.utils import printable
 
 from .base import Record, SerializedList, get_annotations
 from .coco_files import missing_files, read_coco_json
-from .coco_validation import AnnotationError, Problem, ProblemLog, image_problem, is_id, is_whole
+from .coco_validation import (
+    AnnotationError,
+    Problem,
+    ProblemLog,
+    SkipsProblems,
+    image_problem,
+    is_id,
+    is_whole,
+)
 from .label_maps import labels_of_segments, read_segment_ids
 from .metadata import Metadata
 from .panoptic_classes import panoptic_metadata, segments_with_labels
@@ -24,7 +32,7 @@ from .summary import DatasetSummary
 logger = logging.getLogger(__name__)
 
 
-class CocoPanopticDataset:
+class CocoPanopticDataset(SkipsProblems):
     """Pictures whose pixels belong to segments: things, which can be counted, and stuff, which cannot.
 
     A record has "pan_seg_file_name", "segments_info" (dicts with "id", "category_id", "label" in the maps of
@@ -96,14 +104,6 @@ class CocoPanopticDataset:
         self.image_sizes = np.array([(r["height"], r["width"]) for r in records], np.int32).reshape(-1, 2)
         self._records = SerializedList(records)
         self._report()
-
-    @property
-    def on_error(self) -> str:
-        return self._log.on_error
-
-    @property
-    def problems(self) -> Counter[str]:
-        return self._log.counts
 
     @property
     def num_classes(self) -> int:

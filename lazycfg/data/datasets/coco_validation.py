@@ -98,6 +98,22 @@ class ProblemLog:
         )
 
 
+class SkipsProblems:
+    """A dataset that reads a file, and raises at entries that cannot be used or skips and counts them."""
+
+    _log: ProblemLog
+
+    @property
+    def on_error(self) -> str:
+        """Either "raise" or "skip", as the dataset was told."""
+        return self._log.on_error
+
+    @property
+    def problems(self) -> Counter[str]:
+        """Number of skipped entries by "<sort of entry>: <kind of problem>"."""
+        return self._log.counts
+
+
 def _many(sort: str) -> str:
     return sort if sort.endswith("s") else f"{sort}s"
 

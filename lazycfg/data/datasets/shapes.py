@@ -66,7 +66,8 @@ class ShapesDataset:
         rotated: annotate boxes that are turned as the shapes are (XYWHA), of the angles that look so by the
             smallest.
         label_maps: give "sem_seg" with a label for ground and each class ("semantic"), or "sem_seg" with one
-            label for all shapes, "pan_seg" and "segments_info" ("panoptic"); see `label_fields`.
+            label for all shapes, "pan_seg" and "segments_info" ("panoptic"), or these with one label for each
+            class and the last for the ground ("joint"); see `label_fields`.
         name: for logs and reports.
     """
 
@@ -155,7 +156,7 @@ class ShapesDataset:
         index = self._position(index)
         scene = self._scene(index)
         owner = scene.owner[SUPERSAMPLE // 2 :: SUPERSAMPLE, SUPERSAMPLE // 2 :: SUPERSAMPLE]
-        labels = label_fields(self.label_maps, owner, scene.classes)
+        labels = label_fields(self.label_maps, owner, scene.classes, self.num_classes)
         return {**self._record(index, scene), **labels, "image": self._paint(index, scene)}
 
     def get_annotations(self, index: int) -> Record:

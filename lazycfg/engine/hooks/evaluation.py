@@ -4,9 +4,10 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from lazycfg.evaluation import EvaluationInterrupted
 from lazycfg.utils import synchronize
 
-from ..session import preserved_rng
+from ..distributed import preserved_rng
 from .base import HookBase
 
 __all__ = ["EvalHook", "flatten_results"]
@@ -23,7 +24,8 @@ class EvalHook(HookBase):
     Args:
         eval_period: iterations between evaluations; 0 for none but the last.
         eval_function: returns a (nested) dict of numbers; called in every process, with the model in
-            evaluation mode as it pleases.
+            evaluation mode as it pleases. `EvaluationInterrupted`, raised in all processes, stops the
+            training.
         eval_after_train: whether to evaluate at the end.
     """
 
@@ -58,10 +60,17 @@ class EvalHook(HookBase):
         self.trainer.collect()
         model = self.trainer.model
         training = {module: module.training for module in model.modules()}
-        with preserved_rng():
-            results = self.eval_function() or {}
-        for module, mode in training.items():
-            module.training = mode
+        try:
+            with preserved_rng():
+                results = self.eval_function() or {}
+        except EvaluationInterrupted as error:
+            # As after a step: the trainer stops, and the checkpoint says that this evaluation is still due
+            self.trainer.stop_signal = error.reason
+            logger.warning("the evaluation was interrupted; a run that is resumed begins with it")
+            return
+        finally:
+            for module, mode in training.items():
+                module.training = mode
         if not isinstance(results, Mapping):
             raise TypeError(f"eval_function must return a dict, got {type(results).__name__}")
         self.trainer.results.update(results)

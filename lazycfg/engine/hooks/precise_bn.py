@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..session import preserved_rng
+from ..distributed import preserved_rng
 from .base import HookBase
 
 __all__ = ["PreciseBN", "update_bn_stats"]

@@ -1,15 +1,16 @@
 """Losses on data that is not trained on."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from lazycfg.evaluation import EvaluationInterrupted
 from lazycfg.utils import all_gather
 
-from ..session import preserved_rng
+from ..distributed import preserved_rng
 from .evaluation import EvalHook
 
 __all__ = ["ValidationLoss", "validation_losses"]
@@ -42,11 +43,20 @@ class ValidationLoss(EvalHook):
         model = self.trainer.model
         if isinstance(model, nn.parallel.DistributedDataParallel):
             model = model.module
-        return {"val": validation_losses(model, self.data_loader, self.max_batches)}
+        asked = self.trainer.interruption
+        return {
+            "val": validation_losses(
+                model, self.data_loader, self.max_batches, should_stop=lambda: asked.signal
+            )
+        }
 
 
 def validation_losses(
-    model: nn.Module, data_loader: Iterable[Any], max_batches: int | None = None
+    model: nn.Module,
+    data_loader: Iterable[Any],
+    max_batches: int | None = None,
+    *,
+    should_stop: Callable[[], int] | None = None,
 ) -> dict[str, float]:
     """Mean of every loss over a loader, and over the processes that share it. The same draws every time.
 
@@ -54,12 +64,16 @@ def validation_losses(
         model: gives losses in training mode. Normalisation and dropout work as in evaluation meanwhile.
         data_loader: batches with annotations.
         max_batches: take only so many.
+        should_stop: asked after each batch; a true answer in any process ends it in all.
 
     Returns:
         mean losses with ``"total_loss"``.
+
+    Raises:
+        EvaluationInterrupted: `should_stop` gave a true answer.
     """
     sums: dict[str, Tensor] = {}
-    count = 0
+    count = reason = 0
     with preserved_rng(), torch.no_grad(), _giving_losses(model):
         torch.manual_seed(0)
         for batch in data_loader:
@@ -69,10 +83,14 @@ def validation_losses(
             for name, value in losses.items():
                 sums[name] = sums[name] + value if name in sums else value.detach().clone()
             count += 1
-    gathered = all_gather(({name: float(value) for name, value in sums.items()}, count))
-    total = sum(each for _, each in gathered)
-    names = dict.fromkeys(name for values, _ in gathered for name in values)
-    means = {name: sum(values.get(name, 0.0) for values, _ in gathered) / max(total, 1) for name in names}
+            if should_stop is not None and (reason := should_stop()):
+                break
+    gathered = all_gather(({name: float(value) for name, value in sums.items()}, count, reason))
+    if reason := max(each for _, _, each in gathered):
+        raise EvaluationInterrupted(reason)
+    total = sum(each for _, each, _ in gathered)
+    names = dict.fromkeys(name for values, _, _ in gathered for name in values)
+    means = {name: sum(values.get(name, 0.0) for values, _, _ in gathered) / max(total, 1) for name in names}
     return {**means, "total_loss": sum(means.values())}
 
 

@@ -8,6 +8,8 @@ from typing import Any
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler as TorchLRScheduler
 
+from lazycfg.visualization.fonts import font_for
+
 from ..build import Parts
 from ..hooks.base import HookBase
 from ..settings import TrainSettings
@@ -37,6 +39,11 @@ def check_parts(parts: Parts, settings: TrainSettings, found: Findings) -> None:
                 f"train.hooks.{number}", f"{hook!r} is no hook: expected an object of a class of HookBase"
             )
     _check_evaluation(parts, settings, found)
+    if settings.font is not None:
+        try:
+            font_for("a", 16, settings.font)
+        except ValueError as error:
+            found.add("train.font", str(error), "train.font=null for a font that has the letters")
     if settings.tensorboard and importlib.util.find_spec("tensorboard") is None:
         found.add(
             "train.tensorboard",

@@ -9,17 +9,17 @@ from typing import Any
 import torch
 from torch import nn
 
-from lazycfg.config.building.check import Problem as ConfigProblem
-from lazycfg.config.errors import CheckError
+from lazycfg.config.building.problems import CheckError
+from lazycfg.config.building.problems import Problem as ConfigProblem
+from lazycfg.config.tree.containers import children
 from lazycfg.config.tree.node import Node
 from lazycfg.config.tree.paths import format_path
-from lazycfg.config.tree.traversal import children
 from lazycfg.utils import all_gather, get_world_size
 
 from ..build import Parts, build_parts, check_parts, errors_of_parts, read_settings
+from ..distributed import preserved_rng, resolve_device
 from ..hooks.base import HookBase
 from ..problems import PreflightError, Problem, SettingsError
-from ..session import preserved_rng, resolve_device
 from ..settings import TrainSettings
 from .classes import compare_data_sets, compare_with_model
 from .findings import Findings
@@ -31,6 +31,7 @@ from .parts import schedule_problem
 from .samples import (
     check_evaluated_data,
     check_formats,
+    check_image_sizes,
     check_sigmas,
     check_training_mapper,
     remark_on_crowded_images,
@@ -202,6 +203,7 @@ def compare(
         trained_on = metadata_of(parts.train_loader)
     with preserved_rng():
         _guarded(found, check_formats, parts.model, loaders, found)
+        _guarded(found, check_image_sizes, loaders, found)
         if training:
             check_built_parts(parts, settings, found)
             check_folder(settings, found)

@@ -7,7 +7,8 @@ import numpy as np
 from torch import nn
 
 from lazycfg.config.tree.node import Node
-from lazycfg.data import DatasetMapper, get_annotations, summarize
+from lazycfg.data import DatasetMapper, SubsetDataset, get_annotations, summarize
+from lazycfg.data.datasets.base import describe
 from lazycfg.data.datasets.coco_keypoints import COCO_PERSON_KEYPOINT_OKS_SIGMAS
 from lazycfg.data.transforms import RandomFlip
 from lazycfg.evaluation import COCOEvaluator
@@ -18,6 +19,7 @@ from .looking import evaluators_of, mapper_of, metadata_of, needs_of, records_of
 __all__ = [
     "check_evaluated_data",
     "check_formats",
+    "check_image_sizes",
     "check_sigmas",
     "check_training_mapper",
     "remark_on_crowded_images",
@@ -59,6 +61,37 @@ def check_formats(model: nn.Module, loaders: Mapping[str, Any], found: Findings)
                     else ""
                 ),
             )
+
+
+def check_image_sizes(loaders: Mapping[str, Any], found: Findings) -> None:
+    """Compare the sizes of all images, as far as they are known, with the limit of each mapper."""
+    for split, loader in loaders.items():
+        mapper, sizes = mapper_of(loader), _known_sizes(records_of(loader))
+        if not isinstance(mapper, DatasetMapper) or sizes is None or not len(sizes):
+            continue
+        pixels = np.asarray(sizes, dtype=np.int64).prod(axis=1)
+        count, largest = int((pixels > mapper.max_image_pixels).sum()), int(pixels.argmax())
+        record = get_annotations(records_of(loader), largest)
+        if not count or "file_name" not in record:  # images that are generated are not read
+            continue
+        path, most = f"dataloader.{split}.mapper.max_image_pixels", int(pixels[largest])
+        said = (
+            f"{count} of {len(pixels)} images have more than {mapper.max_image_pixels:,} pixels, the largest "
+            f"is {describe(record, largest)} with {most:,}"
+        )
+        if loader.dataset.on_error == "skip":
+            found.remark(f"{path}: {said}; they are skipped")
+            continue
+        memory = f"about {7 * most / 2**30:.1f} GiB for each process that reads"
+        found.add(path, said, f"{path}={most} ({memory}), or dataloader.{split}.on_error=skip")
+
+
+def _known_sizes(dataset: Any) -> Any:
+    """Return the sizes (N, 2) that a data set holds; None where images would have to be opened for them."""
+    if isinstance(dataset, SubsetDataset):
+        sizes = _known_sizes(dataset.dataset)
+        return None if sizes is None else np.asarray(sizes)[dataset.indices]
+    return None if dataset is None else getattr(dataset, "__dict__", {}).get("image_sizes")
 
 
 def check_training_mapper(cfg: Node, model: nn.Module, loader: Any, found: Findings) -> None:

@@ -21,9 +21,9 @@ from lazycfg.utils import EventStorage, closest
 
 from ..build import Parts
 from ..class_mapping import RenumberedClasses
+from ..distributed import preserved_rng
 from ..hooks import EarlyStopping
 from ..hooks.evaluation import flatten_results
-from ..session import preserved_rng
 from ..settings import TrainSettings
 from ..trainer import sum_losses
 from .findings import Findings

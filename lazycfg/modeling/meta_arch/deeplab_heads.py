@@ -49,13 +49,14 @@ class _PixelHead(nn.Module):
             raise ValueError(f"{type(self).__name__}: loss_type must be {expected}, got {loss_type!r}")
         self.common_stride = common_stride
         self.loss_weight = loss_weight
-        self.loss_type = loss_type
         self.ignore_value = ignore_value
         self.loss = DeepLabCE(ignore_value, top_k) if loss_type == "hard_pixel_mining" else None
 
     def data_needs(self) -> DataNeeds:
         """Return what this part needs of the data."""
-        return DataNeeds(stuff_classes=None if self.predictor is None else self.predictor.out_channels)
+        if self.predictor is None:
+            return DataNeeds()
+        return DataNeeds(stuff_classes=self.predictor.out_channels, ignore_label=self.ignore_value)
 
     def layers(self, features: Mapping[str, Tensor]) -> Tensor:
         """Return the logits (N, num_classes, H / common_stride, W / common_stride) of feature maps."""
@@ -167,6 +168,7 @@ class DeepLabV3Head(_PixelHead):
                 f"DeepLabV3Head takes one level, whose stride is common_stride={common_stride}; "
                 f"input_shape has {shown}"
             )
+        self.train_size = train_size
         self.aspp = ASPP(
             channels[0],
             aspp_channels,
@@ -260,6 +262,7 @@ class DeepLabV3PlusHead(_PixelHead):
                     ),
                 }
             )
+        self.train_size = train_size
         aspp = ASPP(
             channels[-1],
             decoder_channels[-1],

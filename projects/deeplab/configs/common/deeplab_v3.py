@@ -1,20 +1,23 @@
 """DeepLab v3 (arXiv:1706.05587), ResNet-103, output stride 16, for Cityscapes in crops of 512x1024."""
 
+from typing import Any
+
 from lazycfg import LazyCall as L
+from lazycfg import ref
 from lazycfg.layers import ShapeSpec
 from lazycfg.model_zoo.common.data.constants import constants
 from lazycfg.modeling import DeepLabStem, DeepLabV3Head, ResNet, SemanticSegmentor
 
-model = L(SemanticSegmentor)(
+model: Any = L(SemanticSegmentor)(
     backbone=L(ResNet)(
         stem=L(DeepLabStem)(in_channels=3, out_channels=128, norm="SyncBN"),
         stages=L(ResNet.make_default_stages)(
             depth=101,
-            stem_channels="${..stem.out_channels}",
+            stem_channels=ref("..stem.out_channels"),
             stride_in_1x1=False,
             res5_dilation=2,
             res5_multi_grid=[1, 2, 4],
-            norm="${..stem.norm}",
+            norm=ref("..stem.norm"),
         ),
         out_features=["res5"],
         freeze_at=0,

@@ -1,7 +1,10 @@
 """Panoptic-DeepLab (arXiv:1911.10194), ResNet-52, output stride 16: 19 classes of Cityscapes, crops of
 512x1024."""
 
+from typing import Any
+
 from lazycfg import LazyCall as L
+from lazycfg import ref
 from lazycfg.layers import ShapeSpec
 from lazycfg.model_zoo.common.data.constants import constants
 from lazycfg.modeling import DeepLabStem, ResNet
@@ -17,16 +20,16 @@ _levels = dict(
     res5=L(ShapeSpec)(channels=2048, stride=16),
 )
 
-model = L(PanopticDeepLab)(
+model: Any = L(PanopticDeepLab)(
     backbone=L(ResNet)(
         stem=L(DeepLabStem)(in_channels=3, out_channels=128, norm="SyncBN"),
         stages=L(ResNet.make_default_stages)(
             depth=50,
-            stem_channels="${..stem.out_channels}",
+            stem_channels=ref("..stem.out_channels"),
             stride_in_1x1=False,
             res5_dilation=2,
             res5_multi_grid=[1, 2, 4],
-            norm="${..stem.norm}",
+            norm=ref("..stem.norm"),
         ),
         out_features=["res2", "res3", "res5"],
         freeze_at=0,
@@ -50,18 +53,18 @@ model = L(PanopticDeepLab)(
         use_depthwise_separable_conv=False,
     ),
     ins_embed_head=L(PanopticDeepLabInsEmbedHead)(
-        input_shape="${..sem_seg_head.input_shape}",
-        project_channels="${..sem_seg_head.project_channels}",
-        aspp_dilations="${..sem_seg_head.aspp_dilations}",
+        input_shape=ref("..sem_seg_head.input_shape"),
+        project_channels=ref("..sem_seg_head.project_channels"),
+        aspp_dilations=ref("..sem_seg_head.aspp_dilations"),
         aspp_dropout=0.1,
         decoder_channels=[128, 128, 256],
         head_channels=32,
         common_stride=4,
         norm="SyncBN",
-        train_size="${..sem_seg_head.train_size}",
+        train_size=ref("..sem_seg_head.train_size"),
         center_loss_weight=200.0,
         offset_loss_weight=0.01,
-        use_depthwise_separable_conv="${..sem_seg_head.use_depthwise_separable_conv}",
+        use_depthwise_separable_conv=ref("..sem_seg_head.use_depthwise_separable_conv"),
     ),
     pixel_mean=constants["imagenet_rgb256_mean"],
     pixel_std=constants["imagenet_rgb256_std"],
