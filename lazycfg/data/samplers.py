@@ -27,7 +27,7 @@ class StreamSampler(Sampler[int]):
         """Indices (M,) int64 of pass number `epoch`; M may differ from pass to pass."""
 
     def indices_from(self, position: int) -> Iterator[int]:
-        """The stream from a position on."""
+        """Return the stream from a position on."""
         for epoch in count():
             indices = self.epoch_indices(epoch)
             if position < len(indices):
@@ -119,8 +119,10 @@ class RepeatFactorTrainingSampler(StreamSampler):
     def repeat_factors_from_category_frequency(
         dataset: Any, *, repeat_thresh: float, sqrt: bool = True
     ) -> np.ndarray:
-        """(N,) factors: for each record the largest over its categories of `sqrt(repeat_thresh / f)` (at
-        least 1), f being the part of the records with that category. Without `sqrt`, `repeat_thresh / f`."""
+        """Return (N,) factors: for each record the largest over its categories of `sqrt(repeat_thresh / f)`,
+        at least 1, where f is the fraction of records with that category. Without `sqrt`, `repeat_thresh /
+        f`.
+        """
         categories = [
             {a["category_id"] for a in get_annotations(dataset, i).get("annotations", ())}
             for i in range(len(dataset))

@@ -131,8 +131,9 @@ class CocoDataset(SkipsProblems):
         return len(self._records)
 
     def __getitem__(self, index: int) -> Record:
-        """The record (see `Record`), a fresh object at every call; boxes are XYWH, or XYWHA where
-        the file has five numbers."""
+        """Return the record (see `Record`), a new object at every call; boxes are XYWH, or XYWHA where the
+        file has five numbers.
+        """
         return self._records[index]
 
     def __repr__(self) -> str:

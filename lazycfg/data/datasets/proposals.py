@@ -97,12 +97,12 @@ class ProposalsDataset:
         return record
 
     def get_annotations(self, index: int) -> Record:
-        """The record without pixels and proposals."""
+        """Return the record without pixels and proposals."""
         return get_annotations(self.dataset, index)
 
 
 def load_proposals_into_dataset(dataset: Any, proposal_file: str | os.PathLike[str]) -> ProposalsDataset:
-    """The dataset with proposals in its records; see `ProposalsDataset`."""
+    """Return the dataset with proposals in its records; see `ProposalsDataset`."""
     return ProposalsDataset(dataset=dataset, proposal_file=proposal_file)
 
 
@@ -164,7 +164,7 @@ def read_proposals(
 
 
 def _items(value: Any) -> list[Any]:
-    """A list or an array of them, as a list."""
+    """Return the items of a list, or of an array of objects, as a list."""
     return list(value) if isinstance(value, Sequence | np.ndarray) and not isinstance(value, str) else [value]
 
 

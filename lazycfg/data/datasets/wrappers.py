@@ -1,4 +1,4 @@
-"""Datasets made of datasets: several joined, some pictures of one."""
+"""Datasets made of datasets: several joined, some images of one."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class ConcatDataset:
 
 
 class SubsetDataset:
-    """Some pictures of a dataset, by index."""
+    """Some images of a dataset, by index."""
 
     def __init__(self, *, dataset: Any, indices: Sequence[int] | np.ndarray) -> None:
         self.dataset = dataset
@@ -211,7 +211,7 @@ def has_only_label_maps(dataset: Any) -> bool:
 
 
 def has_instances(record: Record) -> bool:
-    """Whether a record has an annotation that is not a crowd region."""
+    """Return whether a record has an annotation that is not a crowd region."""
     return any(a.get("iscrowd", 0) == 0 for a in record.get("annotations", ()))
 
 
@@ -225,12 +225,12 @@ def count_visible_keypoints(record: Record) -> int:
 
 
 def filter_images_with_only_crowd_annotations(dataset: Any) -> FilteredDataset:
-    """The dataset without pictures that have no annotation, or crowd regions only."""
+    """Return the dataset without images that have no annotation, or crowd regions only."""
     return FilteredDataset(dataset=dataset)
 
 
 def filter_images_with_few_keypoints(dataset: Any, min_keypoints_per_image: int) -> FilteredDataset:
-    """The dataset without pictures that have fewer visible keypoints."""
+    """Return the dataset without images that have fewer visible keypoints than `min_keypoints_per_image`."""
     return FilteredDataset(dataset=dataset, filter_empty=False, min_keypoints=min_keypoints_per_image)
 
 
@@ -241,7 +241,7 @@ def get_detection_dataset_dicts(
     min_keypoints: int = 0,
     proposal_files: Sequence[str | os.PathLike[str]] | None = None,
 ) -> Any:
-    """One dataset out of a dataset or a sequence of them, without pictures that are of no use in training.
+    """Join datasets into one, and leave out images that are of no use in training.
 
     Args:
         filter_empty, min_keypoints: see `FilteredDataset`.

@@ -51,7 +51,7 @@ class AugInput:
 
     @property
     def image_size(self) -> tuple[int, int]:
-        """(height, width)"""
+        """Return (height, width)."""
         return image_size(self.image)
 
     def transform(self, transform: Transform) -> None:

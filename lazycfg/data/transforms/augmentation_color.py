@@ -30,7 +30,7 @@ class _RandomIntensity(Augmentation):
 
 
 class RandomContrast(_RandomIntensity):
-    """Mix with the picture's mean."""
+    """Mix with the image's mean."""
 
     @from_image
     def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> Transform:
@@ -48,7 +48,7 @@ class RandomBrightness(_RandomIntensity):
 
 
 class RandomSaturation(_RandomIntensity):
-    """Mix with the picture's grey version. `channel_order`: of the picture it is applied to."""
+    """Mix with the image's grey version. `channel_order`: of the image it is applied to."""
 
     def __init__(
         self, intensity_min: float, intensity_max: float, channel_order: ChannelOrder = "RGB"
@@ -73,7 +73,7 @@ class RandomLighting(Augmentation):
 
     Args:
         scale: standard deviation of the weights.
-        channel_order: of the picture it is applied to.
+        channel_order: of the image it is applied to.
     """
 
     def __init__(self, scale: float, channel_order: ChannelOrder = "RGB") -> None:

@@ -20,9 +20,9 @@ class RandomCrop(Augmentation):
 
     Args:
         crop_type: how to read `crop_size`, (height, width) always:
-            "relative": a part of the picture, each in (0, 1];
+            "relative": a part of the image, each in (0, 1];
             "relative_range": as before, drawn evenly between the given part and 1;
-            "absolute": pixels, at most the picture;
+            "absolute": pixels, at most the image;
             "absolute_range": (lowest, highest) in pixels, for height and width alike, drawn separately.
     """
 
@@ -42,7 +42,7 @@ class RandomCrop(Augmentation):
         self.crop_size = crop_size
 
     def get_crop_size(self, image_size: tuple[int, int], rng: np.random.Generator) -> tuple[int, int]:
-        """(height, width) of the crop for a picture of (height, width)."""
+        """Return (height, width) of the crop for an image of (height, width)."""
         h, w = image_size
         first, second = self.crop_size
         if self.crop_type == "absolute":
@@ -111,7 +111,7 @@ class FixedSizeCrop(Augmentation):
 
     Args:
         pad: pad at all.
-        pad_value, seg_pad_value: of pictures and of label maps.
+        pad_value, seg_pad_value: of images and of label maps.
     """
 
     def __init__(
@@ -147,7 +147,7 @@ class MinIoURandomCrop(Augmentation):
 
     Args:
         min_ious: the thresholds to draw from, beside "no crop" and "any overlap".
-        min_crop_size: smallest side of the crop relative to the picture.
+        min_crop_size: smallest side of the crop relative to the image.
         mode_trials: how often a threshold is drawn before giving up (no crop).
         crop_trials: how many crops are tried for a threshold.
     """

@@ -85,7 +85,7 @@ class ResizeShortestEdge(Augmentation):
     Args:
         short_edge_length: pixels; with sample_style="choice" one of these is taken, with "range" a whole
             number between the two (both included). One number stands for a list of one.
-        max_size: longest allowed side; the picture is scaled down as a whole when it would be longer.
+        max_size: longest allowed side; the image is scaled down as a whole when it would be longer.
     """
 
     def __init__(
@@ -167,7 +167,7 @@ class RandomRotation(Augmentation):
     Args:
         angle: degrees: (lowest, highest) with sample_style="range", a list of angles with "choice".
         expand: enlarge the canvas so that nothing is cut off.
-        center: relative to the picture, ((x_min, y_min), (x_max, y_max)) for "range" or a list of (x, y) for
+        center: relative to the image, ((x_min, y_min), (x_max, y_max)) for "range" or a list of (x, y) for
             "choice"; None: the middle. Without effect when `expand`.
     """
 
@@ -209,11 +209,11 @@ class RandomRotation(Augmentation):
 
 
 class RandomExtent(Augmentation):
-    """Cut a randomly scaled and shifted rectangle, which may reach beyond the picture (filled with 0).
+    """Cut a randomly scaled and shifted rectangle, which may reach beyond the image (filled with 0).
 
     Args:
-        scale_range: (lowest, highest) size of the rectangle relative to the picture.
-        shift_range: (x, y): the middle moves by up to half of these, relative to the picture.
+        scale_range: (lowest, highest) size of the rectangle relative to the image.
+        shift_range: (x, y): the middle moves by up to half of these, relative to the image.
     """
 
     def __init__(self, scale_range: tuple[float, float], shift_range: tuple[float, float]) -> None:

@@ -15,7 +15,7 @@ from .transform import ColorTransformBase
 
 @dataclass(frozen=True)
 class BlendTransform(ColorTransformBase):
-    """`src_weight * src_image + dst_weight * image`; uint8 pictures are clamped to [0, 255] and truncated.
+    """`src_weight * src_image + dst_weight * image`; uint8 images are clamped to [0, 255] and truncated.
 
     Args:
         src_image: a number, or a tensor that broadcasts to (C, H, W).
@@ -43,7 +43,7 @@ class ColorTransform(ColorTransformBase):
 
 @dataclass(frozen=True)
 class PILColorTransform(ColorTransformBase):
-    """Any function of a PIL picture that changes colours only; for uint8 pictures of 1 or 3 channels."""
+    """Any function of a PIL image that changes colours only; for uint8 images of 1 or 3 channels."""
 
     op: Callable[[Image.Image], Image.Image]
 

@@ -105,7 +105,7 @@ def warp_affine(
 
 @dataclass(frozen=True)
 class HFlipTransform(Transform):
-    """Mirror left and right. `width`: of the picture, pixels."""
+    """Mirror left and right. `width`: of the image, pixels."""
 
     width: int
 
@@ -121,7 +121,7 @@ class HFlipTransform(Transform):
 
 @dataclass(frozen=True)
 class VFlipTransform(Transform):
-    """Mirror top and bottom. `height`: of the picture, pixels."""
+    """Mirror top and bottom. `height`: of the image, pixels."""
 
     height: int
 
@@ -163,7 +163,7 @@ class CropTransform(Transform):
     def inverse(self) -> PadTransform:
         if self.orig_w is None or self.orig_h is None:
             raise TypeError(
-                "CropTransform.inverse needs orig_w and orig_h, the size of the picture before the crop"
+                "CropTransform.inverse needs orig_w and orig_h, the size of the image before the crop"
             )
         return PadTransform(
             self.x0,
@@ -206,7 +206,7 @@ class PadTransform(Transform):
     def inverse(self) -> CropTransform:
         if self.orig_w is None or self.orig_h is None:
             raise TypeError(
-                "PadTransform.inverse needs orig_w and orig_h, the size of the picture before padding"
+                "PadTransform.inverse needs orig_w and orig_h, the size of the image before padding"
             )
         return CropTransform(
             self.x0,
@@ -220,7 +220,7 @@ class PadTransform(Transform):
 
 @dataclass(frozen=True)
 class ResizeTransform(Transform):
-    """Resize a picture of (h, w) to (new_h, new_w).
+    """Resize an image of (h, w) to (new_h, new_w).
 
     Images are antialiased when shrunk, as Pillow does it; on uint8 the result is Pillow's within one grey
     level (about one value in 1,500 differs; 3 to 5 % in images of a few pixels). Segmentations take the
@@ -236,7 +236,7 @@ class ResizeTransform(Transform):
     def _check(self, image: Tensor) -> None:
         if tuple(image.shape[-2:]) != (self.h, self.w):
             raise ValueError(
-                f"{type(self).__name__} is for pictures of (h, w) = ({self.h}, {self.w}), "
+                f"{type(self).__name__} is for images of (h, w) = ({self.h}, {self.w}), "
                 f"got one of {tuple(image.shape[-2:])}"
             )
 
@@ -294,13 +294,13 @@ class ExtentTransform(Transform):
 
 @dataclass(frozen=True)
 class RotationTransform(Transform):
-    """Rotate a picture of (h, w) by `angle` degrees counter-clockwise.
+    """Rotate an image of (h, w) by `angle` degrees counter-clockwise.
 
     Args:
-        expand: enlarge the canvas so that the whole picture stays visible.
-        center: (x, y) in pixels, the middle of the picture when None. Without effect on an expanded canvas.
+        expand: enlarge the canvas so that the whole image stays visible.
+        center: (x, y) in pixels, the middle of the image when None. Without effect on an expanded canvas.
         interp: "bilinear" or "nearest".
-        fill: value of what lies outside the picture.
+        fill: value of what lies outside the image.
     """
 
     h: int
@@ -325,7 +325,7 @@ class RotationTransform(Transform):
 
     @property
     def matrix(self) -> np.ndarray:
-        """(2, 3), input to output, continuous pixel coordinates."""
+        """Return the matrix (2, 3) from input to output, in continuous pixel coordinates."""
         cos, sin = math.cos(math.radians(self.angle)), math.sin(math.radians(self.angle))
         middle = np.array([self.w / 2, self.h / 2])
         center = middle if self.center is None or self.expand else np.asarray(self.center, dtype=np.float64)
