@@ -70,7 +70,7 @@ _ASKED = "_asked_of_data_"
 
 
 def as_config(cfg: Mapping[str, Any]) -> Node:
-    """A config as a node, whatever mapping it came as."""
+    """Return a config as a node, whatever kind of mapping it is."""
     if isinstance(cfg, Node):
         return cfg
     if not isinstance(cfg, Mapping):
@@ -226,7 +226,7 @@ def _require(cfg: Mapping[str, Any], path: str) -> None:
 
 
 def _lacks_model(optimizer: Any) -> bool:
-    """Whether the parameters of the optimizer are still to be taken from the model."""
+    """Return whether the parameters of the optimizer are still to be taken from the model."""
     if not is_call(optimizer):
         return False
     params = optimizer.get("params")
@@ -239,7 +239,7 @@ def _lacks_model(optimizer: Any) -> bool:
 
 
 def _with_model(optimizer: Node, model: nn.Module) -> Node:
-    """A copy of the optimizer's node over the parameters of a model."""
+    """Return a copy of the optimizer's node over the parameters of a model."""
     result = overlay(optimizer)
     params = result.get("params")
     if params is None:

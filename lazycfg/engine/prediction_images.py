@@ -122,7 +122,7 @@ def _resized(image: np.ndarray, factor: float) -> np.ndarray:
 
 
 def _counted(output: dict[str, Any], threshold: float) -> str:
-    """How many objects were found, and how many of them are drawn."""
+    """Return the part of a title that tells how many objects were found, and how many of them are drawn."""
     instances = output.get("instances")
     if instances is None:
         return ""

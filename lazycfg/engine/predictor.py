@@ -169,7 +169,7 @@ class Predictor:
         channel_order: ChannelOrder | None = None,
         on_error: OnError = "raise",
     ) -> Any:
-        """Predict.
+        """Predict the objects in images.
 
         Args:
             images: one image (see `ImageInput`), or several of any sizes.

@@ -113,13 +113,14 @@ class JSONWriter(EventWriter):
 
 
 def read_metrics(json_file: str | Path) -> list[dict[str, Any]]:
-    """The lines of a `JSONWriter`; what is none, as a last line that a killed run left unfinished, is left
-    out."""
+    """Return the lines of a `JSONWriter` as dicts; what is no such line, as an unfinished last line of a run
+    that was killed, is left out.
+    """
     return _read_lines(Path(json_file))[0]
 
 
 def _read_lines(path: Path) -> tuple[list[dict[str, Any]], int]:
-    """The lines, and how many others there are beside a last one that is unfinished."""
+    """Return the lines, and the number of unreadable ones apart from an unfinished last one."""
     lines: list[dict[str, Any]] = []
     broken = 0
     texts = path.read_bytes().decode(errors="replace").splitlines(keepends=True)
@@ -136,7 +137,7 @@ def _read_lines(path: Path) -> tuple[list[dict[str, Any]], int]:
 
 
 class TensorboardWriter(EventWriter):
-    """Scalars and pictures for TensorBoard.
+    """Scalars and images for TensorBoard.
 
     Args:
         log_dir: folder of the event files.
@@ -236,7 +237,7 @@ def _memory() -> str:
 def default_writers(
     output_dir: str | Path, *, log_period: int = 20, tensorboard: bool = False
 ) -> list[EventWriter]:
-    """The log, ``metrics.json``, and TensorBoard if asked, for one run."""
+    """Return the writers of a run: the log, ``metrics.json`` and, if asked for, TensorBoard."""
     writers: list[EventWriter] = [
         CommonMetricPrinter(window_size=log_period),
         JSONWriter(Path(output_dir) / "metrics.json", window_size=log_period),

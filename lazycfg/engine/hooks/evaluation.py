@@ -87,7 +87,9 @@ class EvalHook(HookBase):
 
 
 def flatten_results(results: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
-    """``{"bbox": {"AP": 1.0}}`` as ``{"bbox/AP": 1.0}``; what is no number is left out."""
+    """Flatten nested results: ``{"bbox": {"AP": 1.0}}`` becomes ``{"bbox/AP": 1.0}``; what is no number is
+    left out.
+    """
     flat: dict[str, float] = {}
     for name, value in results.items():
         if isinstance(value, Mapping):

@@ -54,5 +54,5 @@ class SampleCheck:
 
 
 def _is_scaled(image: Tensor) -> bool:
-    """Whether the pixels are fractions of 1. A black image of 0 to 255 has whole numbers."""
+    """Return whether the pixels are fractions of 1. A black image of 0 to 255 has whole numbers."""
     return image.is_floating_point() and bool(image.max() <= 1) and bool((image != image.round()).any())
