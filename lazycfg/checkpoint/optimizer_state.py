@@ -142,7 +142,7 @@ class OptimizerState:
 
 
 def _options(group: Mapping[str, Any]) -> dict[str, Any]:
-    """What a group was made with: without what a schedule changes."""
+    """Return the options that a group was made with, without those that a schedule changes."""
     options = {key: value for key, value in group.items() if key not in ("params", "initial_lr")}
     return {**options, "lr": group.get("initial_lr", group.get("lr"))}
 

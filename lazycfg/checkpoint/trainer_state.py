@@ -16,7 +16,8 @@ _MAX_DEPTH = 32  # so that it can be read back, by a reader that is careful
 
 
 def plain(value: Any, path: str = "state", *, depth: int = 0) -> Any:
-    """A copy, on the CPU, that the reader of checkpoints and ``torch.load(weights_only=True)`` read back.
+    """Return a copy, on the CPU, that the reader of checkpoints and ``torch.load(weights_only=True)`` can
+    read.
 
     Numpy arrays become tensors, numpy scalars Python numbers, mappings dicts.
 

@@ -68,7 +68,7 @@ def check(arguments: argparse.Namespace) -> int:
 
 
 def _is_job(cfg: Any) -> bool:
-    """Whether a config describes a run, and not only a model or a data set."""
+    """Return whether a config describes a run, and not only a model or a data set."""
     if not isinstance(cfg, dict) or not ("dataloader" in cfg or "optimizer" in cfg):
         return False
     return isinstance(dict.get(cfg, "train"), dict) and dict.get(cfg, "model") is not None
@@ -130,7 +130,7 @@ def _try(cfg: Any, model: Any, size: tuple[int, int] | None, traceback: bool) ->
 
 
 def _writes(cfg: Any, error: Exception | None) -> Iterator[str]:
-    """Who changed the node that an error names since it was written, or something above it."""
+    """Return who changed the node that an error names, or something above it, since it was written."""
     from lazycfg.config.inspection.explain import writes_along
     from lazycfg.config.tree.paths import format_path, get_path, parse_path
     from lazycfg.config.tree.position import writes_of
@@ -154,7 +154,7 @@ def _error_text(error: Exception) -> str:
 
 
 def trial_text(trial: Trial) -> str:
-    """The report of a trial."""
+    """Return the report of a trial as text."""
     whole = trial.parts[0]
     height, width = trial.size
     lines = [f"{whole.kind}: {whole.parameters:,} parameters, {whole.trained:,} of them trained", ""]
@@ -186,7 +186,7 @@ def trial_text(trial: Trial) -> str:
 
 
 def _is_outermost(part: Part, trial: Trial) -> bool:
-    """Whether a part ran and none that it is in did: so the operations of each are counted once."""
+    """Return whether a part ran and none that contains it did, so that each operation is counted once."""
     names = {other.name for other in trial.parts if other.flops is not None}
     above = part.name
     while above:

@@ -64,7 +64,7 @@ def complete(line: str) -> int:
 
 
 def candidates(line: str) -> list[str]:
-    """The candidates for the last word of ``lazycfg ...``, as they are typed in a shell."""
+    """Return the candidates for the last word of ``lazycfg ...``, as they are typed in a shell."""
     words = line.split(" ")
     words = [word for word in words[1:-1] if word] + [words[-1]]
     current, before = words[-1], words[:-1]
@@ -96,8 +96,7 @@ def candidates(line: str) -> list[str]:
 
 
 def _config(name: str) -> Any:
-    """A config to take keys from. Pressing TAB runs nobody's code: of a Python file it is what the syntax
-    tells."""
+    """Return a config to take keys from, without running code: of a Python file, what its syntax tells."""
     from lazycfg.config.formats.files import format_of
     from lazycfg.config.loading.syntax_only import read_syntax
 
@@ -116,19 +115,19 @@ def _parser_of(command: str) -> argparse.ArgumentParser | None:
 
 
 def options_of(command: str) -> list[str]:
-    """The long options of a command."""
+    """Return the long options of a command."""
     parser = _parser_of(command)
     return [] if parser is None else [name for name in parser._option_string_actions if name.startswith("--")]
 
 
 def _option(command: str, word: str) -> argparse.Action | None:
-    """The option of a command that a word is."""
+    """Return the option of a command that a word is."""
     parser = _parser_of(command) if word.startswith("-") else None
     return None if parser is None else parser._option_string_actions.get(word)
 
 
 def _positional(command: str, words: list[str]) -> list[str]:
-    """The words that are neither options nor their values."""
+    """Return the words that are neither options nor their values."""
     found, skip = [], False
     for word in words:
         option = _option(command, word)
@@ -183,7 +182,7 @@ def _keys_and_values(cfg: Any, current: str, *, keys_only: bool) -> list[str]:
 
 
 def _keys(holder: Any) -> list[Any]:
-    """The keys below a value: what is there, then what the target takes besides."""
+    """Return the keys below a value: those that are there, then those that the target takes besides."""
     from lazycfg.config.tree.traversal import children
 
     special = ("_target_", "_partial_", "_args_")
@@ -193,7 +192,7 @@ def _keys(holder: Any) -> list[Any]:
 
 
 def _signature(holder: Any) -> Any:
-    """What a call takes, as far as that is known without importing."""
+    """Return the signature of a call as far as it is known without importing."""
     from lazycfg.config.tree.node import is_call, raw_get
 
     target = raw_get(holder, "_target_") if is_call(holder) else None
@@ -202,7 +201,7 @@ def _signature(holder: Any) -> Any:
 
 
 def _values(holder: Any, key: Any) -> list[str]:
-    """What may be assigned: the choices that the target's annotation names, and what is there now."""
+    """Return what may be assigned: the choices that the target's annotation names, and the present value."""
     from lazycfg.config.editing.grammar import format_value
     from lazycfg.config.tree.paths import MISSING, find_key
 
@@ -232,5 +231,5 @@ def _literals(text: str) -> list[Any]:
 
 
 def _quoted(text: str) -> str:
-    """A value as it is typed in a shell."""
+    """Return a value as it is typed in a shell."""
     return _UNSAFE.sub(r"\\\g<0>", re.sub(r", (?=[^'\"]*$)", ",", text))

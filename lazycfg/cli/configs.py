@@ -25,14 +25,14 @@ class CommandError(Exception):
 
 
 def zoo_folder() -> Path:
-    """The folder of the model zoo."""
+    """Return the folder of the model zoo."""
     from lazycfg import model_zoo
 
     return Path(next(iter(model_zoo.__path__)))
 
 
 def find_config(name: str) -> str:
-    """A config file by its path, or by its name in the model zoo.
+    """Return a config file by its path, or by its name in the model zoo.
 
     Raises:
         CommandError: there is neither.
@@ -46,7 +46,9 @@ def find_config(name: str) -> str:
 
 
 def _near(name: str) -> str:
-    """The end of the message: the file that may have been meant, beside the one named or in the model zoo."""
+    """Return the end of a message: the file that may have been meant, beside the one named or in the model
+    zoo.
+    """
     from lazycfg.config.formats.files import SUFFIXES
     from lazycfg.config.suggest import closest_name
 
@@ -107,7 +109,7 @@ def load_config(
 
 
 def _load_names_only(file: str, trusted: bool) -> Any:
-    """A data file with its names as stand-ins: looking at it imports nothing and runs nothing."""
+    """Load a data file with its names as stand-ins: nothing is imported and nothing is run."""
     from lazycfg.config.formats.files import read_data_file
     from lazycfg.config.loading.stand_ins import NEVER
     from lazycfg.config.loading.without_importing import StandInDecoder
@@ -125,7 +127,7 @@ def _split_name(text: str) -> tuple[str, str]:
 
 
 def split_words(words: Iterable[str]) -> tuple[list[str], list[str]]:
-    """(other words, overrides): an override has a ``=`` after its key or begins with ``~``."""
+    """Split words into (others, overrides): an override has a ``=`` after its key or begins with ``~``."""
     from lazycfg.config.editing.grammar import find_equals
 
     others: list[str] = []
@@ -143,7 +145,7 @@ def say(what: object, *, file: TextIO | None = None) -> None:
 
 
 def wants_colour(choice: str) -> bool:
-    """Whether to print colours: ``always``, ``never``, or by the terminal."""
+    """Return whether to print colours: ``always``, ``never``, or as the terminal decides."""
     if choice != "auto":
         return choice == "always"
     return sys.stdout.isatty() and "NO_COLOR" not in os.environ

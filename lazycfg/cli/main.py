@@ -68,8 +68,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _message(error: Exception) -> str:
-    """An error on one line: ours, and files that are not there, explain themselves; of others the kind and
-    the place are told too."""
+    """Return an error on one line; those that are not written for users get their type and place."""
     from lazycfg.config.errors import ConfigError
     from lazycfg.config.trust import UntrustedError
 
@@ -88,7 +87,7 @@ def _message(error: Exception) -> str:
 
 
 def _place(error: Exception) -> str:
-    """The innermost place of an error that is not in the loader of configs: what a user can mend."""
+    """Return the innermost place of an error outside of the loader of configs: what a user can mend."""
     own = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "config", "")
     traceback, place = error.__traceback__, ""
     while traceback is not None:
@@ -141,7 +140,7 @@ def _near_option(words: list[str], wrong: str) -> str:
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """The parser of the command line."""
+    """Return the parser of the command line."""
     parser = _Parser(
         prog="lazycfg",
         description="Look at, compare, check and save configs. A .py config is a program: every command runs "

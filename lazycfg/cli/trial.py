@@ -91,7 +91,7 @@ class _KeepAll(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def default_size(model: nn.Module) -> tuple[int, int]:
-    """The usual size of an image for a model: 800 x 1333, or the one that a part of it is made for."""
+    """Return the usual size of an image for a model: 800 x 1333, or the one that a part of it is made for."""
     for part in model.modules():
         if getattr(part, "train_size", None) is not None:  # of DeepLab's heads
             return tuple(part.train_size)
@@ -158,7 +158,7 @@ def _run_on_tensor(model: nn.Module, trial: Trial, *, is_sized: bool) -> None:
 
 
 def _is_of_any_size(error: Exception, model: nn.Module, image: Tensor) -> bool:
-    """Whether a model fails alike for an image of another size: then the size is not what it objects to."""
+    """Return whether a model fails alike for an image of another size: then the size is not the cause."""
     larger = nn.functional.pad(image, (0, 64, 0, 64))
     try:
         with torch.no_grad(), torch.device("meta"):
@@ -228,7 +228,7 @@ class _Watcher:
         self.count(name)
 
     def leave_inner(self, name: str, module: nn.Module, args: Any, output: Any) -> None:
-        """The result of a layer inside a part: it is shown when the part itself never returns."""
+        """Note the result of a layer inside a part; it is shown when the part itself never returns."""
         if not self.parts[name].returned:
             self.parts[name].outputs = list(_shapes(output))
 
@@ -265,7 +265,7 @@ def _more_operators() -> dict[Any, Any]:
 
 
 def _place_of(error: Exception) -> str:
-    """The function of the library that asked for a value."""
+    """Return the function of the library that asked for a value."""
     traceback = error.__traceback__
     place = ""
     while traceback is not None:
@@ -278,7 +278,7 @@ def _place_of(error: Exception) -> str:
 
 
 def _parts(model: nn.Module) -> list[Part]:
-    """The model, its children, and what in it was built by a node of the config."""
+    """Return the model, its children, and everything in it that was built by a node of the config."""
     found = []
     top = origin(model)
     prefix = "" if top is None else f"{top.path}."
@@ -294,7 +294,7 @@ def _parts(model: nn.Module) -> list[Part]:
 
 
 def _shapes(value: Any, name: str = "") -> Iterator[tuple[str, tuple[int, ...]]]:
-    """(name, shape) of the tensors in what a module returns."""
+    """Yield (name, shape) of the tensors in what a module returns."""
     for key, tensor in islice(_tensors(value, name), _MOST_SHAPES):
         yield key, tuple(tensor.shape)
 

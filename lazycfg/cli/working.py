@@ -105,7 +105,7 @@ def _apart(runs: list[list[str]], folders: list[str | None]) -> list[list[str]]:
 
 
 def product_of(overrides: Iterable[str]) -> Iterator[list[str]]:
-    """All combinations of ``key=a,b,c``: commas outside brackets and quotes separate the choices."""
+    """Return all combinations of ``key=a,b,c``: commas outside brackets and quotes separate the choices."""
     choices = []
     for text in overrides:
         key, equals, value = text.partition("=")
@@ -115,7 +115,7 @@ def product_of(overrides: Iterable[str]) -> Iterator[list[str]]:
 
 
 def split_choices(text: str) -> list[str]:
-    """The parts between commas that stand in no bracket and no quotes."""
+    """Return the parts between commas that stand in no bracket and no quotes."""
     parts, depth, quote, start = [], 0, "", 0
     for index, char in enumerate(text):
         if quote:
@@ -133,7 +133,7 @@ def split_choices(text: str) -> list[str]:
 
 
 def _from_file(file: str) -> Iterator[list[str]]:
-    """The overrides that the generator ``sweep()`` of a Python file yields."""
+    """Return the overrides that the generator ``sweep()`` of a Python file yields."""
     from lazycfg.config.loading.load import load
 
     generate = load(file, "sweep")

@@ -83,7 +83,8 @@ class COCOEvaluator(DatasetEvaluator):
         self.scores = {}
 
     def process(self, inputs: Sequence[Mapping[str, Any]], outputs: Sequence[Mapping[str, Any]]) -> None:
-        """
+        """Take in the predictions for a batch.
+
         Args:
             inputs: dicts with "image_id".
             outputs: dicts with "instances" (in pixels of the original image) and perhaps "proposals".

@@ -51,7 +51,7 @@ class DatasetEvaluator:
         """
 
     def evaluate(self) -> Results | None:
-        """The results: on the main process; None or {} elsewhere."""
+        """Return the results on the main process; None or {} elsewhere."""
 
     def try_out(self, inputs: Sequence[dict[str, Any]], outputs: Sequence[Any]) -> Results | None:
         """Take in a batch as `process` does and forget it again, to see before a training whether that works.

@@ -1,4 +1,4 @@
-"""Several pictures of one image as one."""
+"""Several images of one image as one."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def side_by_side(images: Sequence[Any], titles: Sequence[str] = (), *, gap: int 
         (H, W, 3) uint8, RGB.
     """
     if titles and len(titles) != len(images):
-        raise ValueError(f"{len(titles)} titles for {len(images)} pictures")
+        raise ValueError(f"{len(titles)} titles for {len(images)} images")
     pictures = [Image.fromarray(as_rgb(image)) for image in images]
     height = max(picture.height for picture in pictures)
     pictures = [
