@@ -34,7 +34,7 @@ class RegionHeads(Protocol):
         proposals: Sequence[Instances],
         targets: Sequence[Instances] | None = None,
     ) -> tuple[Sequence[Instances], dict[str, Tensor]]:
-        """Return the detections of each image (in training the sampled proposals), and the training losses."""
+        """Return the detections of each image (in training the sampled proposals), and training losses."""
         ...
 
     def forward_with_given_boxes(
