@@ -371,6 +371,8 @@ def build_detection_test_loader(
         AnnotationError: records that cannot be evaluated.
     """
     dataset = _as_dataset(dataset)
+    if batch_size < 1:
+        raise ValueError(f"batch_size={batch_size}: expected at least 1")
     if check:
         _check_records(dataset, mapper, "the test dataset", on_error, for_evaluation=True)
     if sampler is None:

@@ -162,6 +162,8 @@ class COCOEvaluator(DatasetEvaluator):
             results = trial.evaluate(img_ids=[item["image_id"] for item in inputs])
         else:
             results = trial.evaluate()
+        if results is None:
+            raise ValueError(f"{type(self).__name__}.evaluate returned None: does it end in `return`?")
         self._ground_truth = trial._ground_truth
         return results or None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -163,7 +163,22 @@ def inference_on_dataset(
             reason = _run(model, data_loader, evaluator, should_stop)
     if should_stop is not None and (reasons := [each for each in all_gather(reason) if each]):
         raise EvaluationInterrupted(max(reasons))
-    return evaluator.evaluate() or {}
+    return _results(evaluator)
+
+
+def _results(evaluator: DatasetEvaluator) -> Results:
+    """Return what an evaluator says, and warn where it says nothing.
+
+    Raises:
+        TypeError: it is no dict.
+    """
+    results = evaluator.evaluate()
+    name = f"{type(evaluator).__name__}.evaluate"
+    if results is None and is_main_process():
+        logger.warning("%s returned None, so there are no results: does it end in `return`?", name)
+    if not isinstance(results, Mapping | None):
+        raise TypeError(f"{name} must return a dict of results by task, got {type(results).__name__}")
+    return dict(results or {})
 
 
 def _run(

@@ -71,6 +71,7 @@ ODD_VALUES = [
     (["train.amp.dtype=float32"], ["float32", "bfloat16"]),
     (["train.amp.enabled=1"], ["train.amp.enabled"]),
     (["dataloader.train.total_batch_size=0"], ["dataloader.train.total_batch_size=0"]),
+    (["dataloader.test.batch_size=0"], ["dataloader.test: batch_size=0", "at least 1"]),
     (["optimizer=null"], ["no optimizer"]),
     (["dataloader.train=null"], ["no dataloader.train"]),
     (["model=null"], ["no model"]),
@@ -589,6 +590,24 @@ def test_methods_of_hooks_that_nothing_calls(files, tmp_path, caplog):
     assert "train.hooks.1: HookBase does nothing" in caplog.text
 
 
+def test_remarks_on_the_test_data(files, tmp_path, caplog):
+    nothing = write_data(tmp_path, "nothing", edit=lambda content: content.update(annotations=[]))
+    trained(job(tmp_path / "nothing", files[0], nothing))
+    assert "none of the 4 images of dataloader.test has an annotated object" in caplog.text
+
+    def as_corners(record):
+        for annotation in record["annotations"]:
+            x, y, w, h = annotation["bbox"]
+            annotation["bbox"] = [x, y, x + w, y + h]
+            del annotation["segmentation"]
+
+    cfg = job(tmp_path / "corners", *files)
+    own = L(OwnDataset)(json_file=str(files[1]), edit=as_corners)
+    cfg.dataloader.test.dataset = cfg.dataloader.evaluator.dataset = own
+    trained(cfg)
+    assert "dataloader.test.dataset: 4 of 8 boxes reach beyond their image if read as" in caplog.text
+
+
 def test_remarks_on_what_teaches_nothing(files, tmp_path, caplog):
     cfg = job(tmp_path, files[0], files[0])
     cfg.optimizer.lr = 0.0
@@ -714,6 +733,17 @@ class PlainEvaluator(COCOEvaluator):
 
     def evaluate(self):
         return {**super().evaluate(), "own": {"count": 1}}
+
+
+class ForgetfulEvaluator(COCOEvaluator):
+    def evaluate(self, img_ids=None):
+        super().evaluate(img_ids)
+
+
+def test_an_evaluator_that_returns_nothing(files, tmp_path):
+    cfg = job(tmp_path, *files)
+    cfg.dataloader.evaluator._target_ = ForgetfulEvaluator
+    refused(cfg, "dataloader.evaluator: ForgetfulEvaluator.evaluate returned None")
 
 
 def test_an_evaluator_whose_evaluate_takes_no_images(files, tmp_path):

@@ -35,8 +35,8 @@ from .samples import (
     check_sigmas,
     check_test_augmentations,
     check_training_mapper,
-    remark_on_crowded_images,
     remark_on_same_data,
+    remark_on_test_data,
 )
 from .trial import check_images, quiet, try_evaluation, try_training
 from .values import check_values
@@ -239,7 +239,7 @@ def compare(
             _guarded(found, check_test_augmentations, parts.test_loader, found)
             if training:
                 remark_on_same_data(parts.train_loader, parts.test_loader, found)
-            _guarded(found, remark_on_crowded_images, parts.evaluator, parts.test_loader, found)
+            _guarded(found, remark_on_test_data, parts.evaluator, parts.test_loader, found)
 
 
 def try_out(

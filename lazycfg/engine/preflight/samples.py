@@ -9,7 +9,7 @@ from torch import nn
 
 from lazycfg.config.tree.node import Node
 from lazycfg.data import DatasetMapper, SubsetDataset, get_annotations, summarize
-from lazycfg.data.datasets.base import describe
+from lazycfg.data.datasets.base import describe, is_validated
 from lazycfg.data.datasets.coco_keypoints import COCO_PERSON_KEYPOINT_OKS_SIGMAS
 from lazycfg.data.transforms import AugInput, AugmentationList, RandomFlip
 from lazycfg.evaluation import COCOEvaluator
@@ -25,8 +25,8 @@ __all__ = [
     "check_sigmas",
     "check_test_augmentations",
     "check_training_mapper",
-    "remark_on_crowded_images",
     "remark_on_same_data",
+    "remark_on_test_data",
 ]
 
 _MAX_DETECTIONS = 100  # of COCO's evaluation
@@ -232,15 +232,25 @@ def check_evaluated_data(cfg: Node, evaluator: Any, loader: Any, found: Findings
             )
 
 
-def remark_on_crowded_images(evaluator: Any, loader: Any, found: Findings) -> None:
-    """Remark on test images with more objects than detections count."""
+def remark_on_test_data(evaluator: Any, loader: Any, found: Findings) -> None:
+    """Remark on test data without objects, on signs that it is misread, and on crowded images."""
     records = records_of(loader)
-    for single in evaluators_of(evaluator):
-        if records is None or not isinstance(single, COCOEvaluator):
-            continue
-        most = summarize(records).most_instances
+    boxes = [each for each in evaluators_of(evaluator) if isinstance(each, COCOEvaluator)]
+    if records is None or not boxes:
+        return
+    summary = summarize(records)
+    if not is_validated(records):  # others have said so
+        for sentence in summary.warnings():
+            found.remark(f"dataloader.test.dataset: {sentence}")
+    if summary.num_images and not summary.num_instances:
+        found.remark(
+            f"none of the {summary.num_images} images of dataloader.test has an annotated object: all "
+            "results will be NaN"
+        )
+    for single in boxes:
         limit = single.max_dets_per_image or _MAX_DETECTIONS
-        if most > limit:
+        if summary.most_instances > limit:
+            most = summary.most_instances
             found.remark(
                 f"an image of dataloader.test has {most} objects, and {limit} detections of a class count: "
                 f"dataloader.evaluator.max_dets_per_image={most} counts more, and the model must find as "
