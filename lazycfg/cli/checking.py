@@ -107,7 +107,7 @@ def _try(cfg: Any, model: Any, size: tuple[int, int] | None, traceback: bool) ->
 
     from lazycfg.cli.trial import try_model
     from lazycfg.config.building.build import instantiate
-    from lazycfg.config.tree.subset_of import subset
+    from lazycfg.config.tree.access import subset
 
     try:
         if model is None:
@@ -131,8 +131,9 @@ def _try(cfg: Any, model: Any, size: tuple[int, int] | None, traceback: bool) ->
 
 def _writes(cfg: Any, error: Exception | None) -> Iterator[str]:
     """Return who changed the node that an error names, or something above it, since it was written."""
-    from lazycfg.config.inspection.explain import writes_along
-    from lazycfg.config.tree.paths import format_path, get_path, parse_path
+    from lazycfg.config.signatures.places import writes_along
+    from lazycfg.config.tree.access import get_path
+    from lazycfg.config.tree.paths import format_path, parse_path
     from lazycfg.config.tree.position import writes_of
 
     found = re.search(r"config path '([^']+)'", "\n".join(getattr(error, "__notes__", ())))

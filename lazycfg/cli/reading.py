@@ -46,7 +46,7 @@ def _look(arguments: argparse.Namespace, overrides: list[str], look: Callable[[A
 
 def show(arguments: argparse.Namespace) -> int:
     """Print a config, or what stands at a path of it."""
-    from lazycfg.config.tree.paths import get_path
+    from lazycfg.config.tree.access import get_path
 
     path, overrides = _one_path(arguments.words, required=False)
     if arguments.no_run:
@@ -70,7 +70,7 @@ def _show_syntax(arguments: argparse.Namespace, path: str, overrides: list[str])
     from lazycfg.cli.configs import find_config
     from lazycfg.config.inspection.tree_view import tree_text
     from lazycfg.config.loading.syntax_only import read_syntax
-    from lazycfg.config.tree.paths import get_path
+    from lazycfg.config.tree.access import get_path
 
     file = find_config(arguments.config)
     if overrides or arguments.format != "tree" or not file.endswith(".py"):
@@ -94,7 +94,7 @@ def _print_matches(config: str, text: str) -> None:
 
 def get(arguments: argparse.Namespace) -> int:
     """Print one value, as it would be written on a command line."""
-    from lazycfg.config.tree.paths import get_path
+    from lazycfg.config.tree.access import get_path
 
     path, overrides = _one_path(arguments.words, required=True)
     value = _look(arguments, overrides, lambda cfg: get_path(cfg, path))
@@ -124,11 +124,13 @@ def explain(arguments: argparse.Namespace) -> int:
 
 def doc(arguments: argparse.Namespace) -> int:
     """Print what a parameter means: its type, default and documentation."""
-    from lazycfg.config.signatures.callables import why_not
+    from lazycfg.config.signatures.binding import why_not
     from lazycfg.config.signatures.docstrings import parameter_doc, target_doc
+    from lazycfg.config.tree.access import get_path
+    from lazycfg.config.tree.keys import find_key
     from lazycfg.config.tree.node import is_call, raw_get
-    from lazycfg.config.tree.paths import MISSING, find_key, get_path, parse_path
-    from lazycfg.config.tree.repr import target_name
+    from lazycfg.config.tree.paths import MISSING, parse_path
+    from lazycfg.config.tree.targets import target_name
 
     path, overrides = _one_path(arguments.words, required=True)
     keys = parse_path(path)
@@ -176,9 +178,8 @@ def diff(arguments: argparse.Namespace) -> int:
 def _is_uncertain(change: Change) -> bool:
     """Whether only importing tells if two values differ: what a call of a module gives, a name that may be
     another one for the same object, an argument that was given by position here and by name there."""
-    from lazycfg.config.signatures.callables import is_deferred
     from lazycfg.config.tree.paths import parse_path
-    from lazycfg.config.tree.repr import target_name
+    from lazycfg.config.tree.targets import is_deferred, target_name
     from lazycfg.config.tree.traversal import walk
 
     if "_args_" in parse_path(change.path):
@@ -198,10 +199,12 @@ def _is_uncertain(change: Change) -> bool:
 
 def grep(arguments: argparse.Namespace) -> int:
     """Print the paths whose text or value matches a pattern; the exit status is 1 when none does."""
+    from lazycfg.config.tree.containers import children
     from lazycfg.config.tree.node import is_call, raw_get
     from lazycfg.config.tree.paths import format_path
-    from lazycfg.config.tree.repr import short_repr, target_name
-    from lazycfg.config.tree.traversal import children, walk
+    from lazycfg.config.tree.repr import short_repr
+    from lazycfg.config.tree.targets import target_name
+    from lazycfg.config.tree.traversal import walk
 
     paths, overrides = split_words(arguments.words)
     try:
@@ -234,7 +237,7 @@ def grep(arguments: argparse.Namespace) -> int:
 def graph(arguments: argparse.Namespace) -> int:
     """Draw a config, or what stands at a path of it."""
     from lazycfg.config.inspection.graph_drawing import to_html, to_svg
-    from lazycfg.config.tree.paths import get_path
+    from lazycfg.config.tree.access import get_path
 
     path, overrides = _one_path(arguments.words, required=False)
     output = arguments.output

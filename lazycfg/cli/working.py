@@ -74,8 +74,8 @@ def _train_command() -> list[str]:
 def _output_dir(cfg: Any) -> str | None:
     """Return where a run of the config writes; None when it does not say."""
     from lazycfg.config.errors import ConfigError
+    from lazycfg.config.tree.access import get_path
     from lazycfg.config.tree.node import is_required
-    from lazycfg.config.tree.paths import get_path
 
     try:
         folder = get_path(cfg, "train.output_dir")

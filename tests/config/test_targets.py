@@ -26,7 +26,7 @@ from lazycfg import (
 from lazycfg import LazyCall as L
 from lazycfg.config import dump_dataclass, get_path, origin
 from lazycfg.config.inspection import origins
-from lazycfg.config.signatures.callables import node_signature
+from lazycfg.config.signatures.binding import node_signature
 from lazycfg.config.signatures.types import fits
 
 

@@ -15,16 +15,16 @@ from lazycfg.config.editing.journal import Journal
 from lazycfg.config.editing.matching import has_wildcard
 from lazycfg.config.editing.writer import Writer, Wrong
 from lazycfg.config.errors import ConfigError
-from lazycfg.config.signatures.callables import resolve_target
+from lazycfg.config.tree.access import get_path
 from lazycfg.config.tree.node import (
     SPECIAL,
     Node,
     raw_get,
 )
-from lazycfg.config.tree.paths import format_path, get_path, parse_path
+from lazycfg.config.tree.paths import format_path, parse_path
 from lazycfg.config.tree.position import CommandLine
 from lazycfg.config.tree.repr import short_repr
-from lazycfg.config.tree.targets import resolve_name
+from lazycfg.config.tree.targets import resolve_name, resolve_target
 from lazycfg.config.trust import Policy
 
 __all__ = ["OverrideError", "OverrideProblem", "apply_overrides", "matched_paths"]

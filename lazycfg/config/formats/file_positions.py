@@ -9,7 +9,7 @@ from __future__ import annotations
 import bisect
 import re
 
-from lazycfg.config.inspection.source_lookup import Place, Source, read_once
+from lazycfg.config.signatures.source_lookup import Place, Source, read_once
 from lazycfg.config.tree.position import FilePosition
 
 TYPE_CHECKING = False

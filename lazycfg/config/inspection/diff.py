@@ -7,12 +7,11 @@ from __future__ import annotations
 from lazycfg.config.editing.grammar import ImportRef, ShareRef, format_value
 from lazycfg.config.errors import ConfigError
 from lazycfg.config.inspection.explain import short
-from lazycfg.config.inspection.target_names import name_of_target
-from lazycfg.config.signatures.callables import is_deferred
+from lazycfg.config.tree.containers import children
 from lazycfg.config.tree.node import REQUIRED, Node, is_call
 from lazycfg.config.tree.paths import format_path, unlink
-from lazycfg.config.tree.targets import find_name
-from lazycfg.config.tree.traversal import children, same_leaf
+from lazycfg.config.tree.targets import find_name, is_deferred, name_of_target
+from lazycfg.config.tree.traversal import same_leaf
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

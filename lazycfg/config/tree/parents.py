@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from copy import copy
 
+from lazycfg.config.tree.containers import LEAVES, inner_values
 from lazycfg.config.tree.node import (
     _HOLDERS,
     Node,
@@ -68,7 +69,7 @@ def to_nodes(value: Any) -> Any:
                     holder[key] = new
     for node in nodes:
         for item in raw_values(node):
-            if type(item) in _HOLDERS:
+            if type(item) not in LEAVES:
                 adopt(item, node)
     return root
 
@@ -86,9 +87,9 @@ def settle(root: Node) -> None:
     while work:
         holder, place = work.pop()
         inner = []
-        for child in raw_values(holder) if isinstance(holder, dict) else holder:
+        for child in inner_values(holder) or ():
             kind = type(child)
-            if kind not in _HOLDERS:
+            if kind is not Node and (kind in LEAVES or inner_values(child) is None):
                 continue
             if kind is Node:
                 old = parent_of(child)

@@ -1,21 +1,57 @@
-"""`subset(cfg, paths)`: some parts of a config as a config of their own, seen from where they stand."""
+"""Parts of a config by their paths: `get_path`, and `subset` for some parts as a config of their own."""
 
 from __future__ import annotations
 
+from lazycfg.config.errors import PathError
+from lazycfg.config.tree.chains import chain_above, extend
+from lazycfg.config.tree.interpolation import resolve as resolve_text
+from lazycfg.config.tree.keys import dead_end, find_key
 from lazycfg.config.tree.node import Node, _set_parent, raw_get, raw_set
-from lazycfg.config.tree.paths import MISSING, dead_end, find_key, format_path, parse_path
+from lazycfg.config.tree.paths import MISSING, format_path, parse_path
+from lazycfg.config.tree.reading import has_interpolation, read_in_chain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Any
 
-    from lazycfg.config.errors import PathError
     from lazycfg.config.tree.paths import Key
-else:
-    from lazycfg.config.errors import PathError
 
-__all__ = ["subset"]
+__all__ = ["get_path", "subset"]
+
+
+def get_path(root: Any, path: str | Sequence[Key], *, resolve: bool = True) -> Any:
+    """The value at a config path; interpolations on the way and at the end are resolved unless
+    `resolve=False` (then only those on the way are).
+
+    Raises `PathError`, which says how far the path led and what was meant.
+    """
+    keys = parse_path(path) if isinstance(path, str) else tuple(path)
+    chain: Any = None  # that of `value`; needed only for interpolations
+    value = root
+    for depth, key in enumerate(keys):
+        child = find_key(value, key)
+        if child is MISSING:
+            raise PathError(dead_end(keys, depth, value))
+        last = depth + 1 == len(keys)
+        if type(child) is str and "${" in child and (resolve or not last):
+            if chain is None:
+                chain = _chain(root, keys[:depth])
+            child, chain = resolve_text(child, chain)
+        elif chain is not None:
+            chain = extend(chain, child)
+        value = child
+    if resolve and type(value) is not Node and has_interpolation(value):
+        return read_in_chain(value, _chain(root, keys) if chain is None else chain)
+    return value
+
+
+def _chain(root: Any, keys: Sequence[Key]) -> Any:
+    """Return the chain of what `keys` lead to from `root`, without an interpolation on the way."""
+    chain = chain_above(root)
+    for key in keys:
+        chain = extend(chain, find_key(chain[0], key))
+    return chain
 
 
 def subset(cfg: Node, paths: Iterable[str | Sequence[Key]]) -> Node:
