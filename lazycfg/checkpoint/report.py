@@ -57,6 +57,7 @@ class LoadReport:
 
     @property
     def problems(self) -> bool:
+        """Return whether any key is missing, unexpected or of another shape."""
         return bool(self.missing or self.unexpected or self.mismatched)
 
     def suggested_ignore(self) -> list[str] | str:

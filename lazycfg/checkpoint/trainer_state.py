@@ -63,6 +63,7 @@ class RandomState:
     """Every process has its own; a checkpoint keeps them all."""
 
     def state_dict(self) -> dict[str, Any]:
+        """Return the states of Python's, numpy's and torch's generators."""
         name, keys, position, has_gauss, gauss = np.random.get_state(legacy=True)
         return {
             "python": random.getstate(),
@@ -72,6 +73,7 @@ class RandomState:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore the states of all generators."""
         version, internal, gauss = state["python"]
         random.setstate((version, tuple(internal), gauss))
         name, keys, *rest = state["numpy"]

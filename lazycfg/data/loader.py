@@ -68,6 +68,7 @@ class MapDataset(Dataset[Any]):
 
     @property
     def metadata(self) -> Any:
+        """Return the metadata of the dataset."""
         return self.dataset.metadata
 
     @property
@@ -179,6 +180,7 @@ class TrainLoader:
 
     @property
     def metadata(self) -> Any:
+        """Return the metadata of the dataset."""
         return self.dataset.metadata
 
     @property
@@ -196,6 +198,7 @@ class TrainLoader:
         self.position = int(batch_index)
 
     def state_dict(self) -> dict[str, int]:
+        """Return the position, and what the order of the images depends on."""
         return {
             "position": self.position,
             "seed": self.dataset.seed,

@@ -63,9 +63,11 @@ class TrainingSampler(StreamSampler):
         self.seed = seed
 
     def epoch_indices(self, epoch: int) -> np.ndarray:
+        """Return (size,) int64: every record once, shuffled by the seed and the number of the pass."""
         return _generator(self.seed, epoch).permutation(self.size) if self.shuffle else np.arange(self.size)
 
     def indices_from(self, position: int) -> Iterator[int]:
+        """Return the stream from a position on, without going through what comes before."""
         for epoch in count(position // self.size):
             yield from self.epoch_indices(epoch)[position % self.size :].tolist()
             position = 0
@@ -96,6 +98,7 @@ class RandomSubsetTrainingSampler(TrainingSampler):
         self.subset = _generator(seed_subset).permutation(size)[: self.size]
 
     def epoch_indices(self, epoch: int) -> np.ndarray:
+        """Return (size,) int64: every record of the subset once."""
         return self.subset[super().epoch_indices(epoch)]
 
 
@@ -133,6 +136,7 @@ class RepeatFactorTrainingSampler(StreamSampler):
         return np.array([max((factor[c] for c in of_image), default=1.0) for of_image in categories])
 
     def epoch_indices(self, epoch: int) -> np.ndarray:
+        """Return (M,) int64: each record as often as its factor says, its fraction drawn in each pass."""
         rng = _generator(self.seed, epoch)
         repeats = self.whole + (rng.random(len(self.whole)) < self.fraction)
         indices = np.repeat(np.arange(len(repeats)), repeats)

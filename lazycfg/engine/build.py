@@ -70,7 +70,11 @@ _ASKED = "_asked_of_data_"
 
 
 def as_config(cfg: Mapping[str, Any]) -> Node:
-    """Return a config as a node, whatever kind of mapping it is."""
+    """Return a config as a node, whatever kind of mapping it is.
+
+    Raises:
+        TypeError: it is no mapping
+    """
     if isinstance(cfg, Node):
         return cfg
     if not isinstance(cfg, Mapping):

@@ -97,6 +97,9 @@ def draw_output(image: Any, output: dict[str, Any], metadata: Any = None, **opti
 
     Returns:
         (H, W, 3) uint8, RGB.
+
+    Raises:
+        ValueError: the output has nothing that can be drawn
     """
     common = {name: options[name] for name in ("scale", "font") if name in options}
     draw: dict[str, Callable[[], np.ndarray]] = {

@@ -97,7 +97,11 @@ class Trainer:
         self.register_hooks(hooks)
 
     def register_hooks(self, hooks: Sequence[HookBase]) -> None:
-        """Append hooks to be called after those already there."""
+        """Append hooks to be called after those already there.
+
+        Raises:
+            TypeError: one is no `HookBase`
+        """
         for hook in hooks:
             if not isinstance(hook, HookBase):
                 raise TypeError(f"a hook must be a HookBase, got {type(hook).__name__}")

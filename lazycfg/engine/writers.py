@@ -59,6 +59,7 @@ class JSONWriter(EventWriter):
         self._said = False
 
     def start(self, storage: EventStorage, start_iter: int, max_iter: int) -> None:
+        """Drop lines of iterations that are trained again."""
         if not is_main_process():
             return
         if self._path.is_symlink() or (self._path.exists() and not self._path.is_file()):
@@ -86,6 +87,7 @@ class JSONWriter(EventWriter):
         logger.warning("%s %s: it is now %s, and the run goes on", self._path, why, aside.name)
 
     def write(self, storage: EventStorage) -> None:
+        """Append a line for each iteration with new values."""
         by_iteration: dict[int, dict[str, float | None]] = {}
         for name, (value, iteration) in storage.latest_with_smoothing_hint(self._window_size).items():
             if iteration > self._written.get(name, -1):
@@ -106,6 +108,7 @@ class JSONWriter(EventWriter):
                 logger.warning("cannot write %s (the run goes on): %s", self._path, error)
 
     def close(self) -> None:
+        """Close the file."""
         if self._file is not None:
             with suppress(OSError):  # of a full disk, said already
                 self._file.close()
@@ -166,6 +169,7 @@ class TensorboardWriter(EventWriter):
         self._written = {name: iteration for name, (_, iteration) in storage.latest().items()}
 
     def write(self, storage: EventStorage) -> None:
+        """Write the scalars and images that are new."""
         if self._writer is None:
             # Only the writing process makes a file; in a resumed run TensorBoard hides what is done again
             self._writer = self._new(self._start_iter or None)
@@ -177,6 +181,7 @@ class TensorboardWriter(EventWriter):
             self._writer.add_image(name, image, iteration)
 
     def close(self) -> None:
+        """Close the event file."""
         if self._writer is not None:
             self._writer.close()
             self._writer = None
@@ -198,6 +203,7 @@ class CommonMetricPrinter(EventWriter):
         self._max_iter = max_iter
 
     def write(self, storage: EventStorage) -> None:
+        """Log a line with the time left, losses, times, learning rate and memory."""
         histories = storage.histories()
         if "total_loss" not in histories or histories["total_loss"].latest_iter() <= self._last:
             return

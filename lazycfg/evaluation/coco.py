@@ -78,6 +78,7 @@ class COCOEvaluator(DatasetEvaluator):
         self._proposals: list[ImageProposals] = []
 
     def reset(self) -> None:
+        """Forget all predictions; the ground truth is kept."""
         self._predictions = []
         self._proposals = []
         self.scores = {}
@@ -88,6 +89,9 @@ class COCOEvaluator(DatasetEvaluator):
         Args:
             inputs: dicts with "image_id".
             outputs: dicts with "instances" (in pixels of the original image) and perhaps "proposals".
+
+        Raises:
+            ValueError: an input without "image_id", or rotated boxes
         """
         for item, output in zip(inputs, outputs, strict=True):
             if "image_id" not in item:
@@ -150,6 +154,9 @@ class COCOEvaluator(DatasetEvaluator):
 
         The ground truth is built, and kept for the evaluations to come. A subclass whose `evaluate` takes no
         `img_ids` is evaluated on the whole data set, in which all images but these count as empty.
+
+        Raises:
+            ValueError: the model predicts nothing for one of `tasks`, or `evaluate` returned None
         """
         trial = copy.copy(self)
         trial.output_dir, trial.distributed = None, False

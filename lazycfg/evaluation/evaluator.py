@@ -78,10 +78,12 @@ class DatasetEvaluators(DatasetEvaluator):
         self.evaluators = list(evaluators)
 
     def reset(self) -> None:
+        """Reset all evaluators."""
         for evaluator in self.evaluators:
             evaluator.reset()
 
     def process(self, inputs: Sequence[dict[str, Any]], outputs: Sequence[Any]) -> None:
+        """Let all evaluators take in a batch."""
         for evaluator in self.evaluators:
             evaluator.process(inputs, outputs)
 

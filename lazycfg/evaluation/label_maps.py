@@ -34,7 +34,11 @@ class RecordIndex:
 
 
 def read_sem_seg(record: Mapping[str, Any]) -> np.ndarray:
-    """Return the labels (H, W) int64 of a record: its "sem_seg", or the image "sem_seg_file_name"."""
+    """Return the labels (H, W) int64 of a record: its "sem_seg", or the image "sem_seg_file_name".
+
+    Raises:
+        ValueError: the record has neither
+    """
     if "sem_seg" in record:
         return _array(record["sem_seg"]).astype(np.int64)
     if "sem_seg_file_name" in record:
@@ -50,6 +54,9 @@ def read_panoptic(record: Mapping[str, Any]) -> tuple[np.ndarray, list[dict[str,
 
     The ids are the record's "pan_seg", or in the colours of the image "pan_seg_file_name" (red + 256 green
     + 65536 blue).
+
+    Raises:
+        ValueError: the record has no segments
     """
     if "segments_info" not in record:
         raise ValueError(_lacks(record, "segments_info"))

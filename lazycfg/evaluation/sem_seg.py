@@ -65,6 +65,7 @@ class SemSegEvaluator(DatasetEvaluator):
 
     def reset(self) -> None:
         # Rows: truth, columns: prediction
+        """Forget all counts."""
         self._confusion = np.zeros((self.num_classes, self.num_classes), dtype=np.int64)
         # Pixels near contours by class: of the truth, of the prediction, of both
         self._boundary = np.zeros((3, self.num_classes), dtype=np.int64)

@@ -125,7 +125,11 @@ class EventStorage:
             self.put_scalar(name, value, smoothing_hint=smoothing_hint)
 
     def put_image(self, name: str, image: Any) -> None:
-        """Record an image: uint8 (0..255) or float (0..1), shape (3, H, W) or (H, W, 3), RGB."""
+        """Record an image: uint8 (0..255) or float (0..1), shape (3, H, W) or (H, W, 3), RGB.
+
+        Raises:
+            ValueError: another shape
+        """
         tensor = torch.as_tensor(image).detach()
         if tensor.dim() != 3 or 3 not in (tensor.shape[0], tensor.shape[2]):
             raise ValueError(

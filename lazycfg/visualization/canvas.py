@@ -30,6 +30,9 @@ def as_rgb(image: Any) -> np.ndarray:
     Args:
         image: RGB; an array (H, W, 3) or (H, W), a tensor (3, H, W) or (H, W, 3), or a Pillow image; floats
             in 0..255 (0..1 if none exceeds 1). A tensor (3, N, 3) is taken as (3, H, W).
+
+    Raises:
+        ValueError: another shape
     """
     if isinstance(image, Image.Image):
         return np.asarray(image.convert("RGB"))

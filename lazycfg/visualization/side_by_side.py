@@ -27,6 +27,9 @@ def side_by_side(images: Sequence[Any], titles: Sequence[str] = (), *, gap: int 
 
     Returns:
         (H, W, 3) uint8, RGB.
+
+    Raises:
+        ValueError: titles are not as many as images
     """
     if titles and len(titles) != len(images):
         raise ValueError(f"{len(titles)} titles for {len(images)} images")

@@ -198,6 +198,7 @@ class CityscapesSemSeg(_CityscapesFiles):
 
     @property
     def num_classes(self) -> int:
+        """Return the number of classes of pixels."""
         return len(self.metadata.stuff_classes)
 
     @property
@@ -280,6 +281,7 @@ class CityscapesInstances(_CityscapesFiles):
 
     @property
     def num_classes(self) -> int:
+        """Return the number of thing classes."""
         return len(self.metadata.thing_classes)
 
     @cached_property

@@ -125,6 +125,7 @@ class CocoDataset(SkipsProblems):
 
     @property
     def num_classes(self) -> int:
+        """Return the number of thing classes."""
         return len(self.metadata.thing_classes)
 
     def __len__(self) -> int:

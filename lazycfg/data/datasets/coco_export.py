@@ -66,6 +66,9 @@ def export_coco(dataset: Any, folder: str | Path) -> tuple[Path, Path]:
 
     Returns:
         (annotation file, folder of the images)
+
+    Raises:
+        ValueError: a record has no "image"
     """
     images = Path(folder) / "images"
     images.mkdir(parents=True, exist_ok=True)

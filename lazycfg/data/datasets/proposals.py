@@ -68,18 +68,22 @@ class ProposalsDataset:
 
     @property
     def metadata(self) -> Metadata:
+        """Return the metadata of the dataset without proposals."""
         return self.dataset.metadata
 
     @property
     def num_classes(self) -> int:
+        """Return the number of thing classes."""
         return len(self.metadata.thing_classes)
 
     @property
     def validated(self) -> bool:
+        """Return whether the dataset without proposals has checked its records."""
         return is_validated(self.dataset)
 
     @property
     def image_sizes(self) -> np.ndarray:
+        """Return (N, 2) height and width in pixels."""
         return get_image_sizes(self.dataset)
 
     def __len__(self) -> int:

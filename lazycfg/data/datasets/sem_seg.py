@@ -113,6 +113,7 @@ class SemSegDataset:
 
     @property
     def num_classes(self) -> int:
+        """Return the number of classes of pixels."""
         return len(self.metadata.stuff_classes)
 
     @cached_property

@@ -130,6 +130,7 @@ class ShapesDataset:
 
     @property
     def num_classes(self) -> int:
+        """Return the number of thing classes."""
         return len(self.classes)
 
     @property

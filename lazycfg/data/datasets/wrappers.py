@@ -46,14 +46,17 @@ class ConcatDataset:
 
     @property
     def num_classes(self) -> int:
+        """Return the number of thing classes."""
         return len(self.metadata.thing_classes)
 
     @property
     def validated(self) -> bool:
+        """Return whether all of the datasets have checked their records."""
         return all(map(is_validated, self.datasets))
 
     @property
     def image_sizes(self) -> np.ndarray:
+        """Return (N, 2) height and width in pixels, of all datasets in their order."""
         return np.concatenate([get_image_sizes(d) for d in self.datasets])
 
     def __len__(self) -> int:
@@ -71,6 +74,7 @@ class ConcatDataset:
         return dataset[i]
 
     def get_annotations(self, index: int) -> Record:
+        """Return the record without its image."""
         dataset, i = self._locate(index)
         return get_annotations(dataset, i)
 
@@ -86,18 +90,22 @@ class SubsetDataset:
 
     @property
     def metadata(self) -> Metadata:
+        """Return the metadata of the whole dataset."""
         return self.dataset.metadata
 
     @property
     def num_classes(self) -> int:
+        """Return the number of thing classes."""
         return len(self.metadata.thing_classes)
 
     @property
     def validated(self) -> bool:
+        """Return whether the whole dataset has checked its records."""
         return is_validated(self.dataset)
 
     @property
     def image_sizes(self) -> np.ndarray:
+        """Return (N, 2) height and width in pixels."""
         return get_image_sizes(self.dataset)[self.indices]
 
     def __len__(self) -> int:
@@ -107,6 +115,7 @@ class SubsetDataset:
         return self.dataset[int(self.indices[index])]
 
     def get_annotations(self, index: int) -> Record:
+        """Return the record without its image."""
         return get_annotations(self.dataset, int(self.indices[index]))
 
 
@@ -246,6 +255,9 @@ def get_detection_dataset_dicts(
     Args:
         filter_empty, min_keypoints: see `FilteredDataset`.
         proposal_files: one for each dataset, see `ProposalsDataset`.
+
+    Raises:
+        ValueError: `proposal_files` are not as many as the datasets
     """
     if proposal_files is not None:
         parts = datasets if isinstance(datasets, list | tuple) else [datasets]

@@ -34,6 +34,7 @@ class RandomContrast(_RandomIntensity):
 
     @from_image
     def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> Transform:
+        """Return a blend with the mean of the image, a scalar."""
         w = self.draw(rng)
         return BlendTransform(float(to_chw(aug_input.image).float().mean()), 1 - w, w)
 
@@ -43,6 +44,7 @@ class RandomBrightness(_RandomIntensity):
 
     @from_image
     def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> Transform:
+        """Return a blend with black."""
         w = self.draw(rng)
         return BlendTransform(0.0, 1 - w, w)
 
@@ -58,6 +60,7 @@ class RandomSaturation(_RandomIntensity):
 
     @from_image
     def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> Transform:
+        """Return a blend with the grey version of the image."""
         w = self.draw(rng)
         image = to_chw(aug_input.image)
         weights = torch.tensor([0.299, 0.587, 0.114])
@@ -82,6 +85,7 @@ class RandomLighting(Augmentation):
 
     @from_image
     def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> Transform:
+        """Return a shift of all pixels along the principal components of ImageNet's colours."""
         vectors = np.array(
             [[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]]
         )

@@ -61,6 +61,7 @@ class RandomCrop(Augmentation):
 
     @from_image
     def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> CropTransform:
+        """Return a crop of the size that `get_crop_size` draws, at a random place."""
         h, w = aug_input.image_size
         crop_h, crop_w = self.get_crop_size((h, w), rng)
         y0, x0 = int(rng.integers(h - crop_h + 1)), int(rng.integers(w - crop_w + 1))
@@ -90,6 +91,8 @@ class RandomCrop_CategoryAreaConstraint(Augmentation):
 
     @from_image
     def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> CropTransform:
+        """Return a crop in which no category has too large a share of the pixels; the last one drawn if none
+        has."""
         crop = self.crop_aug.get_transform(aug_input, rng)
         if self.single_category_max_area >= 1.0 or aug_input.sem_seg is None:
             return crop
@@ -128,6 +131,7 @@ class FixedSizeCrop(Augmentation):
 
     @from_image
     def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> TransformList:
+        """Return a crop at a random place, padded where the image is smaller than the crop."""
         h, w = aug_input.image_size
         crop_h, crop_w = min(h, self.crop_size[0]), min(w, self.crop_size[1])
         place = rng.random()  # one number for both axes: the crop lies on the diagonal of free places

@@ -26,6 +26,7 @@ class BlendTransform(ColorTransformBase):
     dst_weight: float
 
     def transform_image(self, image: Tensor) -> Tensor:
+        """Blend pixels (..., H, W) with `src_image`."""
         mixed = image.to(torch.float32 if not image.is_floating_point() else image.dtype) * self.dst_weight
         mixed = mixed + self.src_image * self.src_weight
         return mixed.clamp(0, 255).to(torch.uint8) if image.dtype == torch.uint8 else mixed
@@ -38,6 +39,7 @@ class ColorTransform(ColorTransformBase):
     op: Callable[[Tensor], Tensor]
 
     def transform_image(self, image: Tensor) -> Tensor:
+        """Apply the function to pixels (..., H, W)."""
         return self.op(image)
 
 
@@ -48,6 +50,7 @@ class PILColorTransform(ColorTransformBase):
     op: Callable[[Image.Image], Image.Image]
 
     def transform_image(self, image: Tensor) -> Tensor:
+        """Apply the function to pixels (C, H, W) as a Pillow image."""
         array = image.permute(1, 2, 0).contiguous().numpy()
         picture = Image.fromarray(array[..., 0] if array.shape[2] == 1 else array)
         result = np.array(self.op(picture))

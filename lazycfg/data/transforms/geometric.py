@@ -18,7 +18,11 @@ from .transform import Transform, TransformList
 
 
 def as_interpolation(interp: InterpolationMode | str) -> InterpolationMode:
-    """InterpolationMode from itself or from its name ("nearest", "bilinear", "bicubic", "lanczos", ...)."""
+    """InterpolationMode from itself or from its name ("nearest", "bilinear", "bicubic", "lanczos", ...).
+
+    Raises:
+        ValueError: no such interpolation
+    """
     try:
         return InterpolationMode(interp)
     except ValueError:
@@ -110,12 +114,15 @@ class HFlipTransform(Transform):
     width: int
 
     def transform_image(self, image: Tensor) -> Tensor:
+        """Mirror pixels (..., H, W) left to right."""
         return image.flip(-1)
 
     def apply_coords(self, coords: np.ndarray) -> np.ndarray:
+        """Mirror points (N, 2) left to right."""
         return np.stack((self.width - coords[:, 0], coords[:, 1]), axis=1)
 
     def inverse(self) -> HFlipTransform:
+        """Return the same flip, which undoes itself."""
         return self
 
 
@@ -126,12 +133,15 @@ class VFlipTransform(Transform):
     height: int
 
     def transform_image(self, image: Tensor) -> Tensor:
+        """Mirror pixels (..., H, W) top to bottom."""
         return image.flip(-2)
 
     def apply_coords(self, coords: np.ndarray) -> np.ndarray:
+        """Mirror points (N, 2) top to bottom."""
         return np.stack((coords[:, 0], self.height - coords[:, 1]), axis=1)
 
     def inverse(self) -> VFlipTransform:
+        """Return the same flip, which undoes itself."""
         return self
 
 
@@ -152,12 +162,15 @@ class CropTransform(Transform):
     orig_h: int | None = None
 
     def transform_image(self, image: Tensor) -> Tensor:
+        """Cut pixels (..., H, W) out."""
         return image[..., self.y0 : self.y0 + self.h, self.x0 : self.x0 + self.w]
 
     def apply_coords(self, coords: np.ndarray) -> np.ndarray:
+        """Move points (N, 2) by the corner of the crop; they are not clipped."""
         return coords - np.array([self.x0, self.y0], dtype=np.float64)
 
     def apply_polygons(self, polygons: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Cut polygons, each (K, 2), at the borders of the crop."""
         return [clip_polygon_to_rectangle(p, self.w, self.h) for p in super().apply_polygons(polygons)]
 
     def inverse(self) -> PadTransform:
@@ -195,12 +208,15 @@ class PadTransform(Transform):
         return nnf.pad(image, (self.x0, self.x1, self.y0, self.y1), value=value)
 
     def transform_image(self, image: Tensor) -> Tensor:
+        """Surround pixels (..., H, W) with `pad_value`."""
         return self._pad(image, self.pad_value)
 
     def transform_segmentation(self, segmentation: Tensor) -> Tensor:
+        """Surround labels (..., H, W) with `seg_pad_value`."""
         return self._pad(segmentation, self.seg_pad_value)
 
     def apply_coords(self, coords: np.ndarray) -> np.ndarray:
+        """Move points (N, 2) by the padding before them."""
         return coords + np.array([self.x0, self.y0], dtype=np.float64)
 
     def inverse(self) -> CropTransform:
@@ -241,6 +257,7 @@ class ResizeTransform(Transform):
             )
 
     def transform_image(self, image: Tensor) -> Tensor:
+        """Resize pixels (..., H, W) to (..., new_h, new_w)."""
         self._check(image)
         if (self.h, self.w) == (self.new_h, self.new_w):
             return image
@@ -250,13 +267,16 @@ class ResizeTransform(Transform):
         return tvf.resize_image(image, [self.new_h, self.new_w], interpolation=mode, antialias=True)
 
     def transform_segmentation(self, segmentation: Tensor) -> Tensor:
+        """Resize labels (..., H, W) by the nearest pixel."""
         self._check(segmentation)
         return resize_nearest(segmentation, (self.new_h, self.new_w))
 
     def apply_coords(self, coords: np.ndarray) -> np.ndarray:
+        """Scale points (N, 2)."""
         return coords * np.array([self.new_w / self.w, self.new_h / self.h])
 
     def inverse(self) -> ResizeTransform:
+        """Return the resize back to the size before."""
         return type(self)(self.new_h, self.new_w, self.h, self.w, self.interp)
 
 
@@ -281,12 +301,15 @@ class ExtentTransform(Transform):
         return sample_rectangle(image, self.src_rect, self.output_size, nearest=nearest, fill=self.fill)
 
     def transform_image(self, image: Tensor) -> Tensor:
+        """Sample pixels (..., H, W) of the source rectangle."""
         return self._warp(image, as_interpolation(self.interp) != InterpolationMode.BILINEAR)
 
     def transform_segmentation(self, segmentation: Tensor) -> Tensor:
+        """Sample labels (..., H, W) of the source rectangle by the nearest pixel."""
         return self._warp(segmentation, True)
 
     def apply_coords(self, coords: np.ndarray) -> np.ndarray:
+        """Move points (N, 2) from the source rectangle to the output."""
         x0, y0, x1, y1 = self.src_rect
         h, w = self.output_size
         return (coords - np.array([x0, y0])) * np.array([w / (x1 - x0), h / (y1 - y0)])
@@ -341,12 +364,15 @@ class RotationTransform(Transform):
         return warp_affine(image, back, (self.bound_h, self.bound_w), nearest=nearest, fill=self.fill)
 
     def transform_image(self, image: Tensor) -> Tensor:
+        """Rotate pixels (..., H, W)."""
         return self._warp(image, as_interpolation(self.interp) != InterpolationMode.BILINEAR)
 
     def transform_segmentation(self, segmentation: Tensor) -> Tensor:
+        """Rotate labels (..., H, W) by the nearest pixel."""
         return self._warp(segmentation, True)
 
     def apply_coords(self, coords: np.ndarray) -> np.ndarray:
+        """Rotate points (N, 2)."""
         if self.angle % 360 == 0:
             return coords
         matrix = self.matrix

@@ -172,37 +172,44 @@ class TransformList(Transform):
                 self.transforms.append(t)
 
     def transform_image(self, image: Tensor) -> Tensor:
+        """Apply all transforms in turn to pixels (..., H, W)."""
         for t in self.transforms:
             image = pixels_through(t, image)
         return image
 
     def transform_segmentation(self, segmentation: Tensor) -> Tensor:
+        """Apply all transforms in turn to labels (..., H, W)."""
         for t in self.transforms:
             segmentation = labels_through(t, segmentation)
         return segmentation
 
     def apply_coords(self, coords: np.ndarray) -> np.ndarray:
+        """Apply all transforms in turn to points (N, 2)."""
         for t in self.transforms:
             coords = t.apply_coords(coords)
         return coords
 
     def apply_box(self, box: np.ndarray) -> np.ndarray:
+        """Apply all transforms in turn to boxes (N, 4)."""
         for t in self.transforms:
             box = t.apply_box(box)
         return np.asarray(box, dtype=np.float64).reshape(-1, 4)
 
     def apply_rotated_box(self, box: np.ndarray) -> np.ndarray:
+        """Apply all transforms in turn to rotated boxes (N, 5)."""
         box = np.asarray(box, dtype=np.float64).reshape(-1, 5)
         for t in self.transforms:
             box = t.apply_rotated_box(box)
         return box
 
     def apply_polygons(self, polygons: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Apply all transforms in turn to polygons, each (K, 2)."""
         for t in self.transforms:
             polygons = t.apply_polygons(polygons)
         return list(polygons)
 
     def inverse(self) -> TransformList:
+        """Return the inverse transforms in the opposite order."""
         return TransformList([t.inverse() for t in reversed(self.transforms)])
 
     def __len__(self) -> int:
@@ -222,15 +229,19 @@ class NoOpTransform(Transform):
     """Changes nothing."""
 
     def transform_image(self, image: Tensor) -> Tensor:
+        """Return the pixels (..., H, W) unchanged."""
         return image
 
     def apply_coords(self, coords: np.ndarray) -> np.ndarray:
+        """Return the points (N, 2) unchanged."""
         return coords
 
     def apply_box(self, box: np.ndarray) -> np.ndarray:
+        """Return the boxes (N, 4) unchanged."""
         return np.asarray(box, dtype=np.float64).reshape(-1, 4)
 
     def inverse(self) -> NoOpTransform:
+        """Return the same transform."""
         return self
 
     def __repr__(self) -> str:
@@ -241,10 +252,13 @@ class ColorTransformBase(Transform):
     """A change of colours: places and labels stay as they are, the inverse is no change."""
 
     def transform_segmentation(self, segmentation: Tensor) -> Tensor:
+        """Return the labels (..., H, W) unchanged."""
         return segmentation
 
     def apply_coords(self, coords: np.ndarray) -> np.ndarray:
+        """Return the points (N, 2) unchanged."""
         return coords
 
     def inverse(self) -> NoOpTransform:
+        """Return a transform that does nothing: geometrically there is nothing to undo."""
         return NoOpTransform()
