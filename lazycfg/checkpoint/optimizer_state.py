@@ -44,6 +44,7 @@ class OptimizerState:
         self._options = [_options(group) for group in groups]
 
     def state_dict(self) -> dict[str, Any]:
+        """Return the optimizer's state, with its class, the names of its parameters and its options."""
         about = {"class": type(self.optimizer).__qualname__, "names": self._names, "options": self._options}
         return {**self.optimizer.state_dict(), "about": about}
 

@@ -75,7 +75,11 @@ def _is_job(cfg: Any) -> bool:
 
 
 def drift(arguments: argparse.Namespace) -> int:
-    """Tell what of a saved config no longer fits the code; the exit status is 1 when something does not."""
+    """Tell what of a saved config no longer fits the code; the exit status is 1 when something does not.
+
+    Raises:
+        CommandError: more than one file is given
+    """
     from lazycfg.config.inspection.drift import drift as compare
     from lazycfg.config.trust import DEFAULT_ALLOW
 

@@ -123,7 +123,11 @@ def explain(arguments: argparse.Namespace) -> int:
 
 
 def doc(arguments: argparse.Namespace) -> int:
-    """Print what a parameter means: its type, default and documentation."""
+    """Print what a parameter means: its type, default and documentation.
+
+    Raises:
+        CommandError: nothing stands at the path
+    """
     from lazycfg.config.signatures.binding import why_not
     from lazycfg.config.signatures.docstrings import parameter_doc, target_doc
     from lazycfg.config.tree.access import get_path
@@ -153,7 +157,11 @@ def doc(arguments: argparse.Namespace) -> int:
 
 
 def diff(arguments: argparse.Namespace) -> int:
-    """Compare two configs, or one with and without overrides; the exit status is 1 when they differ."""
+    """Compare two configs, or one with and without overrides; the exit status is 1 when they differ.
+
+    Raises:
+        CommandError: neither two configs nor one with overrides are given
+    """
     from lazycfg.config.inspection.diff import diff as compare
 
     others, overrides = split_words(arguments.words)
@@ -198,7 +206,11 @@ def _is_uncertain(change: Change) -> bool:
 
 
 def grep(arguments: argparse.Namespace) -> int:
-    """Print the paths whose text or value matches a pattern; the exit status is 1 when none does."""
+    """Print the paths whose text or value matches a pattern; the exit status is 1 when none does.
+
+    Raises:
+        CommandError: the pattern is no regular expression
+    """
     from lazycfg.config.tree.containers import children
     from lazycfg.config.tree.node import is_call, raw_get
     from lazycfg.config.tree.paths import format_path
@@ -235,7 +247,11 @@ def grep(arguments: argparse.Namespace) -> int:
 
 
 def graph(arguments: argparse.Namespace) -> int:
-    """Draw a config, or what stands at a path of it."""
+    """Draw a config, or what stands at a path of it.
+
+    Raises:
+        CommandError: the format is not known, or the depth is negative
+    """
     from lazycfg.config.inspection.graph_drawing import to_html, to_svg
     from lazycfg.config.tree.access import get_path
 

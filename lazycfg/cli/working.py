@@ -20,7 +20,11 @@ _OUTPUT_DIR = "train.output_dir="
 
 
 def save(arguments: argparse.Namespace) -> int:
-    """Write a config with its overrides to a file, in the format of its suffix."""
+    """Write a config with its overrides to a file, in the format of its suffix.
+
+    Raises:
+        CommandError: no file to write is given
+    """
     from lazycfg.config.formats.files import format_of
     from lazycfg.config.formats.files import save as write
 
@@ -37,7 +41,11 @@ def save(arguments: argparse.Namespace) -> int:
 
 
 def sweep(arguments: argparse.Namespace) -> int:
-    """Print, or run, the command lines of a sweep."""
+    """Print, or run, the command lines of a sweep.
+
+    Raises:
+        CommandError: a word is no override, or there is no script to run
+    """
     others, overrides = split_words(arguments.words)
     if others:
         raise CommandError(f"not an override: {' '.join(others)}")

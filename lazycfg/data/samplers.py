@@ -1,4 +1,4 @@
-"""Which record comes when.
+"""Samplers: the order in which records come in training, and the part of each process at inference.
 
 Training order is an endless stream made of passes ("epochs"); the indices of a pass are a pure function of
 (seed, number of the pass). Nothing else is needed to continue at any position, and every process can compute

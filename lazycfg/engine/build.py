@@ -1,4 +1,4 @@
-"""From a config to the parts of a job."""
+"""Building the parts of a job (model, loaders, optimizer, ...) from a config, each shared node once."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

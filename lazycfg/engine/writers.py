@@ -164,6 +164,7 @@ class TensorboardWriter(EventWriter):
         self._written: dict[str, int] = {}
 
     def start(self, storage: EventStorage, start_iter: int, max_iter: int) -> None:
+        """Note what a resumed run has written before."""
         self._start_iter = start_iter
         # What a checkpoint brought along was written by the run before
         self._written = {name: iteration for name, (_, iteration) in storage.latest().items()}
@@ -200,6 +201,7 @@ class CommonMetricPrinter(EventWriter):
         self._last = -1
 
     def start(self, storage: EventStorage, start_iter: int, max_iter: int) -> None:
+        """Note the length of the training."""
         self._max_iter = max_iter
 
     def write(self, storage: EventStorage) -> None:

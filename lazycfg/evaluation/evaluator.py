@@ -88,6 +88,7 @@ class DatasetEvaluators(DatasetEvaluator):
             evaluator.process(inputs, outputs)
 
     def evaluate(self) -> Results:
+        """Return the results of all evaluators in one dict; raise if two report the same task."""
         results: Results = {}
         for evaluator in self.evaluators:
             for task, metrics in (evaluator.evaluate() or {}).items():

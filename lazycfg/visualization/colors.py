@@ -1,4 +1,4 @@
-"""Colours that can be told apart."""
+"""Colours for classes and objects that can be told apart, and the text colour that is readable on them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures of predictions and of ground truth."""
+"""Functions that draw predictions and ground truth on an image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several images of one image as one."""
+"""Putting several images side by side, with titles."""
 
 from __future__ import annotations
 

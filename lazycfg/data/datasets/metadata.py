@@ -1,4 +1,6 @@
-"""What a dataset says about itself."""
+"""`Metadata`: names, colours and conventions of a dataset, which it carries itself instead of a global
+catalog.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every hook is."""
+"""`HookBase`, the base class of hooks: the moments of a training at which they are called, and their state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Saving while training."""
+"""Hooks that save checkpoints while training: at intervals, at the end, and the best weights."""
 
 import logging
 import math

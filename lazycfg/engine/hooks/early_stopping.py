@@ -1,4 +1,4 @@
-"""Stopping when nothing gets better."""
+"""The hook that ends a training when a result has not improved for some evaluations."""
 
 import logging
 import math

@@ -1,4 +1,4 @@
-"""Evaluating while training."""
+"""The hook that evaluates while training, and records the results."""
 
 import logging
 from collections.abc import Callable, Mapping

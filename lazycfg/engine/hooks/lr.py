@@ -23,6 +23,7 @@ class LRScheduler(HookBase):
 
     def before_train(self) -> None:
         # The group that most parameters are in stands for all
+        """Choose the group whose learning rate is recorded: that of most parameters."""
         groups = self.trainer.optimizer.param_groups
         self._shown = max(range(len(groups)), key=lambda i: sum(p.numel() for p in groups[i]["params"]))
 

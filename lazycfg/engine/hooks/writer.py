@@ -1,4 +1,4 @@
-"""Hands what was recorded to writers."""
+"""The hook that passes recorded values on to the writers (log, JSON, TensorBoard)."""
 
 from collections.abc import Sequence
 
