@@ -34,8 +34,10 @@ if TYPE_CHECKING:
     from lazycfg.config.interop.dataclasses import dump_dataclass as dump_dataclass
     from lazycfg.config.interop.omegaconf import to_omegaconf as to_omegaconf
     from lazycfg.config.lazy import LazyConfig as LazyConfig
+    from lazycfg.config.signatures.defaults import with_defaults as with_defaults
     from lazycfg.config.tree.access import get_path as get_path
     from lazycfg.config.tree.access import subset as subset
+    from lazycfg.config.tree.access import to_dict as to_dict
     from lazycfg.config.tree.from_omegaconf import from_omegaconf as from_omegaconf
     from lazycfg.config.tree.lazy_call import LazyCall as LazyCall
     from lazycfg.config.tree.lazy_call import LazyPartial as LazyPartial
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from lazycfg.config.tree.node import REQUIRED as REQUIRED
     from lazycfg.config.tree.node import Node as Node
     from lazycfg.config.tree.node import to_nodes as to_nodes
+    from lazycfg.config.tree.parents import freeze as freeze
     from lazycfg.config.trust import DEFAULT_ALLOW as DEFAULT_ALLOW
     from lazycfg.config.trust import UntrustedError as UntrustedError
 
@@ -78,6 +81,7 @@ _HOME = {
     "dump_dataclass": "interop.dataclasses",
     "explain": "inspection.explain",
     "explain_errors": "inspection.origins",
+    "freeze": "tree.parents",
     "from_omegaconf": "tree.from_omegaconf",
     "get_path": "tree.access",
     "hash_of": "inspection.hashing",
@@ -88,8 +92,10 @@ _HOME = {
     "ref": "tree.lazy_call",
     "select": "editing.selecting",
     "subset": "tree.access",
+    "to_dict": "tree.access",
     "to_nodes": "tree.node",
     "to_omegaconf": "interop.omegaconf",
+    "with_defaults": "signatures.defaults",
 }
 
 __all__ = [*_HOME]

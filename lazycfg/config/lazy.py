@@ -64,3 +64,12 @@ class LazyConfig:
         from lazycfg.config.formats.python_io import to_py
 
         return to_py(cfg)
+
+    @staticmethod
+    def to_log_yaml(cfg: Any) -> str:
+        """Return ``cfg`` as YAML for a logger: what cannot be kept in a file becomes text; see
+        `lazycfg.config.formats.yaml_io.to_log_yaml`.
+        """
+        from lazycfg.config.formats.yaml_io import to_log_yaml
+
+        return to_log_yaml(cfg)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lazycfg.cli.configs import zoo_folder
+from lazycfg.cli.common import zoo_folder
 from lazycfg.cli.main import main
 
 ZOO = "COCO-InstanceSegmentation/mask_rcnn_R_50_FPN_1x.py"

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from lazycfg.cli.completion import candidates
+from lazycfg.cli.commands.completion import candidates
 from lazycfg.cli.main import main
 
 ZOO = "COCO-InstanceSegmentation/mask_rcnn_R_50_FPN_1x.py"

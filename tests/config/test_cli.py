@@ -8,10 +8,10 @@ import sys
 
 import pytest
 
-from lazycfg.cli.completion import candidates
-from lazycfg.cli.configs import load_config
+from lazycfg.cli.commands.completion import candidates
+from lazycfg.cli.commands.sweep import product_of
+from lazycfg.cli.common import load_config
 from lazycfg.cli.main import main
-from lazycfg.cli.working import product_of
 from lazycfg.config.editing.overrides import apply_overrides
 from lazycfg.config.inspection.hashing import hash_of
 from lazycfg.config.lazy import LazyConfig

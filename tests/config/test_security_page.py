@@ -4,7 +4,7 @@ import re
 import shlex
 from pathlib import Path
 
-from lazycfg.cli.completion import options_of
+from lazycfg.cli.parser import options_of
 from lazycfg.config.trust import DEFAULT_ALLOW
 
 PAGE = (Path(__file__).parents[2] / "SECURITY.md").read_text(encoding="utf-8")

@@ -6,7 +6,7 @@ import pytest
 
 from lazycfg import LazyCall as L
 from lazycfg import Node, explain
-from lazycfg.cli.configs import load_config, zoo_folder
+from lazycfg.cli.common import load_config, zoo_folder
 from lazycfg.config.loading.stand_ins import StandIn
 from lazycfg.config.signatures.binding import node_signature, why_not
 from lazycfg.config.signatures.callables import signature_of

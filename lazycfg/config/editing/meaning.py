@@ -31,7 +31,8 @@ class Meaning(ConfigError):
 
 
 def as_meant(old: Any, value: Any, raw: str, hint: Any) -> Any:
-    """The value that is meant: a member of an enum for its name, an int for ``1e3`` where an int is wanted.
+    """Return the value that is meant: a member of an enum for its name, an int for ``1e3`` where an int is
+    wanted.
 
     Args:
         old: what stands there now, if anything.
@@ -70,7 +71,7 @@ def _member(old: Any, value: str, hint: Any) -> Any:
 
 
 def _parts(hint: Any) -> tuple[Any, ...]:
-    """The members of a union; any other annotation is the only one."""
+    """Return the members of a union; any other annotation is the only one."""
     origin = typing.get_origin(hint)
     if origin is typing.Union or type(hint).__name__ == "UnionType":
         return tuple(part for inner in typing.get_args(hint) for part in _parts(inner))
@@ -80,12 +81,12 @@ def _parts(hint: Any) -> tuple[Any, ...]:
 
 
 def _accepts(hint: Any, kind: type, otherwise: bool) -> bool:
-    """Whether an annotation names a type itself."""
+    """Return whether an annotation names a type itself."""
     return otherwise if hint is NO_HINT else kind in _parts(hint)
 
 
 def why_other_kind(path: str, old: Any, value: Any, raw: str, hint: Any) -> str | None:
-    """Why a value is mostly a slip beside the one that it replaces; None when it may be meant.
+    """Return why a value is mostly a slip beside the one that it replaces; None when it may be meant.
 
     What an annotation allows is meant, but for a truth value where only a number is declared.
     """
@@ -123,7 +124,7 @@ def _hashed(part: Any) -> Any:
 
 
 def _kind(value: Any) -> str | None:
-    """The kind of a value; None for what may stand beside anything."""
+    """Return the kind of a value; None for what may stand beside anything."""
     if is_required(value) or (type(value) is str and "${" in value):
         return None
     if isinstance(value, bool):
@@ -140,7 +141,7 @@ def _kind(value: Any) -> str | None:
 
 
 def _remedy(path: str, old: Any, value: Any, raw: str) -> str:
-    """The end of the message: what may have been meant."""
+    """Return the end of the message: what may have been meant."""
     if type(value) is tuple and type(old) in (int, float):
         number = parse_value(raw.replace(",", ""))
         return f"; did you mean {number!r}?" if type(number) in (int, float) else ""

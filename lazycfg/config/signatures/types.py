@@ -47,7 +47,16 @@ def misfit(value: Any, hint: Any, default: Any) -> str | None:
     """What is wrong with a literal, as text; None when it fits."""
     if fits(value, hint, default):
         return None
-    return f"expected {type_text(hint)}, got {shown(value)}"
+    return f"expected {type_text(hint)}, got {shown(value)}{_as_number(value, hint, default)}"
+
+
+def _as_number(value: Any, hint: Any, default: Any) -> str:
+    """Return how to write a number that YAML 1.1 reads as text: it wants a dot before the exponent."""
+    number = re.fullmatch(r"([+-]?\d+)[eE]([+-]?)(\d+)", value) if type(value) is str else None
+    if number is None or not fits(float(value), hint, default):
+        return ""
+    sign = number[2] or "+"
+    return f"; in YAML write {number[1]}.0e{sign}{number[3]}"
 
 
 def shown(value: Any) -> str:

@@ -48,8 +48,9 @@ class ReadOnlyError(ConfigError, TypeError):
 def _refuse(self: Any, *args: Any, **kwargs: Any) -> NoReturn:
     kind = "list" if isinstance(self, list) else "dict"
     raise ReadOnlyError(
-        f"this {kind} of the config has ${{...}} in it and cannot be changed in place: assign a new one, "
-        f"as in cfg.values = {'[*cfg.values, 1]' if kind == 'list' else '{**cfg.values, key: 1}'}"
+        f"this {kind} of the config has ${{...}} in it, or the config is frozen: it cannot be changed in "
+        "place; assign a new one, as in cfg.values = "
+        f"{'[*cfg.values, 1]' if kind == 'list' else '{**cfg.values, key: 1}'}"
     )
 
 

@@ -5,23 +5,16 @@ from __future__ import annotations
 from copy import copy
 
 from lazycfg.config.tree.containers import LEAVES, inner_values
-from lazycfg.config.tree.node import (
-    _HOLDERS,
-    Node,
-    _set_parent,
-    adopt,
-    parent_of,
-    raw_items,
-    raw_node,
-    raw_values,
-)
+from lazycfg.config.tree.node import _HOLDERS, Node, raw_items, raw_node, raw_values
+from lazycfg.config.tree.placed import adopt, parent_of, set_parent
 from lazycfg.config.tree.position import notes_of
+from lazycfg.config.tree.traversal import plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["overlay", "settle", "to_nodes"]
+__all__ = ["freeze", "overlay", "settle", "to_nodes"]
 
 
 def to_nodes(value: Any) -> Any:
@@ -102,7 +95,7 @@ def settle(root: Node) -> None:
         work += reversed(inner)
     for key, (node, place) in first.items():
         if key not in right and node is not root:
-            _set_parent(node, place)
+            set_parent(node, place)
 
 
 def _same_place(first: Any, second: Any) -> bool:
@@ -120,3 +113,16 @@ def overlay(node: Node) -> Node:
     result = copy(node)
     notes_of(result)["overlay"] = notes_of(node).get("overlay", node)
     return result
+
+
+def freeze(cfg: Node) -> Node:
+    """Refuse all further changes of a config, in place, and return it.
+
+    Writing to a node raises `ReadOnlyError` from then on, and so do overrides; lists and dicts that are read
+    are read-only. Building is not affected, nor are objects in the config. A copy (`cfg.copy()`, a pickled
+    one) can be changed again.
+    """
+    for value, _, _ in plan(cfg):
+        if type(value) is Node:
+            notes_of(value)["frozen"] = True
+    return cfg

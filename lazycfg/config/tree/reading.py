@@ -13,7 +13,8 @@ from lazycfg.config.tree.budget import Active
 from lazycfg.config.tree.chains import as_parent, chain_above, extend, link
 from lazycfg.config.tree.containers import LEAVES, ReadDict, ReadList, has_fields, inner_values, odd_children
 from lazycfg.config.tree.interpolation import resolve
-from lazycfg.config.tree.node import Node, _set_parent, adopt, is_required, parent_of, raw_items
+from lazycfg.config.tree.node import Node, is_frozen, is_required, raw_items
+from lazycfg.config.tree.placed import adopt, parent_of, set_parent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ def has_interpolation(value: Any) -> bool:
 
 def read_holder(value: Any, node: Node, budget: Budget | None = None) -> Any:
     """Return what reading a list, tuple or dict that stands in `node` gives."""
+    if is_frozen(node):
+        return _Reader(Active((), budget), frozen=True).holder(value, link(value, chain_above(node)))
     if not has_interpolation(value):
         return value
     return read_in_chain(value, link(value, chain_above(node)), Active((), budget))
@@ -70,8 +73,9 @@ def read_in_chain(value: Any, chain: Chain, active: Active | None = None) -> Any
 class _Reader:
     """One reading of a container."""
 
-    def __init__(self, active: Active) -> None:
+    def __init__(self, active: Active, frozen: bool = False) -> None:
         self.active = active
+        self.frozen = frozen  # the node that holds the container: then everything in it is read-only
         self.made: dict[int, Any] = {}
 
     def holder(self, value: Any, chain: Chain) -> Any:
@@ -80,7 +84,7 @@ class _Reader:
             raise InterpolationError("circular interpolation: a list that contains itself")
         if made is not None:
             return made
-        if not has_interpolation(value):
+        if _readable(value) is None or not (self.frozen or has_interpolation(value)):
             return value
         self.made[id(value)] = self
         kind = type(value)
@@ -114,7 +118,7 @@ def resolve_read(node: Any, text: str, budget: Budget | None = None) -> Any:
     if kind is Node:
         place = None if parent_of(value) is not None or chain[1] is None else as_parent(chain[1])
         if place is not None and place is not value:
-            _set_parent(value, place)
+            set_parent(value, place)
     elif kind not in LEAVES and inner_values(value) is not None:
         place = None if chain[1] is None else as_parent(chain[1])
         if place is not None:

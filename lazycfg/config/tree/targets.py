@@ -19,6 +19,7 @@ from lazycfg.config.tree.paths import MISSING
 __all__ = [
     "ImportName",
     "find_name",
+    "full_name",
     "import_target",
     "is_deferred",
     "is_imported",
@@ -254,3 +255,8 @@ def target_name(target: Any, *, full: bool = False) -> str:
         return repr(target)
     module = getattr(target, "__module__", None)
     return f"{module}.{name}" if full and module and module != "builtins" else name
+
+
+def full_name(target: Any) -> str:
+    """Return the dotted name of a target without importing anything; its `repr` where it has none."""
+    return name_of_target(target, importing=False) or target_name(target, full=True)

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from small_point_rend import CONFIGS
@@ -68,3 +69,32 @@ def test_quickstart_trains(name: str, tmp_path: Path) -> None:
     LazyConfig.apply_overrides(cfg, [*SHORT, f"train.output_dir={tmp_path / 'out'}"])
     results = train(cfg)
     assert "mIoU" in results["sem_seg"] if "semantic" in name else "AP" in results["segm"]
+
+
+def test_augmentations_of_the_semantic_config() -> None:
+    cfg = LazyConfig.load(CONFIGS / "SemanticSegmentation/pointrend_semantic_R_101_FPN_1x_cityscapes.py")
+    mapper = instantiate(cfg.dataloader.train.mapper)
+    names = [type(a).__name__ for a in mapper.augmentations.augs]
+    assert names == [
+        "ResizeShortestEdge",
+        "RandomCrop_CategoryAreaConstraint",
+        "ColorAugSSDTransform",
+        "RandomFlip",
+    ]
+    crop, colors = mapper.augmentations.augs[1:3]
+    assert (crop.crop_aug.crop_type, crop.crop_aug.crop_size) == ("absolute", (512, 1024))
+    assert (crop.single_category_max_area, crop.ignored_category) == (0.75, 255)
+    assert colors.img_format == mapper.image_format == "BGR"
+    labels = np.full((128, 256), 255, dtype=np.uint8)
+    labels[:, 100:] = np.arange(128)[:, None] // 10
+    image = np.random.default_rng(0).integers(0, 256, (128, 256, 3), dtype=np.uint8)
+    record = {"image": image, "height": 128, "width": 256, "image_id": 1, "sem_seg": labels}
+    out = mapper(record, np.random.default_rng(1))
+    assert out["image"].shape[1:] == out["sem_seg"].shape == (512, 1024)
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if name.startswith("InstanceSegmentation")])
+def test_masks_are_bit_masks(name: str) -> None:
+    mapper = LazyConfig.load(CONFIGS / name).dataloader.train.mapper
+    assert mapper.use_instance_mask
+    assert mapper.instance_mask_format == "bitmask"

@@ -158,7 +158,9 @@ def _run_on_tensor(model: nn.Module, trial: Trial, *, is_sized: bool) -> None:
 
 
 def _is_of_any_size(error: Exception, model: nn.Module, image: Tensor) -> bool:
-    """Return whether a model fails alike for an image of another size: then the size is not the cause."""
+    """Return whether a model fails alike for an image of another size: then the size is not what it objects
+    to.
+    """
     larger = nn.functional.pad(image, (0, 64, 0, 64))
     try:
         with torch.no_grad(), torch.device("meta"):
@@ -228,7 +230,7 @@ class _Watcher:
         self.count(name)
 
     def leave_inner(self, name: str, module: nn.Module, args: Any, output: Any) -> None:
-        """Note the result of a layer inside a part; it is shown when the part itself never returns."""
+        """The result of a layer inside a part: it is shown when the part itself never returns."""
         if not self.parts[name].returned:
             self.parts[name].outputs = list(_shapes(output))
 
@@ -278,7 +280,7 @@ def _place_of(error: Exception) -> str:
 
 
 def _parts(model: nn.Module) -> list[Part]:
-    """Return the model, its children, and everything in it that was built by a node of the config."""
+    """Return the model, its children, and what in it was built by a node of the config."""
     found = []
     top = origin(model)
     prefix = "" if top is None else f"{top.path}."
@@ -294,7 +296,7 @@ def _parts(model: nn.Module) -> list[Part]:
 
 
 def _shapes(value: Any, name: str = "") -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Yield (name, shape) of the tensors in what a module returns."""
+    """(name, shape) of the tensors in what a module returns."""
     for key, tensor in islice(_tensors(value, name), _MOST_SHAPES):
         yield key, tuple(tensor.shape)
 

@@ -7,12 +7,12 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from lazycfg.cli.configs import CommandError, find_config, load_config, say, split_words
+from lazycfg.cli.common import CommandError, load_config, loading_options, say, split_words
 
 if TYPE_CHECKING:
-    from lazycfg.cli.trial import Part, Trial
+    from lazycfg.engine.model_summary import Part, Trial
 
-__all__ = ["check", "drift", "trial_text"]
+__all__ = ["check", "trial_text"]
 
 _NAME_WIDTH = 34
 _WIDTH = 118
@@ -26,9 +26,7 @@ def check(arguments: argparse.Namespace) -> int:
     if paths:
         raise CommandError(f"not an override: {' '.join(paths)}")
     size = _size(arguments.input_size)
-    cfg = load_config(
-        arguments.config, overrides, real=True, trusted=arguments.trusted, allow=arguments.allow
-    )
+    cfg = load_config(arguments.config, overrides, real=True, **loading_options(arguments))
     if not isinstance(cfg, dict) or not cfg:
         raise CommandError(
             f"{arguments.config} holds no config: expected keys such as model, dataloader, train"
@@ -74,24 +72,6 @@ def _is_job(cfg: Any) -> bool:
     return isinstance(dict.get(cfg, "train"), dict) and dict.get(cfg, "model") is not None
 
 
-def drift(arguments: argparse.Namespace) -> int:
-    """Tell what of a saved config no longer fits the code; the exit status is 1 when something does not.
-
-    Raises:
-        CommandError: more than one file is given
-    """
-    from lazycfg.config.inspection.drift import drift as compare
-    from lazycfg.config.trust import DEFAULT_ALLOW
-
-    if arguments.words:
-        raise CommandError(f"drift takes one file, not {' '.join(arguments.words)!r} too")
-    found = compare(
-        find_config(arguments.config), trusted=arguments.trusted, allow=(*DEFAULT_ALLOW, *arguments.allow)
-    )
-    say(found)
-    return 1 if found else 0
-
-
 def _size(text: str | None) -> tuple[int, int] | None:
     if text is None:
         return None
@@ -109,9 +89,9 @@ def _try(cfg: Any, model: Any, size: tuple[int, int] | None, traceback: bool) ->
     """Build the model, unless that has been done, and run it; whether its parts fit."""
     import torch
 
-    from lazycfg.cli.trial import try_model
     from lazycfg.config.building.build import instantiate
     from lazycfg.config.tree.access import subset
+    from lazycfg.engine.model_summary import try_model
 
     try:
         if model is None:
@@ -134,7 +114,7 @@ def _try(cfg: Any, model: Any, size: tuple[int, int] | None, traceback: bool) ->
 
 
 def _writes(cfg: Any, error: Exception | None) -> Iterator[str]:
-    """Return who changed the node that an error names, or something above it, since it was written."""
+    """Yield who changed the node that an error names since it was written, or something above it."""
     from lazycfg.config.signatures.places import writes_along
     from lazycfg.config.tree.access import get_path
     from lazycfg.config.tree.paths import format_path, parse_path
@@ -159,7 +139,7 @@ def _error_text(error: Exception) -> str:
 
 
 def trial_text(trial: Trial) -> str:
-    """Return the report of a trial as text."""
+    """Return the report of a trial."""
     whole = trial.parts[0]
     height, width = trial.size
     lines = [f"{whole.kind}: {whole.parameters:,} parameters, {whole.trained:,} of them trained", ""]
@@ -191,7 +171,7 @@ def trial_text(trial: Trial) -> str:
 
 
 def _is_outermost(part: Part, trial: Trial) -> bool:
-    """Return whether a part ran and none that contains it did, so that each operation is counted once."""
+    """Return whether a part ran and none that it is in did: so the operations of each are counted once."""
     names = {other.name for other in trial.parts if other.flops is not None}
     above = part.name
     while above:

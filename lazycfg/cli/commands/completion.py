@@ -9,26 +9,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-from lazycfg.cli.configs import find_config, load_config, zoo_folder
+from lazycfg.cli.common import find_config, load_config, zoo_folder
+from lazycfg.cli.parser import command_names, options_of, parser_of
 
-__all__ = ["candidates", "complete", "completion", "options_of"]
+__all__ = ["candidates", "complete", "completion"]
 
-COMMANDS = (
-    *(
-        "check",
-        "completion",
-        "diff",
-        "doc",
-        "drift",
-        "explain",
-        "get",
-        "graph",
-        "grep",
-        "save",
-        "show",
-        "sweep",
-    ),
-)
 _LITERAL = re.compile(r"\bLiteral\[([^\]]*)\]")
 _BOOL = re.compile(r"\bbool\b")
 _UNSAFE = re.compile(r"[^\w@%+=:,./\[\]-]")
@@ -69,7 +54,7 @@ def candidates(line: str) -> list[str]:
     words = [word for word in words[1:-1] if word] + [words[-1]]
     current, before = words[-1], words[:-1]
     if not before:
-        return [name for name in COMMANDS if name.startswith(current)]
+        return [name for name in command_names() if name.startswith(current)]
     if current.startswith("-"):
         return [name for name in options_of(before[0]) if name.startswith(current)]
     last = _option(before[0], before[-1])
@@ -84,7 +69,7 @@ def candidates(line: str) -> list[str]:
         plain = plain[1:]
     if not plain:
         return _config_files(current)
-    if before[0] == "drift":
+    if before[0] in ("copy", "drift", "ls"):
         return []
     from lazycfg.config.tree.interpolation import limited_resolvers
 
@@ -96,7 +81,9 @@ def candidates(line: str) -> list[str]:
 
 
 def _config(name: str) -> Any:
-    """Return a config to take keys from, without running code: of a Python file, what its syntax tells."""
+    """Return a config to take keys from. Pressing TAB runs nobody's code: of a Python file it is what the
+    syntax tells.
+    """
     from lazycfg.config.formats.files import format_of
     from lazycfg.config.loading.syntax_only import read_syntax
 
@@ -104,25 +91,9 @@ def _config(name: str) -> Any:
     return read_syntax(file) if format_of(file) == "py" else load_config(file)
 
 
-def _parser_of(command: str) -> argparse.ArgumentParser | None:
-    from lazycfg.cli.main import make_parser
-
-    for action in make_parser()._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            found: argparse.ArgumentParser | None = action.choices.get(command)
-            return found
-    return None
-
-
-def options_of(command: str) -> list[str]:
-    """Return the long options of a command."""
-    parser = _parser_of(command)
-    return [] if parser is None else [name for name in parser._option_string_actions if name.startswith("--")]
-
-
 def _option(command: str, word: str) -> argparse.Action | None:
     """Return the option of a command that a word is."""
-    parser = _parser_of(command) if word.startswith("-") else None
+    parser = parser_of(command) if word.startswith("-") else None
     return None if parser is None else parser._option_string_actions.get(word)
 
 
@@ -184,7 +155,7 @@ def _keys_and_values(cfg: Any, current: str, *, keys_only: bool) -> list[str]:
 
 
 def _keys(holder: Any) -> list[Any]:
-    """Return the keys below a value: those that are there, then those that the target takes besides."""
+    """Return the keys below a value: what is there, then what the target takes besides."""
     from lazycfg.config.tree.containers import children
 
     special = ("_target_", "_partial_", "_args_")
@@ -194,7 +165,7 @@ def _keys(holder: Any) -> list[Any]:
 
 
 def _signature(holder: Any) -> Any:
-    """Return the signature of a call as far as it is known without importing."""
+    """Return what a call takes, as far as that is known without importing."""
     from lazycfg.config.tree.node import is_call, raw_get
 
     target = raw_get(holder, "_target_") if is_call(holder) else None
@@ -203,7 +174,7 @@ def _signature(holder: Any) -> Any:
 
 
 def _values(holder: Any, key: Any) -> list[str]:
-    """Return what may be assigned: the choices that the target's annotation names, and the present value."""
+    """Return what may be assigned: the choices that the target's annotation names, and what is there now."""
     from lazycfg.config.editing.grammar import format_value
     from lazycfg.config.tree.keys import find_key
     from lazycfg.config.tree.paths import MISSING

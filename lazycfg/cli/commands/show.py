@@ -1,0 +1,79 @@
+"""The commands `show` and `get`: print a config, a part of it, or one value."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from lazycfg.cli.common import CommandError, find_config, load_config, look_at, one_path, say, wants_colour
+
+__all__ = ["get", "show"]
+
+
+def show(arguments: argparse.Namespace) -> int:
+    """Print a config, or what stands at a path of it."""
+    from lazycfg.config.tree.access import get_path
+
+    path, overrides = one_path(arguments.words, required=False)
+    if arguments.no_run:
+        return _show_syntax(arguments, path, overrides)
+    for text in overrides if arguments.matches else ():
+        _print_matches(arguments.config, text)
+    value = look_at(arguments, overrides, lambda cfg: get_path(cfg, path, resolve=False) if path else cfg)
+    if arguments.format == "tree":
+        from lazycfg.config.inspection.tree_view import tree_text
+
+        print(tree_text(value, max_depth=arguments.depth, colour=wants_colour(arguments.colour)))
+        return 0
+    from lazycfg.config.formats.files import to_text
+
+    print(to_text(value, arguments.format), end="")
+    return 0
+
+
+def _show_syntax(arguments: argparse.Namespace, path: str, overrides: list[str]) -> int:
+    """Print what can be said of a Python config without running it."""
+    from lazycfg.config.inspection.tree_view import tree_text
+    from lazycfg.config.loading.syntax_only import read_syntax
+    from lazycfg.config.tree.access import get_path
+
+    file = find_config(arguments.config)
+    if overrides or arguments.format != "tree" or not file.endswith(".py"):
+        raise CommandError("--no-run shows a .py config as a tree, without overrides (data files never run)")
+    cfg = read_syntax(file)
+    value = get_path(cfg, path, resolve=False) if path else cfg
+    print(tree_text(value, max_depth=arguments.depth, colour=wants_colour(arguments.colour)))
+    say("# from the syntax alone: <...> stands for what only running the file would tell", file=sys.stderr)
+    return 0
+
+
+def _print_matches(config: str, text: str) -> None:
+    from lazycfg.config.editing.matching import has_wildcard
+    from lazycfg.config.editing.overrides import matched_paths
+    from lazycfg.config.tree.paths import parse_path
+
+    if has_wildcard(parse_path(text.lstrip("+~").partition("=")[0])):
+        for matched in matched_paths(load_config(config), text):
+            say(f"# {text}: {matched}")
+
+
+def get(arguments: argparse.Namespace) -> int:
+    """Print one value, as it would be written on a command line."""
+    from lazycfg.config.tree.access import get_path
+
+    path, overrides = one_path(arguments.words, required=True)
+    value = look_at(arguments, overrides, lambda cfg: get_path(cfg, path))
+    print(value if isinstance(value, str) else _spelled(value))
+    return 0
+
+
+def _spelled(value: Any) -> str:
+    from lazycfg.config.editing.grammar import format_value
+    from lazycfg.config.formats.python_io import to_py
+
+    try:
+        return format_value(value)
+    except TypeError:
+        text = to_py({"value": value}) if isinstance(value, dict | list | tuple) else repr(value)
+        return text.rstrip("\n")

@@ -1,0 +1,212 @@
+"""What the commands have in common: finding and loading configs, telling overrides from paths."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+__all__ = [
+    "CommandError",
+    "find_config",
+    "load_config",
+    "loading_options",
+    "look_at",
+    "one_path",
+    "say",
+    "split_words",
+    "wants_colour",
+    "zoo_folder",
+]
+
+
+class CommandError(Exception):
+    """A mistake in the command line; shown without a traceback."""
+
+
+def zoo_folder() -> Path:
+    """Return the folder of the model zoo."""
+    from lazycfg import model_zoo
+
+    return Path(next(iter(model_zoo.__path__)))
+
+
+def find_config(name: str) -> str:
+    """Return a config file by its path, or by its name in the model zoo.
+
+    Raises:
+        CommandError: there is neither.
+    """
+    if os.path.isfile(name):
+        return name
+    in_zoo = zoo_folder() / name
+    if in_zoo.is_file():
+        return str(in_zoo)
+    raise CommandError(f"no config file {name!r}, also not in the model zoo{_near(name)}")
+
+
+def _near(name: str) -> str:
+    """Return the end of the message: the file that may have been meant, beside the one named or in the model
+    zoo.
+    """
+    from lazycfg.config.formats.files import SUFFIXES
+    from lazycfg.config.suggest import closest_name
+
+    if os.path.isdir(name):
+        return ", but a folder"
+    beside = Path(os.path.dirname(name) or ".")
+    local = [str(p) for p in beside.iterdir() if p.suffix.lower() in SUFFIXES] if beside.is_dir() else []
+    folder = zoo_folder()
+    known = [p.relative_to(folder).as_posix() for p in folder.rglob("*.py") if p.name != "__init__.py"]
+    near = closest_name(name, local, 0.75)
+    if near is None and not os.path.dirname(name):
+        by_file = {os.path.basename(path): path for path in known}
+        near = by_file.get(closest_name(name, by_file, 0.75) or "")
+    near = near or closest_name(name, known, 0.75)
+    return f"; did you mean {near!r}?" if near else ""
+
+
+def load_config(
+    name: str,
+    overrides: Sequence[str] = (),
+    *,
+    real: bool = False,
+    trusted: bool = False,
+    allow: Sequence[str] = (),
+    set_files: Sequence[str] = (),
+) -> Any:
+    """Load a config, merge files into it and apply overrides.
+
+    Args:
+        name: a file, or the name of one in the model zoo.
+        overrides: texts such as ``"model.depth=101"``.
+        real: import what the config names; by default that is put off until an override needs it.
+        trusted: take data files to be as trusted as code.
+        allow: names that a data file may have besides the usual ones.
+        set_files: config files that are merged into it, in this order, before the overrides.
+    """
+    from lazycfg.config.editing.overrides import OverrideError, apply_overrides
+    from lazycfg.config.formats.files import format_of
+    from lazycfg.config.loading.load import load
+    from lazycfg.config.loading.stand_ins import StandIn
+    from lazycfg.config.tree.merging import merge
+    from lazycfg.config.trust import DEFAULT_ALLOW
+
+    files = [find_config(name), *map(find_config, set_files)]
+
+    def loaded(read: Callable[[str], Any]) -> Any:
+        first, *others = map(read, files)
+        return merge(first, *others) if others else first
+
+    def load_file(file: str) -> Any:
+        return load(file, trusted=trusted, allow=(*DEFAULT_ALLOW, *allow))
+
+    def read_file(file: str) -> Any:
+        return _read(file, trusted)
+
+    if real:
+        cfg = loaded(load_file)
+        return apply_overrides(cfg, overrides, load_file=load_file) if overrides else cfg
+    cfg = loaded(read_file)
+    if not overrides:
+        return cfg
+    try:
+        resolve_import = functools.partial(_named, StandIn)
+        return apply_overrides(cfg, overrides, resolve_import=resolve_import, load_file=read_file)
+    except OverrideError:
+        # Perhaps a stand-in has not the parts of its object: judged with its imports made, as when it is run.
+        # What a data file names is not imported to look at it.
+        if any(format_of(file) != "py" for file in files):
+            raise
+        return apply_overrides(loaded(load_file), overrides, load_file=load_file)
+
+
+def _read(file: str, trusted: bool) -> Any:
+    """Load a config without importing what it names; a data file runs nothing."""
+    from lazycfg.config.formats.files import format_of, read_data_file
+    from lazycfg.config.loading.load import load
+    from lazycfg.config.loading.stand_ins import NEVER
+    from lazycfg.config.loading.without_importing import StandInDecoder, read_file
+    from lazycfg.config.trust import TRUST_ALL
+
+    if format_of(file) != "py":
+        decoder = functools.partial(StandInDecoder, reading=NEVER)
+        return read_data_file(file, policy=TRUST_ALL, trusted=trusted, decoder=decoder)
+    try:
+        return read_file(file)
+    except Exception:  # perhaps of a stand-in that cannot do what its object does; else it comes again
+        return load(file)
+
+
+def _named(stand_in: Callable[[tuple[str, str]], Any], text: str) -> Any:
+    return stand_in(_split_name(text))
+
+
+def _split_name(text: str) -> tuple[str, str]:
+    module, _, name = text.rpartition(".")
+    if not module or not all(part.isidentifier() for part in text.split(".")):
+        raise CommandError(f"{text!r} is not of the form package.module.name")
+    return module, name
+
+
+def split_words(words: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Return (other words, overrides): an override has a ``=`` after its key or begins with ``~``."""
+    from lazycfg.config.editing.grammar import find_equals
+
+    others: list[str] = []
+    overrides: list[str] = []
+    for word in words:
+        (overrides if word.startswith("~") or find_equals(word) >= 0 else others).append(word)
+    return others, overrides
+
+
+def say(what: object, *, file: TextIO | None = None) -> None:
+    """Print text, with control characters escaped."""
+    from lazycfg.config.tree.repr import printable
+
+    print(printable(str(what)), file=file)
+
+
+def wants_colour(choice: str) -> bool:
+    """Return whether to print colours: ``always``, ``never``, or by the terminal."""
+    if choice != "auto":
+        return choice == "always"
+    return sys.stdout.isatty() and "NO_COLOR" not in os.environ
+
+
+def one_path(words: list[str], *, required: bool) -> tuple[str, list[str]]:
+    paths, overrides = split_words(words)
+    if len(paths) > 1 or (required and not paths):
+        given = f"{len(paths)} were given: {' '.join(paths)}" if paths else "none was given"
+        raise CommandError(f"one config path is expected after the config, {given}")
+    path = paths[0] if paths else ""
+    return path.removesuffix("."), overrides  # completion ends the path of a part with a dot
+
+
+def loading_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the options of a command that `load_config` takes."""
+    return {
+        "trusted": arguments.trusted,
+        "allow": arguments.allow,
+        "set_files": arguments.set_file,
+    }
+
+
+def look_at(arguments: argparse.Namespace, overrides: list[str], look: Callable[[Any], Any]) -> Any:
+    """Return what ``look`` finds in the config. Where a path leads into an object that is only deferred, the
+    imports are made; what a data file names is not imported to look at it.
+    """
+    from lazycfg.config.errors import PathError
+
+    options = loading_options(arguments)
+    cfg = load_config(arguments.config, overrides, **options)
+    try:
+        return look(cfg)
+    except PathError:
+        if not arguments.config.endswith(".py"):
+            raise
+        return look(load_config(arguments.config, overrides, real=True, **options))
