@@ -1,4 +1,4 @@
-"""`HookBase`, the base class of hooks: the moments of a training at which they are called, and their state."""
+"""`HookBase`, the base class of hooks: when they are called in a training, and what state they keep."""
 
 from __future__ import annotations
 
