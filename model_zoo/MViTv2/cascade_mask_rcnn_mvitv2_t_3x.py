@@ -1,4 +1,4 @@
-"""Cascade Mask R-CNN, MViTv2-T-FPN, 36 COCO epochs."""
+"""Cascade Mask R-CNN, MViTv2-T-FPN, 36 COCO epochs (the reference published box AP 52.2, mask AP 45.0)."""
 
 from ..common.models.cascade_rcnn import model as cascade
 from .mask_rcnn_mvitv2_t_3x import dataloader, lr_multiplier, model, optimizer, train

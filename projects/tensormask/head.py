@@ -46,8 +46,8 @@ class TensorMaskHead(nn.Module):
         prior_prob: float = 0.01,
     ) -> None:
         super().__init__()
-        channels = {shape.channels for shape in input_shape}
-        if len(channels) != 1:
+        channels = {shape.channels or 0 for shape in input_shape}
+        if len(channels) != 1 or 0 in channels:
             raise ValueError(f"TensorMaskHead: all levels need the same channels, got {list(input_shape)}")
         if bipyramid_on and not aligned_on:
             raise ValueError("TensorMaskHead: bipyramid_on=True needs aligned_on=True")

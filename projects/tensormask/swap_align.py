@@ -58,10 +58,9 @@ def swap_align2nat(x: Tensor, lambda_val: int, pad_val: float = -6.0) -> Tensor:
         inner, outer, weight = taps(places, scale, side, size, x.dtype)
         index = (inner * size + outer).flatten(0, 1)
         shape = (-1, 1) if dim == 1 else (-1,)
-        z = sum(
-            z.index_select(dim, i) * w.view(shape)
-            for i, w in zip(index.T, weight.flatten(0, 1).T, strict=True)
-        )
+        weight = weight.flatten(0, 1)
+        parts = [z.index_select(dim, index[:, i]) * weight[:, i].view(shape) for i in range(4)]
+        z = parts[0] + parts[1] + parts[2] + parts[3]
     z = z.unflatten(2, (-1, side * scale)).unflatten(1, (-1, side * scale))
     return z.permute(0, 2, 4, 1, 3).flatten(1, 2) + pad_val
 

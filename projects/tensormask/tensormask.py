@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -49,6 +50,7 @@ class TensorMask(DenseDetector):
 
     # The losses are divided by the number of anchors of the batch, not by a moving average
     training_buffers = ()
+    head: TensorMaskHead
 
     def __init__(
         self,
@@ -101,7 +103,7 @@ class TensorMask(DenseDetector):
         self,
         images: ImageList,
         features: Sequence[Tensor],
-        predictions: Sequence[Sequence[Tensor]],
+        predictions: Sequence[Any],
         gt_instances: Sequence[Instances],
     ) -> dict[str, Tensor]:
         """Return "loss_cls", "loss_box_reg" and "loss_mask".
@@ -200,7 +202,7 @@ class TensorMask(DenseDetector):
         return out
 
     def forward_inference(
-        self, images: ImageList, features: Sequence[Tensor], predictions: Sequence[Sequence[Tensor]]
+        self, images: ImageList, features: Sequence[Tensor], predictions: Sequence[Any]
     ) -> list[Instances]:
         """Return the detections in pixels of the network's input.
 
@@ -316,7 +318,8 @@ def gather_rows(values: Tensor, index: Tensor) -> Tensor:
 def read_foreground(matches: Tensor, of_object: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return image, anchor and object of all anchors (B, A) that are of an object. Waits for the device."""
     if matches.is_meta:
-        return (np.zeros(0, np.int64),) * 3
+        none = np.zeros(0, np.int64)
+        return none, none, none
     host = torch.where(of_object, matches, -1).cpu().numpy()
     image, row = (host >= 0).nonzero()
     return image, row, host[image, row]

@@ -77,7 +77,7 @@ class TridentBottleneckBlock(ResidualBlock):
         )
         self.conv3 = conv_norm(width, out_channels, 1, norm=norm)
 
-    def forward(self, x: Tensor | Sequence[Tensor]) -> Tensor | list[Tensor]:
+    def forward(self, x: Tensor | Sequence[Tensor]) -> Any:
         """
         Args:
             x: a map (N, Cin, H, W), or one for each branch that is computed.
@@ -150,7 +150,7 @@ def make_trident_resnet_stages(
         )
     index = STAGES.index(trident_stage)
     stages = ResNet.make_default_stages(depth, stride_in_1x1=stride_in_1x1, norm=norm, **kwargs)
-    plain = stages[index]
+    plain: list[Any] = stages[index]
     stages[index] = make_trident_stage(
         TridentBottleneckBlock,
         len(plain),

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import reduce
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -202,12 +203,12 @@ def of_branches(
 
 
 def merge_branches(
-    heads: TridentRes5ROIHeads | TridentStandardROIHeads, found: Sequence[Instances]
-) -> Sequence[Instances]:
+    heads: TridentRes5ROIHeads | TridentStandardROIHeads, found: list[Instances]
+) -> list[Instances]:
     """Return in evaluation the detections of the images; in training the samples as they are."""
     if heads.training:
         return found
-    predictor = heads.box_predictor
+    predictor: Any = heads.box_predictor
     return merge_branch_instances(
         found,
         computed_branches(heads, heads.training),

@@ -1,6 +1,7 @@
 """Proposals from the maps of several branches."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -87,7 +88,7 @@ class TridentRPN(RPN):
         return super().forward(repeated, features, truth)
 
 
-def computed_branches(part: nn.Module, training: bool) -> int:
+def computed_branches(part: Any, training: bool) -> int:
     """Return how many branches the maps are of, for a part with `num_branch` and `trident_fast`."""
     return 1 if part.trident_fast and not training else part.num_branch
 

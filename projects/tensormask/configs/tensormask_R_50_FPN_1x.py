@@ -1,6 +1,9 @@
 """TensorMask, ResNet-50-FPN, 1x schedule (the reference published box AP 37.6, mask AP 32.4)."""
 
+from typing import Any
+
 from lazycfg import LazyCall as L
+from lazycfg import ref
 from lazycfg.layers import ShapeSpec
 from lazycfg.model_zoo.common.data.coco import dataloader
 from lazycfg.model_zoo.common.data.constants import constants
@@ -11,11 +14,11 @@ from lazycfg.model_zoo.common.train import train
 from lazycfg.modeling import Box2BoxTransform
 from lazycfg.projects.tensormask import TensorMask, TensorMaskAnchorGenerator, TensorMaskHead
 
-model = L(TensorMask)(
+model: Any = L(TensorMask)(
     backbone=retinanet.backbone,
     head=L(TensorMaskHead)(
         input_shape=[ShapeSpec(channels=256)] * 6,
-        num_classes="${..num_classes}",
+        num_classes=ref("..num_classes"),
         num_convs=4,
         cls_channels=256,
         bbox_channels=128,

@@ -1,6 +1,7 @@
 """TridentNet Fast, ResNet-50-C4, 1x schedule (the reference published box AP 38.0)."""
 
 from lazycfg import LazyCall as L
+from lazycfg import ref
 from lazycfg.model_zoo.common.data.coco import dataloader
 from lazycfg.model_zoo.common.models.faster_rcnn_c4 import model
 from lazycfg.model_zoo.common.optim import SGD as optimizer
@@ -29,8 +30,8 @@ model.backbone.update(
 
 # The proposals and the heads see each branch of each image as an image, so there are fewer samples of each.
 branches = dict(
-    num_branch="${..backbone.stages.num_branch}",
-    trident_fast=L(is_trident_fast)(test_branch_idx="${...backbone.stages.test_branch_idx}"),
+    num_branch=ref("..backbone.stages.num_branch"),
+    trident_fast=L(is_trident_fast)(test_branch_idx=ref("...backbone.stages.test_branch_idx")),
 )
 model.proposal_generator = L(TridentRPN)(**branches, **model.proposal_generator.args())
 model.proposal_generator.post_nms_topk = (500, 1000)

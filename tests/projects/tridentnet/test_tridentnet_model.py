@@ -54,7 +54,7 @@ def test_an_image_does_not_depend_on_the_others(overrides: tuple[str, ...]) -> N
     for item, found in zip(batch, together, strict=True):
         alone = model([item])[0]["instances"]
         assert len(alone) == len(found["instances"]) > 0
-        torch.testing.assert_close(alone.scores, found["instances"].scores)
+        torch.testing.assert_close(alone.scores, found["instances"].scores, rtol=1e-3, atol=1e-4)
         boxes = found["instances"].pred_boxes.tensor
         torch.testing.assert_close(alone.pred_boxes.tensor, boxes, rtol=0, atol=0.01)
     assert model([]) == []
