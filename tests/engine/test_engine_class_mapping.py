@@ -59,6 +59,13 @@ def test_maps_of_labels_and_segments():
     assert torch.equal(found["sem_seg"], torch.tensor([2, 0, 1])[scores.argmax(0)])
 
 
+def test_labels_that_tell_their_classes_are_not_renumbered():
+    said = {"panoptic_seg": (torch.zeros(4, 4), None)}
+    model = RenumberedClasses(Says(said), ClassMapping(things=(1, 0)))
+    with pytest.raises(ValueError, match="panoptic labels without segments_info cannot be renumbered"):
+        model([{}])
+
+
 def test_the_modes_of_the_model_are_kept():
     model = RenumberedClasses(Says({}), ClassMapping()).eval()
     assert not model.model.training
