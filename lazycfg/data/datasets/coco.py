@@ -130,14 +130,16 @@ class CocoDataset(SkipsProblems):
 
     @property
     def num_classes(self) -> int:
+        """Return the number of thing classes."""
         return len(self.metadata.thing_classes)
 
     def __len__(self) -> int:
         return len(self._records)
 
     def __getitem__(self, index: int) -> Record:
-        """The record (see `Record`), a fresh object at every call; boxes are XYWH, or XYWHA where
-        the file has five numbers."""
+        """Return the record (see `Record`), a new object at every call; boxes are XYWH, or XYWHA where the
+        file has five numbers.
+        """
         return self._records[index]
 
     def __repr__(self) -> str:
@@ -226,7 +228,7 @@ class CocoDataset(SkipsProblems):
                 number = category_id(entry.get("category_id"))
                 if number in ignored:
                     continue
-                entry = dict(entry)
+                entry = self.as_coco(dict(entry))
                 if number is not None:
                     entry["category_id"] = number
                 problem = annotation_problem(entry, image, contiguous) or self.further_problem(entry, image)
@@ -235,6 +237,11 @@ class CocoDataset(SkipsProblems):
                 self._set_aside(entry, image, where)
                 by_image[image["id"]].append(entry)
         return by_image
+
+    def as_coco(self, annotation: dict[str, Any]) -> dict[str, Any]:
+        """Return an annotation with COCO's keys: for a subclass whose files mean something else by one of
+        them, which it may rename in the dict that it is given."""
+        return annotation
 
     def further_problem(self, annotation: dict[str, Any], image: dict[str, Any]) -> Problem | None:
         """Return what is wrong with an annotation besides: for a subclass that reads more of it.
