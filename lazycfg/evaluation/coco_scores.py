@@ -65,8 +65,10 @@ class CocoScores:
     ) -> float:
         """Mean precision over recalls, classes (all, or one, or some) and (unless one is given) IoU
         thresholds, in [0, 1]."""
-        values = self.precision[self._thresholds(iou), :, :, self.areas.index(area), -1]
-        return _mean(values if class_index is None else values[:, :, np.asarray(class_index, dtype=np.int64)])
+        values = self.precision[..., self.areas.index(area), -1]
+        if class_index is not None:
+            values = values[:, :, class_index]
+        return _mean(values[self._thresholds(iou)])
 
     def average_recall(
         self,
@@ -78,8 +80,10 @@ class CocoScores:
     ) -> float:
         """Mean of the highest recalls over classes and IoU thresholds, in [0, 1]."""
         limit = -1 if max_dets is None else self.max_dets.index(max_dets)
-        values = self.recall[self._thresholds(iou), :, self.areas.index(area), limit]
-        return _mean(values if class_index is None else values[:, class_index])
+        values = self.recall[..., self.areas.index(area), limit]
+        if class_index is not None:
+            values = values[:, class_index]
+        return _mean(values[self._thresholds(iou)])
 
     def precision_recall(self, class_index: int, *, iou: float = 0.5) -> tuple[np.ndarray, np.ndarray]:
         """Return the curve of a class: (recalls, precisions), each of shape (101,)."""
@@ -186,22 +190,19 @@ def coco_scores(
         ImportError: faster-coco-eval is missing.
         ValueError: the two sides do not belong together, naming what is wrong.
     """
-    try:
-        from faster_coco_eval import COCO, COCOeval_faster
-    except ImportError as error:
-        raise ImportError("COCO's metrics need faster-coco-eval: pip install 'lazycfg[eval]'") from error
-    _check(ground_truth, detections, iou_type, kpt_oks_sigmas)
+    tools = coco_tools()
+    check_detections(ground_truth, detections, iou_type, kpt_oks_sigmas)
     limits = tuple(max_dets) if max_dets else ((20,) if iou_type == "keypoints" else (1, 10, 100))
 
     # The evaluation writes into the dicts it is given, and knows images by whole numbers only.
     # In the order of their ids: where scores are equal, the order of images decides.
     image_ids = [image["id"] for image in ground_truth["images"]]
-    numbers = {image_id: number for number, image_id in enumerate(_sorted(image_ids), 1)}
+    numbers = {image_id: number for number, image_id in enumerate(in_order(image_ids), 1)}
     frame = {
         "images": [{**image, "id": numbers[image["id"]]} for image in ground_truth["images"]],
         "categories": [dict(category) for category in ground_truth["categories"]],
     }
-    truth, found = COCO(), COCO()
+    truth, found = tools.COCO(), tools.COCO()
     truth.dataset = {
         **frame,
         "annotations": [
@@ -220,7 +221,7 @@ def coco_scores(
     found.createIndex()
 
     sigmas = list(kpt_oks_sigmas) or None
-    evaluation = COCOeval_faster(
+    evaluation = tools.COCOeval_faster(
         truth,
         found,
         iou_type,
@@ -263,7 +264,21 @@ def coco_scores(
     )
 
 
-def _sorted(values: list[Any]) -> list[Any]:
+def coco_tools() -> Any:
+    """Return faster-coco-eval.
+
+    Raises:
+        ImportError: it is missing.
+    """
+    try:
+        import faster_coco_eval
+    except ImportError as error:
+        raise ImportError("COCO's metrics need faster-coco-eval: pip install 'lazycfg[eval]'") from error
+    return faster_coco_eval
+
+
+def in_order(values: list[Any]) -> list[Any]:
+    """Return ids of images in the order in which they are compared: where scores are equal, it decides."""
     return sorted(values) if len({type(value) for value in values}) == 1 else values
 
 
@@ -276,9 +291,13 @@ def _nan(values: Any) -> np.ndarray:
     return array
 
 
-def _check(
-    truth: Mapping[str, Any], detections: Sequence[Mapping[str, Any]], iou_type: str, sigmas: Sequence[float]
+def check_detections(
+    truth: Mapping[str, Any],
+    detections: Sequence[Mapping[str, Any]],
+    iou_type: str,
+    sigmas: Sequence[float] = (),
 ) -> None:
+    """Raise ValueError if detections and annotations do not belong together, see `coco_scores`."""
     field = {"bbox": "bbox", "segm": "segmentation", "keypoints": "keypoints"}.get(iou_type)
     if field is None:
         raise ValueError(f"iou_type={iou_type!r}: expected 'bbox', 'segm' or 'keypoints'")

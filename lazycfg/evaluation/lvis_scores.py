@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any, TypeVar
 
 import numpy as np
 
-from lazycfg.evaluation.coco_scores import CocoScores, IouType, coco_scores
+from lazycfg.evaluation.coco_scores import (
+    CocoScores,
+    IouType,
+    check_detections,
+    coco_scores,
+    coco_tools,
+    in_order,
+)
 from lazycfg.structures.rle import rle_area
 
 __all__ = ["best_of_each_image", "lvis_scores"]
 
 Detection = TypeVar("Detection", bound=Mapping[str, Any])
 
+_ABSENT, _PARTLY = "neg_category_ids", "not_exhaustive_category_ids"
+_THRESHOLDS = np.linspace(0.5, 0.95, 10)
+_AREAS = ("all", "small", "medium", "large")
 _BEYOND = 1e6  # pixels: farther out than any box
 
 
@@ -56,52 +68,121 @@ def lvis_scores(
     Raises:
         ImportError, ValueError: see `coco_scores`.
     """
+    check_detections(ground_truth, detections, iou_type)
     wanted = None if img_ids is None else set(img_ids)
-    images = [image for image in ground_truth["images"] if wanted is None or image["id"] in wanted]
-    annotations = [a for a in ground_truth["annotations"] if wanted is None or a["image_id"] in wanted]
-    looked_for = {(image["id"], number) for image in images for number in image.get("neg_category_ids", ())}
-    looked_for.update(map(_pair, annotations))
-    partly = {(i["id"], number) for i in images for number in i.get("not_exhaustive_category_ids", ())}
-    known_images = {image["id"] for image in ground_truth["images"]}
-    known_categories = {category["id"] for category in ground_truth["categories"]}
+    images = {i["id"]: i for i in ground_truth["images"] if wanted is None or i["id"] in wanted}
+    objects = [annotation for annotation in ground_truth["annotations"] if annotation["image_id"] in images]
+    looked_for = {(id, number) for id, image in images.items() for number in image.get(_ABSENT, ())}
+    looked_for.update(map(_pair, objects))
+    partly = {(id, number) for id, image in images.items() for number in image.get(_PARTLY, ())}
     counted = [
         detection
         for detection in best_of_each_image(detections, max_dets)
-        if (
-            _pair(detection) in looked_for
-            # What covers nothing matches nothing, not even the crowds below.
-            and (_pair(detection) not in partly or _covers(detection, iou_type))
-        )
-        # `coco_scores` refuses these:
-        or detection["image_id"] not in known_images
-        or detection["category_id"] not in known_categories
+        if _pair(detection) in looked_for
+        # What covers nothing matches nothing, not even the crowds below.
+        and (_pair(detection) not in partly or _covers(detection, iou_type))
     ]
     partly &= {_pair(detection) for detection in counted}
-    sizes = {image["id"]: (image["height"], image["width"]) for image in images}
-    first_free = 1 + max((annotation["id"] for annotation in annotations), default=0)
     # COCO's rule of crowds is that of these classes: what matches no object matches a crowd all over the
     # image, and is not counted. A crowd counts as no object.
-    crowds = [
-        {
-            "id": number_of_annotation,
-            "image_id": image_id,
-            "category_id": number,
-            "iscrowd": 1,
-            "bbox": [-_BEYOND, -_BEYOND, 2 * _BEYOND, 2 * _BEYOND],
-            "area": 0.0,
-            "segmentation": {
-                "size": list(sizes[image_id]),
-                "counts": [0, sizes[image_id][0] * sizes[image_id][1]],
+    crowds = [_crowd(images[image_id], number) for image_id, number in sorted(partly, key=str)]
+    found = [{**annotation, "id": number} for number, annotation in enumerate([*objects, *crowds], 1)]
+    if iou_type == "segm":
+        found = [_with_run_lengths(annotation, images[annotation["image_id"]]) for annotation in found]
+    return _by_groups_of_classes(ground_truth, images, found, counted, iou_type, max_dets)
+
+
+def _by_groups_of_classes(
+    ground_truth: Mapping[str, Any],
+    images: Mapping[Any, Mapping[str, Any]],
+    annotations: Sequence[Mapping[str, Any]],
+    detections: Sequence[Mapping[str, Any]],
+    iou_type: IouType,
+    max_dets: int,
+) -> CocoScores:
+    """Compute what `coco_scores` does of all at once, which takes time for every image and class.
+
+    A class has objects or detections in few images. It is given these alone, numbered from 1 in their order,
+    together with the classes that have about as many.
+    """
+    order = {image_id: place for place, image_id in enumerate(in_order(list(images)))}
+    of_class: dict[Any, set[Any]] = {category["id"]: set() for category in ground_truth["categories"]}
+    for entry in (*annotations, *detections):
+        of_class[entry["category_id"]].add(entry["image_id"])
+    places: dict[tuple[Any, Any], int] = {}
+    group_of: dict[Any, int] = {}
+    groups: dict[int, list[int]] = {}  # indices of classes by the number of binary digits of their images
+    for index, (number, there) in enumerate(of_class.items()):
+        if there:
+            group_of[number] = len(there).bit_length()
+            groups.setdefault(group_of[number], []).append(index)
+            for place, image_id in enumerate(sorted(there, key=order.__getitem__), 1):
+                places[image_id, number] = place
+
+    def split(entries: Sequence[Mapping[str, Any]]) -> dict[int, list[dict[str, Any]]]:
+        parts: dict[int, list[dict[str, Any]]] = {group: [] for group in groups}
+        for entry in entries:
+            parts[group_of[entry["category_id"]]].append({**entry, "image_id": places[_pair(entry)]})
+        return parts
+
+    annotations_of, detections_of = split(annotations), split(detections)
+    count = len(of_class)
+    shape = len(_THRESHOLDS), 101, count, len(_AREAS), 1
+    precision, score = np.full(shape, np.nan), np.full(shape, np.nan)
+    recall = np.full((shape[0], *shape[2:]), np.nan)
+    num_objects = np.zeros((count, len(_AREAS)), dtype=np.int64)
+    for group, members in groups.items():
+        part = coco_scores(
+            {
+                # Masks have their own size.
+                "images": [{"id": place, "height": 1, "width": 1} for place in range(1, 2**group)],
+                "categories": [ground_truth["categories"][index] for index in members],
+                "annotations": annotations_of[group],
             },
-        }
-        for number_of_annotation, (image_id, number) in enumerate(sorted(partly, key=str), first_free)
-    ]
-    return coco_scores(
-        {**ground_truth, "images": images, "annotations": [*annotations, *crowds]},
-        counted,
-        iou_type,
+            detections_of[group],
+            iou_type,
+            max_dets=(max_dets,),
+        )
+        precision[:, :, members], score[:, :, members] = part.precision, part.score
+        recall[:, members], num_objects[members] = part.recall, part.num_objects
+    per_image = Counter(_pair(a) for a in annotations if not a["iscrowd"])
+    (fullest, _), most = max(per_image.items(), key=itemgetter(1), default=((None, None), 0))
+    return CocoScores(
+        iou_type=iou_type,
+        precision=precision,
+        recall=recall,
+        score=score,
+        iou_thresholds=_THRESHOLDS,
+        class_names=tuple(str(category["name"]) for category in ground_truth["categories"]),
+        areas=_AREAS,
         max_dets=(max_dets,),
+        num_objects=num_objects,
+        num_detections=len(detections),
+        most_objects=most,
+        fullest_image=fullest,
     )
+
+
+def _crowd(image: Mapping[str, Any], number: Any) -> dict[str, Any]:
+    """Return a crowd of a class all over an image, and beyond it, where boxes may lie."""
+    size = [image["height"], image["width"]]
+    return {
+        "image_id": image["id"],
+        "category_id": number,
+        "iscrowd": 1,
+        "bbox": [-_BEYOND, -_BEYOND, 2 * _BEYOND, 2 * _BEYOND],
+        "area": 0.0,
+        "segmentation": {"size": size, "counts": [0, size[0] * size[1]]},
+    }
+
+
+def _with_run_lengths(annotation: dict[str, Any], image: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an annotation whose mask does not need the size of its image."""
+    if isinstance(annotation["segmentation"], Mapping):
+        return annotation
+    tools = coco_tools().mask
+    polygons = tools.frPyObjects(annotation["segmentation"], image["height"], image["width"])
+    return {**annotation, "segmentation": tools.merge(polygons)}
 
 
 def _pair(entry: Mapping[str, Any]) -> tuple[Any, Any]:
