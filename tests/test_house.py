@@ -64,3 +64,44 @@ assert before == after, (before, after)
 assert not logging.getLogger("lazycfg").handlers
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# The lowest class needs some of what is built on it, when it is first used.
+LAZY = {
+    "tree.keys": {"signatures.binding"},
+    "tree.lazy_call": {"signatures.binding"},
+    "tree.node": {
+        "inspection.html_view",
+        "tree.chains",
+        "tree.merging",
+        "tree.parents",
+        "tree.reading",
+        "tree.repr",
+        "tree.traversal",
+    },
+}
+
+
+def test_the_construction_core_has_no_import_circle():
+    """Also counting imports inside functions; those for type checkers only are left out."""
+    core = ROOT / "lazycfg" / "config"
+    files = {".".join(f.relative_to(core).with_suffix("").parts): f for f in core.rglob("*.py")}
+    imported = {}
+    for name, file in files.items():
+        tree = ast.parse(file.read_text())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+                node.body = []
+        found = set()
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("lazycfg.config"):
+                module = node.module.removeprefix("lazycfg.config").lstrip(".")
+                found |= {module, *(f"{module}.{alias.name}" for alias in node.names)} & files.keys()
+        lazy = LAZY.get(name, set())
+        assert lazy <= found, f"{name} no longer imports {lazy - found}: shorten the list"
+        imported[name] = found - lazy
+    assert len(imported) > 80
+    while bottom := {name for name, found in imported.items() if not found & imported.keys()}:
+        imported = {name: found for name, found in imported.items() if name not in bottom}
+    circles = {name: sorted(found & imported.keys()) for name, found in imported.items()}
+    assert not circles

@@ -10,12 +10,12 @@ if TYPE_CHECKING:
     from typing import Any
 
     from lazycfg.config.building.build import instantiate as instantiate
-    from lazycfg.config.building.check import Problem as Problem
     from lazycfg.config.building.check import check as check
+    from lazycfg.config.building.problems import CheckError as CheckError
+    from lazycfg.config.building.problems import Problem as Problem
     from lazycfg.config.building.profiling import Profile as Profile
     from lazycfg.config.editing.selecting import SelectError as SelectError
     from lazycfg.config.editing.selecting import select as select
-    from lazycfg.config.errors import CheckError as CheckError
     from lazycfg.config.errors import ConfigAttributeError as ConfigAttributeError
     from lazycfg.config.errors import ConfigError as ConfigError
     from lazycfg.config.errors import ConfigKeyError as ConfigKeyError
@@ -32,9 +32,13 @@ if TYPE_CHECKING:
     from lazycfg.config.inspection.origins import explain_errors as explain_errors
     from lazycfg.config.inspection.origins import origin as origin
     from lazycfg.config.interop.dataclasses import dump_dataclass as dump_dataclass
-    from lazycfg.config.interop.omegaconf import from_omegaconf as from_omegaconf
     from lazycfg.config.interop.omegaconf import to_omegaconf as to_omegaconf
     from lazycfg.config.lazy import LazyConfig as LazyConfig
+    from lazycfg.config.signatures.defaults import with_defaults as with_defaults
+    from lazycfg.config.tree.access import get_path as get_path
+    from lazycfg.config.tree.access import subset as subset
+    from lazycfg.config.tree.access import to_dict as to_dict
+    from lazycfg.config.tree.from_omegaconf import from_omegaconf as from_omegaconf
     from lazycfg.config.tree.lazy_call import LazyCall as LazyCall
     from lazycfg.config.tree.lazy_call import LazyPartial as LazyPartial
     from lazycfg.config.tree.lazy_call import attr as attr
@@ -44,94 +48,57 @@ if TYPE_CHECKING:
     from lazycfg.config.tree.node import REQUIRED as REQUIRED
     from lazycfg.config.tree.node import Node as Node
     from lazycfg.config.tree.node import to_nodes as to_nodes
-    from lazycfg.config.tree.paths import get_path as get_path
-    from lazycfg.config.tree.subset_of import subset as subset
+    from lazycfg.config.tree.parents import freeze as freeze
     from lazycfg.config.trust import DEFAULT_ALLOW as DEFAULT_ALLOW
     from lazycfg.config.trust import UntrustedError as UntrustedError
 
+# Every public name with the module that it is imported from when it is first used.
 _HOME = {
-    "REQUIRED": "tree.node",
-    "CheckError": "errors",
+    "CheckError": "building.problems",
     "ConfigAttributeError": "errors",
     "ConfigError": "errors",
     "ConfigKeyError": "errors",
     "CycleError": "errors",
+    "DEFAULT_ALLOW": "trust",
+    "Drift": "inspection.drift",
     "InterpolationError": "errors",
     "LazyCall": "tree.lazy_call",
     "LazyConfig": "lazy",
     "LazyPartial": "tree.lazy_call",
     "Node": "tree.node",
     "PathError": "errors",
-    "Problem": "building.check",
+    "Problem": "building.problems",
+    "Profile": "building.profiling",
+    "REQUIRED": "tree.node",
     "RequiredError": "errors",
+    "SelectError": "editing.selecting",
     "TargetError": "errors",
+    "UntrustedError": "trust",
     "attr": "tree.lazy_call",
     "check": "building.check",
-    "dump_dataclass": "interop.dataclasses",
-    "from_omegaconf": "interop.omegaconf",
-    "get_path": "tree.paths",
-    "instantiate": "building.build",
-    "method": "tree.lazy_call",
-    "ref": "tree.lazy_call",
-    "to_nodes": "tree.node",
-    "to_omegaconf": "interop.omegaconf",
-    "DEFAULT_ALLOW": "trust",
-    "UntrustedError": "trust",
-    "Profile": "building.profiling",
-    "SelectError": "editing.selecting",
-    "Drift": "inspection.drift",
     "diff": "inspection.diff",
     "drift": "inspection.drift",
+    "dump_dataclass": "interop.dataclasses",
     "explain": "inspection.explain",
     "explain_errors": "inspection.origins",
+    "freeze": "tree.parents",
+    "from_omegaconf": "tree.from_omegaconf",
+    "get_path": "tree.access",
     "hash_of": "inspection.hashing",
-    "origin": "inspection.origins",
+    "instantiate": "building.build",
     "merge": "tree.merging",
+    "method": "tree.lazy_call",
+    "origin": "inspection.origins",
+    "ref": "tree.lazy_call",
     "select": "editing.selecting",
-    "subset": "tree.subset_of",
+    "subset": "tree.access",
+    "to_dict": "tree.access",
+    "to_nodes": "tree.node",
+    "to_omegaconf": "interop.omegaconf",
+    "with_defaults": "signatures.defaults",
 }
 
-__all__ = [
-    "DEFAULT_ALLOW",
-    "REQUIRED",
-    "CheckError",
-    "ConfigAttributeError",
-    "ConfigError",
-    "ConfigKeyError",
-    "CycleError",
-    "Drift",
-    "InterpolationError",
-    "LazyCall",
-    "LazyConfig",
-    "LazyPartial",
-    "Node",
-    "PathError",
-    "Problem",
-    "Profile",
-    "RequiredError",
-    "SelectError",
-    "TargetError",
-    "UntrustedError",
-    "attr",
-    "check",
-    "diff",
-    "drift",
-    "dump_dataclass",
-    "explain",
-    "explain_errors",
-    "from_omegaconf",
-    "get_path",
-    "hash_of",
-    "instantiate",
-    "merge",
-    "method",
-    "origin",
-    "ref",
-    "select",
-    "subset",
-    "to_nodes",
-    "to_omegaconf",
-]
+__all__ = [*_HOME]
 
 
 def __getattr__(name: str) -> Any:

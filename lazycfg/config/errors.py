@@ -4,15 +4,14 @@ resemble.
 
 from __future__ import annotations
 
+from lazycfg.config.suggest import closest
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from lazycfg.config.building.check import Problem
-
 __all__ = [
-    "CheckError",
     "ConfigAttributeError",
     "ConfigError",
     "ConfigKeyError",
@@ -21,6 +20,7 @@ __all__ = [
     "PathError",
     "RequiredError",
     "TargetError",
+    "with_article",
 ]
 
 
@@ -72,21 +72,27 @@ class RequiredError(ConfigError, ValueError):
         self.holder = holder
 
     def __str__(self) -> str:
-        from lazycfg.config.tree.paths import format_path, path_to
-
         if isinstance(self.key, str) and "${" in self.key:
             return f"{self.key!r} leads to a value that must be filled in first (it is ???)"
-        path = format_path((*path_to(self.holder), self.key))
+        path = _path_of(self.holder, self.key)
         return f"{path} must be filled in before it is read (it is ???): write the override {path}=VALUE"
 
 
 def _has_no(holder: Any, what: str, key: Any, candidates: Iterable[Any]) -> str:
-    from lazycfg.config.suggest import closest
-    from lazycfg.config.tree.paths import format_path, path_to
-
-    path = format_path(path_to(holder)) if holder is not None else ""
+    path = _path_of(holder) if holder is not None else ""
     where = f"{path} has no" if path else "the config has no" if holder is not None else "no"
     return f"{where} {what} {key!r}{closest(str(key), [str(c) for c in candidates])}"
+
+
+def _path_of(holder: Any, *keys: Any) -> str:
+    """Return the config path of a node, or of a key in it, as text."""
+    text: str = type(holder).__lazycfg_path__(holder, *keys)
+    return text
+
+
+def with_article(name: str) -> str:
+    """Return a word with its indefinite article: "an int", "a list"."""
+    return f"{'an' if name[:1].lower() in 'aeio' or name[:2].lower() == 'un' else 'a'} {name}"
 
 
 class PathError(ConfigError, LookupError):
@@ -107,29 +113,3 @@ class TargetError(ConfigError, ValueError):
 
 class FormatError(ConfigError, ValueError):
     """A file of which the suffix does not say in which format it is."""
-
-
-class CheckError(ConfigError, ValueError, TypeError):
-    """All problems of a config at once. A `TypeError` too, as the call itself would raise for a wrong
-    argument.
-
-    Attributes:
-        problems: one `lazycfg.config.building.check.Problem` for each, in the order of the tree.
-    """
-
-    def __init__(self, problems: Iterable[Problem]):
-        self.problems: list[Problem] = list(problems)
-        super().__init__(self.problems)
-
-    def __str__(self) -> str:
-        count = len(self.problems)
-        lines = [f"{count} problem{'s' if count != 1 else ''} in the config:"]
-        for problem, following in zip(self.problems, [*self.problems[1:], None], strict=True):
-            # The signature of a node is shown once, below the last of its problems.
-            again = (
-                following is not None
-                and following.signature == problem.signature
-                and following.path[:-1] == problem.path[:-1]
-            )
-            lines.append(problem.line if again else str(problem))
-        return "\n  ".join(line.replace("\n", "\n  ") for line in lines)

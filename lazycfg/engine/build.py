@@ -9,10 +9,10 @@ from torch.optim import Optimizer
 
 from lazycfg.config.building.build import instantiate
 from lazycfg.config.building.check import check
-from lazycfg.config.signatures.callables import node_signature
+from lazycfg.config.signatures.binding import node_signature
+from lazycfg.config.tree.access import subset
 from lazycfg.config.tree.node import Node, is_call, to_nodes
 from lazycfg.config.tree.parents import overlay
-from lazycfg.config.tree.subset_of import subset
 from lazycfg.solver import get_default_optimizer_params
 from lazycfg.utils import closest
 

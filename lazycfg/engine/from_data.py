@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from lazycfg.config.building.check import Finder, prefix_link
+from lazycfg.config.building.check import Finder
+from lazycfg.config.tree.access import subset
+from lazycfg.config.tree.chains import prefix_link
 from lazycfg.config.tree.node import Node, is_call
-from lazycfg.config.tree.subset_of import subset
 from lazycfg.config.tree.traversal import plan, rebuild, survey
 from lazycfg.data import Metadata
 

@@ -12,7 +12,7 @@ import pytest
 
 from lazycfg import REQUIRED, CheckError, ConfigError, LazyConfig, LazyPartial, Node, check, instantiate
 from lazycfg import LazyCall as L
-from lazycfg.config.signatures.callables import node_signature, why_not
+from lazycfg.config.signatures.binding import node_signature, why_not
 from lazycfg.config.signatures.types import fits
 from lazycfg.config.tree.node import to_nodes
 

@@ -12,7 +12,7 @@ from lazycfg.config.formats.python_io import to_py
 from lazycfg.config.loading.load import load
 from lazycfg.config.loading.stand_ins import StandIn, resolve_stand_in
 from lazycfg.config.loading.without_importing import deferred_import
-from lazycfg.config.tree.paths import get_path
+from lazycfg.config.tree.access import get_path
 
 
 @pytest.fixture

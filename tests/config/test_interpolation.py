@@ -1,13 +1,14 @@
 """${...}: on reading, in instantiate, in check."""
 
 import copy
+import re
 
 import pytest
 
 from lazycfg import CheckError, InterpolationError, Node, check, get_path, instantiate
 from lazycfg import LazyCall as L
 from lazycfg.config.building.check import problems_of
-from lazycfg.config.tree.interpolation import chain_of
+from lazycfg.config.tree.chains import chain_of
 from lazycfg.config.tree.node import to_nodes
 
 
@@ -306,9 +307,21 @@ def test_many_texts_that_are_much_work_end_in_errors():
     for cfg in (wide, long, keys):
         problems = check(cfg, raises=False)
         assert 3000 < len(problems) < 4001
-        assert "leads to more than 2,500 others" in problems[-1].message
-        with pytest.raises(InterpolationError, match="leads to more than 2,500 others"):
+        expected = "lead to more than 20 others each, on average|give more than 64 MB together"
+        assert re.search(expected, problems[-1].message)
+        with pytest.raises(InterpolationError, match=expected):
             _ = cfg.b
+
+
+def test_what_all_interpolations_of_a_config_give_is_bounded():
+    big = {f"k{i}": 1 for i in range(1000)}
+    cfg = Node(big=big, **{f"a{i}": "${oc.dict.values:big}" for i in range(3000)})
+    assert cfg.a2999 == [1] * 1000
+    expected = r"the interpolations of the config, up to .*, give more than 64 MB together"
+    assert re.search(expected, check(cfg, raises=False)[-1].message)
+    for walk in (instantiate, lambda node: dict(node.items()), lambda node: list(node.values()), Node.args):
+        with pytest.raises(ValueError, match=expected):
+            walk(cfg)
 
 
 def test_nesting_without_end_is_an_error_of_its_own():

@@ -125,3 +125,17 @@ def test_omegaconf_itself_says_what_to_write_for_a_node():
     ):
         with pytest.raises(AttributeError, match=r"take no nodes.*get_path\(cfg, 'a.b'\)"):
             use()
+
+
+def test_an_update_that_keeps_arguments_of_another_call_says_so():
+    cfg = Node(net=L(dict)(in_channels=16, width=1))
+    expected = r"net becomes a call of list and keeps in_channels=16.*merge\(cfg, new, calls='replace'\)"
+    with pytest.warns(UserWarning, match=expected) as caught:
+        cfg.net.update(L(list)(width=2))
+    assert caught[0].filename == __file__
+    assert cfg.net == L(list)(in_channels=16, width=2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        cfg.net.update(L(list)(width=3), in_channels=4)
+        cfg.net.update(width=5)
+        cfg.net.update(_target_=dict)

@@ -4,11 +4,11 @@ from inspect import currentframe
 
 from lazycfg import LazyCall as L
 from lazycfg import Node, attr
+from lazycfg.config.signatures.places import argument_position
 from lazycfg.config.tree.position import (
     CommandLine,
     FilePosition,
     Write,
-    argument_position,
     position_of,
     record_write,
     set_position,

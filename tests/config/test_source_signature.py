@@ -8,7 +8,8 @@ from lazycfg import LazyCall as L
 from lazycfg import Node, explain
 from lazycfg.cli.common import load_config, zoo_folder
 from lazycfg.config.loading.stand_ins import StandIn
-from lazycfg.config.signatures.callables import node_signature, signature_of, why_not
+from lazycfg.config.signatures.binding import node_signature, why_not
+from lazycfg.config.signatures.callables import signature_of
 from lazycfg.config.signatures.docstrings import parameter_doc, target_doc
 from lazycfg.config.signatures.source import source_signature
 from lazycfg.config.tree.node import is_call, raw_get

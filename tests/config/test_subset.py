@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from lazycfg import LazyCall as L
 from lazycfg import Node, check, instantiate, origin, subset
-from lazycfg.config.errors import CheckError, PathError
+from lazycfg.config.building.problems import CheckError
+from lazycfg.config.errors import PathError
 from lazycfg.config.tree.node import to_nodes
 
 

@@ -25,8 +25,8 @@ from lazycfg import (
 )
 from lazycfg import LazyCall as L
 from lazycfg.config import dump_dataclass, get_path, origin
-from lazycfg.config.inspection import origins
-from lazycfg.config.signatures.callables import node_signature
+from lazycfg.config.building import built
+from lazycfg.config.signatures.binding import node_signature
 from lazycfg.config.signatures.types import fits
 
 
@@ -360,12 +360,12 @@ def test_what_was_built_is_remembered_in_linear_time():
     node, kept = L(Part)(x=1), []
     for _ in range(3000):
         kept.append(instantiate(node))
-    assert len(origins._entries) >= 3000
+    assert len(built._entries) >= 3000
     assert origin(kept[1500]).node is node
-    before = len(origins._entries)
+    before = len(built._entries)
     kept.clear()
     gc.collect()
-    assert len(origins._entries) <= before - 3000
+    assert len(built._entries) <= before - 3000
 
 
 RELOADS = """

@@ -131,5 +131,5 @@ def test_the_public_names_have_types(tmp_path):
     assert len(shown) == 3
     assert "str" in shown[0]
     assert "str" in shown[1]
-    assert "list[lazycfg.config.building.check.Problem]" in shown[2]
+    assert "list[lazycfg.config.building.problems.Problem]" in shown[2]
     assert "error:" not in out

@@ -90,7 +90,7 @@ def _try(cfg: Any, model: Any, size: tuple[int, int] | None, traceback: bool) ->
     import torch
 
     from lazycfg.config.building.build import instantiate
-    from lazycfg.config.tree.subset_of import subset
+    from lazycfg.config.tree.access import subset
     from lazycfg.engine.model_summary import try_model
 
     try:
@@ -115,8 +115,9 @@ def _try(cfg: Any, model: Any, size: tuple[int, int] | None, traceback: bool) ->
 
 def _writes(cfg: Any, error: Exception | None) -> Iterator[str]:
     """Yield who changed the node that an error names since it was written, or something above it."""
-    from lazycfg.config.inspection.explain import writes_along
-    from lazycfg.config.tree.paths import format_path, get_path, parse_path
+    from lazycfg.config.signatures.places import writes_along
+    from lazycfg.config.tree.access import get_path
+    from lazycfg.config.tree.paths import format_path, parse_path
     from lazycfg.config.tree.position import writes_of
 
     found = re.search(r"config path '([^']+)'", "\n".join(getattr(error, "__notes__", ())))

@@ -127,7 +127,9 @@ def _config_files(current: str) -> list[str]:
 
 
 def _keys_and_values(cfg: Any, current: str, *, keys_only: bool) -> list[str]:
-    from lazycfg.config.tree.paths import find_key, get_path, parse_path
+    from lazycfg.config.tree.access import get_path
+    from lazycfg.config.tree.keys import find_key
+    from lazycfg.config.tree.paths import parse_path
 
     prefix = current[: len(current) - len(current.lstrip("+~"))]
     body = current[len(prefix) :]
@@ -154,7 +156,7 @@ def _keys_and_values(cfg: Any, current: str, *, keys_only: bool) -> list[str]:
 
 def _keys(holder: Any) -> list[Any]:
     """Return the keys below a value: what is there, then what the target takes besides."""
-    from lazycfg.config.tree.traversal import children
+    from lazycfg.config.tree.containers import children
 
     special = ("_target_", "_partial_", "_args_")
     keys = [key for key, _ in children(holder) or () if key not in special]
@@ -174,7 +176,8 @@ def _signature(holder: Any) -> Any:
 def _values(holder: Any, key: Any) -> list[str]:
     """Return what may be assigned: the choices that the target's annotation names, and what is there now."""
     from lazycfg.config.editing.grammar import format_value
-    from lazycfg.config.tree.paths import MISSING, find_key
+    from lazycfg.config.tree.keys import find_key
+    from lazycfg.config.tree.paths import MISSING
 
     value = find_key(holder, key)
     signature = _signature(holder)

@@ -42,9 +42,8 @@ def _is_uncertain(change: Change) -> bool:
     """Return whether only importing tells if two values differ: what a call of a module gives, a name that
     may be another one for the same object, an argument that was given by position here and by name there.
     """
-    from lazycfg.config.signatures.callables import is_deferred
     from lazycfg.config.tree.paths import parse_path
-    from lazycfg.config.tree.repr import target_name
+    from lazycfg.config.tree.targets import is_deferred, target_name
     from lazycfg.config.tree.traversal import walk
 
     if "_args_" in parse_path(change.path):

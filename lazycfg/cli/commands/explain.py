@@ -21,11 +21,13 @@ def explain(arguments: argparse.Namespace) -> int:
 
 def doc(arguments: argparse.Namespace) -> int:
     """Print what a parameter means: its type, default and documentation."""
-    from lazycfg.config.signatures.callables import why_not
+    from lazycfg.config.signatures.binding import why_not
     from lazycfg.config.signatures.docstrings import parameter_doc, target_doc
+    from lazycfg.config.tree.access import get_path
+    from lazycfg.config.tree.keys import find_key
     from lazycfg.config.tree.node import is_call, raw_get
-    from lazycfg.config.tree.paths import MISSING, find_key, get_path, parse_path
-    from lazycfg.config.tree.repr import target_name
+    from lazycfg.config.tree.paths import MISSING, parse_path
+    from lazycfg.config.tree.targets import target_name
 
     path, overrides = one_path(arguments.words, required=True)
     keys = parse_path(path)

@@ -13,7 +13,7 @@ __all__ = ["graph"]
 def graph(arguments: argparse.Namespace) -> int:
     """Draw a config, or what stands at a path of it."""
     from lazycfg.config.inspection.graph_drawing import to_html, to_svg
-    from lazycfg.config.tree.paths import get_path
+    from lazycfg.config.tree.access import get_path
 
     path, overrides = one_path(arguments.words, required=False)
     output = arguments.output

@@ -12,10 +12,12 @@ __all__ = ["grep"]
 
 def grep(arguments: argparse.Namespace) -> int:
     """Print the paths whose text or value matches a pattern; the exit status is 1 when none does."""
+    from lazycfg.config.tree.containers import children
     from lazycfg.config.tree.node import is_call, raw_get
     from lazycfg.config.tree.paths import format_path
-    from lazycfg.config.tree.repr import short_repr, target_name
-    from lazycfg.config.tree.traversal import children, walk
+    from lazycfg.config.tree.repr import short_repr
+    from lazycfg.config.tree.targets import target_name
+    from lazycfg.config.tree.traversal import walk
 
     paths, overrides = split_words(arguments.words)
     try:

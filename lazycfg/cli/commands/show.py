@@ -13,7 +13,7 @@ __all__ = ["get", "show"]
 
 def show(arguments: argparse.Namespace) -> int:
     """Print a config, or what stands at a path of it."""
-    from lazycfg.config.tree.paths import get_path
+    from lazycfg.config.tree.access import get_path
 
     path, overrides = one_path(arguments.words, required=False)
     if arguments.no_run:
@@ -36,7 +36,7 @@ def _show_syntax(arguments: argparse.Namespace, path: str, overrides: list[str])
     """Print what can be said of a Python config without running it."""
     from lazycfg.config.inspection.tree_view import tree_text
     from lazycfg.config.loading.syntax_only import read_syntax
-    from lazycfg.config.tree.paths import get_path
+    from lazycfg.config.tree.access import get_path
 
     file = find_config(arguments.config)
     if overrides or arguments.format != "tree" or not file.endswith(".py"):
@@ -60,7 +60,7 @@ def _print_matches(config: str, text: str) -> None:
 
 def get(arguments: argparse.Namespace) -> int:
     """Print one value, as it would be written on a command line."""
-    from lazycfg.config.tree.paths import get_path
+    from lazycfg.config.tree.access import get_path
 
     path, overrides = one_path(arguments.words, required=True)
     value = look_at(arguments, overrides, lambda cfg: get_path(cfg, path))

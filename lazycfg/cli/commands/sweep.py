@@ -53,13 +53,14 @@ def sweep(arguments: argparse.Namespace) -> int:
 def _configs(arguments: argparse.Namespace, runs: list[list[str]]) -> list[Any]:
     """Return the config of each run; the file is read once."""
     from lazycfg.config.editing.overrides import OverrideError, apply_overrides
+    from lazycfg.config.loading.load import load
 
     options = loading_options(arguments)
     base = load_config(arguments.config, **options)
     found = []
     for run in runs:
         try:
-            found.append(apply_overrides(copy.deepcopy(base), run))
+            found.append(apply_overrides(copy.deepcopy(base), run, load_file=load))
         except OverrideError:  # perhaps because an import is needed: it says so itself otherwise
             found.append(load_config(arguments.config, run, **options))
     return found
@@ -70,7 +71,8 @@ def _refuse_duplicates(runs: list[list[str]], configs: list[Any]) -> None:
     from lazycfg.config.editing.matching import has_wildcard
     from lazycfg.config.errors import ConfigError, PathError
     from lazycfg.config.inspection.hashing import hash_of
-    from lazycfg.config.tree.paths import get_path, parse_path
+    from lazycfg.config.tree.access import get_path
+    from lazycfg.config.tree.paths import parse_path
 
     texts = dict.fromkeys(text for run in runs for text in run)
     paths = {text.partition("=")[0].strip("+~ ") for text in texts}
@@ -104,8 +106,8 @@ def _train_command() -> list[str]:
 def _output_dir(cfg: Any) -> str | None:
     """Return where a run of the config writes; None when it does not say."""
     from lazycfg.config.errors import ConfigError
+    from lazycfg.config.tree.access import get_path
     from lazycfg.config.tree.node import is_required
-    from lazycfg.config.tree.paths import get_path
 
     try:
         folder = get_path(cfg, "train.output_dir")

@@ -5,18 +5,19 @@ from __future__ import annotations
 from contextlib import nullcontext
 from functools import partial
 
-from lazycfg.config.building.check import Finder, prefix_link
+from lazycfg.config.building.built import remember
+from lazycfg.config.building.check import Finder
+from lazycfg.config.building.problems import CheckError
 from lazycfg.config.building.profiling import Profile, Seeder
-from lazycfg.config.errors import CheckError
-from lazycfg.config.inspection.explain import top_of, writes_along
-from lazycfg.config.inspection.origins import remember
-from lazycfg.config.signatures.callables import call_specially, resolve_target
+from lazycfg.config.signatures.binding import call_specially
+from lazycfg.config.signatures.places import writes_along
+from lazycfg.config.tree.chains import prefix_link, top_of
 from lazycfg.config.tree.lazy_call import lacks_its_call
 from lazycfg.config.tree.node import SPECIAL, Node, raw_get, raw_set
 from lazycfg.config.tree.parents import overlay
 from lazycfg.config.tree.paths import format_path, unlink
 from lazycfg.config.tree.position import Position, position_of, writes_of
-from lazycfg.config.tree.repr import target_name
+from lazycfg.config.tree.targets import resolve_target, target_name
 from lazycfg.config.tree.traversal import plan, refill, survey
 
 TYPE_CHECKING = False
@@ -57,7 +58,7 @@ def instantiate(
         Exception: what a constructor raises keeps its type and gains a note that says which node was being
             built.
     """
-    from lazycfg.config.interop.omegaconf import as_ours
+    from lazycfg.config.tree.from_omegaconf import as_ours
 
     node = as_ours(node)
     top, start = top_of(node), prefix_link(node)
@@ -179,7 +180,7 @@ def _with_extra(node: Any, extra: dict[str, Any]) -> tuple[Node, dict[str, Any]]
     """Return a copy of the outermost node with more arguments, and those of them that are passed on as they
     are: only what has nodes in it is made anew.
     """
-    from lazycfg.config.signatures.callables import bind_positional
+    from lazycfg.config.signatures.binding import bind_positional
 
     if type(node) is dict and "_target_" in node:
         node = Node(node)

@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-from lazycfg.config.errors import CheckError, CycleError, InterpolationError, TargetError
-from lazycfg.config.inspection.explain import place_of, top_of
-from lazycfg.config.signatures.callables import (
-    can_be_named,
-    is_deferred,
-    node_signature,
-    signature_of,
-    why_not,
-)
+from lazycfg.config.building.problems import CheckError, Problem
+from lazycfg.config.errors import CycleError, InterpolationError, TargetError
+from lazycfg.config.signatures.binding import node_signature, why_not
+from lazycfg.config.signatures.callables import can_be_named, signature_of
+from lazycfg.config.signatures.places import argument_position, place_of
+from lazycfg.config.tree.budget import Active, Budget
+from lazycfg.config.tree.chains import link as linked
+from lazycfg.config.tree.chains import prefix_link, top_of
+from lazycfg.config.tree.containers import children
+from lazycfg.config.tree.interpolation import most_dots, resolve
 from lazycfg.config.tree.lazy_call import lacks_its_call
 from lazycfg.config.tree.node import SPECIAL, Node, is_call, is_required, raw_get
 from lazycfg.config.tree.paths import format_path, unlink
-from lazycfg.config.tree.position import argument_position, position_of
-from lazycfg.config.tree.repr import target_name
-from lazycfg.config.tree.traversal import children, same_leaf, survey, walk
+from lazycfg.config.tree.position import position_of
+from lazycfg.config.tree.targets import is_deferred, target_name
+from lazycfg.config.tree.traversal import same_leaf, survey, walk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from lazycfg.config.signatures.callables import Signature
-    from lazycfg.config.tree.interpolation import Chain
-    from lazycfg.config.tree.paths import Link, Path
-    from lazycfg.config.tree.position import Origin
+    from lazycfg.config.tree.chains import Chain
+    from lazycfg.config.tree.paths import Link
     from lazycfg.config.tree.traversal import Survey
 
-__all__ = ["Finder", "Problem", "check", "examine", "prefix_link", "problems_of"]
+__all__ = ["Finder", "check", "examine", "problems_of"]
 
 
 class _Failed:
@@ -39,44 +39,6 @@ class _Failed:
 
 
 _FAILED: Any = _Failed()
-
-
-class Problem:
-    """One thing that is wrong with a config.
-
-    Attributes:
-        kind: "unknown argument", "missing argument", "required", "interpolation", "type", "target", "special
-            key", "call" or "cycle".
-        path: the config path of the culprit, as keys.
-        message: what is wrong, what was expected and what may have been meant.
-        origin: where the culprit was written, None when that is not known.
-        signature: the signature of the target concerned, or None.
-        wanted: the name of the argument that is missing, also of one that was misspelt.
-    """
-
-    __slots__ = ("kind", "message", "origin", "path", "signature", "wanted")
-
-    def __init__(
-        self, kind: str, path: Path, message: str, origin: Origin | None, signature: str | None = None
-    ):
-        self.kind = kind
-        self.path = path
-        self.message = message
-        self.origin = origin
-        self.signature = signature
-        self.wanted: str | None = None
-
-    @property
-    def line(self) -> str:
-        """The problem without the signature."""
-        where = "" if self.origin is None else f" ({self.origin})"
-        return f"{format_path(self.path) or 'the root'}{where}: {self.message}"
-
-    def __str__(self) -> str:
-        return self.line if self.signature is None else f"{self.line}\n  {self.signature}"
-
-    def __repr__(self) -> str:
-        return f"<Problem {self}>"
 
 
 def check(cfg: Any, *, raises: bool = True) -> list[Problem]:
@@ -113,7 +75,7 @@ def problems_of(cfg: Any) -> list[Problem]:
 
 def examine(cfg: Any) -> Finder:
     """Look through a tree: the result has its `problems`, in its order, and the `notes` on it."""
-    from lazycfg.config.interop.omegaconf import as_ours
+    from lazycfg.config.tree.from_omegaconf import as_ours
 
     cfg = as_ours(cfg)
     finder = Finder()
@@ -131,24 +93,6 @@ def examine(cfg: Any) -> Finder:
     return finder
 
 
-def prefix_link(root: Any) -> Link:
-    """Return the way from the topmost container above `root` to it, as far as that is known."""
-    from itertools import pairwise
-
-    from lazycfg.config.tree.interpolation import chain_of
-
-    link: Link = None
-    chain = chain_of(root)
-    for parent, child in pairwise(chain):
-        for key, value in children(parent) or ():
-            if value is child:
-                link = (link, key)
-                break
-        else:
-            return None  # it is no longer there, or is a copy
-    return link
-
-
 class Finder:
     """Collects the problems of one `survey`."""
 
@@ -158,17 +102,14 @@ class Finder:
         # By id of a container: the texts in it that lead out of it, each with its chain, how many containers
         # it is below, its link and its value.
         self.leaving: dict[int, list[tuple[str, Chain, int, Link, Any]]] = {}
-        self.steps = [0]  # of all interpolations; see `interpolation.Active`
+        self.budget = Budget()  # of all interpolations
 
     def resolve(self, text: str, chain: Chain, way: Chain | None, link: Link) -> tuple[Any, Chain]:
         """Return what a `${...}` stands for, for `survey`; one that fails is noted, and gives a value that
         nobody objects to.
         """
-        from lazycfg.config.tree.interpolation import Active, most_dots, resolve
-        from lazycfg.config.tree.interpolation import link as linked
-
         try:
-            found = resolve(text, chain, Active((), self.steps).next())
+            found = resolve(text, chain, Active((), self.budget).next())
         except InterpolationError as error:
             message = str(error)
             if way is not None and _value_along(text, way) is not _FAILED:
@@ -491,8 +432,6 @@ _ELSEWHERE = (
 
 
 def _value_along(text: str, chain: Chain) -> Any:
-    from lazycfg.config.tree.interpolation import resolve
-
     try:
         return resolve(text, chain)[0]
     except InterpolationError:

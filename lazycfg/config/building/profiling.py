@@ -9,7 +9,7 @@ from time import perf_counter
 
 from lazycfg.config.tree.node import Node, raw_get
 from lazycfg.config.tree.paths import format_path, unlink
-from lazycfg.config.tree.repr import target_name
+from lazycfg.config.tree.targets import target_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,13 +6,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from lazycfg.config.tree.containers import field_names
 from lazycfg.config.tree.node import Node, raw_clear, raw_items, raw_update
+from lazycfg.config.tree.paths import MISSING
 from lazycfg.config.tree.position import notes_of
-from lazycfg.config.tree.traversal import field_names
 
 __all__ = ["Journal"]
-
-_MISSING: Any = object()
 
 
 class Journal:
@@ -32,7 +31,7 @@ class Journal:
             content = list(container)
         else:
             names = field_names(type(container)) or ()
-            content = {name: getattr(container, name, _MISSING) for name in names}
+            content = {name: getattr(container, name, MISSING) for name in names}
         log = list(notes_of(container).get("writes", ())) if type(container) is Node else None
         self._before[id(container)] = (container, content, log)
 
@@ -46,7 +45,7 @@ class Journal:
                 container[:] = content
             else:
                 for name, value in content.items():
-                    if value is not _MISSING:
+                    if value is not MISSING:
                         object.__setattr__(container, name, value)
             if log is not None:
                 notes_of(container)["writes"] = log

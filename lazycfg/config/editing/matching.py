@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
+from lazycfg.config.tree.containers import children
 from lazycfg.config.tree.node import Node, is_call, raw_get
-from lazycfg.config.tree.repr import target_name
-from lazycfg.config.tree.traversal import children
+from lazycfg.config.tree.targets import target_name
 
 __all__ = ["find_holders", "has_wildcard", "key_matches", "keys_below"]
 

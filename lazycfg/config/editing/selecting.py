@@ -5,13 +5,14 @@ from __future__ import annotations
 from types import MethodType
 
 from lazycfg.config.editing.matching import find_holders, key_matches, keys_below
-from lazycfg.config.errors import ConfigError, TargetError
-from lazycfg.config.signatures.callables import resolve_target, why_not
+from lazycfg.config.errors import ConfigError, TargetError, with_article
+from lazycfg.config.signatures.binding import why_not
 from lazycfg.config.tree.lazy_call import _record, _record_partial
 from lazycfg.config.tree.node import SPECIAL, Node, as_assigned, is_call, raw_get, raw_items, raw_set
 from lazycfg.config.tree.paths import format_path, parse_path, unlink
 from lazycfg.config.tree.position import record_write
-from lazycfg.config.tree.repr import short_repr, target_name
+from lazycfg.config.tree.repr import short_repr
+from lazycfg.config.tree.targets import resolve_target, target_name
 from lazycfg.config.tree.traversal import plan, rebuild, walk
 
 TYPE_CHECKING = False
@@ -163,9 +164,8 @@ class Selection:
         problems = []
         for path, value in self._found:
             if type(value) is not Node:
-                problems.append(
-                    f"{format_path(path)}: a {type(value).__name__} has no arguments; use replace()"
-                )
+                kind = with_article(type(value).__name__)
+                problems.append(f"{format_path(path)}: {kind} has no arguments; use replace()")
                 continue
             for key, new in arguments.items():
                 reason = why_not(value, key, new)

@@ -10,17 +10,14 @@ from typing import Any, NamedTuple
 from lazycfg.config.editing.grammar import CallRef, FileRef, ImportRef, Override, Reference, ShareRef
 from lazycfg.config.editing.journal import Journal
 from lazycfg.config.editing.matching import find_holders, has_wildcard, key_matches, keys_below
-from lazycfg.config.editing.meaning import NO_HINT, as_meant, why_other_kind
-from lazycfg.config.errors import ConfigError, PathError, TargetError
-from lazycfg.config.signatures.callables import (
-    bind_positional,
-    is_deferred,
-    node_signature,
-    resolve_target,
-    why_not,
-)
+from lazycfg.config.editing.meaning import NO_HINT, as_meant, can_judge, hint_at, why_other_kind
+from lazycfg.config.errors import ConfigError, PathError, TargetError, with_article
+from lazycfg.config.signatures.binding import bind_positional, node_signature, why_not
 from lazycfg.config.suggest import closest
+from lazycfg.config.tree.access import get_path
+from lazycfg.config.tree.containers import children, has_fields
 from lazycfg.config.tree.interpolation import resolve_in
+from lazycfg.config.tree.keys import find_key, lookup
 from lazycfg.config.tree.node import (
     SPECIAL,
     Node,
@@ -33,14 +30,13 @@ from lazycfg.config.tree.node import (
     raw_set,
     to_nodes,
 )
-from lazycfg.config.tree.paths import MISSING, Quoted, find_key, format_path, get_path, lookup, parse_path
+from lazycfg.config.tree.paths import MISSING, Quoted, format_path, parse_path
 from lazycfg.config.tree.position import CommandLine, Write, record_write, set_position
-from lazycfg.config.tree.repr import short_repr, target_name
-from lazycfg.config.tree.traversal import children, has_fields, plan, rebuild, same_leaf
+from lazycfg.config.tree.repr import short_repr
+from lazycfg.config.tree.targets import is_deferred, resolve_target, target_name
+from lazycfg.config.tree.traversal import plan, rebuild, same_leaf
 
 __all__ = ["Place", "Writer", "Wrong"]
-
-_MISSING: Any = object()
 
 
 class Wrong(ConfigError):
@@ -245,7 +241,7 @@ class Writer:
 
     def _set(self, place: Place, value: Any) -> None:
         old = self._current(place)
-        if old is _MISSING:
+        if old is MISSING:
             self._refuse_new_key(place)
         if is_call(old) and isinstance(self.override.value, ImportRef):
             self._retarget(place, old, value)
@@ -253,19 +249,19 @@ class Writer:
         self._write_as_meant(place, old, value)
 
     def _add(self, place: Place, value: Any) -> None:
-        if self._current(place) is not _MISSING:
+        if self._current(place) is not MISSING:
             raise Wrong(f"{format_path(place.keys)!r} is there already; leave out the '+' to change it")
         self._refuse_index(place)
-        self._write_as_meant(place, _MISSING, value)
+        self._write_as_meant(place, MISSING, value)
 
     def _force(self, place: Place, value: Any) -> None:
-        if self._current(place) is _MISSING:
+        if self._current(place) is MISSING:
             self._refuse_index(place)
         self._write(place, value)
 
     def _append(self, place: Place, value: Any) -> None:
         old = self._current(place)
-        if old is _MISSING:
+        if old is MISSING:
             self._refuse_new_key(place)
             old = []
         if type(old) is str and "${" in old:
@@ -292,7 +288,7 @@ class Writer:
 
     def _delete(self, place: Place, value: Any) -> None:
         old = self._current(place)
-        if old is _MISSING:
+        if old is MISSING:
             self._no_such_path(place.keys, len(place.keys) - 1)
         if self.override.has_value and not same_leaf(old, value):
             raise Wrong(
@@ -315,7 +311,7 @@ class Writer:
             index = range(len(holder))[place.key]
             self._write(Place(place.chain[:-1], place.keys[:-1]), holder[:index] + holder[index + 1 :])
         else:
-            raise Wrong(f"a field of a {type(holder).__name__} cannot be deleted")
+            raise Wrong(f"a field of {with_article(type(holder).__name__)} cannot be deleted")
 
     # ---------------------------------------------------------------- checks
 
@@ -323,7 +319,7 @@ class Writer:
         try:
             return lookup(place.holder, place.key)
         except LookupError:
-            return _MISSING
+            return MISSING
 
     def _refuse_new_key(self, place: Place) -> None:
         """Refuse a key that is not there and that the signature of the target does not have."""
@@ -339,7 +335,7 @@ class Writer:
         if (
             plain
             and plain != str(key)
-            and self._current(Place(place.chain, (*place.keys[:-1], plain))) is not _MISSING
+            and self._current(Place(place.chain, (*place.keys[:-1], plain))) is not MISSING
         ):
             raise Wrong(f"'{str(key)[len(plain) :]}=' is no operator; write the value, {plain}=...")
         names = [str(k) for k in raw_keys(holder) if k not in SPECIAL] if isinstance(holder, dict) else []
@@ -359,15 +355,15 @@ class Writer:
         holder = place.holder
         if isinstance(holder, list | tuple):
             hint = "; to append write +=[...]" if isinstance(place.key, int) else ""
+            kind = with_article(type(holder).__name__)
             raise Wrong(
-                f"{format_path(place.keys[:-1])!r} is a {type(holder).__name__} of length {len(holder)}"
-                f" without {place.key!r}{hint}"
+                f"{format_path(place.keys[:-1])!r} is {kind} of length {len(holder)} without "
+                f"{place.key!r}{hint}"
             )
         if not isinstance(holder, dict):
             names = [str(key) for key, _ in keys_below(holder)]
-            raise Wrong(
-                f"a {type(holder).__name__} has no field {place.key!r}{closest(str(place.key), names)}"
-            )
+            kind = with_article(type(holder).__name__)
+            raise Wrong(f"{kind} has no field {place.key!r}{closest(str(place.key), names)}")
 
     def _checked_write(self, place: Place, value: Any) -> None:
         # a whole argument is judged anew; of a part of it only what was not wrong before is blamed on the
@@ -388,7 +384,7 @@ class Writer:
             if type(holder) is Node:
                 if not is_call(holder) or not raw_contains(holder, key):
                     return None
-                if not _can_judge(raw_get(holder, "_target_"), key, raw_get(holder, key)):
+                if not can_judge(raw_get(holder, "_target_"), key, raw_get(holder, key)):
                     return None
                 reason = why_not(holder, key, raw_get(holder, key))
                 return None if reason is None else f"{format_path(place.keys[: depth + 1])!r}: {reason}"
@@ -399,7 +395,7 @@ class Writer:
         if isinstance(self.override.value, Reference | FileRef):
             self._checked_write(place, value)
             return
-        path, raw, hint = format_path(place.keys), self.override.raw, _hint_at(place)
+        path, raw, hint = format_path(place.keys), self.override.raw, hint_at(place.holder, place.key)
         meant = as_meant(old, value, raw, hint)
         self._checked_write(place, meant)
         if hint is NO_HINT and is_call(place.holder) and is_deferred(raw_get(place.holder, "_target_")):
@@ -462,7 +458,7 @@ class Writer:
                 except AttributeError:  # frozen
                     pass
             if not chain:
-                raise Wrong(f"a {type(holder).__name__} as the config itself cannot be changed")
+                raise Wrong(f"{with_article(type(holder).__name__)} as the config itself cannot be changed")
             if isinstance(holder, tuple) and isinstance(key, int):
                 key = range(len(holder))[key]
                 key = holder._fields[key] if hasattr(holder, "_fields") else key
@@ -493,39 +489,6 @@ _OPERATIONS: dict[str, Callable[[Writer, Place, Any], None]] = {
     "append": Writer._append,
     "delete": Writer._delete,
 }
-
-
-def _can_judge(target: Any, key: str, value: Any) -> bool:
-    """Return whether it can be told if a call takes an argument.
-
-    What a config that is only read imports is judged by its source, and imported only where the source does
-    not tell; what a data file names is not imported to look at it.
-    """
-    if not is_deferred(target):
-        return True
-    signature = type(target).__lazycfg_signature__(target)
-    if signature is not None:
-        if key not in signature.parameters or key in signature.hints:
-            return True
-        if signature.surely_takes(key, value):
-            return False  # there is nothing to judge
-    try:
-        resolve_target(target)
-    except (TargetError, ImportError):
-        return False
-    return True
-
-
-def _hint_at(place: Place) -> Any:
-    """Return the annotation of the parameter that a place is; `NO_HINT` when it is none, or not annotated."""
-    holder, key = place.holder, place.key
-    if not is_call(holder) or not isinstance(key, str):
-        return NO_HINT
-    try:
-        signature = node_signature(holder)
-    except ConfigError:
-        return NO_HINT
-    return NO_HINT if signature is None else signature.hints.get(key, NO_HINT)
 
 
 def _refuse_operator(last: Any, present: Sequence[Any]) -> None:

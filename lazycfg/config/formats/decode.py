@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
 from typing import Any
 
-from lazycfg.config.errors import ConfigError, CycleError
+from lazycfg.config.errors import ConfigError, CycleError, with_article
 from lazycfg.config.formats.document import (
     CONFIG_KEY,
     LINKS_KEY,
@@ -37,10 +37,10 @@ from lazycfg.config.plain_values import (
     make_value,
     refuse_colliding,
 )
+from lazycfg.config.tree.containers import field_names
 from lazycfg.config.tree.node import REQUIRED, Node, raw_contains, raw_get, raw_items, raw_pop, raw_set
 from lazycfg.config.tree.position import position_of
 from lazycfg.config.tree.repr import short_repr
-from lazycfg.config.tree.traversal import field_names
 from lazycfg.config.trust import Policy, UntrustedError
 
 __all__ = ["MAKERS", "Decoder", "Maker", "decode"]
@@ -91,7 +91,9 @@ def decode(
     module = None if source is None else run_source(source, file)
     config, _, linked = (decoder or Decoder)(file, policy, module).run([parsed, shared, links])
     if not isinstance(config, Node | list):
-        raise DataFileError(f"{file}: a config is a mapping or a list, not a {type(config).__name__}")
+        raise DataFileError(
+            f"{file}: a config is a mapping or a list, not {with_article(type(config).__name__)}"
+        )
     if module is not None and isinstance(linked, Node):
         vars(module).update(raw_items(linked))  # the parts of the config that functions refer to
     return config

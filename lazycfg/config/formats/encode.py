@@ -17,17 +17,16 @@ from pathlib import PurePath
 from types import MethodType, ModuleType
 from typing import Any
 
+from lazycfg.config.errors import with_article
 from lazycfg.config.formats.document import SaveError
 from lazycfg.config.formats.items import Encoded, Item, Where
 from lazycfg.config.formats.source_capture import CaptureError, capture, shared_state
-from lazycfg.config.interop.dataclasses import arguments_of_fields
 from lazycfg.config.isolation.session import config_file_of
-from lazycfg.config.signatures.callables import is_deferred
+from lazycfg.config.tree.containers import ReadDict, ReadList, arguments_of_fields, field_names
 from lazycfg.config.tree.node import REQUIRED, Node
-from lazycfg.config.tree.reading import ReadDict, ReadList
-from lazycfg.config.tree.repr import short_repr, target_name
-from lazycfg.config.tree.targets import ImportName, find_name
-from lazycfg.config.tree.traversal import field_names, plan, same_leaf
+from lazycfg.config.tree.repr import short_repr
+from lazycfg.config.tree.targets import ImportName, find_name, is_deferred, target_name
+from lazycfg.config.tree.traversal import plan, same_leaf
 
 __all__ = ["Encoder", "encode", "encode_for_log"]
 
@@ -144,7 +143,9 @@ class Encoder:
         elif isinstance(value, defaultdict) and kind is defaultdict:
             item.parts = [(None, self.child(value.default_factory, path)), (None, pairs)]
         else:
-            return self._refuse(path, value, f"cannot save a {kind.__qualname__}, a subclass of dict")
+            return self._refuse(
+                path, value, f"cannot save {with_article(kind.__qualname__)}, a subclass of dict"
+            )
         return item
 
     def _dataclass(self, value: Any, path: Where | str) -> Encoded:
@@ -153,7 +154,7 @@ class Encoder:
         kind = type(value)
         names = None if isinstance(value, type) else field_names(kind)
         if names is None:
-            return self._refuse(path, value, f"cannot save a {kind.__qualname__}")
+            return self._refuse(path, value, f"cannot save {with_article(kind.__qualname__)}")
         arguments = arguments_of_fields(kind)
         try:
             again: Any
@@ -271,7 +272,7 @@ class Encoder:
                 if config_file_of(kind.__module__)
                 else f"{kind.__module__}.{kind.__qualname__}"
             )
-            return self._refuse(path, value, f"cannot save a {name}; {hint}")
+            return self._refuse(path, value, f"cannot save {with_article(name)}; {hint}")
         if isinstance(made, ImportName):
             return Item("name", made, path)
         return self._call_item(*made, path)

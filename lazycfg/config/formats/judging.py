@@ -12,11 +12,11 @@ from typing import Any
 
 from lazycfg.config.formats.file_positions import JsonMapping, MappingPosition
 from lazycfg.config.plain_values import maker_name, takes_literals_only, why_costly
-from lazycfg.config.signatures.callables import is_deferred
+from lazycfg.config.tree.containers import field_names
 from lazycfg.config.tree.node import Node, is_call, raw_contains, raw_get, raw_items
 from lazycfg.config.tree.position import position_of
-from lazycfg.config.tree.repr import short_repr, target_name
-from lazycfg.config.tree.traversal import field_names
+from lazycfg.config.tree.repr import short_repr
+from lazycfg.config.tree.targets import is_deferred, target_name
 from lazycfg.config.trust import Policy, UntrustedError
 
 __all__ = ["Judge", "call_text"]

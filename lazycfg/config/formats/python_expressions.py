@@ -10,9 +10,10 @@ from pathlib import PurePath
 
 from lazycfg.config.formats.items import Encoded, Item
 from lazycfg.config.formats.python_names import Names
-from lazycfg.config.signatures.callables import arrange, is_deferred, signature_of
+from lazycfg.config.signatures.binding import arrange
+from lazycfg.config.signatures.callables import signature_of
 from lazycfg.config.tree.node import Node
-from lazycfg.config.tree.targets import ImportName, public_name
+from lazycfg.config.tree.targets import ImportName, is_deferred, public_name
 
 __all__ = ["Expressions", "is_name", "string_literal"]
 

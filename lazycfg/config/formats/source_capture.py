@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from types import CodeType, FunctionType
 from typing import Any
 
+from lazycfg.config.errors import with_article
 from lazycfg.config.formats.class_changes import CaptureError, refuse_changed
 from lazycfg.config.formats.same_code import compile_definition, compiles_to, same_code, verify
 from lazycfg.config.isolation.session import config_file_of
@@ -72,7 +73,7 @@ def capture(obj: Any) -> Captured:
             break
         function = inner
     if not isinstance(function, FunctionType):
-        raise CaptureError(f"cannot save a {type(obj).__qualname__}: it has no source")
+        raise CaptureError(f"cannot save {with_article(type(obj).__qualname__)}: it has no source")
     return _capture_function(function, decorated=function is not obj)
 
 

@@ -210,8 +210,12 @@ def parse_yaml(data: bytes, file: str) -> Any:
 
     Raises:
         DataFileError: the text is no YAML, or has a tag of another loader.
+        ImportError: PyYAML is not installed.
     """
-    import yaml  # type: ignore[import-untyped]
+    try:
+        import yaml  # type: ignore[import-untyped]
+    except ImportError:
+        raise ImportError(f"{file}: reading YAML needs PyYAML: pip install pyyaml") from None
 
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:

@@ -8,10 +8,10 @@ from lazycfg.config.editing.grammar import ImportRef, ShareRef, format_value
 from lazycfg.config.errors import ConfigError
 from lazycfg.config.inspection.equality import alike, same_leaf_of, same_parts
 from lazycfg.config.inspection.explain import short
+from lazycfg.config.tree.containers import children
 from lazycfg.config.tree.node import REQUIRED, Node
 from lazycfg.config.tree.paths import format_path, unlink
 from lazycfg.config.tree.targets import find_name
-from lazycfg.config.tree.traversal import children
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

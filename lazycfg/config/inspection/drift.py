@@ -15,20 +15,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
-from lazycfg.config.building.check import Problem, problems_of
+from lazycfg.config.building.check import problems_of
+from lazycfg.config.building.problems import Problem
 from lazycfg.config.errors import CycleError, TargetError
 from lazycfg.config.formats.files import format_of, read_data_file
-from lazycfg.config.inspection.moved import where_now
 from lazycfg.config.isolation.session import python_import
 from lazycfg.config.loading.load import load
+from lazycfg.config.loading.moved import where_now
 from lazycfg.config.loading.stand_ins import IF_THERE, StandIn, resolve_stand_in
 from lazycfg.config.loading.without_importing import StandInDecoder
-from lazycfg.config.signatures.callables import bind_positional, node_signature
+from lazycfg.config.signatures.binding import bind_positional, node_signature
+from lazycfg.config.signatures.places import argument_position
 from lazycfg.config.suggest import closest, closest_name
+from lazycfg.config.tree.keys import find_key
 from lazycfg.config.tree.node import Node, is_call, raw_contains, raw_get, raw_set, raw_update
-from lazycfg.config.tree.paths import MISSING, find_key
-from lazycfg.config.tree.position import FilePosition, Origin, argument_position, position_of
-from lazycfg.config.tree.repr import target_name
+from lazycfg.config.tree.paths import MISSING
+from lazycfg.config.tree.position import FilePosition, Origin, position_of
+from lazycfg.config.tree.targets import target_name
 from lazycfg.config.tree.traversal import plan, refill, walk
 from lazycfg.config.trust import TRUST_ALL, Policy
 

@@ -12,15 +12,15 @@ import ast
 from functools import lru_cache
 from typing import Any
 
-from lazycfg.config.errors import ConfigError, TargetError
+from lazycfg.config.errors import ConfigError
 from lazycfg.config.formats.encode import encode
 from lazycfg.config.formats.items import SHARED, Encoded, Item
-from lazycfg.config.signatures.callables import is_deferred, resolve_target
+from lazycfg.config.tree.containers import children
 from lazycfg.config.tree.node import REQUIRED, Node, is_call
-from lazycfg.config.tree.targets import find_name
-from lazycfg.config.tree.traversal import children, same_leaf
+from lazycfg.config.tree.targets import is_deferred, name_of_target
+from lazycfg.config.tree.traversal import same_leaf
 
-__all__ = ["alike", "equal_configs", "name_of_target", "same_leaf_of", "same_parts", "without_layout"]
+__all__ = ["alike", "equal_configs", "same_leaf_of", "same_parts", "without_layout"]
 
 
 def equal_configs(first: Any, second: Any) -> bool:
@@ -175,21 +175,3 @@ def _same_source(old: Any, new: Any) -> bool:
         return equal_configs([old], [new])
     except ConfigError:
         return bool(old == new)
-
-
-def name_of_target(target: Any, *, importing: bool = True) -> str:
-    """Return the name under which a target was defined; the empty text when it has none.
-
-    A target in text is imported to find out, unless `importing` is false; one that cannot be imported, and a
-    deferred import, has the name that was written.
-    """
-    if is_deferred(target):
-        return str(target) if type(target).__lazycfg_name__(target) is not None else ""
-    if not isinstance(target, str):
-        return str(find_name(target) or "")
-    if not importing:
-        return target
-    try:
-        return str(find_name(resolve_target(target)) or target)
-    except TargetError:
-        return target

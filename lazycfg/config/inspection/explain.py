@@ -5,31 +5,29 @@ changed.
 from __future__ import annotations
 
 from lazycfg.config.errors import ConfigError, TargetError
-from lazycfg.config.inspection.source_lookup import latest, source_of
+from lazycfg.config.signatures.places import place_of, writes_along
+from lazycfg.config.signatures.source_lookup import Assigned, latest, source_of
+from lazycfg.config.tree.access import get_path
+from lazycfg.config.tree.keys import find_key
 from lazycfg.config.tree.node import Node, raw_contains
-from lazycfg.config.tree.paths import MISSING, find_key, format_path, get_path, parse_path
-from lazycfg.config.tree.position import (
-    Assigned,
-    FilePosition,
-    Position,
-    Write,
-    argument_position,
-    position_of,
-    writes_of,
-    writes_to,
-)
-from lazycfg.config.tree.repr import target_name
+from lazycfg.config.tree.paths import MISSING, format_path, parse_path
+from lazycfg.config.tree.position import FilePosition, Position, Write, position_of, writes_to
+from lazycfg.config.tree.targets import target_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from lazycfg.config.inspection.source_lookup import Source
+    from lazycfg.config.signatures.source_lookup import Source
     from lazycfg.config.tree.paths import Key, Path
     from lazycfg.config.tree.position import Origin
 
-__all__ = ["Explanation", "Step", "explain", "place_of", "top_of", "writes_along"]
+__all__ = [
+    "Explanation",
+    "Step",
+    "explain",
+]
 
 
 class Step:
@@ -182,7 +180,7 @@ def _written(value: Any, shown: str, source: Source | None, node: Any, keys: Pat
 
 def _default(holder: Any, key: Key, shown: str) -> tuple[Any, Step] | None:
     """Return the default of an argument that the config leaves out."""
-    from lazycfg.config.signatures.callables import node_signature
+    from lazycfg.config.signatures.binding import node_signature
 
     if type(holder) is not Node or raw_contains(holder, key):
         return None
@@ -219,52 +217,6 @@ def _behind(cfg: Any, above: Sequence[Key], text: str | None) -> list[Step]:
         return explain(cfg, (*base, *parse_path(content[dots:]))).steps
     except (ConfigError, RecursionError):
         return []
-
-
-def place_of(top: Any, path: Path) -> Origin | None:
-    """Return where what stands at a config path was written, as near as is known; a `${...}` is followed."""
-    holders = [top]
-    for depth, key in enumerate(path[:-1]):
-        value = find_key(holders[-1], key)
-        if type(value) is str and "${" in value:
-            try:
-                value = get_path(top, path[: depth + 1])
-            except ConfigError:
-                break
-        holders.append(value)
-    for depth in range(len(holders) - 1, -1, -1):
-        node, keys = holders[depth], path[depth:]
-        # A dict inside a call knows no place of its own, only what was written to it later.
-        if type(node) is Node and keys and (position_of(node) is not None or writes_to(node, keys)):
-            return argument_position(node, *keys)
-    return None
-
-
-def top_of(value: Any) -> Any:
-    """Return the topmost container above `value`, as far as it was read through one; else `value` itself."""
-    from lazycfg.config.tree.interpolation import chain_of
-
-    return chain_of(value)[0]
-
-
-def writes_along(top: Any, path: Sequence[Key]) -> list[tuple[Path, Write]]:
-    """Return the writes that put in place what stands at `path`, from the topmost container down, with the
-    path of each.
-    """
-    found: list[tuple[Path, Write]] = []
-    holder = top
-    for depth, key in enumerate(path):
-        if type(holder) is Node:
-            rest = format_path(path[depth:])
-            for write in writes_of(holder):
-                if write.key == key or (
-                    isinstance(write.key, str) and f"{rest}.".startswith(f"{write.key}.")
-                ):
-                    found.append(((*path[:depth], *parse_path(str(write.key))), write))
-        holder = find_key(holder, key)
-        if holder is MISSING:
-            break
-    return found
 
 
 def short(value: Any, length: int = 80) -> str:

@@ -11,12 +11,15 @@ from typing import Any
 
 from lazycfg.config.errors import ConfigError
 from lazycfg.config.inspection.html_view import origin_text, written_by
+from lazycfg.config.tree.access import get_path
+from lazycfg.config.tree.containers import children
 from lazycfg.config.tree.interpolation import limited_resolvers
 from lazycfg.config.tree.node import Node, is_call, is_required, raw_get
-from lazycfg.config.tree.paths import format_path, get_path
+from lazycfg.config.tree.paths import format_path
 from lazycfg.config.tree.position import position_of
-from lazycfg.config.tree.repr import short_repr, target_name
-from lazycfg.config.tree.traversal import children, plan
+from lazycfg.config.tree.repr import short_repr
+from lazycfg.config.tree.targets import target_name
+from lazycfg.config.tree.traversal import plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

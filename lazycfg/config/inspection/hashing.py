@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from lazycfg.config.errors import ConfigError
+from lazycfg.config.errors import ConfigError, with_article
 from lazycfg.config.formats.encode import encode
 from lazycfg.config.formats.items import Item
-from lazycfg.config.inspection.equality import name_of_target, without_layout
+from lazycfg.config.inspection.equality import without_layout
 from lazycfg.config.tree.paths import parse_path
+from lazycfg.config.tree.targets import name_of_target
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def _own_value(item: Item) -> bytes:
     if item.kind in ("bytes", "complex"):
         return _text(b"", repr(item.value))
     if item.value is not None and item.kind not in ("required", "ellipsis"):
-        raise ConfigError(f"config path {item.path!r}: no hash is known for a {item.kind}")
+        raise ConfigError(f"config path {item.path!r}: no hash is known for {with_article(item.kind)}")
     return b";"
 
 

@@ -13,12 +13,15 @@ from typing import Any
 from lazycfg.config.errors import ConfigError
 from lazycfg.config.inspection.html_style import STYLE
 from lazycfg.config.inspection.tree_view import Row, rows
-from lazycfg.config.signatures.callables import Signature, is_deferred, node_signature
+from lazycfg.config.signatures.binding import node_signature
+from lazycfg.config.signatures.callables import Signature
+from lazycfg.config.tree.access import get_path
 from lazycfg.config.tree.interpolation import limited_resolvers
+from lazycfg.config.tree.keys import find_key
 from lazycfg.config.tree.node import Node, is_call, is_required, raw_get
-from lazycfg.config.tree.paths import find_key, get_path
 from lazycfg.config.tree.position import Position, Write, position_of, writes_of
-from lazycfg.config.tree.repr import short_repr, target_name
+from lazycfg.config.tree.repr import short_repr
+from lazycfg.config.tree.targets import is_deferred, target_name
 
 __all__ = ["html_tree", "origin_text", "written_by"]
 

@@ -6,13 +6,11 @@ but the nodes, and these only as long as one of the objects they built is.
 
 from __future__ import annotations
 
-from types import FunctionType, ModuleType
-from weakref import ref
-
+from lazycfg.config.building.built import source_of_object
 from lazycfg.config.tree.node import Node
 from lazycfg.config.tree.paths import format_path, unlink
 from lazycfg.config.tree.position import position_of
-from lazycfg.config.tree.repr import target_name
+from lazycfg.config.tree.targets import target_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
     from lazycfg.config.tree.paths import Link
     from lazycfg.config.tree.position import Origin as Place
 
-__all__ = ["Origin", "explain_errors", "origin", "remember"]
+__all__ = ["Origin", "explain_errors", "origin"]
 
 
 class Origin:
@@ -58,42 +56,6 @@ class Origin:
         return f"<{self}>"
 
 
-class _Entry(ref):  # type: ignore[type-arg]
-    """A weak reference to a built object, with where it came from."""
-
-    __slots__ = ("key", "place")
-    key: int
-    place: tuple[Node, Link]
-
-
-# By id of the object; an entry goes when its object goes.
-_entries: dict[int, _Entry] = {}
-
-
-def _forget(entry: _Entry) -> None:
-    if _entries.get(entry.key) is entry:
-        del _entries[entry.key]
-
-
-def remember(built: list[tuple[Any, Node, Link]]) -> None:
-    """Remember what calls gave, each with its node and link, as far as weak references are possible."""
-    for obj, node, link in built:
-        if isinstance(obj, _LASTING):
-            continue
-        try:
-            entry = _Entry(obj, _forget)
-        except TypeError:
-            continue
-        entry.key, entry.place = id(obj), (node, link)
-        # Of an object that several nodes returned (an attribute of another) the maker stays.
-        old = _entries.setdefault(entry.key, entry)
-        if old is not entry and old() is not obj:
-            _entries[entry.key] = entry
-
-
-_LASTING = (type, FunctionType, ModuleType)  # what a call returns of these it did not make
-
-
 def origin(obj: Any) -> Origin | None:
     """Return the node, config path and position that `obj` was built from, None when it was not built by
     `instantiate`.
@@ -101,8 +63,8 @@ def origin(obj: Any) -> Origin | None:
     Objects that weak references do not allow (numbers, text, lists, tuples, dicts) are not remembered. Of a
     class or function that `L(f)()` merely returned nothing useful can be said either.
     """
-    entry = _entries.get(id(obj))
-    return Origin(*entry.place) if entry is not None and entry() is obj else None
+    found = source_of_object(obj)
+    return None if found is None else Origin(*found)
 
 
 class explain_errors:

@@ -12,11 +12,13 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from lazycfg.config.signatures.callables import is_deferred, signature_of
+from lazycfg.config.signatures.callables import signature_of
+from lazycfg.config.tree.containers import children, has_fields
 from lazycfg.config.tree.node import Node, is_call, raw_get
 from lazycfg.config.tree.paths import format_path
-from lazycfg.config.tree.repr import printable, short_repr, target_name
-from lazycfg.config.tree.traversal import children, has_fields, plan, same_leaf
+from lazycfg.config.tree.repr import printable, short_repr
+from lazycfg.config.tree.targets import is_deferred, target_name
+from lazycfg.config.tree.traversal import plan, same_leaf
 
 __all__ = ["Row", "rows", "tree_text"]
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from lazycfg.config.errors import ConfigError
+from lazycfg.config.tree.containers import arguments_of_fields, has_fields
 from lazycfg.config.tree.node import Node, raw_set
-from lazycfg.config.tree.traversal import has_fields
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["arguments_of_fields", "dump_dataclass"]
+__all__ = ["dump_dataclass"]
 
 
 def dump_dataclass(obj: Any) -> Node:
@@ -26,18 +26,6 @@ def dump_dataclass(obj: Any) -> Node:
     for name, argument in arguments_of_fields(type(obj)).items():
         raw_set(node, argument, _dump(getattr(obj, name)))
     return node
-
-
-def arguments_of_fields(kind: Any) -> dict[str, str]:
-    """Return the fields that the constructor of a dataclass or attrs class takes, with the argument of each.
-
-    attrs takes a field `_x` as argument `x`.
-    """
-    fields = getattr(kind, "__dataclass_fields__", None)
-    if fields is not None:
-        return {name: name for name, f in fields.items() if f.init and f._field_type.name == "_FIELD"}
-    found = [a for a in kind.__attrs_attrs__ if a.init]
-    return {a.name: getattr(a, "alias", None) or a.name.lstrip("_") for a in found}
 
 
 def _dump(value: Any) -> Any:

@@ -13,9 +13,12 @@ from types import ModuleType
 from typing import Any
 
 from lazycfg.config.errors import PathError
-from lazycfg.config.interop.omegaconf import from_omegaconf, to_omegaconf
+from lazycfg.config.interop.omegaconf import to_omegaconf
+from lazycfg.config.tree.access import get_path
+from lazycfg.config.tree.from_omegaconf import from_omegaconf
+from lazycfg.config.tree.keys import find_key, lookup
 from lazycfg.config.tree.node import Node, is_required, raw_get, raw_items, to_nodes
-from lazycfg.config.tree.paths import MISSING, find_key, get_path, lookup, parse_path
+from lazycfg.config.tree.paths import MISSING, parse_path
 
 __all__ = ["omegaconf_view"]
 

@@ -8,14 +8,17 @@ ordinary code the same line is an ordinary Python import.
 Nothing is imported to find this out: packages are located through the finders of ``sys.meta_path``.
 """
 
-import os
 import re
 import sys
 from collections.abc import Iterable, Sequence
-from importlib.machinery import ModuleSpec
 from pathlib import Path
 
-__all__ = ["MARK", "find_config_package", "locate_module"]
+from lazycfg.config.signatures.modules import find_spec_of
+
+__all__ = [
+    "MARK",
+    "find_config_package",
+]
 
 MARK = "__lazycfg_configs__"
 _MARK_LINE = re.compile(rb"^__lazycfg_configs__\s*(?::\s*bool\s*)?=\s*True\b", re.MULTILINE)
@@ -49,52 +52,11 @@ def _locate(package: str, parent_folders: Sequence[str] | None) -> _Located | No
         path: Iterable[str] = getattr(module, "__path__", ())
         folders = tuple(path)
         return (folders, package in _ALWAYS or bool(getattr(module, MARK, False))) if folders else None
-    spec = _find_spec(package, parent_folders)
+    spec = find_spec_of(package, parent_folders)
     if spec is None or not spec.submodule_search_locations:
         return None
     folders = tuple(spec.submodule_search_locations)
     return folders, package in _ALWAYS or _is_marked(folders)
-
-
-def locate_module(name: str) -> str | None:
-    """Return the file of a module, found without importing anything; a package's is its ``__init__.py``.
-
-    A built-in or extension module, a folder without ``__init__.py``: the empty text, or the path of its
-    binary. None when there is no such module.
-    """
-    parts = name.split(".")
-    folders: Sequence[str] | None = None
-    for end in range(1, len(parts) + 1):
-        package = ".".join(parts[:end])
-        if end > 1 and folders is None:
-            return None
-        module = sys.modules.get(package)
-        if module is not None:
-            folders = tuple(getattr(module, "__path__", ())) or None
-            file = getattr(module, "__file__", None) or ""
-            continue
-        spec = _find_spec(package, folders)
-        if spec is None:
-            return None
-        folders = (
-            tuple(spec.submodule_search_locations) if spec.submodule_search_locations is not None else None
-        )
-        file = spec.origin if spec.has_location and spec.origin else ""
-    return file
-
-
-def _find_spec(package: str, folders: Sequence[str] | None) -> ModuleSpec | None:
-    for finder in sys.meta_path:
-        find_spec = getattr(finder, "find_spec", None)
-        try:
-            spec: ModuleSpec | None = find_spec(package, folders, None) if find_spec is not None else None
-        except KeyError:  # a folder without __init__.py, in a package that is not imported yet
-            name = package.rpartition(".")[2]
-            spec = ModuleSpec(package, None, is_package=True)
-            spec.submodule_search_locations = [os.path.join(folder, name) for folder in folders or ()]
-        if spec is not None:
-            return spec
-    return None
 
 
 def _is_marked(folders: Iterable[str]) -> bool:

@@ -26,9 +26,10 @@ from lazycfg.config.isolation.packages import find_config_package
 from lazycfg.config.isolation.python_source import parse_source
 from lazycfg.config.isolation.sharing import Ledger, Own, Runs
 from lazycfg.config.isolation.top_level import imported_from_code
+from lazycfg.config.signatures.source_lookup import Assigned
 from lazycfg.config.suggest import closest
 from lazycfg.config.tree.node import Node, raw_items, to_nodes
-from lazycfg.config.tree.position import Assigned, note_config_file, position_of, set_position, stamp
+from lazycfg.config.tree.position import note_config_file, position_of, set_position, stamp
 
 __all__ = ["ConfigModule", "Session", "config_file_of", "modules_in", "run_file", "run_source"]
 
@@ -77,7 +78,7 @@ class _ImportSite:
 
 
 def config_file_of(module_name: str) -> str | None:
-    """Return file of a config module by its ``__name__`` (the ``__module__`` of its functions and classes)."""
+    """Return the file of a config module by its ``__name__``, the ``__module__`` of its classes."""
     return _files.get(module_name)
 
 
@@ -313,7 +314,7 @@ class Session:
         return _PackageView(module) if apart and hasattr(module, "__path__") else module
 
     def _submodule(self, folder: Path, name: str, site: _ImportSite) -> ModuleType | None:
-        """Return module ``name`` of a folder: a package, a file, or a plain folder; None when there is none."""
+        """Return the module ``name`` of a folder: a package, a file or a plain folder; None for none."""
         inner = folder / name
         init, file = inner / "__init__.py", folder / f"{name}.py"
         if init.is_file():

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from lazycfg.config.errors import TargetError
-from lazycfg.config.isolation.packages import locate_module
-from lazycfg.config.signatures.callables import _import
-from lazycfg.config.tree.targets import resolve_name
+from lazycfg.config.signatures.modules import locate_module
+from lazycfg.config.tree.paths import MISSING
+from lazycfg.config.tree.targets import import_target, resolve_name
 
 __all__ = [
     "IF_THERE",
@@ -29,7 +29,6 @@ __all__ = [
     "resolve_stand_in",
 ]
 
-_MISSING: Any = object()
 _DYNAMIC = re.compile(rb"def __getattr__|globals\(\)|__dict__")
 _STAR = re.compile(rb"^[ \t]*from[ \t]+(\.*)([\w.]*)[ \t]+import[ \t]*\*", re.MULTILINE)
 _read, _write = object.__getattribute__, object.__setattr__
@@ -76,7 +75,7 @@ class StandIn:
         _write(self, "_lz_name", name)
         _write(self, "_lz_call", call)
         _write(self, "_lz_reading", reading)
-        _write(self, "_lz_value", _MISSING)
+        _write(self, "_lz_value", MISSING)
 
     # ---------------------------------------------------------------- what the core asks
 
@@ -102,7 +101,7 @@ class StandIn:
             TargetError: it may not be made, or there is no such object.
         """
         value = _read(self, "_lz_value")
-        if value is _MISSING:
+        if value is MISSING:
             value = self._lz_make()
             _write(self, "_lz_value", value)
         return value
@@ -147,7 +146,7 @@ class StandIn:
         return self if named else self.__lazycfg_resolve__()
 
     def _lz_is_made(self) -> bool:
-        return _read(self, "_lz_value") is not _MISSING
+        return _read(self, "_lz_value") is not MISSING
 
     def _lz_make(self) -> Any:
         name, call, reading = self.__lazycfg_name__(), self.__lazycfg_call__(), self.__lazycfg_reading__()
@@ -159,7 +158,7 @@ class StandIn:
             made = {key: resolve_stand_in(value) for key, value in kwargs.items()}
             return resolve_stand_in(target)(*map(resolve_stand_in, args), **made)
         if reading.may_fail and name is not None and name[1]:
-            return _import(str(self))
+            return import_target(str(self))
         try:
             return resolve_name(str(self))
         except ImportError as error:

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from lazycfg.config.errors import ConfigError
-from lazycfg.config.isolation.packages import locate_module
 from lazycfg.config.isolation.python_source import parse_source
 from lazycfg.config.loading.stand_ins import NEVER, StandIn
+from lazycfg.config.signatures.modules import locate_module
 from lazycfg.config.tree.node import Node, raw_contains, raw_get, raw_pop, raw_set
 
 __all__ = ["Unread", "read_syntax"]

@@ -15,11 +15,11 @@ from typing import Any
 from lazycfg.config.errors import ConfigError
 from lazycfg.config.formats.decode import MAKERS, Decoder, Maker
 from lazycfg.config.formats.document import as_list, as_node, as_text
-from lazycfg.config.isolation.packages import locate_module
 from lazycfg.config.isolation.session import python_import
 from lazycfg.config.loading.load import load
 from lazycfg.config.loading.stand_ins import IF_THERE, NEVER, Reading, StandIn, may_have
-from lazycfg.config.signatures.callables import bind_positional
+from lazycfg.config.signatures.binding import bind_positional
+from lazycfg.config.signatures.modules import locate_module
 from lazycfg.config.signatures.source import Unsure, find_constant
 from lazycfg.config.tree.node import Node, is_call, raw_contains, raw_get, raw_items, raw_set
 from lazycfg.config.tree.traversal import plan

@@ -1,18 +1,13 @@
-"""What a target takes: its signature, and the questions that others ask of it.
-
-`check`, the overrides and the command line all ask here whether a node can take an argument, so that there
-is one answer. Parameters of the target are authoritative: an optional one that the config left out may be
-set.
-"""
+"""What a callable takes: its signature."""
 
 from __future__ import annotations
 
 import re
 from types import FunctionType, MethodType
 
-from lazycfg.config.errors import TargetError
-from lazycfg.config.tree.node import SPECIAL, Node, raw_clear, raw_get, raw_items, raw_set, raw_update
-from lazycfg.config.tree.repr import target_name
+from lazycfg.config.tree.node import SPECIAL, Node
+from lazycfg.config.tree.paths import MISSING
+from lazycfg.config.tree.targets import is_deferred, resolve_target, target_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,22 +17,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Signature",
-    "arrange",
-    "bind_positional",
-    "call_specially",
     "can_be_named",
-    "given_by_position",
-    "is_deferred",
-    "node_signature",
-    "resolve_target",
     "signature_of",
-    "why_not",
 ]
 
 # Signatures of what a module holds under its own name, which lives as long as the program. Those of classes
 # and functions of config files, which are new at every load, are not kept.
 _cache: dict[Any, Signature | None] = {}
-_UNKNOWN: Any = object()
 
 
 class Signature:
@@ -203,88 +189,16 @@ _MODULES = re.compile(r"\b(?:[A-Za-z_]\w*\.)+(?=[A-Za-z_])")
 _BRIEF = 170
 
 
-def is_deferred(target: Any) -> bool:
-    """Whether `target` stands for an import that has not happened; it is left alone until it is needed.
-
-    The class of such a stand-in has a method `__lazycfg_resolve__`, which imports, and a method
-    `__lazycfg_signature__`, which gives the signature that its source tells, or None.
-    """
-    return hasattr(type(target), "__lazycfg_resolve__")
-
-
-def resolve_target(target: Any) -> Any:
-    """The callable that a target in text stands for, imported; a callable is itself.
-
-    Raises `TargetError`, which says what of the name exists and what was meant.
-    """
-    if type(target) is not str:
-        if is_deferred(target):
-            return type(target).__lazycfg_resolve__(target)
-        return target
-    import sys
-
-    module, _, name = target.rpartition(".")
-    found = getattr(sys.modules.get(module), name, _UNKNOWN)
-    if found is _UNKNOWN:
-        found = _import(target)
-    if not callable(found):
-        name = type(found).__name__
-        article = "an" if name[:1] in "aeiou" else "a"
-        raise TargetError(f"target {target!r} is {article} {name}, which cannot be called")
-    return found
-
-
-def _import(target: str) -> Any:
-    from importlib import import_module
-
-    from lazycfg.config.suggest import closest
-
-    parts = target.split(".")
-    if not all(part.isidentifier() for part in parts) or len(parts) < 2:
-        raise TargetError(f'target {target!r} is not of the form "package.module.name"')
-    value: Any = None
-    for size in range(len(parts) - 1, 0, -1):
-        name = ".".join(parts[:size])
-        try:
-            value = import_module(name)
-        except ModuleNotFoundError as error:
-            missing = error.name or ""
-            if not (name == missing or name.startswith(f"{missing}.")):
-                raise TargetError(
-                    f"target {target!r}: importing {name!r} needs {missing!r}: {error}"
-                ) from error
-            continue
-        except Exception as error:
-            what = f"{type(error).__name__}: {error}"
-            raise TargetError(f"target {target!r}: importing {name!r} fails with {what}") from error
-        break
-    else:
-        import sys
-        from pkgutil import iter_modules
-
-        pool = {*sys.builtin_module_names, *(m.name for m in iter_modules())}
-        raise TargetError(f"target {target!r}: there is no module {parts[0]!r}{closest(parts[0], pool, 0.7)}")
-    for at in range(size, len(parts)):
-        try:
-            value = getattr(value, parts[at])
-        except AttributeError:
-            names = [n for n in dir(value) if not n.startswith("_")]
-            where = ".".join(parts[:at])
-            hint = closest(parts[at], names)
-            raise TargetError(f"target {target!r}: {where!r} has no {parts[at]!r}{hint}") from None
-    return value
-
-
 def signature_of(target: Any) -> Signature | None:
     """The signature of a callable or of a target in text; None when it has none (many builtins) or is a node.
 
     Raises `TargetError` for a text that cannot be imported.
     """
     try:
-        known: Signature | None = _cache.get(target, _UNKNOWN)
+        known: Signature | None = _cache.get(target, MISSING)
     except TypeError:  # not hashable
         return _inspect(target)
-    if known is not _UNKNOWN:
+    if known is not MISSING:
         return known
     if is_deferred(target):
         read: Signature | None = type(target).__lazycfg_signature__(target)
@@ -323,12 +237,6 @@ def _inspect(target: Any) -> Signature | None:
     return Signature(target, dict(parameters))
 
 
-def node_signature(node: Node) -> Signature | None:
-    """The signature behind a node, None when it is not a call or nothing is known. Raises `TargetError`."""
-    target = raw_get(node, "_target_")
-    return None if target is None or type(target) is Node else signature_of(target)
-
-
 def _hints_of(target: Any, parameters: dict[str, Parameter]) -> dict[str, Any]:
     """Resolve annotations that are text (`from __future__ import annotations`) one by one: one bad name in a
     signature must not hide the others."""
@@ -361,14 +269,6 @@ def _hints_of(target: Any, parameters: dict[str, Parameter]) -> dict[str, Any]:
     return hints
 
 
-def _is_imported(target: Any) -> bool:
-    if type(target) is not str:
-        return not is_deferred(target)
-    import sys
-
-    return target.rpartition(".")[0] in sys.modules
-
-
 def can_be_named(target: Any) -> bool:
     """Whether the positional arguments of a target can be passed by the names in its signature: so it is of
     plain functions and classes. A decorated function and an object that is called may have another one.
@@ -389,113 +289,3 @@ def can_be_named(target: Any) -> bool:
 
 def _has_own_signature(target: Any) -> bool:
     return "__signature__" in getattr(target, "__dict__", {})
-
-
-def given_by_position(node: Any) -> Any:
-    """Return the arguments in `_args_`; nothing where that is no list or tuple."""
-    args = raw_get(node, "_args_")
-    return args if isinstance(args, (list, tuple)) else ()
-
-
-def bind_positional(node: Node, *, importing: bool = False) -> None:
-    """Give the positional arguments in `_args_` the names that the target's signature has for them, in place.
-
-    Those of `*args` and of positional-only parameters stay in `_args_`; so do all of a target whose signature
-    may be that of something else (`can_be_named`), and of one that has not been imported yet, unless
-    `importing`. Raises `TypeError` for too many or twice given ones.
-    """
-    args = given_by_position(node)
-    target = raw_get(node, "_target_")
-    if not args or type(target) is Node or not (importing or _is_imported(target)):
-        return
-    signature = signature_of(target)
-    if signature is None or not can_be_named(signature.target):
-        return
-    kept = list(args[: signature.positional_only])
-    rest = args[signature.positional_only :]
-    names = signature.positional[signature.positional_only :]
-    named = dict(zip(names, rest, strict=False))
-    kept += rest[len(named) :]
-    given = {key: value for key, value in raw_items(node) if key not in ("_target_", "_args_")}
-    twice = [name for name in named if name in given]
-    if twice:
-        raise TypeError(
-            f"{target_name(target)}() got multiple values for argument {twice[0]!r}: {signature.brief}"
-        )
-    if len(args) > len(signature.positional) and not signature.any_position:
-        count = f"takes {len(signature.positional)} positional arguments but {len(args)} were given"
-        raise TypeError(f"{target_name(target)}() {count}: {signature.brief}")
-    raw_clear(node)
-    raw_set(node, "_target_", target)
-    if kept:
-        raw_set(node, "_args_", tuple(kept))
-    raw_update(node, named)
-    raw_update(node, given)
-
-
-def call_specially(target: Any, /, **arguments: Any) -> Any:
-    """Call a target with arguments that are built, the special ones among them."""
-    from functools import partial
-
-    args = tuple(arguments.pop("_args_", ()))
-    for key in ("_recursive_", "_convert_"):
-        arguments.pop(key, None)
-    is_partial = arguments.pop("_partial_", False)
-    if args:
-        args, arguments = arrange(target, args, arguments)
-    if is_partial:
-        return partial(target, *args, **arguments)
-    return target(*args, **arguments)
-
-
-def arrange(
-    target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Return the arguments as they must be passed when some have no name: where others that come before
-    `*args` have been given their names, these go by position too.
-    """
-    signature = signature_of(target)
-    if signature is None or not signature.any_position or not can_be_named(target):
-        return args, kwargs
-    only = signature.positional_only
-    names = signature.positional[only:]
-    if len(args) <= only or kwargs.keys().isdisjoint(names):
-        return args, kwargs
-    kwargs = dict(kwargs)
-    front = list(args[:only])
-    for name in names:
-        if name in kwargs:
-            front.append(kwargs.pop(name))
-        elif (default := signature.parameters[name].default) is not signature.parameters[name].empty:
-            front.append(default)
-        else:
-            raise TypeError(f"{target_name(target)}() is missing {name!r}, which comes before its *args")
-    return (*front, *args[only:]), kwargs
-
-
-def why_not(node: Node, key: str, value: Any = _UNKNOWN) -> str | None:
-    """Why the call that `node` records cannot take `key` (with this value); None when it can.
-
-    For a plain dict, a target without a signature or one that cannot be imported the answer is None: nothing
-    is known against it. The text ends with a suggestion: "Conv2d takes no argument 'bais'; did you mean
-    'bias'?".
-    """
-    from lazycfg.config.signatures.types import misfit
-    from lazycfg.config.suggest import closest
-
-    if key in SPECIAL:
-        return None
-    try:
-        signature = node_signature(node)
-    except TargetError:
-        return None
-    if signature is None:
-        return None
-    if key not in signature.names:
-        if signature.any_name:
-            return None
-        hint = closest(str(key), signature.candidates())
-        return f"{target_name(signature.target)} takes no argument {key!r}{hint}"
-    if value is _UNKNOWN or key not in signature.hints:
-        return None
-    return misfit(value, signature.hints[key], signature.parameters[key].default)

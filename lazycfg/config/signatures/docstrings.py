@@ -7,10 +7,12 @@ import re
 import textwrap
 from typing import Any
 
-from lazycfg.config.signatures.callables import Signature, node_signature, resolve_target
+from lazycfg.config.signatures.binding import node_signature
+from lazycfg.config.signatures.callables import Signature
 from lazycfg.config.suggest import closest
 from lazycfg.config.tree.node import Node, raw_contains, raw_get
-from lazycfg.config.tree.repr import short_repr, target_name
+from lazycfg.config.tree.repr import short_repr
+from lazycfg.config.tree.targets import resolve_target, target_name
 
 __all__ = ["documented_parameters", "parameter_doc", "target_doc"]
 

@@ -16,8 +16,8 @@ from inspect import Parameter
 from pathlib import Path
 from typing import Any
 
-from lazycfg.config.isolation.packages import locate_module
 from lazycfg.config.signatures.callables import Signature
+from lazycfg.config.signatures.modules import locate_module
 from lazycfg.config.signatures.types import fits
 
 __all__ = ["Definition", "SourceSignature", "Unsure", "find_constant", "find_definition", "source_signature"]

@@ -9,8 +9,7 @@
   `oc.dict.keys` and `oc.dict.values` work without. A resolver of OmegaConf sees its arguments, not the whole
   config, and its result cannot hold calls.
 
-What is above a text is given as a *chain*: the container that holds the text, the chain above it, and the
-topmost container. A node is looked at along its own parents, wherever it was reached.
+What is above a text is given as a chain: see `chains`.
 """
 
 from __future__ import annotations
@@ -19,220 +18,38 @@ import contextlib
 import re
 from contextvars import ContextVar
 
-from lazycfg.config.errors import ConfigError, InterpolationError, PathError, RequiredError
-from lazycfg.config.tree.node import (
-    _HOLDERS,
-    Node,
-    _get_notes,
-    _set_parent,
-    adopt,
-    is_required,
-    parent_of,
-    stands_in,
-    to_nodes,
+from lazycfg.config.errors import ConfigError, InterpolationError, PathError, with_article
+from lazycfg.config.tree.budget import (
+    DEEPEST,
+    JOINED_A_STEP,
+    KEYS_A_STEP,
+    LONGEST,
+    PARTS_A_STEP,
+    Active,
+    brief_text,
 )
-from lazycfg.config.tree.paths import MISSING, dead_end, find_key, parse_path
+from lazycfg.config.tree.chains import extend, link, linked
+from lazycfg.config.tree.from_omegaconf import from_omegaconf, holds_call
+from lazycfg.config.tree.keys import dead_end, find_key
+from lazycfg.config.tree.node import is_required, to_nodes
+from lazycfg.config.tree.paths import MISSING, parse_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from typing import Any, TypeAlias
+    from collections.abc import Callable, Iterator
+    from typing import Any
 
-    # A container, the chain above it, the topmost container.
-    Chain: TypeAlias = "tuple[Any, Any, Any]"
-    Mark: TypeAlias = "tuple[int, str]"  # id of the holding container, text
+    from lazycfg.config.tree.chains import Chain
 
 __all__ = [
     "INNER_RESOLVERS",
-    "chain_above",
-    "chain_of",
-    "extend",
     "limited_resolvers",
-    "link",
     "resolve",
     "resolve_in",
-    "resolve_read",
 ]
 
 # Resolvers that look at nothing but the config itself
 INNER_RESOLVERS = frozenset(["oc.select", "oc.dict.keys", "oc.dict.values"])
-
-_MOST_LOOKED = 64  # containers that are looked into for a node; they may lead in a circle
-# Far above what anybody writes. A file that others wrote shall not be able to take hours or all memory with
-# texts that double each other.
-_DEEPEST = 100
-_MOST_STEPS = 2_500
-_STEPS_EACH = 20  # of many texts, what each may add on average
-# What is as much work as one step: so many characters that are parsed, parts of a text, characters of a
-# text that is put together, keys that a resolver lists.
-_PARSED_A_STEP, _PARTS_A_STEP, _JOINED_A_STEP, _KEYS_A_STEP = 256, 4, 4096, 50
-_LONGEST = 1 << 20
-
-
-class Active:
-    """The interpolations under way.
-
-    Attributes:
-        marks: the texts that are being resolved, each for the sake of the one before: to find circles.
-        steps: how much was resolved for the sake of the first one, in a list that all of them share, and the
-            texts that are looked at after it (see `next`).
-    """
-
-    __slots__ = ("marks", "steps")
-
-    def __init__(self, marks: tuple[Mark, ...] = (), steps: list[int] | None = None) -> None:
-        self.marks = marks
-        self.steps = [0] if steps is None else steps
-
-    def next(self) -> Active:
-        """Go on to another text of the same config: the steps of many texts stay in proportion to their
-        number, though one alone may take more.
-        """
-        self.steps[0] = max(0, self.steps[0] - _STEPS_EACH)
-        return self
-
-    def step(self, count: int) -> None:
-        """Count work that was done. Raises `InterpolationError` for too much."""
-        self.steps[0] += count
-        if self.steps[0] > _MOST_STEPS:
-            start = brief_text(self.marks[0][1])
-            raise InterpolationError(f"interpolation {start} leads to more than {_MOST_STEPS:,} others")
-
-    def enter(self, mark: Mark) -> Active:
-        """Add one more text. Raises `InterpolationError` for a circle, and for too many in a row."""
-        if mark in self.marks:
-            circle = " -> ".join(repr(t) for _, t in (*self.marks[self.marks.index(mark) :], mark))
-            raise InterpolationError(f"circular interpolation, the circle is {circle}")
-        if len(self.marks) >= _DEEPEST:
-            raise InterpolationError(
-                f"interpolation {brief_text(self.marks[0][1])} leads through more than {_DEEPEST} others "
-                "in a row"
-            )
-        active = Active((*self.marks, mark), self.steps)
-        active.step(1 + len(mark[1]) // _PARSED_A_STEP)
-        return active
-
-
-def brief_text(text: str) -> str:
-    """Return a text in quotes, cut when it is long."""
-    return repr(text if len(text) <= 80 else f"{text[:77]}...")
-
-
-def link(container: Any, above: Chain | None) -> Chain:
-    """Return the chain of a container, given the one above it."""
-    return (container, above, container if above is None else above[2])
-
-
-def linked(containers: Iterable[Any]) -> Chain | None:
-    """Return the chain of containers that are given from the topmost one down; None when there are none."""
-    chain: Chain | None = None
-    for container in containers:
-        chain = link(container, chain)
-    return chain
-
-
-def chain_above(node: Any) -> Chain:
-    """Return the chain of a node, along its parents."""
-    chain = linked(chain_of(node))
-    assert chain is not None
-    return chain
-
-
-def extend(chain: Chain, child: Any) -> Chain:
-    """Return the chain of a child: of a node that stands elsewhere, that of its own place."""
-    if type(child) is Node:
-        parent = parent_of(child)
-        elsewhere = parent is not chain[0] and parent is not None and not is_above(parent, chain)
-        if elsewhere and stands_in(child, parent):
-            return chain_above(child)
-    return (child, chain, chain[2])
-
-
-def is_above(parent: Any, chain: Chain | None) -> bool:
-    """Whether `parent`, what a node stands in, is the end of a chain."""
-    while type(parent) is tuple:
-        if chain is None or parent[0] is not chain[0]:
-            return False
-        parent, chain = parent[1], chain[1]
-    return chain is not None and (parent is chain[0] or parent is _overlaid(chain[0]))
-
-
-def _overlaid(container: Any) -> Any:
-    """Return the node that `container` takes the place of (see `places.overlay`), else None."""
-    try:
-        return _get_notes(container).get("overlay")
-    except (AttributeError, TypeError):  # a slot that was never set, no node
-        return None
-
-
-def _as_parent(chain: Chain) -> Any:
-    """Return the end of a chain as what a node in it stands in; None when no node is above."""
-    if type(chain[0]) is Node:
-        return chain[0]
-    above = None if chain[1] is None or type(chain[0]) not in _HOLDERS else _as_parent(chain[1])
-    return None if above is None else (chain[0], above)
-
-
-def chain_of(value: Any) -> list[Any]:
-    """Return the containers above a node, topmost first, and the node itself; of a list, tuple or dict those
-    that the nodes in it know of, and itself.
-    """
-    chain = [value]
-    seen = {id(value)}
-    parent = parent_of(value) if type(value) is Node else _above(value)
-    while parent is not None:
-        if type(parent) is tuple:  # a list, tuple or dict, and what holds it
-            chain.append(parent[0])
-            parent = parent[1]
-            continue
-        if id(parent) in seen:
-            return [value]  # a node inside itself
-        seen.add(id(parent))
-        chain.append(parent)
-        parent = parent_of(parent)
-    chain.reverse()
-    return chain
-
-
-def _above(value: Any) -> Any:
-    """Return what a list, tuple or dict stands in, as the first node in it knows; else None."""
-    work = [value]
-    for _ in range(_MOST_LOOKED):
-        inner = work.pop()
-        if type(inner) is Node:
-            above = parent_of(inner)
-            while type(above) is tuple and above[0] is not value:
-                above = above[1]
-            return above[1] if type(above) is tuple else None
-        if type(inner) in _HOLDERS:
-            elements = list(inner.values() if type(inner) is dict else inner)[:_MOST_LOOKED]
-            work += reversed([element for element in elements if type(element) in _HOLDERS])
-        if not work:
-            break
-    return None
-
-
-def resolve_read(node: Any, text: str) -> Any:
-    """Return what reading an item of `node` gives when the item is `text`. Raises `InterpolationError`, and
-    `RequiredError` where it leads to something that must still be filled in.
-    """
-    active = Active()
-    value, chain = resolve(text, chain_above(node), active)
-    kind = type(value)
-    if kind is Node:
-        place = None if parent_of(value) is not None or chain[1] is None else _as_parent(chain[1])
-        if place is not None and place is not value:
-            _set_parent(value, place)
-    elif kind in _HOLDERS:
-        from lazycfg.config.tree.reading import read_in_chain
-
-        place = None if chain[1] is None else _as_parent(chain[1])
-        if place is not None:
-            adopt(value, place)
-        return read_in_chain(value, chain, active)
-    elif is_required(value):
-        raise RequiredError(text, node)
-    return value
 
 
 def resolve_in(text: str, chain: list[Any]) -> Any:
@@ -249,7 +66,7 @@ def resolve(text: str, chain: Chain, active: Active | None = None) -> tuple[Any,
     """Return the value of `text`, held at the end of `chain`, and the chain that ends with the value."""
     active = (active or Active()).enter((id(chain[0]), text))
     parts = split(text)
-    active.step(len(parts) // _PARTS_A_STEP)
+    active.step(len(parts) // PARTS_A_STEP)
     if len(parts) == 1 and parts[0][0]:
         return _value(parts[0][1], chain, active)
     words = [
@@ -257,13 +74,12 @@ def resolve(text: str, chain: Chain, active: Active | None = None) -> tuple[Any,
         for is_reference, part in parts
     ]
     value = "".join(words)
-    if len(value) > _LONGEST:
+    if len(value) > LONGEST:
         raise InterpolationError(
-            f"interpolation {brief_text(text)} gives a text of {len(value):,} characters: "
-            f"{_LONGEST:,} at most"
+            f"interpolation {brief_text(text)} gives a text of {len(value):,} characters: {LONGEST:,} at most"
         )
     if len(active.marks) == 1:  # that is kept; the others are parts of it
-        active.step(len(value) // _JOINED_A_STEP)
+        active.step(len(value) // JOINED_A_STEP, len(value))
     return value, link(value, chain)
 
 
@@ -312,9 +128,9 @@ def _closing(text: str, start: int) -> int:
             quote = char
         elif char == "{":
             depth += 1
-            if depth > _DEEPEST:
+            if depth > DEEPEST:
                 raise InterpolationError(
-                    f"interpolation {brief_text(text)}: braces are nested more than {_DEEPEST} deep"
+                    f"interpolation {brief_text(text)}: braces are nested more than {DEEPEST} deep"
                 )
         elif char == "}":
             depth -= 1
@@ -327,7 +143,7 @@ def _closing(text: str, start: int) -> int:
 def _as_text(value: Any, text: str) -> str:
     if isinstance(value, (dict, list, tuple)):
         raise InterpolationError(
-            f"interpolation {text!r}: a {type(value).__name__} cannot be put into a text"
+            f"interpolation {text!r}: {with_article(type(value).__name__)} cannot be put into a text"
         )
     return str(_filled_in(value, text))
 
@@ -433,7 +249,7 @@ def _call_resolver(name: str, text: str, chain: Chain, active: Active) -> Any:
         found = key if isinstance(key, dict) else _follow(str(key), chain, active)[0]
         if not isinstance(found, dict):
             raise InterpolationError(f"interpolation '${{{name}:{text}}}': {key!r} is no dict")
-        active.step(len(found) // _KEYS_A_STEP)
+        active.step(len(found) // KEYS_A_STEP, 64 * len(found))
         return list(found) if name == "oc.dict.keys" else list(found.values())
     return _omegaconf_resolver(name, text, chain, active)
 
@@ -538,18 +354,9 @@ def _omegaconf_resolver(name: str, text: str, chain: Chain, active: Active) -> A
         raise InterpolationError(f"{shown}: {reason}") from error
     except Exception as error:
         raise InterpolationError(f"{shown}: {type(error).__name__}: {error}") from error
-    from lazycfg.config.interop.omegaconf import from_omegaconf
-
     result = to_nodes(from_omegaconf(found))
-    if _holds_call(result):
+    if holds_call(result):
         raise InterpolationError(
             f"{shown} gives a call (it has a '_target_'): write calls into the config itself"
         )
     return result
-
-
-def _holds_call(value: Any) -> bool:
-    """Whether there is a node with a target in what a resolver gave: nobody has looked at that name."""
-    from lazycfg.config.tree.traversal import walk
-
-    return any(isinstance(inner, dict) and "_target_" in inner for _, inner in walk(value))

@@ -11,8 +11,8 @@ from __future__ import annotations
 from sys import _getframe
 from types import MethodType
 
+from lazycfg.config.tree.containers import LEAVES, to_plain
 from lazycfg.config.tree.node import (
-    _HOLDERS,
     _RESERVED,
     Node,
     _blank,
@@ -25,7 +25,6 @@ from lazycfg.config.tree.node import (
     raw_set,
     warn_reserved,
 )
-from lazycfg.config.tree.reading import ReadDict, ReadList, to_plain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,8 +38,6 @@ if TYPE_CHECKING:
 __all__ = ["LazyCall", "LazyPartial", "attr", "lacks_its_call", "method", "ref"]
 
 _set_item, _update = dict.__setitem__, dict.update
-_SEEN = _HOLDERS | {ReadList, ReadDict}
-_LEAVES = frozenset((int, float, str, bool, type(None)))
 
 
 def _record(target: Any, /, *args: Any, _target_: Any = None, **kwargs: Any) -> Any:
@@ -51,11 +48,13 @@ def _record(target: Any, /, *args: Any, _target_: Any = None, **kwargs: Any) -> 
     _set_parent(node, None)
     for value in kwargs.values():
         kind = type(value)
-        if kind in _SEEN:
-            if kind is Node and parent_of(value) is None:
-                _set_parent(value, node)
-            elif (kind is not tuple and kind is not list) or not _LEAVES.issuperset(map(type, value)):
-                _place(node)
+        if kind in LEAVES:
+            continue
+        if kind is Node and parent_of(value) is None:
+            _set_parent(value, node)
+        elif (kind is not tuple and kind is not list) or not LEAVES.issuperset(map(type, value)):
+            _place(node)
+            break
     if type(target) is Node:
         adopt(target, node)
     if args:
@@ -75,11 +74,11 @@ def _record(target: Any, /, *args: Any, _target_: Any = None, **kwargs: Any) -> 
 def _place(node: Node) -> None:
     """Tell what stands in a new node that it does."""
     for key, value in raw_items(node):
-        kind = type(value)
-        if kind in _HOLDERS:
-            adopt(value, node)
-        elif kind in _SEEN:
-            _set_item(node, key, to_plain(value))
+        if type(value) not in LEAVES:
+            plain = value if type(value) is Node else to_plain(value)
+            if plain is not value:
+                _set_item(node, key, plain)
+            adopt(plain, node)
 
 
 def _record_partial(target: Any, /, *args: Any, **kwargs: Any) -> Any:
@@ -98,7 +97,7 @@ def lacks_its_call(value: Any) -> bool:
 
 def _bind(node: Node, args: tuple[Any, ...]) -> None:
     """Give positional arguments their names; those without one stay in `_args_`."""
-    from lazycfg.config.signatures.callables import bind_positional
+    from lazycfg.config.signatures.binding import bind_positional
 
     raw_set(node, "_args_", args)
     bind_positional(node)
@@ -117,7 +116,7 @@ def _check_target(target: Any) -> Any:
 
 
 def _name_of(target: Any) -> str:
-    from lazycfg.config.tree.repr import target_name
+    from lazycfg.config.tree.targets import target_name
 
     return target_name(target)
 

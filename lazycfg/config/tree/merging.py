@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import warnings
 
+from lazycfg.config.tree.chains import path_to
 from lazycfg.config.tree.node import SPECIAL, Node, is_call, raw_contains, raw_get, raw_items, to_nodes
 from lazycfg.config.tree.parents import settle
 from lazycfg.config.tree.paths import format_path
-from lazycfg.config.tree.repr import short_repr, target_name
+from lazycfg.config.tree.repr import short_repr
+from lazycfg.config.tree.targets import target_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
     from lazycfg.config.tree.paths import Path
 
-__all__ = ["kept_arguments", "merge"]
+__all__ = ["kept_arguments", "merge", "warn_of_kept"]
 
 
 def merge(
@@ -48,10 +50,17 @@ def merge(
 
 
 def kept_arguments(old: Any, new: Any) -> list[str]:
-    """The arguments that stay when the items of `new`, a call of another target, are put into `old`."""
-    if not is_call(new) or raw_get(old, "_target_") == raw_get(new, "_target_"):
+    """Return the arguments that stay when the items of another call, `new`, are put into `old`."""
+    if not (is_call(old) and "_target_" in new) or raw_get(old, "_target_") == raw_get(new, "_target_"):
         return []
     return [key for key in dict.keys(old) if key not in SPECIAL and not raw_contains(new, key)]
+
+
+def warn_of_kept(old: Any, new: Any) -> None:
+    """Warn the caller of `Node.update` about arguments that another call keeps."""
+    kept = kept_arguments(old, new)
+    if kept:
+        _warn(path_to(old), old, new, kept, "merge(cfg, new, calls='replace')", 4)
 
 
 def _own(config: Any) -> Any:
@@ -65,7 +74,7 @@ def _merge_into(base: Node, other: Node, calls: str) -> None:
         path, old, new = work.pop()
         kept = kept_arguments(old, new)
         if kept and calls == "keep":
-            _warn(path, old, new, kept)
+            _warn(path, old, new, kept, "calls='replace'", 4)
         elif calls == "replace" and is_call(new) and raw_get(old, "_target_") != raw_get(new, "_target_"):
             for key in kept:
                 del old[key]
@@ -77,10 +86,10 @@ def _merge_into(base: Node, other: Node, calls: str) -> None:
                 old[key] = value
 
 
-def _warn(path: Path, old: Node, new: Node, kept: list[str]) -> None:
+def _warn(path: Path, old: Any, new: Any, kept: list[str], remedy: str, depth: int) -> None:
     shown = ", ".join(f"{key}={short_repr(raw_get(old, key))}" for key in kept)
     warnings.warn(
         f"{format_path(path) or 'the config'} becomes a call of {target_name(raw_get(new, '_target_'))} "
-        f"and keeps {shown}, which the merged call does not name; calls='replace' takes that call whole",
-        stacklevel=4,
+        f"and keeps {shown}, which the new call does not name; {remedy} takes that call whole",
+        stacklevel=depth,
     )

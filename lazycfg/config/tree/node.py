@@ -27,18 +27,23 @@ Code of this package that wants the stored values uses `raw_items` and friends b
 from __future__ import annotations
 
 from _collections_abc import ItemsView, ValuesView
-from itertools import repeat
-from operator import is_
+from itertools import compress, repeat
+from operator import is_, is_not
 
 from lazycfg.config.errors import ConfigAttributeError, ConfigKeyError, RequiredError
+from lazycfg.config.tree.budget import Budget
+from lazycfg.config.tree.containers import ATOMS, LEAVES, ReadOnlyError, inner_values, to_plain
+from lazycfg.config.tree.paths import MISSING, format_path
 from lazycfg.config.tree.position import Write, record_write
-from lazycfg.config.tree.required import REQUIRED, Required, is_required
+from lazycfg.config.tree.required import REQUIRED, is_required
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import Any
+    from collections.abc import Iterable, Iterator
+    from typing import Any, TypeAlias
 
+    # By id of a parent, the parent and the ids of what is in it; no ids where it does not stand itself.
+    Standing: TypeAlias = "dict[int, tuple[Any, set[int]]]"
     _DictBase = dict[Any, Any]
     _ItemsBase = ItemsView[Any, Any]
     _ValuesBase = ValuesView[Any]
@@ -53,6 +58,7 @@ __all__ = [
     "adopt",
     "as_assigned",
     "is_call",
+    "is_frozen",
     "is_required",
     "parent_of",
     "raw_clear",
@@ -65,6 +71,7 @@ __all__ = [
     "raw_set",
     "raw_update",
     "raw_values",
+    "refuse_frozen",
     "stands_in",
     "to_nodes",
 ]
@@ -78,7 +85,6 @@ raw_get = dict.get
 raw_contains = dict.__contains__
 
 _object_get = object.__getattribute__
-_MISSING: Any = type("Missing", (), {"__slots__": (), "__repr__": lambda self: "<missing>"})()
 
 
 class _Items(_ItemsBase):
@@ -90,7 +96,8 @@ class _Items(_ItemsBase):
 
     def __iter__(self) -> Iterator[tuple[Any, Any]]:
         node: Any = getattr(self, "_mapping")  # noqa: B009
-        return ((key, _read(node, key)) for key in raw_keys(node))
+        budget = Budget()
+        return ((key, _read(node, key, budget)) for key in raw_keys(node))
 
 
 class _Values(_ValuesBase):
@@ -100,7 +107,8 @@ class _Values(_ValuesBase):
 
     def __iter__(self) -> Iterator[Any]:
         node: Any = getattr(self, "_mapping")  # noqa: B009
-        return (_read(node, key) for key in raw_keys(node))
+        budget = Budget()
+        return (_read(node, key, budget) for key in raw_keys(node))
 
 
 class Node(_DictBase):
@@ -120,24 +128,24 @@ class Node(_DictBase):
         for key, value in raw_items(self):
             if type(value) is dict:
                 dict.__setitem__(self, key, value := to_nodes(value))
-            if type(value) in _HOLDERS:
+            if type(value) not in LEAVES:
                 adopt(value, self)
 
     def __getattribute__(self, name: str) -> Any:
-        value = raw_get(self, name, _MISSING)
-        if value is _MISSING or name in _RESERVED:
+        value = raw_get(self, name, MISSING)
+        if value is MISSING or name in _RESERVED:
             try:
                 return _object_get(self, name)
             except AttributeError:
                 pass
             raise ConfigAttributeError(name, [k for k in raw_keys(self) if k != "_target_"], self)
-        return _given(self, name, value) if type(value) in _LOOKED_AT else value
+        return value if type(value) in ATOMS else _given(self, name, value)
 
     def __getitem__(self, key: Any) -> Any:
-        value = raw_get(self, key, _MISSING)
-        if value is _MISSING:
+        value = raw_get(self, key, MISSING)
+        if value is MISSING:
             raise ConfigKeyError(key, [k for k in raw_keys(self) if k != "_target_"], self)
-        return _given(self, key, value) if type(value) in _LOOKED_AT else value
+        return value if type(value) in ATOMS else _given(self, key, value)
 
     def __iter__(self) -> Iterator[Any]:
         # Overridden so that `f(**node)` and `dict(node)` take the way of keys() and [], which resolves
@@ -174,7 +182,12 @@ class Node(_DictBase):
         _drop(self, key)
 
     def update(self, *args: Any, **kwargs: Any) -> None:
-        for key, value in dict(*args, **kwargs).items():
+        new = dict(*args, **kwargs)
+        if args and is_call(args[0]):
+            from lazycfg.config.tree.merging import warn_of_kept
+
+            warn_of_kept(self, new)
+        for key, value in new.items():
             _put(self, key, value)
 
     def setdefault(self, key: Any, default: Any = None, /) -> Any:
@@ -182,12 +195,12 @@ class Node(_DictBase):
             _put(self, key, default)
         return self[key]
 
-    def pop(self, key: Any, default: Any = _MISSING, /) -> Any:
+    def pop(self, key: Any, default: Any = MISSING, /) -> Any:
         if raw_contains(self, key):
             value = _read(self, key)
             _drop(self, key)
             return value
-        if default is _MISSING:
+        if default is MISSING:
             raise ConfigKeyError(key, list(raw_keys(self)), self)
         return default
 
@@ -223,7 +236,8 @@ class Node(_DictBase):
 
     def args(self) -> dict[str, Any]:
         """Return the arguments by name, without `_target_`, `_args_` and their like."""
-        return {key: _read(self, key) for key in raw_keys(self) if key not in SPECIAL}
+        budget = Budget()
+        return {key: _read(self, key, budget) for key in raw_keys(self) if key not in SPECIAL}
 
     def copy(self) -> Any:
         """A deep copy, as `copy.deepcopy`: what is shared inside the tree is shared inside the copy."""
@@ -257,6 +271,12 @@ class Node(_DictBase):
 
         return short_repr(self)
 
+    def __lazycfg_path__(self, *keys: Any) -> str:
+        """Return the config path of the node, or of a key in it, as text."""
+        from lazycfg.config.tree.chains import path_to
+
+        return format_path((*path_to(self), *keys))
+
     def _repr_html_(self) -> str:
         from lazycfg.config.inspection.html_view import html_tree
 
@@ -267,21 +287,22 @@ class Node(_DictBase):
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         from lazycfg.config.tree.position import FilePosition, position_of
+        from lazycfg.config.tree.traversal import far_below
 
         origin = position_of(self)
         where = None if origin is None else FilePosition(str(origin.file), origin.line, origin.column)
-        return (Node, (), (dict(raw_items(self)), where))
+        # What is far below comes first, so that pickle does not recurse through all levels in one go.
+        return (Node, (), (*far_below(self), dict(raw_items(self)), where))
 
     def __setstate__(self, state: Any) -> None:
         from lazycfg.config.tree.position import set_position
 
-        raw_update(self, state[0])
-        set_position(self, state[1])
+        raw_update(self, state[-2])
+        set_position(self, state[-1])
 
 
 _RESERVED = frozenset(dir(Node))
 _HOLDERS = frozenset((Node, list, tuple, dict))
-_LOOKED_AT = _HOLDERS | {str, Required}
 _SLOTS: Any = {name: getattr(Node, name) for name in Node.__slots__}
 _set_parent, parent_of = _SLOTS["_lz_parent"].__set__, _SLOTS["_lz_parent"].__get__
 _set_code, _get_code = _SLOTS["_lz_code"].__set__, _SLOTS["_lz_code"].__get__
@@ -305,8 +326,9 @@ def raw_node(items: Any) -> Any:
 def raw_set(holder: dict[Any, Any], key: Any, value: Any) -> None:
     """Do `holder[key] = value`, which is not logged."""
     if type(holder) is Node:
+        refuse_frozen(holder)
         dict.__setitem__(holder, key, value)
-        if type(value) in _HOLDERS:
+        if type(value) not in LEAVES:
             adopt(value, holder)
     else:
         holder[key] = value
@@ -315,9 +337,10 @@ def raw_set(holder: dict[Any, Any], key: Any, value: Any) -> None:
 def raw_update(holder: dict[Any, Any], items: Any) -> None:
     """Do `holder.update(items)`, which is not logged."""
     if type(holder) is Node:
+        refuse_frozen(holder)
         dict.update(holder, items)
         for value in raw_values(holder):
-            if type(value) in _HOLDERS:
+            if type(value) not in LEAVES:
                 adopt(value, holder)
     else:
         holder.update(items)
@@ -325,15 +348,34 @@ def raw_update(holder: dict[Any, Any], items: Any) -> None:
 
 def raw_pop(holder: dict[Any, Any], key: Any, *default: Any) -> Any:
     """Do `holder.pop(key, default)`, which is not logged."""
-    return dict.pop(holder, key, *default) if type(holder) is Node else holder.pop(key, *default)
+    if type(holder) is Node:
+        refuse_frozen(holder)
+        return dict.pop(holder, key, *default)
+    return holder.pop(key, *default)
 
 
 def raw_clear(holder: dict[Any, Any]) -> None:
     """Do `holder.clear()`, which is not logged."""
     if type(holder) is Node:
+        refuse_frozen(holder)
         dict.clear(holder)
     else:
         holder.clear()
+
+
+def is_frozen(node: Node) -> bool:
+    """Whether `freeze` was called for a node."""
+    try:
+        return "frozen" in _get_notes(node)
+    except AttributeError:  # a slot that was never set
+        return False
+
+
+def refuse_frozen(node: Node) -> None:
+    """Raise `ReadOnlyError` for a node that is frozen."""
+    if is_frozen(node):
+        path = node.__lazycfg_path__() or "the config"
+        raise ReadOnlyError(f"{path} is frozen: change a copy of the config, cfg.copy()")
 
 
 def is_call(value: Any) -> bool:
@@ -366,56 +408,67 @@ def _given(node: Node, key: Any, value: Any) -> Any:
     return value
 
 
-def _read(node: Node, key: Any) -> Any:
+def _read(node: Node, key: Any, budget: Budget | None = None) -> Any:
     """Return what reading an item gives; for tools that go through all items, also one to be filled in."""
     value = raw_get(node, key)
-    return _as_read(node, value) if type(value) in _LOOKED_AT else value
+    return value if type(value) in ATOMS else _as_read(node, value, budget)
 
 
-def _as_read(node: Node, value: Any) -> Any:
+def _as_read(node: Node, value: Any, budget: Budget | None = None) -> Any:
     kind = type(value)
     if kind is str:
         if "${" not in value:
             return value
-        from lazycfg.config.tree.interpolation import resolve_read
+        from lazycfg.config.tree.reading import resolve_read
 
-        return resolve_read(node, value)
-    if kind not in _HOLDERS:
-        return value
+        return resolve_read(node, value, budget)
     if kind is Node:
         if parent_of(value) is not node:
             adopt(value, node)
         return value
-    if not value or _PLAIN.issuperset(map(type, raw_values(value) if kind is dict else value)):
+    inside = inner_values(value)
+    if inside is None:
         return value
-    if kind is list and _is_settled(value, node):
+    if is_frozen(node):
+        from lazycfg.config.tree.reading import read_holder
+
+        return read_holder(value, node, budget)
+    if not inside or ATOMS.issuperset(map(type, inside)):
         return value
-    from lazycfg.config.tree.reading import read_holder
+    if kind is not list or not _is_settled(value, node):
+        from lazycfg.config.tree.reading import read_holder
 
-    adopt(value, node)
-    return read_holder(value, node)
-
-
-_PLAIN = frozenset((int, float, bool, type(None)))
+        adopt(value, node)
+        return read_holder(value, node, budget)
+    return value
 
 
 def _is_settled(value: list[Any], node: Node) -> bool:
-    """Whether a list holds nothing but nodes that know that they stand in it: read in a loop it is cheap."""
+    """Whether a list holds nothing but nodes, which are told that they stand in it where they are not yet:
+    read in a loop it is cheap.
+    """
     place = parent_of(value[0]) if type(value[0]) is Node else None
     if type(place) is not tuple or place[0] is not value or place[1] is not node:
         return False
     try:
-        return all(map(is_, map(parent_of, value), repeat(place)))
+        new = list(compress(value, map(is_not, map(parent_of, value), repeat(place))))
     except TypeError:  # an element that is no node
         return False
+    if new:
+        _adopt_into(place, new, {})
+    return True
+
+
+# A node knows its parent, and its parent is where it was put first. What is said of a list here holds for
+# every container that is no node.
 
 
 def adopt(value: Any, parent: Any) -> None:
     """Tell the nodes in `value` that stand nowhere else that they stand in `parent` now.
 
     Args:
-        value: a node; or a list, tuple or dict, of which the nodes in it are told.
-        parent: a node, or a pair of (list, tuple or dict, its parent).
+        value: a node; or a list, of which the nodes in it are told; or a leaf.
+        parent: a node, or a pair of (list, its parent).
     """
     if type(value) is not Node:
         _adopt_all(value, parent)
@@ -427,51 +480,70 @@ def adopt(value: Any, parent: Any) -> None:
 
 
 def _adopt_all(value: Any, parent: Any) -> None:
-    """`adopt` for a list, tuple or dict; each container is searched once, however many nodes are in it."""
+    """`adopt` for a list; each container is searched once, however many nodes are in it."""
     work = [(value, parent)]
     entered = {id(value)}
-    valid: dict[int, tuple[Any, set[int]]] = {}  # containers that still stand, with what is in them
+    standing: Standing = {}
     while work:
-        holder, above = work.pop()
-        place = (holder, above)
-        for child in raw_values(holder) if type(holder) is dict else holder:
+        place = work.pop()
+        inside = inner_values(place[0]) or ()
+        _adopt_into(place, inside, standing)
+        for child in inside:
             kind = type(child)
-            if kind is Node:
-                old = parent_of(child)
-                if type(old) is tuple and old[0] is holder and old[1] is above:
-                    continue
-                if old is None or not _still_stands(child, old, valid):
-                    _set_parent(child, place)
-            elif kind in _HOLDERS and id(child) not in entered:
+            if kind not in LEAVES and kind is not Node and id(child) not in entered:
                 entered.add(id(child))
                 work.append((child, place))
 
 
-def _still_stands(child: Any, parent: Any, valid: dict[int, tuple[Any, set[int]]]) -> bool:
-    """`stands_in`, for many nodes that may stand in the same container."""
-    found = valid.get(id(parent))
-    if found is None:
-        holder = parent[0] if type(parent) is tuple else parent
-        above = parent[1] if type(parent) is tuple else parent_of(parent)
-        inside: set[int] = set()
-        if above is None or stands_in(holder, above):
-            inside = {id(value) for value in (raw_values(holder) if isinstance(holder, dict) else holder)}
-        found = valid[id(parent)] = (parent, inside)
-    return id(child) in found[1]
+def _adopt_into(place: tuple[Any, Any], inside: Iterable[Any], standing: Standing) -> None:
+    for child in inside:
+        if type(child) is Node:
+            old = parent_of(child)
+            if type(old) is tuple and old[0] is place[0] and old[1] is place[1]:
+                continue
+            if old is None or not stands_in(child, old, standing):
+                _set_parent(child, place)
 
 
-def stands_in(child: Any, parent: Any) -> bool:
-    """Whether `child` is still in `parent`, that in its own parent, and so on to the top."""
+def stands_in(child: Any, parent: Any, standing: Standing | None = None) -> bool:
+    """Whether `child` is still in `parent`, that in its own parent, and so on to the top.
+
+    `standing` is what was found out in the same traversal, during which nothing changes; it is added to.
+    """
+    if standing is not None:
+        return id(child) in _standing_in(parent, standing)
     seen: set[int] = set()
     while parent is not None:
         holder, above = parent if type(parent) is tuple else (parent, parent_of(parent))
         if id(holder) in seen:
             return False
         seen.add(id(holder))
-        if not any(value is child for value in (raw_values(holder) if isinstance(holder, dict) else holder)):
+        if not any(map(is_, inner_values(holder) or (), repeat(child))):
             return False
         child, parent = holder, above
     return True
+
+
+def _standing_in(parent: Any, standing: Standing) -> set[int]:
+    """Return the ids of what is in `parent`; nothing where that is not in its own parent any more."""
+    way: list[tuple[Any, Any, set[int]]] = []
+    seen: set[int] = set()
+    step = parent
+    stands = True
+    while step is not None and id(step) not in standing:
+        holder, above = step if type(step) is tuple else (step, parent_of(step))
+        if id(holder) in seen:
+            stands = False
+            break
+        seen.add(id(holder))
+        way.append((step, holder, {id(value) for value in inner_values(holder) or ()}))
+        step = above
+    inside = standing[id(step)][1] if step is not None and stands else None
+    for step, holder, ids in reversed(way):
+        stands = stands and (inside is None or id(holder) in inside)
+        inside = ids if stands else set()
+        standing[id(step)] = (step, inside)
+    return inside or set()
 
 
 def as_assigned(value: Any) -> Any:
@@ -481,21 +553,19 @@ def as_assigned(value: Any) -> Any:
     kind = type(value)
     if kind is dict:
         return to_nodes(value)
-    if kind not in _HOLDERS and isinstance(value, (list, dict)):
-        from lazycfg.config.tree.reading import to_plain
-
-        return to_plain(value)
-    return value
+    return value if kind in LEAVES or kind is Node else to_plain(value)
 
 
 def _put(node: Node, key: Any, value: Any) -> None:
     """Set an item for the code that called the method of `node`, and remember it."""
+    refuse_frozen(node)
     value = as_assigned(value)
     record_write(node, key, value, depth=3)
     raw_set(node, key, value)
 
 
 def _drop(node: Node, key: Any) -> None:
+    refuse_frozen(node)
     record_write(node, key, Write.DELETED, depth=3)
     raw_pop(node, key)
 

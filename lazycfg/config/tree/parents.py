@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from copy import copy
 
+from lazycfg.config.tree.containers import LEAVES, inner_values
 from lazycfg.config.tree.node import (
     _HOLDERS,
     Node,
@@ -15,12 +16,13 @@ from lazycfg.config.tree.node import (
     raw_values,
 )
 from lazycfg.config.tree.position import notes_of
+from lazycfg.config.tree.traversal import plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["overlay", "settle", "to_nodes"]
+__all__ = ["freeze", "overlay", "settle", "to_nodes"]
 
 
 def to_nodes(value: Any) -> Any:
@@ -68,7 +70,7 @@ def to_nodes(value: Any) -> Any:
                     holder[key] = new
     for node in nodes:
         for item in raw_values(node):
-            if type(item) in _HOLDERS:
+            if type(item) not in LEAVES:
                 adopt(item, node)
     return root
 
@@ -86,9 +88,9 @@ def settle(root: Node) -> None:
     while work:
         holder, place = work.pop()
         inner = []
-        for child in raw_values(holder) if isinstance(holder, dict) else holder:
+        for child in inner_values(holder) or ():
             kind = type(child)
-            if kind not in _HOLDERS:
+            if kind is not Node and (kind in LEAVES or inner_values(child) is None):
                 continue
             if kind is Node:
                 old = parent_of(child)
@@ -119,3 +121,16 @@ def overlay(node: Node) -> Node:
     result = copy(node)
     notes_of(result)["overlay"] = notes_of(node).get("overlay", node)
     return result
+
+
+def freeze(cfg: Node) -> Node:
+    """Refuse all further changes of a config, in place, and return it.
+
+    Writing to a node raises `ReadOnlyError` from then on, and so do overrides; lists and dicts that are read
+    are read-only. Building is not affected, nor are objects in the config. A copy (`cfg.copy()`, a pickled
+    one) can be changed again.
+    """
+    for value, _, _ in plan(cfg):
+        if type(value) is Node:
+            notes_of(value)["frozen"] = True
+    return cfg

@@ -11,22 +11,21 @@ from __future__ import annotations
 
 from itertools import count
 
+from lazycfg.config.tree.paths import format_path
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import CodeType
     from typing import Any
 
-    from lazycfg.config.inspection.source_lookup import Source
 
 __all__ = [
-    "Assigned",
     "CommandLine",
     "FilePosition",
     "Origin",
     "Position",
     "Write",
-    "argument_position",
     "column_at",
     "is_config_code",
     "is_edited",
@@ -147,7 +146,7 @@ class FilePosition(Origin):
     def column(self) -> int | None:
         return self._column
 
-    def source(self) -> Source | None:
+    def source(self) -> Any | None:
         """What the file tells about the value that stands there, None when it tells nothing."""
         return None
 
@@ -181,47 +180,6 @@ def is_edited(file: str, stamps: Mapping[str, int] | None) -> bool:
             return stamp(stream.read()) != stamps[file]
     except OSError:
         return True
-
-
-class Assigned(Origin):
-    """A variable of a config file, for a dict that was written without a call that could be recorded.
-
-    Attributes:
-        path: the name of the variable; empty for the file as a whole.
-        stamps: what `stamp` gave for each file of the load; None when that is not known.
-    """
-
-    __slots__ = ("_file", "path", "stamps")
-
-    def __init__(self, file: str, path: tuple[str, ...] = (), stamps: Mapping[str, int] | None = None):
-        self._file = file
-        self.path = path
-        self.stamps = stamps
-
-    def __str__(self) -> str:
-        if is_edited(self._file, self.stamps):
-            return f"{self._file} (edited after it was loaded)"
-        return super().__str__()
-
-    @property
-    def file(self) -> str:
-        return self._file
-
-    def _place(self) -> Origin | None:
-        from lazycfg.config.inspection.source_lookup import places_of
-
-        places = places_of(self._file, self.path, self.stamps)
-        return places[-1].position if places else None
-
-    @property
-    def line(self) -> int | None:
-        place = self._place()
-        return None if place is None else place.line
-
-    @property
-    def column(self) -> int | None:
-        place = self._place()
-        return None if place is None else place.column
 
 
 class CommandLine(Origin):
@@ -329,32 +287,8 @@ def writes_of(node: Any, key: str | None = None) -> list[Write]:
     return found
 
 
-def argument_position(node: Any, *keys: Any) -> Origin | None:
-    """Where an argument of `node`, or what stands at `keys` in it, was written: the latest write to it, the
-    nearest piece of source, else the call itself. Reads the source, so it is for messages only.
-    """
-    from lazycfg.config.inspection.source_lookup import latest, source_of
-    from lazycfg.config.tree.paths import MISSING, find_key
-
-    writes = [write for write in writes_to(node, keys) if write.value is not Write.DELETED]
-    if writes:
-        return writes[-1].origin
-    found = position_of(node)
-    source = source_of(node)
-    value = node
-    for key in keys:
-        source = None if source is None else source.below(key)
-        value = MISSING if value is MISSING else find_key(value, key)
-        places = [] if source is None else latest(source.places())
-        for wanted in (False, None, True):  # the last that gives the value, as far as that is known
-            found = next((p.position for p in reversed(places) if p.gives(value) is wanted), found)
-    return found
-
-
 def writes_to(node: Any, keys: Sequence[Any]) -> list[Write]:
     """The writes to `node` that put in place what stands at `keys` in it, oldest first."""
-    from lazycfg.config.tree.paths import format_path
-
     path = f"{format_path(keys)}."
     return [
         write

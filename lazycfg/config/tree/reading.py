@@ -2,87 +2,58 @@
 
 `cfg.steps` of `steps = ["${n}", 2]` is a list of what the elements stand for. It is a `ReadList`: a list that
 refuses to be changed, as the change would not reach the config. Dicts in lists and in calls become
-`ReadDict`s, tuples are tuples. A container without `${...}` is handed out itself.
+`ReadDict`s, tuples are tuples. A container without `${...}` is handed out itself, and so is an object of a
+dataclass or attrs class: its fields are what was written.
 """
 
 from __future__ import annotations
 
-from lazycfg.config.errors import ConfigError, InterpolationError
-from lazycfg.config.tree.node import _HOLDERS, Node, raw_items, raw_values
+from lazycfg.config.errors import InterpolationError, RequiredError
+from lazycfg.config.tree.budget import Active
+from lazycfg.config.tree.chains import as_parent, chain_above, extend, link
+from lazycfg.config.tree.containers import LEAVES, ReadDict, ReadList, has_fields, inner_values, odd_children
+from lazycfg.config.tree.interpolation import resolve
+from lazycfg.config.tree.node import Node, _set_parent, adopt, is_frozen, is_required, parent_of, raw_items
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, NoReturn
+    from collections.abc import Collection
+    from typing import Any
 
-    from lazycfg.config.tree.interpolation import Active, Chain
+    from lazycfg.config.tree.budget import Budget
+    from lazycfg.config.tree.chains import Chain
 
-__all__ = ["ReadDict", "ReadList", "has_interpolation", "read_holder", "read_in_chain", "to_plain"]
-
-
-class ReadOnlyError(ConfigError, TypeError):
-    """A list or dict with `${...}` in it was to be changed where it was read."""
+__all__ = ["has_interpolation", "read_holder", "read_in_chain", "resolve_read"]
 
 
-def _refuse(self: Any, *args: Any, **kwargs: Any) -> NoReturn:
-    kind = "list" if isinstance(self, list) else "dict"
-    raise ReadOnlyError(
-        f"this {kind} of the config has ${{...}} in it and cannot be changed in place: assign a new one, "
-        f"as in cfg.values = {'[*cfg.values, 1]' if kind == 'list' else '{**cfg.values, key: 1}'}"
-    )
-
-
-class ReadList(list):  # type: ignore[type-arg]
-    """A list as it was read, with `${...}` resolved; changing it raises `ReadOnlyError`."""
-
-    __slots__ = ()
-    append = extend = insert = remove = pop = clear = sort = reverse = _refuse
-    __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse
-
-    def __reduce__(self) -> Any:
-        return list, (list(self),)
-
-
-class ReadDict(dict):  # type: ignore[type-arg]
-    """A dict as it was read, with `${...}` resolved; changing it raises `ReadOnlyError`."""
-
-    __slots__ = ()
-    update = pop = popitem = clear = setdefault = _refuse
-    __setitem__ = __delitem__ = __ior__ = _refuse
-
-    def __reduce__(self) -> Any:
-        return dict, (dict(self),)
-
-
-def to_plain(value: Any) -> Any:
-    """Return what was read as a plain list or dict again, all the way down; anything else is itself."""
-    if type(value) is ReadList:
-        return [to_plain(element) for element in value]
-    if type(value) is ReadDict:
-        return {key: to_plain(element) for key, element in value.items()}
-    return tuple(map(to_plain, value)) if type(value) is tuple else value
+def _readable(value: Any) -> Collection[Any] | None:
+    """Return what is in a list, tuple or dict; None for a leaf, a node, and an object with fields."""
+    kind = type(value)
+    return None if kind in LEAVES or kind is Node or has_fields(value) else inner_values(value)
 
 
 def has_interpolation(value: Any) -> bool:
     """Whether a list, tuple or dict has a text with `${` in it, at any depth; nodes are not entered."""
-    work, seen = [value], {id(value)}
+    work, seen = [_readable(value) or ()], {id(value)}
     while work:
-        holder = work.pop()
-        for element in raw_values(holder) if type(holder) is dict else holder:
+        for element in work.pop():
             kind = type(element)
             if kind is str:
                 if "${" in element:
                     return True
-            elif kind in _HOLDERS and kind is not Node and id(element) not in seen:
+            elif kind not in LEAVES and id(element) not in seen and (inner := _readable(element)):
                 seen.add(id(element))
-                work.append(element)
+                work.append(inner)
     return False
 
 
-def read_holder(value: Any, node: Node) -> Any:
+def read_holder(value: Any, node: Node, budget: Budget | None = None) -> Any:
     """Return what reading a list, tuple or dict that stands in `node` gives."""
-    from lazycfg.config.tree.interpolation import chain_above, link
-
-    return read_in_chain(value, link(value, chain_above(node))) if has_interpolation(value) else value
+    if is_frozen(node):
+        return _Reader(Active((), budget), frozen=True).holder(value, link(value, chain_above(node)))
+    if not has_interpolation(value):
+        return value
+    return read_in_chain(value, link(value, chain_above(node)), Active((), budget))
 
 
 def read_in_chain(value: Any, chain: Chain, active: Active | None = None) -> Any:
@@ -90,8 +61,6 @@ def read_in_chain(value: Any, chain: Chain, active: Active | None = None) -> Any
 
     A container that several interpolations lead to is read once.
     """
-    from lazycfg.config.tree.interpolation import Active
-
     if not has_interpolation(value):
         return value
     try:
@@ -103,8 +72,9 @@ def read_in_chain(value: Any, chain: Chain, active: Active | None = None) -> Any
 class _Reader:
     """One reading of a container."""
 
-    def __init__(self, active: Active) -> None:
+    def __init__(self, active: Active, frozen: bool = False) -> None:
         self.active = active
+        self.frozen = frozen  # the node that holds the container: then everything in it is read-only
         self.made: dict[int, Any] = {}
 
     def holder(self, value: Any, chain: Chain) -> Any:
@@ -113,23 +83,46 @@ class _Reader:
             raise InterpolationError("circular interpolation: a list that contains itself")
         if made is not None:
             return made
-        if not has_interpolation(value):
+        if _readable(value) is None or not (self.frozen or has_interpolation(value)):
             return value
         self.made[id(value)] = self
-        items = raw_items(value) if type(value) is dict else enumerate(value)
-        read = {key: self.element(child, chain) for key, child in items}
         kind = type(value)
-        result: Any = ReadDict(read) if kind is dict else (ReadList if kind is list else tuple)(read.values())
+        result: Any
+        if isinstance(value, dict):
+            result = ReadDict((key, self.element(child, chain)) for key, child in raw_items(value))
+        elif isinstance(value, list):
+            result = ReadList(self.element(child, chain) for child in value)
+        elif kind is tuple:
+            result = tuple(self.element(child, chain) for child in value)
+        else:
+            result = kind(*(self.element(child, chain) for _, child in odd_children(value) or ()))
         self.made[id(value)] = result
         return result
 
     def element(self, child: Any, chain: Chain) -> Any:
-        from lazycfg.config.tree.interpolation import extend, resolve
-
-        kind = type(child)
-        if kind is str and "${" in child:
+        if type(child) is str and "${" in child:
             child, chain = resolve(child, chain, self.active.next())
-            kind = type(child)
         else:
             chain = extend(chain, child)
-        return self.holder(child, chain) if kind in _HOLDERS and kind is not Node else child
+        return child if _readable(child) is None else self.holder(child, chain)
+
+
+def resolve_read(node: Any, text: str, budget: Budget | None = None) -> Any:
+    """Return what reading an item of `node` gives when the item is `text`. Raises `InterpolationError`, and
+    `RequiredError` where it leads to something that must still be filled in.
+    """
+    active = Active((), budget).next()
+    value, chain = resolve(text, chain_above(node), active)
+    kind = type(value)
+    if kind is Node:
+        place = None if parent_of(value) is not None or chain[1] is None else as_parent(chain[1])
+        if place is not None and place is not value:
+            _set_parent(value, place)
+    elif kind not in LEAVES and inner_values(value) is not None:
+        place = None if chain[1] is None else as_parent(chain[1])
+        if place is not None:
+            adopt(value, place)
+        return read_in_chain(value, chain, active)
+    elif is_required(value):
+        raise RequiredError(text, node)
+    return value

@@ -8,26 +8,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["printable", "short_repr", "target_name"]
+__all__ = [
+    "printable",
+    "short_repr",
+]
 
 _DEPTH = 16
 _LENGTH = 4000
-
-
-def target_name(target: Any, *, full: bool = False) -> str:
-    """How a target is called in messages: its qualified name, with `full` also its module."""
-    if isinstance(target, str):
-        return target if full else target.rpartition(".")[2]
-    if type(target) is Node:
-        return short_repr(target)
-    named = getattr(type(target), "__lazycfg_name__", None) if full else None
-    if named is not None and named(target) is not None:  # a stand-in, whose class has a module too
-        return str(target)
-    name = getattr(target, "__qualname__", None) or getattr(target, "__name__", None)
-    if not isinstance(name, str):
-        return repr(target)
-    module = getattr(target, "__module__", None)
-    return f"{module}.{name}" if full and module and module != "builtins" else name
 
 
 def printable(text: str) -> str:

@@ -1,4 +1,9 @@
-"""The name that an object can be imported by: the one it was defined under, checked to lead back to it."""
+"""Which name an object has, and which object a name stands for.
+
+`find_name` gives the name that an object can be imported by: the one that it was defined under, checked to
+lead back to it. `resolve_name` and `resolve_target` import what a name stands for. `target_name` is for
+messages.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +12,23 @@ import sys
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any, NamedTuple
 
-__all__ = ["ImportName", "find_name", "public_name", "resolve_name"]
+from lazycfg.config.errors import TargetError, with_article
+from lazycfg.config.suggest import closest
+from lazycfg.config.tree.paths import MISSING
+
+__all__ = [
+    "ImportName",
+    "find_name",
+    "full_name",
+    "import_target",
+    "is_deferred",
+    "is_imported",
+    "name_of_target",
+    "public_name",
+    "resolve_name",
+    "resolve_target",
+    "target_name",
+]
 
 
 class ImportName(NamedTuple):
@@ -113,25 +134,129 @@ def public_name(name: ImportName, obj: Any) -> ImportName:
     return name
 
 
-def resolve_name(text: str) -> Any:
-    """Import what a dotted name stands for.
+class _NotFound(Exception):
+    """A dotted name of which a part does not exist; the message says which, and what may be meant."""
 
-    Raises:
-        ImportError: a part of it does not exist.
-    """
+
+def resolve_name(text: str) -> Any:
+    """Import what a dotted name stands for. Raises `ImportError` when a part of it does not exist."""
+    try:
+        return _follow(text)
+    except _NotFound as error:
+        raise ImportError(f"{text!r} cannot be imported: {error}") from error.__cause__
+
+
+def _follow(text: str) -> Any:
+    """Import the longest module that a dotted name begins with, and go on by attributes."""
     parts = text.split(".")
-    for end in range(len(parts), 0, -1):
-        name = ".".join(parts[:end])
+    value: Any = None
+    for size in range(len(parts), 0, -1):
+        name = ".".join(parts[:size])
         try:
-            found: Any = importlib.import_module(name)
+            value = importlib.import_module(name)
         except ModuleNotFoundError as error:
-            if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
-                continue
-            raise
-        for part in parts[end:]:
-            try:
-                found = getattr(found, part)
-            except AttributeError:
-                raise ImportError(f"{text!r} cannot be imported: {name!r} has no {part!r}") from None
-        return found
-    raise ImportError(f"{text!r} cannot be imported: there is no module {parts[0]!r}")
+            missing = error.name or ""
+            if not (name == missing or name.startswith(f"{missing}.")):
+                raise _NotFound(f"importing {name!r} needs {missing!r}: {error}") from error
+            continue
+        except Exception as error:
+            what = f"{type(error).__name__}: {error}"
+            raise _NotFound(f"importing {name!r} fails with {what}") from error
+        break
+    else:
+        from pkgutil import iter_modules
+
+        pool = {*sys.builtin_module_names, *(m.name for m in iter_modules())}
+        raise _NotFound(f"there is no module {parts[0]!r}{closest(parts[0], pool, 0.7)}")
+    for at in range(size, len(parts)):
+        try:
+            value = getattr(value, parts[at])
+        except AttributeError:
+            names = [n for n in dir(value) if not n.startswith("_")]
+            where = ".".join(parts[:at])
+            raise _NotFound(f"{where!r} has no {parts[at]!r}{closest(parts[at], names)}") from None
+    return value
+
+
+def import_target(text: str) -> Any:
+    """Import what a target in text stands for, callable or not. Raises `TargetError`."""
+    parts = text.split(".")
+    if not all(part.isidentifier() for part in parts) or len(parts) < 2:
+        raise TargetError(f'target {text!r} is not of the form "package.module.name"')
+    try:
+        return _follow(text)
+    except _NotFound as error:
+        raise TargetError(f"target {text!r}: {error}") from error.__cause__
+
+
+def is_deferred(target: Any) -> bool:
+    """Whether `target` stands for an import that has not happened; it is left alone until it is needed.
+
+    The class of such a stand-in has a method `__lazycfg_resolve__`, which imports, and a method
+    `__lazycfg_signature__`, which gives the signature that its source tells, or None.
+    """
+    return hasattr(type(target), "__lazycfg_resolve__")
+
+
+def resolve_target(target: Any) -> Any:
+    """The callable that a target in text stands for, imported; a callable is itself.
+
+    Raises `TargetError`, which says what of the name exists and what was meant.
+    """
+    if type(target) is not str:
+        if is_deferred(target):
+            return type(target).__lazycfg_resolve__(target)
+        return target
+    module, _, name = target.rpartition(".")
+    found = getattr(sys.modules.get(module), name, MISSING)
+    if found is MISSING:
+        found = import_target(target)
+    if not callable(found):
+        kind = with_article(type(found).__name__)
+        raise TargetError(f"target {target!r} is {kind}, which cannot be called")
+    return found
+
+
+def is_imported(target: Any) -> bool:
+    if type(target) is not str:
+        return not is_deferred(target)
+    return target.rpartition(".")[0] in sys.modules
+
+
+def name_of_target(target: Any, *, importing: bool = True) -> str:
+    """The name under which a target was defined; the empty text when it has none.
+
+    A target in text is imported to find out, unless `importing` is false; one that cannot be imported, and a
+    deferred import, has the name that was written.
+    """
+    if is_deferred(target):
+        return str(target) if type(target).__lazycfg_name__(target) is not None else ""
+    if not isinstance(target, str):
+        return str(find_name(target) or "")
+    if not importing:
+        return target
+    try:
+        return str(find_name(resolve_target(target)) or target)
+    except TargetError:
+        return target
+
+
+def target_name(target: Any, *, full: bool = False) -> str:
+    """How a target is called in messages: its qualified name, with `full` also its module."""
+    if isinstance(target, str):
+        return target if full else target.rpartition(".")[2]
+    if isinstance(target, dict):  # a node
+        return repr(target)
+    named = getattr(type(target), "__lazycfg_name__", None) if full else None
+    if named is not None and named(target) is not None:  # a stand-in, whose class has a module too
+        return str(target)
+    name = getattr(target, "__qualname__", None) or getattr(target, "__name__", None)
+    if not isinstance(name, str):
+        return repr(target)
+    module = getattr(target, "__module__", None)
+    return f"{module}.{name}" if full and module and module != "builtins" else name
+
+
+def full_name(target: Any) -> str:
+    """Return the dotted name of a target without importing anything; its `repr` where it has none."""
+    return name_of_target(target, importing=False) or target_name(target, full=True)

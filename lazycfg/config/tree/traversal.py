@@ -10,11 +10,23 @@ from __future__ import annotations
 import types
 
 from lazycfg.config.errors import CycleError
+from lazycfg.config.tree.chains import chain_above, extend
+from lazycfg.config.tree.containers import (
+    ATOMS,
+    LEAVES,
+    ReadList,
+    children,
+    inner_values,
+    odd_children,
+    to_plain,
+)
+from lazycfg.config.tree.from_omegaconf import as_ours, has_calls, is_omegaconf
 from lazycfg.config.tree.node import (
     _HOLDERS,
     REQUIRED,
     Node,
     _inherit,
+    _read,
     _set_parent,
     parent_of,
     raw_get,
@@ -23,14 +35,15 @@ from lazycfg.config.tree.node import (
     raw_set,
 )
 from lazycfg.config.tree.paths import MISSING, format_path, unlink
-from lazycfg.config.tree.reading import ReadList, read_in_chain, to_plain
+from lazycfg.config.tree.reading import read_in_chain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any, TypeAlias
 
-    from lazycfg.config.tree.interpolation import Chain
+    from lazycfg.config.tree.chains import Chain
+    from lazycfg.config.tree.node import Standing
     from lazycfg.config.tree.paths import Key, Link, Path
 
     # Given a text, its chain, the chain along which it was reached where that is another one, and its link.
@@ -38,67 +51,14 @@ if TYPE_CHECKING:
     Visit: TypeAlias = "tuple[Any, Any, Link, Any]"
 
 __all__ = [
-    "children",
     "containers",
     "deep_copy",
-    "field_names",
-    "has_fields",
     "plan",
     "rebuild",
     "same_tree",
     "survey",
     "walk",
 ]
-
-# What most values are: passed over with one lookup of their type. Anything else is looked at more closely.
-ATOMS = frozenset(
-    (
-        *(int, float, bool, complex, bytes, type(None), type, type(...), range, slice),
-        *(types.FunctionType, types.BuiltinFunctionType, types.ModuleType),
-    )
-)
-
-
-def has_fields(value: Any) -> bool:
-    """Whether `value` is an object of a dataclass or of an attrs class (not the class itself)."""
-    kind = type(value)
-    return hasattr(kind, "__dataclass_fields__") or hasattr(kind, "__attrs_attrs__")
-
-
-def field_names(kind: type) -> Iterable[str] | None:
-    """Return the names of the fields of a dataclass or attrs class, None for any other class."""
-    names = getattr(kind, "__dataclass_fields__", None)
-    if names is not None:
-        return list(names)
-    attributes = getattr(kind, "__attrs_attrs__", None)
-    return None if attributes is None else [attribute.name for attribute in attributes]
-
-
-def children(value: Any) -> Iterable[tuple[Key, Any]] | None:
-    """Return the children of a container with their keys, as stored; None for a leaf.
-
-    Keys are those of the dict, indices, or names of fields. The target of a node is its child `_target_`.
-    """
-    kind = type(value)
-    if kind is Node or kind is dict:
-        return raw_items(value)
-    if kind is list or kind is tuple:
-        return enumerate(value)
-    return _odd_children(value, kind)
-
-
-def _odd_children(value: Any, kind: type) -> Iterable[tuple[Key, Any]] | None:
-    if kind in ATOMS or kind is str or isinstance(value, type):
-        return None
-    if isinstance(value, tuple):
-        fields = getattr(kind, "_fields", None)  # other subclasses of tuple (torch.Size) are leaves
-        return zip(fields, value, strict=False) if fields is not None else None
-    if isinstance(value, dict):
-        return value.items()
-    if isinstance(value, ReadList):
-        return enumerate(value)
-    names = field_names(kind)
-    return None if names is None else [(name, getattr(value, name)) for name in names if hasattr(value, name)]
 
 
 def plan(root: Any) -> list[tuple[Any, Any, Link]]:
@@ -162,12 +122,13 @@ def survey(
         return result
     done: dict[int, Any] = {id(root): None}  # by id of a container: the copy of its contents, once it is left
     stack: list[Any] = []
+    standing: Standing = {}
     value, rest, link, above = root, iter(items), start, None
     contents: Any = list(root) if isinstance(root, list) else {}
     chain: Any = None  # of `value`, along the parents of the nodes, and along the way here where it differs
     way: Any = None
     if resolve is not None:
-        chain = _chain_of(root)
+        chain = chain_above(root)
         if type(root) is dict and "_target_" in root:
             value = raw_node(root)
         if building and type(value) is Node and raw_get(value, "_recursive_") is False:
@@ -201,7 +162,7 @@ def survey(
                 items = enumerate(child)
             else:
                 inner = {}
-                items = raw_items(child) if kind is dict else _odd_children(child, kind)
+                items = raw_items(child) if kind is dict else odd_children(child)
                 if items is None and resolve is not None and kind.__module__.startswith("omegaconf."):
                     child, base = _with_calls(child, done)
                     kind, items = type(child), children(child)
@@ -233,7 +194,7 @@ def survey(
                     if parent is None or parent is value:
                         chain = (child, chain, chain[2])
                     else:
-                        chain, way = _both_ways(child, chain, way)
+                        chain, way = _both_ways(child, chain, way, standing)
                 if kind is Node or (kind is dict and "_target_" in child):
                     if kind is dict:
                         child = raw_node(child)
@@ -252,8 +213,6 @@ def survey(
 
 def _with_calls(value: Any, done: dict[int, Any]) -> tuple[Any, Chain | None]:
     """Return a container of OmegaConf that has calls in it as nodes, with its chain; any other is itself."""
-    from lazycfg.config.interop.omegaconf import as_ours, has_calls, is_omegaconf
-    from lazycfg.config.tree.interpolation import chain_above
 
     if not is_omegaconf(value) or not has_calls(value):
         return value, None
@@ -263,15 +222,14 @@ def _with_calls(value: Any, done: dict[int, Any]) -> tuple[Any, Chain | None]:
 
 def _hand_on(node: Node, chain: Chain, link: Link, resolve: Resolve, result: Survey) -> dict[Any, Any]:
     """Return the contents of a node whose arguments are not built: nodes stay nodes, texts are resolved."""
-    from lazycfg.config.tree.node import _read
 
     contents = {}
     for key, child in raw_items(node):
         if type(child) is str and "${" in child:
             child, way = resolve(child, chain, None, (link, key))
-            if type(child) in _HOLDERS and type(child) is not Node:
+            if type(child) not in LEAVES and type(child) is not Node:
                 child = to_plain(read_in_chain(child, way))
-        elif type(child) in _HOLDERS and key != "_target_":
+        elif type(child) not in LEAVES and key != "_target_":
             child = to_plain(_read(node, key))
         if child is REQUIRED or (type(child) is str and child == "???"):
             result.required.append((node, key, link))
@@ -279,17 +237,12 @@ def _hand_on(node: Node, chain: Chain, link: Link, resolve: Resolve, result: Sur
     return contents
 
 
-def _chain_of(root: Any) -> Chain:
-    from lazycfg.config.tree.interpolation import chain_above
-
-    return chain_above(root)
-
-
-def _both_ways(child: Node, chain: Chain, way: Chain | None) -> tuple[Chain, Chain | None]:
+def _both_ways(
+    child: Node, chain: Chain, way: Chain | None, standing: Standing
+) -> tuple[Chain, Chain | None]:
     """Return the chain of a node along its parents, and the way that led to it where that is another one."""
-    from lazycfg.config.tree.interpolation import extend
 
-    own = extend(chain, child)
+    own = extend(chain, child, standing)
     if own[1] is chain:
         return own, way
     return own, way or (child, chain, chain[2])
@@ -425,6 +378,24 @@ def _copied_place(place: Any, memo: dict[int, Any]) -> Any:
         above = _copied_place(place[1], memo)
         return None if above is None or id(place[0]) not in memo else (memo[id(place[0])], above)
     return memo.get(id(place))
+
+
+def far_below(root: Any) -> list[Any]:
+    """Return the containers that stand `_FAR` levels below a container: few trees have any."""
+    level = [root]
+    seen = {id(root)}
+    for _ in range(_FAR):
+        below = []
+        for holder in level:
+            for child in inner_values(holder) or ():
+                if type(child) not in LEAVES and id(child) not in seen and inner_values(child) is not None:
+                    seen.add(id(child))
+                    below.append(child)
+        level = below
+    return level
+
+
+_FAR = 110  # about the square root of the depth that pickle can take then
 
 
 def same_tree(first: Any, second: Any) -> bool:

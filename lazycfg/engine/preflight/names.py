@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from lazycfg.config.tree.containers import children
 from lazycfg.config.tree.node import Node, is_call
 from lazycfg.config.tree.paths import format_path
-from lazycfg.config.tree.traversal import children
 
 from ..problems import Problem
 

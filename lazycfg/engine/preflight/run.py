@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from lazycfg.config.building.check import Problem as ConfigProblem
-from lazycfg.config.errors import CheckError
+from lazycfg.config.building.problems import CheckError
+from lazycfg.config.building.problems import Problem as ConfigProblem
+from lazycfg.config.tree.containers import children
 from lazycfg.config.tree.node import Node
 from lazycfg.config.tree.paths import format_path
-from lazycfg.config.tree.traversal import children
 from lazycfg.utils import all_gather, get_world_size
 
 from ..build import Parts, build_parts, check_parts, errors_of_parts, read_settings

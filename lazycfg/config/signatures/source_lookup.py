@@ -7,8 +7,8 @@ file assigns to it). `below` leads from there to the argument, key or element th
 from __future__ import annotations
 
 from lazycfg.config.tree.position import (
-    Assigned,
     FilePosition,
+    Origin,
     Position,
     column_at,
     is_config_code,
@@ -28,7 +28,46 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-__all__ = ["Place", "Source", "latest", "places_of", "read_once", "source_of"]
+__all__ = ["Assigned", "Place", "Source", "latest", "places_of", "read_once", "source_of"]
+
+
+class Assigned(Origin):
+    """A variable of a config file, for a dict that was written without a call that could be recorded.
+
+    Attributes:
+        path: the name of the variable; empty for the file as a whole.
+        stamps: what `stamp` gave for each file of the load; None when that is not known.
+    """
+
+    __slots__ = ("_file", "path", "stamps")
+
+    def __init__(self, file: str, path: tuple[str, ...] = (), stamps: Mapping[str, int] | None = None):
+        self._file = file
+        self.path = path
+        self.stamps = stamps
+
+    def __str__(self) -> str:
+        if is_edited(self._file, self.stamps):
+            return f"{self._file} (edited after it was loaded)"
+        return super().__str__()
+
+    @property
+    def file(self) -> str:
+        return self._file
+
+    def _place(self) -> Origin | None:
+        places = places_of(self._file, self.path, self.stamps)
+        return places[-1].position if places else None
+
+    @property
+    def line(self) -> int | None:
+        place = self._place()
+        return None if place is None else place.line
+
+    @property
+    def column(self) -> int | None:
+        place = self._place()
+        return None if place is None else place.column
 
 
 class Place:
@@ -165,7 +204,8 @@ def source_of(node: Any) -> Source | None:
     if isinstance(origin, Assigned):
         return _Variable(origin.file, origin.path, origin.stamps)
     if isinstance(origin, FilePosition):
-        return origin.source()
+        found: Source | None = origin.source()
+        return found
     if not isinstance(origin, Position):
         return None
     parsed = read_once(str(origin.file), _Parsed)
@@ -228,7 +268,7 @@ def _position(key: Key, node: Any) -> int | None:
 
 def _signature(node: Any) -> Signature | None:
     from lazycfg.config.errors import TargetError
-    from lazycfg.config.signatures.callables import node_signature
+    from lazycfg.config.signatures.binding import node_signature
 
     try:
         return None if node is None else node_signature(node)
@@ -332,7 +372,7 @@ def _imported_file(statement: ast.ImportFrom, file: str) -> str | None:
     """Return the file that a `from ... import` reads, as far as that can be told without importing."""
     import os
 
-    from lazycfg.config.isolation.packages import locate_module
+    from lazycfg.config.signatures.modules import locate_module
 
     if not statement.level:
         return locate_module(str(statement.module))

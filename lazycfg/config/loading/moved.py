@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from lazycfg.config.isolation.packages import locate_module
+from lazycfg.config.signatures.modules import locate_module
 from lazycfg.config.suggest import closest_name
 from lazycfg.config.tree.targets import find_name, public_name
 from lazycfg.config.trust import Policy

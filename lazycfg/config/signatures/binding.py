@@ -1,0 +1,164 @@
+"""The arguments of a node against the signature of its target.
+
+`check`, the overrides and the command line all ask here whether a node can take an argument, so that there
+is one answer. Parameters of the target are authoritative: an optional one that the config left out may be
+set.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from lazycfg.config.errors import TargetError
+from lazycfg.config.signatures.callables import can_be_named, signature_of
+from lazycfg.config.suggest import closest
+from lazycfg.config.tree.node import SPECIAL, Node, raw_clear, raw_get, raw_items, raw_set, raw_update
+from lazycfg.config.tree.paths import MISSING
+from lazycfg.config.tree.targets import is_imported, target_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from lazycfg.config.signatures.callables import Signature
+
+__all__ = [
+    "arrange",
+    "bind_positional",
+    "call_specially",
+    "given_by_position",
+    "named_later",
+    "node_signature",
+    "why_not",
+]
+
+
+def node_signature(node: Node) -> Signature | None:
+    """The signature behind a node, None when it is not a call or nothing is known. Raises `TargetError`."""
+    target = raw_get(node, "_target_")
+    return None if target is None or type(target) is Node else signature_of(target)
+
+
+def given_by_position(node: Any) -> Any:
+    """Return the arguments in `_args_`; nothing where that is no list or tuple."""
+    args = raw_get(node, "_args_")
+    return args if isinstance(args, (list, tuple)) else ()
+
+
+def bind_positional(node: Node, *, importing: bool = False) -> None:
+    """Give the positional arguments in `_args_` the names that the target's signature has for them, in place.
+
+    Those of `*args` and of positional-only parameters stay in `_args_`; so do all of a target whose signature
+    may be that of something else (`can_be_named`), and of one that has not been imported yet, unless
+    `importing`. Raises `TypeError` for too many or twice given ones.
+    """
+    args = given_by_position(node)
+    target = raw_get(node, "_target_")
+    if not args or type(target) is Node or not (importing or is_imported(target)):
+        return
+    signature = signature_of(target)
+    if signature is None or not can_be_named(signature.target):
+        return
+    kept = list(args[: signature.positional_only])
+    rest = args[signature.positional_only :]
+    names = signature.positional[signature.positional_only :]
+    named = dict(zip(names, rest, strict=False))
+    kept += rest[len(named) :]
+    given = {key: value for key, value in raw_items(node) if key not in ("_target_", "_args_")}
+    twice = [name for name in named if name in given]
+    if twice:
+        raise TypeError(
+            f"{target_name(target)}() got multiple values for argument {twice[0]!r}: {signature.brief}"
+        )
+    if len(args) > len(signature.positional) and not signature.any_position:
+        count = f"takes {len(signature.positional)} positional arguments but {len(args)} were given"
+        raise TypeError(f"{target_name(target)}() {count}: {signature.brief}")
+    raw_clear(node)
+    raw_set(node, "_target_", target)
+    if kept:
+        raw_set(node, "_args_", tuple(kept))
+    raw_update(node, named)
+    raw_update(node, given)
+
+
+def call_specially(target: Any, /, **arguments: Any) -> Any:
+    """Call a target with arguments that are built, the special ones among them."""
+    args = tuple(arguments.pop("_args_", ()))
+    for key in ("_recursive_", "_convert_"):
+        arguments.pop(key, None)
+    is_partial = arguments.pop("_partial_", False)
+    if args:
+        args, arguments = arrange(target, args, arguments)
+    if is_partial:
+        return partial(target, *args, **arguments)
+    return target(*args, **arguments)
+
+
+def arrange(
+    target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return the arguments as they must be passed when some have no name: where others that come before
+    `*args` have been given their names, these go by position too.
+    """
+    signature = signature_of(target)
+    if signature is None or not signature.any_position or not can_be_named(target):
+        return args, kwargs
+    only = signature.positional_only
+    names = signature.positional[only:]
+    if len(args) <= only or kwargs.keys().isdisjoint(names):
+        return args, kwargs
+    kwargs = dict(kwargs)
+    front = list(args[:only])
+    for name in names:
+        if name in kwargs:
+            front.append(kwargs.pop(name))
+        elif (default := signature.parameters[name].default) is not signature.parameters[name].empty:
+            front.append(default)
+        else:
+            raise TypeError(f"{target_name(target)}() is missing {name!r}, which comes before its *args")
+    return (*front, *args[only:]), kwargs
+
+
+def why_not(node: Node, key: str, value: Any = MISSING) -> str | None:
+    """Why the call that `node` records cannot take `key` (with this value); None when it can.
+
+    For a plain dict, a target without a signature or one that cannot be imported the answer is None: nothing
+    is known against it. The text ends with a suggestion: "Conv2d takes no argument 'bais'; did you mean
+    'bias'?".
+    """
+    from lazycfg.config.signatures.types import misfit
+
+    if key in SPECIAL:
+        return None
+    try:
+        signature = node_signature(node)
+    except TargetError:
+        return None
+    if signature is None:
+        return None
+    if key not in signature.names:
+        if signature.any_name:
+            return None
+        hint = closest(str(key), signature.candidates())
+        return f"{target_name(signature.target)} takes no argument {key!r}{hint}"
+    if value is MISSING or key not in signature.hints:
+        return None
+    return misfit(value, signature.hints[key], signature.parameters[key].default)
+
+
+def named_later(node: dict[str, Any], key: Any) -> Any:
+    """Return an argument that was given by position to a target that had not been imported then."""
+    args = given_by_position(node)
+    if type(node) is not Node or not args:
+        return MISSING
+    try:
+        signature = node_signature(node)
+    except TargetError:  # told by whoever checks or builds
+        return MISSING
+    if signature is None or key not in signature.names or not can_be_named(signature.target):
+        return MISSING
+    names = signature.positional
+    if key not in names or (signature.any_position and dict.keys(node) & set(names)):  # the rest of *args
+        return MISSING
+    at = names.index(key)
+    return args[at] if at < len(args) else MISSING

@@ -1,0 +1,54 @@
+"""Where modules are, found through the finders of `sys.meta_path` without importing anything."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.machinery import ModuleSpec
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["find_spec_of", "locate_module"]
+
+
+def locate_module(name: str) -> str | None:
+    """The file of a module, found without importing anything; a package's is its ``__init__.py``.
+
+    A built-in or extension module, a folder without ``__init__.py``: the empty text, or the path of its
+    binary. None when there is no such module.
+    """
+    parts = name.split(".")
+    folders: Sequence[str] | None = None
+    for end in range(1, len(parts) + 1):
+        package = ".".join(parts[:end])
+        if end > 1 and folders is None:
+            return None
+        module = sys.modules.get(package)
+        if module is not None:
+            folders = tuple(getattr(module, "__path__", ())) or None
+            file = getattr(module, "__file__", None) or ""
+            continue
+        spec = find_spec_of(package, folders)
+        if spec is None:
+            return None
+        folders = (
+            tuple(spec.submodule_search_locations) if spec.submodule_search_locations is not None else None
+        )
+        file = spec.origin if spec.has_location and spec.origin else ""
+    return file
+
+
+def find_spec_of(package: str, folders: Sequence[str] | None) -> ModuleSpec | None:
+    for finder in sys.meta_path:
+        find_spec = getattr(finder, "find_spec", None)
+        try:
+            spec: ModuleSpec | None = find_spec(package, folders, None) if find_spec is not None else None
+        except KeyError:  # a folder without __init__.py, in a package that is not imported yet
+            name = package.rpartition(".")[2]
+            spec = ModuleSpec(package, None, is_package=True)
+            spec.submodule_search_locations = [os.path.join(folder, name) for folder in folders or ()]
+        if spec is not None:
+            return spec
+    return None

@@ -1,0 +1,79 @@
+"""Where what stands at a place of a config was written: by the log of writes, and by the text of the file."""
+
+from __future__ import annotations
+
+from lazycfg.config.errors import ConfigError
+from lazycfg.config.signatures.source_lookup import latest, source_of
+from lazycfg.config.tree.access import get_path
+from lazycfg.config.tree.keys import find_key
+from lazycfg.config.tree.node import Node
+from lazycfg.config.tree.paths import MISSING, format_path, parse_path
+from lazycfg.config.tree.position import Write, position_of, writes_of, writes_to
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from lazycfg.config.tree.paths import Key, Path
+    from lazycfg.config.tree.position import Origin
+
+__all__ = ["argument_position", "place_of", "writes_along"]
+
+
+def argument_position(node: Any, *keys: Any) -> Origin | None:
+    """Where an argument of `node`, or what stands at `keys` in it, was written: the latest write to it, the
+    nearest piece of source, else the call itself. Reads the source, so it is for messages only.
+    """
+    writes = [write for write in writes_to(node, keys) if write.value is not Write.DELETED]
+    if writes:
+        return writes[-1].origin
+    found = position_of(node)
+    source = source_of(node)
+    value = node
+    for key in keys:
+        source = None if source is None else source.below(key)
+        value = MISSING if value is MISSING else find_key(value, key)
+        places = [] if source is None else latest(source.places())
+        for wanted in (False, None, True):  # the last that gives the value, as far as that is known
+            found = next((p.position for p in reversed(places) if p.gives(value) is wanted), found)
+    return found
+
+
+def place_of(top: Any, path: Path) -> Origin | None:
+    """Where what stands at a config path was written, as near as is known; a `${...}` is followed."""
+    holders = [top]
+    for depth, key in enumerate(path[:-1]):
+        value = find_key(holders[-1], key)
+        if type(value) is str and "${" in value:
+            try:
+                value = get_path(top, path[: depth + 1])
+            except ConfigError:
+                break
+        holders.append(value)
+    for depth in range(len(holders) - 1, -1, -1):
+        node, keys = holders[depth], path[depth:]
+        # A dict inside a call knows no place of its own, only what was written to it later.
+        if type(node) is Node and keys and (position_of(node) is not None or writes_to(node, keys)):
+            return argument_position(node, *keys)
+    return None
+
+
+def writes_along(top: Any, path: Sequence[Key]) -> list[tuple[Path, Write]]:
+    """The writes that put in place what stands at `path`, from the topmost container down, with the path of
+    each.
+    """
+    found: list[tuple[Path, Write]] = []
+    holder = top
+    for depth, key in enumerate(path):
+        if type(holder) is Node:
+            rest = format_path(path[depth:])
+            for write in writes_of(holder):
+                if write.key == key or (
+                    isinstance(write.key, str) and f"{rest}.".startswith(f"{write.key}.")
+                ):
+                    found.append(((*path[:depth], *parse_path(str(write.key))), write))
+        holder = find_key(holder, key)
+        if holder is MISSING:
+            break
+    return found
