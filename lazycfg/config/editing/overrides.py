@@ -7,6 +7,7 @@ that every mistake is found, and then the journal is undone. See `grammar` for t
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -99,6 +100,7 @@ def apply_overrides(
     tools = resolve_import or _imported, load_file or _cannot_load
     journal = Journal()
     problems = []
+    counted: list[tuple[str, int]] = []
     earlier: list[tuple[int, Override, tuple[Any, ...]]] = []
     for index, text in enumerate(overrides, start=1):
         try:
@@ -107,7 +109,9 @@ def apply_overrides(
             if policy is not None:
                 _refuse_untrusted(override, policy)
                 _refuse_ways_around(writer, override, policy)
-            writer.apply()
+            count = writer.apply()
+            if writer.matches:
+                counted.append((text, count))
             problems += _without_effect(earlier, override, writer.keys)
             if not writer.matches:
                 earlier.append((index, override, writer.keys))
@@ -119,6 +123,8 @@ def apply_overrides(
     if problems:
         journal.undo()
         raise OverrideError(sorted(problems), len(overrides))
+    for text, count in counted:
+        logging.getLogger(__name__).info("override %r: %d place%s", text, count, "" if count == 1 else "s")
     return cfg
 
 
