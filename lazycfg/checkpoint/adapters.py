@@ -125,6 +125,12 @@ def _detectron_value(name: str, value: Tensor) -> Tensor:
     return value
 
 
+def _old_pointrend(key: str) -> str:
+    """From PointRend's first names, which its published weights have."""
+    key = re.sub(r"^roi_heads\.mask_(point|coarse)_head\.", r"roi_heads.mask_head.\1_head.", key)
+    return re.sub(r"^(roi_heads\.mask_head\.coarse_head\.)coarse_mask_fc(\d)", r"\1fc\2", key)
+
+
 ADAPTERS: dict[str, Adapter] = {
     adapter.name: adapter
     for adapter in (
@@ -143,6 +149,11 @@ ADAPTERS: dict[str, Adapter] = {
             is_harmless=lambda key: re.fullmatch(r".*_momentum|lr|kps_score_[wb]", key) is not None,
             recognises=lambda keys: {"conv1_w", "res2_0_branch2a_w"} <= set(keys),
             normalised_pixels=False,
+        ),
+        Adapter(
+            name="old-pointrend",
+            rename=_old_pointrend,
+            recognises=lambda keys: any(key.startswith("roi_heads.mask_coarse_head.") for key in keys),
         ),
     )
 }

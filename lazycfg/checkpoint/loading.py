@@ -82,7 +82,8 @@ def load_weights(
         prefix: what to put before the keys of the file; "auto" finds it, "" takes them as they are.
         strip: take only the keys of the file that begin so, without it (``"backbone.bottom_up."``). Left out,
             a beginning is taken off that all keys which fit have.
-        adapter: how the file names its tensors: "auto", "none", "torchvision" or "caffe2".
+        adapter: how the file names its tensors: "auto", "none", "torchvision", "caffe2" or
+            "old-pointrend".
 
     Returns:
         the report; print it to see its table.

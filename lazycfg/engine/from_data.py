@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from lazycfg.config.building.check import Finder
+from lazycfg.config.building.check import Checker
 from lazycfg.config.tree.access import subset
 from lazycfg.config.tree.chains import prefix_link
 from lazycfg.config.tree.node import Node, is_call
@@ -87,7 +87,7 @@ def _is_there(cfg: Node, path: str) -> bool:
 def _visits(cfg: Node, paths: Iterable[str]) -> Iterable[tuple[Any, Any, Any, list[Any]]]:
     """Yield (container, its contents, the contents it stands in first, and further ones), inner first."""
     part = subset(cfg, paths)
-    seen = survey(part, prefix_link(part), Finder().resolve)
+    seen = survey(part, prefix_link(part), Checker().resolve)
     for value, contents, _, above in seen.visits:
         yield value, contents, above, [place for place, _ in seen.shared.get(id(contents), ())]
 

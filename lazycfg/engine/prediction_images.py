@@ -13,7 +13,15 @@ from torch import nn
 
 from lazycfg.data import load_rgb
 from lazycfg.evaluation import inference_context
-from lazycfg.visualization import as_rgb, draw_ground_truth, draw_instances, draw_sem_seg, side_by_side
+from lazycfg.evaluation.label_maps import segments_of_labels
+from lazycfg.visualization import (
+    as_rgb,
+    draw_ground_truth,
+    draw_instances,
+    draw_panoptic_seg,
+    draw_sem_seg,
+    side_by_side,
+)
 
 __all__ = ["draw_output", "save_pictures"]
 
@@ -87,7 +95,8 @@ def save_pictures(
 
 
 def draw_output(image: Any, output: dict[str, Any], metadata: Any = None, **options: Any) -> np.ndarray:
-    """Draw what a model says of one image: its instances, or else its semantic segmentation.
+    """Draw what a model says of one image: panoptic labels, its instances, or its semantic
+    segmentation.
 
     Args:
         image: RGB.
@@ -99,6 +108,9 @@ def draw_output(image: Any, output: dict[str, Any], metadata: Any = None, **opti
         (H, W, 3) uint8, RGB.
     """
     common = {name: options[name] for name in ("scale", "font") if name in options}
+    if metadata is not None and _has_labels(output):
+        labels = output["panoptic_seg"][0].cpu().numpy()
+        return draw_panoptic_seg(image, labels, segments_of_labels(labels, metadata), metadata, **common)
     draw: dict[str, Callable[[], np.ndarray]] = {
         "instances": lambda: draw_instances(image, output["instances"].to("cpu"), metadata, **options),
         "sem_seg": lambda: draw_sem_seg(image, _labels(output["sem_seg"]), metadata, **common),
@@ -126,7 +138,7 @@ def _counted(output: dict[str, Any], threshold: float) -> str:
     instances = output.get("instances")
     if instances is None:
         return ""
-    if not instances.has("scores"):
+    if not instances.has("scores") or _has_labels(output):
         return f": {_objects(len(instances))}"
     scores = instances.scores
     if not len(scores):
@@ -136,6 +148,11 @@ def _counted(output: dict[str, Any], threshold: float) -> str:
         return f": none of {len(scores):,} above {threshold:g}, best {float(scores.max()):.2f}"
     shown = f", the best {_MAX_DRAWN} drawn" if good > _MAX_DRAWN else ""
     return f": {_objects(good)} above {threshold:g}{shown}"
+
+
+def _has_labels(output: dict[str, Any]) -> bool:
+    """Whether there is a panoptic map whose labels tell the classes, as Panoptic-DeepLab's do."""
+    return output.get("panoptic_seg", (None, ()))[1] is None
 
 
 def _objects(count: int) -> str:

@@ -95,8 +95,8 @@ class ASPP(nn.Module):
         if kernel is not None and (size[0] % kernel[0] or size[1] % kernel[1]):
             raise ValueError(
                 f"ASPP: pool_kernel_size {kernel} does not divide a map of {tuple(size)}; give images of "
-                "another size, or pool over the whole map: pool_kernel_size=None (train_size=None of DeepLab's "
-                "heads)"
+                "another size, or pool over the whole map: pool_kernel_size=None (of the heads of DeepLab: "
+                "train_size=None)"
             )
         branches = [conv(x) for conv in self.convs]
         branches[-1] = F.interpolate(branches[-1], size=size, mode="bilinear", align_corners=False)

@@ -167,12 +167,13 @@ def merge_semantic_and_instance(
     of_centers = votes[:, 1:]
     classes = of_centers.argmax(2)  # the smallest of several
     found = of_centers.sum(2) > 0
-    one_hot = F.one_hot(classes, num_classes) * found[..., None]
-    number = one_hot.cumsum(1).gather(2, classes[..., None])[..., 0]
+    all_classes = torch.arange(num_classes, device=flat.device)
+    is_class = (classes[..., None] == all_classes) & found[..., None]
+    number = is_class.cumsum(1).gather(2, classes[..., None])[..., 0]
     labels = torch.where(found, classes * label_divisor + number, -1)
 
     shown = ~is_thing & (votes[:, 0] >= max(stuff_area, 1))
-    stuff = torch.where(shown, torch.arange(num_classes, device=flat.device) * label_divisor, -1)
+    stuff = torch.where(shown, all_classes * label_divisor, -1)
 
     of_owner = F.pad(labels, (1, 0), value=-1).gather(1, owner)
     of_class = torch.where(known, stuff.gather(1, flat), -1)

@@ -13,6 +13,8 @@ from lazycfg.structures.boxes import (
 from lazycfg.structures.image_list import ImageList
 from lazycfg.structures.instances import Instances
 from lazycfg.structures.keypoints import Keypoints, heatmaps_to_keypoints
+from lazycfg.structures.meshes import Meshes
+from lazycfg.structures.obj_files import MeshFileError, load_obj, save_obj
 from lazycfg.structures.pasting import MaskCrop, paste_masks_in_boxes, paste_masks_in_image
 from lazycfg.structures.polygon_masks import PolygonMasks
 from lazycfg.structures.rasterize import polygons_to_bitmask, rasterize_polygons_within_box
@@ -28,10 +30,13 @@ __all__ = [
     "Instances",
     "Keypoints",
     "MaskCrop",
+    "MeshFileError",
+    "Meshes",
     "PolygonMasks",
     "ROIMasks",
     "RotatedBoxes",
     "heatmaps_to_keypoints",
+    "load_obj",
     "matched_iou_rotated",
     "matched_pairwise_iou",
     "pairwise_intersection",
@@ -43,4 +48,5 @@ __all__ = [
     "paste_masks_in_image",
     "polygons_to_bitmask",
     "rasterize_polygons_within_box",
+    "save_obj",
 ]

@@ -137,7 +137,7 @@ class PointMaskHead(nn.Module):
         self.mask_point_subdivision_steps = subdivision_steps
         self.mask_point_subdivision_num_points = subdivision_num_points
         self._feature_scales = {}
-        for name in {*self.roi_pooler_in_features, *self.mask_point_in_features}:
+        for name in dict.fromkeys((*self.roi_pooler_in_features, *self.mask_point_in_features)):
             spec = input_shape.get(name)
             if spec is None or not spec.stride:
                 raise ValueError(
@@ -318,8 +318,9 @@ class PointRendMaskHead(PointMaskHead):
         """Draw the points to train on, where the coarse masks (R, K, side, side) of the true classes are
         uncertain: (R, P, 2) relative to the boxes."""
         classes = cat_field(instances, "gt_classes")
+        own = masks_of_classes(coarse.detach(), classes).unsqueeze(1)  # sampled without the other classes
         return get_uncertain_point_coords_with_randomness(
-            coarse.detach(),
+            own,
             lambda logits: calculate_uncertainty(logits, classes),
             self.mask_point_train_num_points,
             self.mask_point_oversample_ratio,

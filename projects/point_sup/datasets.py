@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from lazycfg.data import CocoDataset, Metadata
-from lazycfg.data.datasets.base import Record, describe, get_annotations, get_image_sizes
+from lazycfg.data import CocoDataset, Metadata, get_annotations, summarize
+from lazycfg.data.datasets.base import Record, describe, get_image_sizes, is_validated
 from lazycfg.data.datasets.coco_validation import AnnotationError, Problem, is_number
+from lazycfg.data.datasets.summary import DatasetSummary
 from lazycfg.structures import BitMasks, BoxMode
 from lazycfg.structures.rle import decode_rle
 
@@ -98,6 +99,15 @@ class PointsFromMasks:
     @property
     def image_sizes(self) -> np.ndarray:
         return get_image_sizes(self.dataset)
+
+    @property
+    def validated(self) -> bool:
+        return is_validated(self.dataset)
+
+    @property
+    def summary(self) -> DatasetSummary:
+        """Counts of what there is: the points change nothing about them."""
+        return summarize(self.dataset)
 
     def __len__(self) -> int:
         return len(self.dataset)

@@ -363,6 +363,32 @@ def test_many_repeated_calls_are_noted_in_little_time():
     assert time.process_time() - start < 2
 
 
+def test_literals_of_another_type_can_be_warnings():
+    def part(width: int, depth: int = 1):
+        return width, depth
+
+    cfg = Node(a=L(part)(width="8"), b=L(part)(width=1))
+    with pytest.raises(CheckError, match="expected int, got text '8'"):
+        check(cfg)
+    with pytest.warns(UserWarning, match="a.width .*expected int, got text '8'"):
+        (problem,) = check(cfg, strict=False)
+    assert problem.severity == "warning"
+    cfg.b.dept = 3
+    with pytest.raises(CheckError) as caught:
+        check(cfg, strict=False)
+    assert [p.severity for p in caught.value.problems] == ["warning", "error"]
+
+
+def test_problems_of_a_deep_tree_are_put_in_order_in_linear_time():
+    node = L(dict)(a="${nowhere}")
+    for _ in range(3000):
+        node = L(dict)(a=node)
+    cfg = Node(z="${nowhere}", deep=node, last="${nowhere}")
+    problems = check(cfg, raises=False)
+    assert [len(problem.path) for problem in problems] == [1, 3002, 1]
+    assert [problem.path[0] for problem in problems] == ["z", "deep", "last"]
+
+
 def test_a_number_that_yaml_reads_as_text(tmp_path):
     (tmp_path / "c.yaml").write_text("x:\n  _target_: torch.nn.Dropout\n  p: 1e-3\n")
     (problem,) = check(LazyConfig.load(tmp_path / "c.yaml"), raises=False)

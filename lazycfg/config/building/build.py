@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from functools import partial
 
 from lazycfg.config.building.built import remember
-from lazycfg.config.building.check import Finder
+from lazycfg.config.building.check import Checker
 from lazycfg.config.building.problems import CheckError
 from lazycfg.config.building.profiling import Profile, Seeder
 from lazycfg.config.signatures.binding import call_specially
@@ -65,13 +65,13 @@ def instantiate(
     direct: dict[str, Any] = {}
     if extra:
         node, direct = _with_extra(node, extra)
-    finder = Finder()
-    seen = survey(node, start, finder.resolve, building=True)
+    checker = Checker()
+    seen = survey(node, start, checker.resolve, building=True)
     if lacks_its_call(node):
         seen.methods.append((node, None, start))
-    finder.look(seen, literals=False)
-    if finder.problems:
-        raise CheckError(finder.sorted(node))
+    checker.look(seen, literals=False)
+    if checker.problems:
+        raise CheckError(checker.sorted(node))
     if not seen.visits or (type(node) is dict and _is_plain(node)):
         return node
     if seed is None and profile is False:

@@ -9,7 +9,7 @@ from lazycfg.config.signatures.callables import can_be_named, signature_of
 from lazycfg.config.signatures.places import argument_position, place_of
 from lazycfg.config.tree.budget import Active, Budget
 from lazycfg.config.tree.chains import link as linked
-from lazycfg.config.tree.chains import prefix_link, top_of
+from lazycfg.config.tree.chains import path_to, prefix_link, top_of
 from lazycfg.config.tree.containers import children
 from lazycfg.config.tree.interpolation import most_dots, resolve
 from lazycfg.config.tree.lazy_call import lacks_its_call
@@ -17,7 +17,7 @@ from lazycfg.config.tree.node import SPECIAL, Node, is_call, is_required, raw_ge
 from lazycfg.config.tree.paths import format_path, unlink
 from lazycfg.config.tree.position import position_of
 from lazycfg.config.tree.targets import is_deferred, target_name
-from lazycfg.config.tree.traversal import same_leaf, survey, walk
+from lazycfg.config.tree.traversal import same_leaf, survey
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
     from lazycfg.config.signatures.callables import Signature
     from lazycfg.config.tree.chains import Chain
-    from lazycfg.config.tree.paths import Link
+    from lazycfg.config.tree.paths import Link, Path
     from lazycfg.config.tree.traversal import Survey
 
-__all__ = ["Finder", "check", "examine", "problems_of"]
+__all__ = ["Checker", "check", "examine", "problems_of"]
 
 
 class _Failed:
@@ -41,7 +41,7 @@ class _Failed:
 _FAILED: Any = _Failed()
 
 
-def check(cfg: Any, *, raises: bool = True) -> list[Problem]:
+def check(cfg: Any, *, raises: bool = True, strict: bool = True) -> list[Problem]:
     """Look for every problem of a config tree without building anything.
 
     Found are: unknown and missing arguments, `REQUIRED` or "???" not filled in, interpolations that cannot be
@@ -53,19 +53,23 @@ def check(cfg: Any, *, raises: bool = True) -> list[Problem]:
     Args:
         cfg: a node, or a list, tuple or dict of nodes.
         raises: raise for problems; otherwise return them.
+        strict: raise for literals of another type than annotated, too; otherwise these are returned, and a
+            `UserWarning` tells each (see `Problem.severity`).
 
     Raises:
         CheckError: with all of them in `.problems`.
     """
-    finder = examine(cfg)
-    if finder.problems and raises:
-        raise CheckError(finder.problems)
-    if finder.notes:
+    checker = examine(cfg)
+    serious = [problem for problem in checker.problems if strict or problem.severity == "error"]
+    if serious and raises:
+        raise CheckError(checker.problems)
+    mild = [str(problem) for problem in checker.problems if problem not in serious] if raises else []
+    if mild or checker.notes:
         import warnings
 
-        for note in finder.notes:
+        for note in (*mild, *checker.notes):
             warnings.warn(note, stacklevel=2)
-    return finder.problems
+    return checker.problems
 
 
 def problems_of(cfg: Any) -> list[Problem]:
@@ -73,27 +77,27 @@ def problems_of(cfg: Any) -> list[Problem]:
     return examine(cfg).problems
 
 
-def examine(cfg: Any) -> Finder:
+def examine(cfg: Any) -> Checker:
     """Look through a tree: the result has its `problems`, in its order, and the `notes` on it."""
     from lazycfg.config.tree.from_omegaconf import as_ours
 
     cfg = as_ours(cfg)
-    finder = Finder()
+    checker = Checker()
     start = prefix_link(cfg)
     try:
-        seen = survey(cfg, start, finder.resolve)
+        seen = survey(cfg, start, checker.resolve)
     except CycleError as error:
-        finder.problems.append(Problem("cycle", unlink(start), str(error), position_of(cfg)))
+        checker.problems.append(Problem("cycle", unlink(start), str(error), position_of(cfg)))
     else:
         if lacks_its_call(cfg):
             seen.methods.append((cfg, None, start))
-        finder.look(seen, literals=True)
-        finder.note_repeated(seen)
-    finder.problems = finder.sorted(cfg)
-    return finder
+        checker.look(seen, literals=True)
+        checker.note_repeated(seen)
+    checker.problems = checker.sorted(cfg)
+    return checker
 
 
-class Finder:
+class Checker:
     """Collects the problems of one `survey`."""
 
     def __init__(self) -> None:
@@ -117,7 +121,7 @@ class Finder:
             self.problems.append(Problem("interpolation", unlink(link), message, None))
             return _FAILED, linked(_FAILED, chain)
         if way is not None:
-            self._compare(text, found[0], way, link)
+            self._compare(text, found[0], chain, way, link)
         holder: Chain | None = chain
         for depth in range(most_dots(text) - 1):
             if holder is None:
@@ -126,17 +130,18 @@ class Finder:
             holder = holder[1]
         return found
 
-    def _compare(self, text: str, value: Any, other: Chain, link: Link) -> None:
-        """Note a text that means another value along another way to its place."""
+    def _compare(self, text: str, value: Any, chain: Chain, other: Chain, link: Link) -> None:
+        """Report a text that means another value along another way to its place than along its chain."""
         found = _value_along(text, other)
         if found is _FAILED or found is value:
             return
         plain = children(found) is None and children(value) is None
         if plain and type(found) is type(value) and same_leaf(found, value):
             return
+        first = format_path(path_to(chain[0])) or "the root"
         message = (
-            f"{text!r} means {_shown(value)} where this node was put first and {_shown(found)} here, "
-            "but it is built once: put a .copy() of it in one of the places"
+            f"{text!r} means {_shown(value)} in {first}, where this node was put first, and "
+            f"{_shown(found)} here, but it is built once: put a .copy() of it in one of the places"
         )
         self.problems.append(Problem("interpolation", unlink(link), message, None))
 
@@ -156,7 +161,7 @@ class Finder:
                 full: Any = link
                 for key in rest:
                     full = (full, key)
-                self._compare(text, value, other, full)
+                self._compare(text, value, chain, other, full)
 
     def note_repeated(self, seen: Survey) -> None:
         """Note lists that hold the same call more than once: that is not wrong, but seldom meant."""
@@ -388,21 +393,7 @@ class Finder:
         for problem in self.problems:
             if problem.origin is None:
                 problem.origin = place_of(top, problem.path)
-        if len(self.problems) < 2:
-            return self.problems
-        place = {(*prefix, *path): index for index, (path, _) in enumerate(walk(root))}
-        count = len(place)
-
-        def order(problem: Problem) -> tuple[int, int]:
-            """The place of the culprit; what a node lacks comes right after the node itself."""
-            path = problem.path
-            if path in place:
-                return place[path], 0
-            return next(
-                (place[path[:n]] for n in range(len(path) - 1, -1, -1) if path[:n] in place), count
-            ), 1
-
-        return sorted(self.problems, key=order)
+        return sorted(self.problems, key=lambda problem: _place_in(root, problem.path[len(prefix) :]))
 
     def _hint_at_top(self, top: Any) -> None:
         """Name the part of the config that a missing argument may be meant to be."""
@@ -459,3 +450,20 @@ def _misspelt(node: Node, unknown: list[str], missing: list[str]) -> dict[str, t
             reason = f"{owner} takes no argument {key!r}; did you mean {meant!r}, which is missing?"
         found[key] = (reason, meant)
     return found
+
+
+def _place_in(root: Any, path: Path) -> list[int]:
+    """Return the place of a path among the others of a tree, to sort by: what a node lacks comes right after
+    the node itself.
+    """
+    place = []
+    value = root
+    for key in path:
+        for index, (name, child) in enumerate(children(value) or ()):
+            if name == key:
+                place.append(index)
+                value = child
+                break
+        else:
+            return [*place, -1]
+    return place

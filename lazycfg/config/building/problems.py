@@ -41,8 +41,13 @@ class Problem:
         self.wanted: str | None = None
 
     @property
+    def severity(self) -> str:
+        """Return "warning" where only an annotation speaks against a literal, else "error"."""
+        return "warning" if self.kind == "type" else "error"
+
+    @property
     def line(self) -> str:
-        """The problem without the signature."""
+        """Return the problem without the signature."""
         where = "" if self.origin is None else f" ({self.origin})"
         return f"{format_path(self.path) or 'the root'}{where}: {self.message}"
 

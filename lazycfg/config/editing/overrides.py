@@ -26,12 +26,7 @@ from lazycfg.config.editing.writer import Writer, Wrong
 from lazycfg.config.errors import ConfigError
 from lazycfg.config.formats.files import format_of, read_data_file
 from lazycfg.config.tree.access import get_path
-from lazycfg.config.tree.node import (
-    SPECIAL,
-    Node,
-    raw_get,
-    refuse_frozen,
-)
+from lazycfg.config.tree.node import SPECIAL, Node, raw_get, refuse_frozen
 from lazycfg.config.tree.paths import format_path, parse_path
 from lazycfg.config.tree.position import CommandLine
 from lazycfg.config.tree.repr import short_repr

@@ -23,8 +23,9 @@ from lazycfg.config.isolation.top_level import sort_out
 from lazycfg.config.signatures.source_lookup import Assigned
 from lazycfg.config.suggest import closest
 from lazycfg.config.tree.from_omegaconf import from_omegaconf, is_omegaconf
-from lazycfg.config.tree.node import Node, _set_parent, raw_get, to_nodes
+from lazycfg.config.tree.node import Node, raw_get, to_nodes
 from lazycfg.config.tree.parents import settle
+from lazycfg.config.tree.placed import set_parent
 from lazycfg.config.tree.position import notes_of, set_position
 from lazycfg.config.trust import Policy
 
@@ -135,7 +136,7 @@ def _as_root(value: Any) -> Any:
     if _holds_omegaconf(root):
         from_omegaconf(root)
     if type(root) is Node:
-        _set_parent(root, None)
+        set_parent(root, None)
         settle(root)
     return root
 

@@ -9,16 +9,17 @@ from __future__ import annotations
 from itertools import islice, pairwise
 
 from lazycfg.config.tree.containers import LEAVES, children, inner_values
-from lazycfg.config.tree.node import Node, _get_notes, parent_of, stands_in
+from lazycfg.config.tree.node import Node, _get_notes
 from lazycfg.config.tree.paths import unlink
+from lazycfg.config.tree.placed import parent_of, stands_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any, TypeAlias
 
-    from lazycfg.config.tree.node import Standing
     from lazycfg.config.tree.paths import Link, Path
+    from lazycfg.config.tree.placed import Standing
 
     # A container, the chain above it, the topmost container.
     Chain: TypeAlias = "tuple[Any, Any, Any]"

@@ -18,13 +18,11 @@ from lazycfg.config.tree.node import (
     _blank,
     _set_code,
     _set_lasti,
-    _set_parent,
-    adopt,
-    parent_of,
     raw_items,
     raw_set,
     warn_reserved,
 )
+from lazycfg.config.tree.placed import adopt, parent_of, set_parent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,13 +43,13 @@ def _record(target: Any, /, *args: Any, _target_: Any = None, **kwargs: Any) -> 
     node = _blank(Node)
     _set_item(node, "_target_", target)
     _update(node, kwargs)
-    _set_parent(node, None)
+    set_parent(node, None)
     for value in kwargs.values():
         kind = type(value)
         if kind in LEAVES:
             continue
         if kind is Node and parent_of(value) is None:
-            _set_parent(value, node)
+            set_parent(value, node)
         elif (kind is not tuple and kind is not list) or not LEAVES.issuperset(map(type, value)):
             _place(node)
             break

@@ -27,14 +27,13 @@ from lazycfg.config.tree.node import (
     Node,
     _inherit,
     _read,
-    _set_parent,
-    parent_of,
     raw_get,
     raw_items,
     raw_node,
     raw_set,
 )
 from lazycfg.config.tree.paths import MISSING, format_path, unlink
+from lazycfg.config.tree.placed import parent_of, set_parent
 from lazycfg.config.tree.reading import read_in_chain
 
 TYPE_CHECKING = False
@@ -43,8 +42,8 @@ if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
     from lazycfg.config.tree.chains import Chain
-    from lazycfg.config.tree.node import Standing
     from lazycfg.config.tree.paths import Key, Link, Path
+    from lazycfg.config.tree.placed import Standing
 
     # Given a text, its chain, the chain along which it was reached where that is another one, and its link.
     Resolve: TypeAlias = "Callable[[str, Chain, Chain | None, Link], tuple[Any, Chain]]"
@@ -368,7 +367,7 @@ def deep_copy(root: Any, memo: dict[int, Any] | None = None) -> Any:
         alive.append(value)
     for value, copied in nodes:
         if value is not root:
-            _set_parent(copied, _copied_place(parent_of(value), memo))
+            set_parent(copied, _copied_place(parent_of(value), memo))
     return memo[id(root)]
 
 

@@ -135,7 +135,7 @@ class _CityscapesFiles:
             FileNotFoundError, ImageError: the map or the image is missing or damaged.
             AnnotationError: the map has another size than its image, or ids that Cityscapes does not have.
         """
-        values = read_labels(record["_map"])
+        values = read_labels(record["_map"]).astype(np.int32)  # of 8 or 16 bits
         size = read_image_size(record["file_name"])
         if values.shape != size:
             raise AnnotationError(

@@ -37,6 +37,7 @@ model.sem_seg_head.update(
     norm="BN",
     train_size=None,
     num_classes=5,  # the ground and four shapes
+    loss_type="cross_entropy",  # mining hard pixels is for long trainings of pretrained weights
 )
 
 for _split in (dataloader.train, dataloader.test):
@@ -46,4 +47,4 @@ dataloader.evaluator = L(SemSegEvaluator)(dataset=ref("..test.dataset"))
 
 optimizer.update(lr=2e-3, weight_decay=0.05)
 lr_multiplier = warmup_poly(warmup_length=0.1)
-train.update(output_dir="./output/quickstart_deeplab", max_iter=600, eval_period=0)
+train.update(output_dir="./output/quickstart_deeplab", max_iter=500, eval_period=0)

@@ -44,6 +44,7 @@ model.sem_seg_head.update(
     norm="BN",
     train_size=None,
     num_classes=5,  # four shapes and the ground
+    loss_top_k=1.0,  # mining hard pixels is for long trainings of pretrained weights
 )
 model.ins_embed_head.update(decoder_channels=[32, 32, 64], norm="BN")
 model.update(thing_ids=[0, 1, 2, 3], stuff_area=64)

@@ -20,4 +20,4 @@ head.point_head.update(input_shape=ShapeSpec(channels=64), fc_dims=[64, 64, 64])
 head.update(mask_point_train_num_points=100, mask_point_subdivision_steps=4)
 del head
 
-train.output_dir = "./output/quickstart_pointrend"
+train.update(output_dir="./output/quickstart_pointrend", max_iter=600)

@@ -4,6 +4,7 @@ python tools/train_net.py --config-file projects/point_rend/configs/quickstart_p
 """
 
 from lazycfg import LazyCall as L
+from lazycfg import ref
 from lazycfg.evaluation import SemSegEvaluator
 from lazycfg.layers import ShapeSpec
 from lazycfg.model_zoo.quickstart.mask_rcnn_shapes import dataloader, lr_multiplier, optimizer, train
@@ -29,7 +30,7 @@ del head
 for part in (dataloader.train, dataloader.test):
     part.dataset.label_maps = "semantic"
 dataloader.train.mapper.use_instance_mask = False
-dataloader.evaluator = L(SemSegEvaluator)(dataset="${..test.dataset}")
+dataloader.evaluator = L(SemSegEvaluator)(dataset=ref("..test.dataset"))
 del part
 
-train.update(output_dir="./output/quickstart_pointrend_semantic", max_iter=500)
+train.update(output_dir="./output/quickstart_pointrend_semantic", max_iter=300)

@@ -19,4 +19,4 @@ dataloader.train.dataset = L(PointsFromMasks)(dataset=dataloader.train.dataset, 
 dataloader.train.mapper._target_ = PointSupDatasetMapper
 dataloader.train.mapper.update(use_instance_mask=False, sample_points=5)
 
-train.output_dir = "./output/quickstart_point_sup"
+train.update(output_dir="./output/quickstart_point_sup", max_iter=600)

@@ -29,8 +29,8 @@ model.backbone.update(
 
 # The proposals and the heads see each branch of each image as an image, so there are fewer samples of each.
 branches = dict(
-    num_branch="${model.backbone.stages.num_branch}",
-    trident_fast=L(is_trident_fast)(test_branch_idx="${model.backbone.stages.test_branch_idx}"),
+    num_branch="${..backbone.stages.num_branch}",
+    trident_fast=L(is_trident_fast)(test_branch_idx="${...backbone.stages.test_branch_idx}"),
 )
 model.proposal_generator = L(TridentRPN)(**branches, **model.proposal_generator.args())
 model.proposal_generator.post_nms_topk = (500, 1000)

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from small_point_rend import small_model
 from tiny_rcnn import make_batch
 
+from lazycfg.checkpoint import load_weights
 from lazycfg.layers import ShapeSpec
 from lazycfg.modeling import generate_regular_grid_point_coords, point_sample
 from lazycfg.projects.point_rend import (
@@ -165,14 +166,18 @@ def test_several_maps_and_a_class_agnostic_head() -> None:
             ShapeSpec(channels=32, height=14, width=14), conv_dim=16, fc_dims=[8], output_shape=(3, 7, 7)
         ),
         point_head=StandardPointHead(
-            ShapeSpec(channels=32), num_classes=3, cls_agnostic_mask=True, coarse_pred_each_layer=False
+            ShapeSpec(channels=32),
+            num_classes=3,
+            fc_dims=[16, 16],
+            cls_agnostic_mask=True,
+            coarse_pred_each_layer=False,
         ),
         roi_pooler_in_features=["p2", "p3"],
         mask_point_in_features=["p2", "p3"],
     )
     assert wide.coarse_head.reduce_channel_dim_conv.weight.shape == (16, 32, 1, 1)
-    assert wide.point_head.fc2.weight.shape == (256, 256, 1)
-    assert wide.point_head.predictor.weight.shape == (1, 256, 1)
+    assert wide.point_head.fc2.weight.shape == (16, 16, 1)
+    assert wide.point_head.predictor.weight.shape == (1, 16, 1)
     model.roi_heads.mask_head = wide
     assert set(losses_of(model, make_batch(2, "bitmasks"))) >= LOSSES["pointrend"]
     with torch.no_grad():
@@ -339,3 +344,36 @@ def test_what_cannot_be_is_said() -> None:
             coarse_sem_seg_head=torch.nn.Identity(),
             point_head=StandardPointHead(ShapeSpec(channels=4), num_classes=1),
         )
+
+
+def test_published_weights_with_their_first_names_load() -> None:
+    model, other = small_model("pointrend"), small_model("pointrend")
+    with torch.no_grad():
+        for p in other.parameters():
+            p.add_(1)
+    old = {}
+    for key, value in other.state_dict().items():
+        key = key.replace("roi_heads.mask_head.point_head.", "roi_heads.mask_point_head.")
+        key = key.replace("roi_heads.mask_head.coarse_head.fc", "roi_heads.mask_coarse_head.coarse_mask_fc")
+        old[key.replace("roi_heads.mask_head.coarse_head.", "roi_heads.mask_coarse_head.")] = value
+    assert sum("mask_coarse_head.coarse_mask_fc1" in key for key in old) == 2
+    report = load_weights(model, old)
+    assert not report.problems
+    for key, value in other.state_dict().items():
+        assert torch.equal(model.state_dict()[key], value), key
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["pointrend", "implicit", "semantic"])
+def test_they_learn_one_batch(name: str) -> None:
+    model = small_model(name)
+    batch = semantic_batch(2) if name == "semantic" else make_batch(2, "bitmasks")
+    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
+    points = []
+    for _ in range(25):
+        losses = losses_of(model, batch)
+        optimizer.zero_grad()
+        sum(losses.values()).backward()
+        optimizer.step()
+        points.append(sum(v.item() for k, v in losses.items() if k.endswith("_point")))
+    assert sum(points[-3:]) < 0.6 * sum(points[:3]), points

@@ -28,12 +28,8 @@ GOLDEN = {
         NOTHING_SAMPLED_AWAY,
     ),
     "pointrend_semantic_R_101_FPN": (
-        "common/pointrend_semantic_fpn.py",
-        [
-            "model.backbone.bottom_up.stages.depth=101",
-            "model.sem_seg_head.coarse_sem_seg_head.num_classes=19",
-            "model.sem_seg_head.train_num_points=2048",
-        ],
+        "SemanticSegmentation/pointrend_semantic_R_101_FPN_1x_cityscapes.py",
+        [],
     ),
 }
 

@@ -4,4 +4,4 @@ import sys
 from pathlib import Path
 
 TESTS = Path(__file__).parents[2]
-sys.path[:0] = [str(TESTS / name) for name in ("parity", "modeling", "zoo")]
+sys.path[:0] = [str(TESTS / name) for name in ("parity", "modeling", "zoo", "projects/point_rend")]

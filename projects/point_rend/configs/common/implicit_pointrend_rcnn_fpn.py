@@ -2,6 +2,7 @@
 points are predicted for each object."""
 
 from lazycfg import LazyCall as L
+from lazycfg import ref
 from lazycfg.layers import ShapeSpec
 from lazycfg.model_zoo.common.models.mask_rcnn_fpn import model
 from lazycfg.projects.point_rend import ConvFCHead, ImplicitPointHead, ImplicitPointRendMaskHead
@@ -16,7 +17,7 @@ model.roi_heads.update(
         roi_pooler_in_features=["p2"],
         roi_pooler_size=14,
         point_head=L(ImplicitPointHead)(
-            input_shape=ShapeSpec(channels=256), num_classes="${...num_classes}", channels=256, num_fc=3
+            input_shape=ShapeSpec(channels=256), num_classes=ref("...num_classes"), channels=256, num_fc=3
         ),
         parameter_head=L(ConvFCHead)(
             input_shape=ShapeSpec(channels=256, height=14, width=14),

@@ -1,6 +1,7 @@
 """PointRend (arXiv:1912.08193) for instances, on the zoo's Mask R-CNN: another mask head."""
 
 from lazycfg import LazyCall as L
+from lazycfg import ref
 from lazycfg.layers import ShapeSpec
 from lazycfg.model_zoo.common.models.mask_rcnn_fpn import model
 from lazycfg.projects.point_rend import ConvFCHead, PointRendMaskHead, StandardPointHead
@@ -19,11 +20,11 @@ model.roi_heads.update(
             input_shape=ShapeSpec(channels=256, height=14, width=14),
             conv_dim=256,
             fc_dims=[1024, 1024],
-            output_shape=["${....num_classes}", 7, 7],
+            output_shape=[ref("....num_classes"), 7, 7],
         ),
         mask_point_in_features=["p2"],
         point_head=L(StandardPointHead)(
-            input_shape=ShapeSpec(channels=256), num_classes="${...num_classes}", fc_dims=[256, 256, 256]
+            input_shape=ShapeSpec(channels=256), num_classes=ref("...num_classes"), fc_dims=[256, 256, 256]
         ),
         mask_point_train_num_points=14 * 14,
         mask_point_oversample_ratio=3,

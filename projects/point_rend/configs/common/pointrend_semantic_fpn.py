@@ -1,6 +1,7 @@
 """PointRend (arXiv:1912.08193) for pixels, on the zoo's semantic head of a feature pyramid."""
 
 from lazycfg import LazyCall as L
+from lazycfg import ref
 from lazycfg.layers import ShapeSpec
 from lazycfg.model_zoo.common.models.semantic_fpn import model
 from lazycfg.projects.point_rend import PointRendSemSegHead, StandardPointHead
@@ -9,7 +10,7 @@ model.sem_seg_head = L(PointRendSemSegHead)(
     coarse_sem_seg_head=model.sem_seg_head,
     point_head=L(StandardPointHead)(
         input_shape=ShapeSpec(channels=256),
-        num_classes="${..coarse_sem_seg_head.num_classes}",
+        num_classes=ref("..coarse_sem_seg_head.num_classes"),
         fc_dims=[256, 256, 256],
         coarse_pred_each_layer=False,
     ),
