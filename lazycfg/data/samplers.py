@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 from torch.utils.data import Sampler
 
+from lazycfg.utils import comm
+
 from .datasets.base import get_annotations
 
 
@@ -105,15 +107,17 @@ class RepeatFactorTrainingSampler(StreamSampler):
     Args:
         repeat_factors: (N,) how often each record comes in a pass; the fraction decides by chance in each
             pass.
+        shuffle: else in the order of the records.
+        seed: of order and chance; None (or -1): another in every run, as that of the loader.
     """
 
-    def __init__(self, *, repeat_factors: Any, shuffle: bool = True, seed: int = 0) -> None:
+    def __init__(self, *, repeat_factors: Any, shuffle: bool = True, seed: int | None = 0) -> None:
         factors = np.asarray(repeat_factors, dtype=np.float64)
         _check_size("RepeatFactorTrainingSampler", len(factors))
         self.whole = np.floor(factors).astype(np.int64)
         self.fraction = factors - self.whole
         self.shuffle = shuffle
-        self.seed = seed
+        self.seed = comm.shared_random_seed() if seed is None or seed < 0 else seed
 
     @staticmethod
     def repeat_factors_from_category_frequency(

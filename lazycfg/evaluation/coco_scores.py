@@ -57,11 +57,16 @@ class CocoScores:
     """The id of an image that has them."""
 
     def average_precision(
-        self, *, iou: float | None = None, area: str = "all", class_index: int | None = None
+        self,
+        *,
+        iou: float | None = None,
+        area: str = "all",
+        class_index: int | Sequence[int] | None = None,
     ) -> float:
-        """Mean precision over recalls, classes and (unless one is given) IoU thresholds, in [0, 1]."""
+        """Mean precision over recalls, classes (all, or one, or some) and (unless one is given) IoU
+        thresholds, in [0, 1]."""
         values = self.precision[self._thresholds(iou), :, :, self.areas.index(area), -1]
-        return _mean(values if class_index is None else values[:, :, class_index])
+        return _mean(values if class_index is None else values[:, :, np.asarray(class_index, dtype=np.int64)])
 
     def average_recall(
         self,

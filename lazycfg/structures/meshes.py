@@ -51,6 +51,12 @@ class Meshes:
             return
         self._verts = torch.cat(list(verts))
         local = torch.cat([f.long() for f in faces])
+        if local.device.type == "cpu" and bool(self._missing(local).any()):
+            number = int(self.faces_packed_to_mesh_idx()[self._missing(local).any(1)][0])
+            low, high = faces[number].min().item(), faces[number].max().item()
+            raise ValueError(
+                f"mesh {number}: its faces name vertices {low} to {high}, and it has {len(verts[number])}"
+            )
         self._faces = local + self._of_faces(self.mesh_to_verts_packed_first_idx()).unsqueeze(1)
 
     @classmethod
@@ -294,6 +300,11 @@ class Meshes:
             else host.to(self.device)
         )
 
+    def _missing(self, faces: Tensor) -> Tensor:
+        """(F, 3) whether corners, rows of a mesh's own vertices, are not there."""
+        counts = self._of_faces(torch.tensor(self._verts_per_mesh, dtype=torch.int64))
+        return (faces < 0) | (faces >= counts.unsqueeze(1))
+
     def _of_faces(self, of_meshes: Tensor) -> Tensor:
         """Values of meshes (N,) for each face (F,)."""
         return of_meshes.to(self.device)[self.faces_packed_to_mesh_idx()]
@@ -331,12 +342,6 @@ def _check(verts: Tensor, faces: Tensor, number: int) -> None:
         raise ValueError(
             f"mesh {number}: faces must be (F, 3) integers, got {tuple(faces.shape)} {faces.dtype}"
         )
-    if faces.device.type == "cpu" and faces.numel():
-        low, high = faces.min().item(), faces.max().item()
-        if low < 0 or high >= len(verts):
-            raise ValueError(
-                f"mesh {number}: its faces name vertices {low} to {high}, and it has {len(verts)}"
-            )
 
 
 def _starts(counts: Sequence[int] | np.ndarray) -> np.ndarray:

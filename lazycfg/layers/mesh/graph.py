@@ -152,7 +152,7 @@ def vert_align(
             )
     grid = positions[:, None, :, :2]
     read = [
-        F.grid_sample(x, grid.to(x.dtype), padding_mode=padding_mode, align_corners=align_corners)
+        F.grid_sample(x.to(grid.dtype), grid, padding_mode=padding_mode, align_corners=align_corners)
         for x in maps
     ]
     out = torch.cat(read, dim=1).squeeze(2).transpose(1, 2)

@@ -11,15 +11,17 @@ from lazycfg.structures import Meshes
 __all__ = ["mesh_edge_loss", "mesh_laplacian_smoothing", "mesh_normal_consistency"]
 
 
-def mesh_edge_loss(meshes: Meshes, target_length: float = 0.0) -> Tensor:
-    """Mean of (length - target)**2 over the edges of a mesh, and of this over all meshes. Waits for the
-    device.
+def mesh_edge_loss(meshes: Meshes, target_length: float = 0.0, edges: Tensor | None = None) -> Tensor:
+    """Mean of (length - target)**2 over the edges of a mesh, and of this over all meshes.
 
     A mesh without edges counts 0; without any mesh the loss is 0, with gradients of 0.
+
+    Args:
+        edges: `Meshes.edges_packed`, for those who have it already; finding it waits for the device.
     """
     if meshes.isempty():
         return meshes.verts_packed().sum() * 0
-    edges = meshes.edges_packed()
+    edges = meshes.edges_packed() if edges is None else edges
     a, b = meshes.verts_packed()[edges].unbind(1)
     if target_length == 0:
         squares = (a - b).square().sum(dim=1)  # whose gradient exists at length 0, too
