@@ -5,7 +5,15 @@ from inspect import currentframe
 from lazycfg import LazyCall as L
 from lazycfg import Node, attr
 from lazycfg.config.signatures.places import argument_position
-from lazycfg.config.tree.position import CommandLine, FilePosition, Write, position_of, record_write, set_position, writes_of
+from lazycfg.config.tree.position import (
+    CommandLine,
+    FilePosition,
+    Write,
+    position_of,
+    record_write,
+    set_position,
+    writes_of,
+)
 
 
 def here(offset=0):
