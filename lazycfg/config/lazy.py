@@ -49,7 +49,8 @@ class LazyConfig:
         from lazycfg.config.editing.overrides import apply_overrides
         from lazycfg.config.trust import Policy
 
-        return apply_overrides(cfg, overrides, policy=None if allow is None else Policy(allow))
+        policy = None if allow is None else Policy(allow)
+        return apply_overrides(cfg, overrides, policy=policy, load_file=LazyConfig.load)
 
     @staticmethod
     def save(cfg: Any, path: str | os.PathLike[str]) -> None:

@@ -216,3 +216,13 @@ def test_comments_do_not_count(tmp_path):
         loaded.append(LazyConfig.load(str(path)))
     assert not diff(*loaded)
     assert hash_of(loaded[0]) == hash_of(loaded[1])
+
+
+def test_what_was_read_from_a_config_is_a_list_as_any_other():
+    source = Node(n=5, steps=["${n}", 2])
+    read = Node(x=source.steps)
+    written = Node(x=[5, 2])
+    assert not diff(read, written)
+    assert not diff(written, read)
+    assert str(diff(read, Node(x=[5, 3]))) == "~ x.1: 2 -> 3"
+    assert diff(read, Node(x=[5])).overrides() == ["++x=[5]"]

@@ -1,5 +1,7 @@
 """Overrides that put a whole part in place: a new call, or what another config file has."""
 
+import functools
+
 import pytest
 
 from lazycfg.config.building.build import instantiate
@@ -11,8 +13,10 @@ from lazycfg.config.editing.grammar import (
     format_value,
     parse_value,
 )
-from lazycfg.config.editing.overrides import OverrideError, apply_overrides
+from lazycfg.config.editing.overrides import OverrideError
+from lazycfg.config.editing.overrides import apply_overrides as apply
 from lazycfg.config.inspection.explain import explain
+from lazycfg.config.loading.load import load
 from lazycfg.config.tree.lazy_call import LazyCall as L
 from lazycfg.config.tree.node import Node
 from lazycfg.config.trust import Policy
@@ -29,6 +33,7 @@ class New:
 
 
 ME = __name__
+apply_overrides = functools.partial(apply, load_file=load)
 
 
 def test_a_call_and_its_text():

@@ -473,3 +473,9 @@ def test_indices_are_no_suggestions_for_a_pattern():
     with pytest.raises(OverrideError) as caught:
         apply_overrides(Node(a=[1, 2], b=Node(c=[3])), ["**.zz=1"])
     assert "'0'" not in str(caught.value)
+
+
+def test_a_pattern_tells_in_the_log_how_many_places_it_set(caplog):
+    with caplog.at_level("INFO"):
+        applied("**.norm=GN", "train.lr=0.2")
+    assert [record.getMessage() for record in caplog.records] == ["override '**.norm=GN': 2 places"]

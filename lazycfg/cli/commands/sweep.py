@@ -53,13 +53,14 @@ def sweep(arguments: argparse.Namespace) -> int:
 def _configs(arguments: argparse.Namespace, runs: list[list[str]]) -> list[Any]:
     """Return the config of each run; the file is read once."""
     from lazycfg.config.editing.overrides import OverrideError, apply_overrides
+    from lazycfg.config.loading.load import load
 
     options = loading_options(arguments)
     base = load_config(arguments.config, **options)
     found = []
     for run in runs:
         try:
-            found.append(apply_overrides(copy.deepcopy(base), run))
+            found.append(apply_overrides(copy.deepcopy(base), run, load_file=load))
         except OverrideError:  # perhaps because an import is needed: it says so itself otherwise
             found.append(load_config(arguments.config, run, **options))
     return found

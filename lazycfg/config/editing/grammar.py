@@ -148,7 +148,7 @@ def parse_override(text: str) -> Override:
 
 
 def find_equals(body: str) -> int:
-    """Return the index of the first ``=`` outside a bracketed key such as ``a["x=y"]=1``; -1 without one."""
+    """Return the index of the first ``=`` outside a bracketed key such as ``a["x=y"]=1``, or -1."""
     quote, escaped = "", False
     for index, char in enumerate(body):
         if quote:
@@ -340,7 +340,7 @@ class _ValueParser:
             self.depth -= 1
 
     def items(self, closing: str) -> list[object]:
-        """Return values separated by commas up to ``closing``, or to the end when that is empty."""
+        """Return values separated by commas up to ``closing`` (to the end of the text when that is empty)."""
         found: list[object] = []
         while True:
             if self.peek() == closing:

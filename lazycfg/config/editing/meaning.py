@@ -15,13 +15,15 @@ from pathlib import PurePath
 from typing import Any
 
 from lazycfg.config.editing.grammar import parse_value
-from lazycfg.config.errors import ConfigError
+from lazycfg.config.errors import ConfigError, TargetError
+from lazycfg.config.signatures.binding import node_signature
 from lazycfg.config.signatures.types import fits
 from lazycfg.config.suggest import closest, closest_name
 from lazycfg.config.tree.node import Node, is_call, is_required
 from lazycfg.config.tree.repr import short_repr
+from lazycfg.config.tree.targets import is_deferred, resolve_target
 
-__all__ = ["NO_HINT", "Meaning", "as_meant", "why_other_kind"]
+__all__ = ["NO_HINT", "Meaning", "as_meant", "can_judge", "hint_at", "why_other_kind"]
 
 NO_HINT: Any = type("NoHint", (), {"__repr__": lambda self: "<no hint>"})()
 """Stands for the annotation of a place that has none."""
@@ -193,3 +195,35 @@ def _remedy(path: str, old: Any, value: Any, raw: str) -> str:
     if type(old) is str and type(value) in (int, float, bool):
         return f"""; for text write '{path}="{raw}"'"""
     return ""
+
+
+def hint_at(holder: Any, key: Any) -> Any:
+    """Return the annotation of the parameter that a place is; `NO_HINT` when it is none, or not annotated."""
+    if not is_call(holder) or not isinstance(key, str):
+        return NO_HINT
+    try:
+        signature = node_signature(holder)
+    except ConfigError:
+        return NO_HINT
+    return NO_HINT if signature is None else signature.hints.get(key, NO_HINT)
+
+
+def can_judge(target: Any, key: str, value: Any) -> bool:
+    """Return whether it can be told if a call takes an argument.
+
+    What a config that is only read imports is judged by its source, and imported only where the source does
+    not tell; what a data file names is not imported to look at it.
+    """
+    if not is_deferred(target):
+        return True
+    signature = type(target).__lazycfg_signature__(target)
+    if signature is not None:
+        if key not in signature.parameters or key in signature.hints:
+            return True
+        if signature.surely_takes(key, value):
+            return False  # there is nothing to judge
+    try:
+        resolve_target(target)
+    except (TargetError, ImportError):
+        return False
+    return True

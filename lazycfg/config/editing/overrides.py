@@ -7,7 +7,7 @@ that every mistake is found, and then the journal is undone. See `grammar` for t
 from __future__ import annotations
 
 import functools
-import os
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -24,6 +24,7 @@ from lazycfg.config.editing.journal import Journal
 from lazycfg.config.editing.matching import has_wildcard
 from lazycfg.config.editing.writer import Writer, Wrong
 from lazycfg.config.errors import ConfigError
+from lazycfg.config.formats.files import format_of, read_data_file
 from lazycfg.config.tree.access import get_path
 from lazycfg.config.tree.node import SPECIAL, Node, raw_get, refuse_frozen
 from lazycfg.config.tree.paths import format_path, parse_path
@@ -76,7 +77,7 @@ def apply_overrides(
         cfg: the config.
         overrides: texts such as ``"model.backbone.depth=101"``.
         resolve_import: turns the name of ``@pkg.mod.fn`` into the object; by default by importing it.
-        load_file: loads the config file of ``file:nets/big.py#net``; by default as `load` does.
+        load_file: loads the config file of ``file:nets/big.py#net``; without it such a value is an error.
         policy: what the command line may name; by default anything, as it is typed by the one who runs the
             code. With a policy a ``.py`` file, which is code, is refused.
 
@@ -89,22 +90,23 @@ def apply_overrides(
         refuse_frozen(cfg)
     if policy is not None:
         resolve_import = policy.resolve_called
-    loader = (
-        functools.partial(_load_file, policy=policy) if load_file is None or policy is not None else load_file
-    )
+        if not policy.everything:
+            load_file = functools.partial(_load_data_file, policy=policy)
+    tools = resolve_import or _imported, load_file or _cannot_load
     journal = Journal()
     problems = []
+    counted: list[tuple[str, int]] = []
     earlier: list[tuple[int, Override, tuple[Any, ...]]] = []
     for index, text in enumerate(overrides, start=1):
         try:
             override = parse_override(text)
-            writer = Writer(
-                cfg, override, CommandLine(text, index), journal, resolve_import or _imported, loader
-            )
+            writer = Writer(cfg, override, CommandLine(text, index), journal, *tools)
             if policy is not None:
                 _refuse_untrusted(override, policy)
                 _refuse_ways_around(writer, override, policy)
-            writer.apply()
+            count = writer.apply()
+            if writer.matches:
+                counted.append((text, count))
             problems += _without_effect(earlier, override, writer.keys)
             if not writer.matches:
                 earlier.append((index, override, writer.keys))
@@ -116,6 +118,8 @@ def apply_overrides(
     if problems:
         journal.undo()
         raise OverrideError(sorted(problems), len(overrides))
+    for text, count in counted:
+        logging.getLogger(__name__).info("override %r: %d place%s", text, count, "" if count == 1 else "s")
     return cfg
 
 
@@ -135,15 +139,15 @@ def _imported(name: str) -> Any:
         return found
 
 
-def _load_file(file: str, policy: Policy | None) -> Any:
-    from lazycfg.config.formats.files import format_of, read_data_file
-    from lazycfg.config.loading.load import load
-
-    if policy is None or policy.everything or not os.path.isfile(file):
-        return load(file)
+def _load_data_file(file: str, policy: Policy) -> Any:
+    """Load what an override that is not trusted names; a .py file, which is code, is not run for it."""
     if format_of(file) == "py":
         raise Wrong("a .py file is code, which is not run for an override that is not trusted")
     return read_data_file(file, policy=policy)
+
+
+def _cannot_load(file: str) -> Any:
+    raise Wrong("no files are loaded here")
 
 
 def _without_effect(
@@ -169,14 +173,7 @@ def matched_paths(cfg: Node, text: str) -> list[str]:
         ConfigError: it matches nothing.
     """
     override = parse_override(text)
-    writer = Writer(
-        cfg,
-        override,
-        CommandLine(text),
-        Journal(),
-        resolve_target,
-        functools.partial(_load_file, policy=None),
-    )
+    writer = Writer(cfg, override, CommandLine(text), Journal(), resolve_target, _cannot_load)
     return [format_path(place.keys) for place in writer.places()]
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from lazycfg.config.editing.grammar import CallRef, FileRef, ImportRef, Override, Reference, ShareRef
 from lazycfg.config.editing.journal import Journal
 from lazycfg.config.editing.matching import find_holders, has_wildcard, key_matches, keys_below
-from lazycfg.config.editing.meaning import NO_HINT, as_meant, why_other_kind
+from lazycfg.config.editing.meaning import NO_HINT, as_meant, can_judge, hint_at, why_other_kind
 from lazycfg.config.errors import ConfigError, PathError, TargetError, with_article
 from lazycfg.config.signatures.binding import bind_positional, node_signature, why_not
 from lazycfg.config.suggest import closest
@@ -90,12 +90,12 @@ class Writer:
         if not self.keys:
             raise Wrong("missing key before '='")
 
-    def apply(self) -> None:
+    def apply(self) -> int:
+        """Apply the override and return at how many places it did something."""
         places = self.places()
-        for (
-            place
-        ) in places:  # each with a value of its own: a list must not be shared by what a pattern matches
+        for place in places:  # each with a value of its own: a list must not be shared by several places
             _OPERATIONS[self.override.op](self, place, self._value(self.override.value))
+        return len(places)
 
     # ---------------------------------------------------------------- where
 
@@ -384,7 +384,7 @@ class Writer:
             if type(holder) is Node:
                 if not is_call(holder) or not raw_contains(holder, key):
                     return None
-                if not _can_judge(raw_get(holder, "_target_"), key, raw_get(holder, key)):
+                if not can_judge(raw_get(holder, "_target_"), key, raw_get(holder, key)):
                     return None
                 reason = why_not(holder, key, raw_get(holder, key))
                 return None if reason is None else f"{format_path(place.keys[: depth + 1])!r}: {reason}"
@@ -395,7 +395,7 @@ class Writer:
         if isinstance(self.override.value, Reference | FileRef):
             self._checked_write(place, value)
             return
-        path, raw, hint = format_path(place.keys), self.override.raw, _hint_at(place)
+        path, raw, hint = format_path(place.keys), self.override.raw, hint_at(place.holder, place.key)
         meant = as_meant(old, value, raw, hint)
         self._checked_write(place, meant)
         if hint is NO_HINT and is_call(place.holder) and is_deferred(raw_get(place.holder, "_target_")):
@@ -489,39 +489,6 @@ _OPERATIONS: dict[str, Callable[[Writer, Place, Any], None]] = {
     "append": Writer._append,
     "delete": Writer._delete,
 }
-
-
-def _can_judge(target: Any, key: str, value: Any) -> bool:
-    """Return whether it can be told if a call takes an argument.
-
-    What a config that is only read imports is judged by its source, and imported only where the source does
-    not tell; what a data file names is not imported to look at it.
-    """
-    if not is_deferred(target):
-        return True
-    signature = type(target).__lazycfg_signature__(target)
-    if signature is not None:
-        if key not in signature.parameters or key in signature.hints:
-            return True
-        if signature.surely_takes(key, value):
-            return False  # there is nothing to judge
-    try:
-        resolve_target(target)
-    except (TargetError, ImportError):
-        return False
-    return True
-
-
-def _hint_at(place: Place) -> Any:
-    """Return the annotation of the parameter that a place is; `NO_HINT` when it is none, or not annotated."""
-    holder, key = place.holder, place.key
-    if not is_call(holder) or not isinstance(key, str):
-        return NO_HINT
-    try:
-        signature = node_signature(holder)
-    except ConfigError:
-        return NO_HINT
-    return NO_HINT if signature is None else signature.hints.get(key, NO_HINT)
 
 
 def _refuse_operator(last: Any, present: Sequence[Any]) -> None:

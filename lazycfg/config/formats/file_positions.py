@@ -136,7 +136,7 @@ class JsonPlaces:
         self._places: dict[Path, tuple[Spot, slice]] | None = None
 
     def at(self, path: Path) -> tuple[Spot, str] | None:
-        """Return the line and column, from 1, of the key or element at `path`, and the text of its value."""
+        """Return line and column, from 1, of the key or the element at `path`, and the text of its value."""
         if self._places is None:
             self._places = dict(_scan(self._text))
         found = self._places.get(path)

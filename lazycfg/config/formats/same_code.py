@@ -9,7 +9,7 @@ from types import CodeType
 
 from lazycfg.config.formats.class_changes import CaptureError
 
-__all__ = ["compile_definition", "compiles_to", "same_code", "verify"]
+__all__ = ["compile_definition", "compiles_to", "not_what_runs", "same_code", "verify"]
 
 _FLAGS = ~(0x10 | 0x20000 | 0x80000 | 0x100000 | 0x1000000)  # "nested" and the flags of __future__ imports
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
@@ -46,7 +46,12 @@ def _in_factory(source: str, cells: tuple[str, ...]) -> str:
     return f"def _factory({', '.join(cells)}):\n{textwrap.indent(source, '    ')}" if cells else source
 
 
-def verify(code: CodeType, lines: list[str], name: str) -> None:
+def not_what_runs(file: str) -> CaptureError:
+    """Return the refusal of an object of which the source is not there any more."""
+    return CaptureError(f"its source in {file} is not what runs (edited after loading?): load it again")
+
+
+def verify(code: CodeType, lines: list[str]) -> None:
     """Check that the file, as it is now, still contains the code that runs.
 
     A notebook compiles each statement of a cell for itself, which makes other code of calls of imported
@@ -65,9 +70,7 @@ def verify(code: CodeType, lines: list[str], name: str) -> None:
             if here and same_code(found, code) and list(found.co_positions()) == list(code.co_positions()):
                 return
             work.extend(inner for inner in found.co_consts if isinstance(inner, CodeType))
-    raise CaptureError(
-        f"the source of {name!r} in {code.co_filename} is not what runs (edited after loading?)"
-    )
+    raise not_what_runs(code.co_filename)
 
 
 def same_code(first: CodeType, second: CodeType) -> bool:

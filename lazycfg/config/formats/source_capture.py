@@ -22,7 +22,7 @@ from typing import Any
 
 from lazycfg.config.errors import with_article
 from lazycfg.config.formats.class_changes import CaptureError, refuse_changed
-from lazycfg.config.formats.same_code import compile_definition, compiles_to, same_code, verify
+from lazycfg.config.formats.same_code import compile_definition, compiles_to, not_what_runs, same_code, verify
 from lazycfg.config.isolation.session import config_file_of
 
 __all__ = ["CaptureError", "Captured", "capture", "same_code", "shared_state"]
@@ -110,7 +110,7 @@ def _capture_function(function: FunctionType, *, decorated: bool) -> Captured:
         changed |= _quote_annotations(definition)
     source = ast.unparse(definition) if changed else _segment(definition, lines)
     compiled = compile_definition(source, code.co_filename, tuple(cells))
-    verify(code, lines, definition.name)
+    verify(code, lines)
     eager, lazy = _referenced(compiled, {**function.__globals__, **own_name, **extra})
     lazy.pop(definition.name, None)
     cells.pop(definition.name, None) if cells.get(definition.name) is function else None
@@ -126,7 +126,7 @@ def _hands_back(function: FunctionType, definition: ast.FunctionDef | ast.AsyncF
 
 def _capture_lambda(function: FunctionType, tree: ast.Module, lines: list[str]) -> Captured:
     code = function.__code__
-    verify(code, lines, "<lambda>")
+    verify(code, lines)
     if function.__dict__:
         raise CaptureError(f"it was given attributes: {', '.join(map(repr, function.__dict__))}")
     # the first instruction stands for the whole line; what is computed lies inside the lambda
@@ -139,12 +139,12 @@ def _capture_lambda(function: FunctionType, tree: ast.Module, lines: list[str]) 
         if isinstance(found, ast.Lambda) and all(_begin(found) <= spot < _end(found) for spot in spots)
     ]
     if not around:
-        raise _not_found(code.co_filename)
+        raise not_what_runs(code.co_filename)
     cells = _cells(function)
     # of a lambda that returns a lambda, all that is computed lies inside both
     same = [found for found in around if compiles_to(found, code, cells, tree)]
     if not same:
-        raise _not_found(code.co_filename)
+        raise not_what_runs(code.co_filename)
     written = ast.parse(ast.unparse(max(same, key=_begin)), mode="eval").body
     assert isinstance(written, ast.Lambda)
     _, extra = _freeze_defaults(function, written.args)
@@ -162,17 +162,13 @@ def _end(node: ast.expr) -> tuple[int, int]:
     return node.end_lineno or node.lineno, node.end_col_offset or 0
 
 
-def _not_found(file: str) -> CaptureError:
-    return CaptureError(f"its source is no longer found in {file} (was the file edited after loading?)")
-
-
 def _find_function(code: CodeType, tree: ast.Module) -> ast.FunctionDef | ast.AsyncFunctionDef:
     for found in ast.walk(tree):
         if isinstance(found, ast.FunctionDef | ast.AsyncFunctionDef) and found.name == code.co_name:
             first = min([found.lineno, *(d.lineno for d in found.decorator_list)])
             if first == code.co_firstlineno:
                 return found
-    raise _not_found(code.co_filename)
+    raise not_what_runs(code.co_filename)
 
 
 def _cells(function: FunctionType) -> dict[str, Any]:
@@ -294,7 +290,7 @@ def _capture_class(cls: type) -> Captured:
     for function in own:
         if function.__code__.co_filename != file:
             continue  # made by a decorator such as dataclass
-        verify(function.__code__, lines, cls.__qualname__)
+        verify(function.__code__, lines)
         for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
             if name != "__class__":
                 cells[name] = cell.cell_contents
@@ -398,8 +394,8 @@ def _parse(file: str) -> tuple[ast.Module, list[str]]:
         raise CaptureError(f"there is no source file {file}")
     try:
         return ast.parse("".join(lines)), lines
-    except SyntaxError as error:
-        raise CaptureError(f"{file} does not parse any more: {error}") from None
+    except SyntaxError:
+        raise not_what_runs(file) from None
 
 
 def _segment(definition: _Definition, lines: list[str]) -> str:

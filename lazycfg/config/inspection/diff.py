@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from lazycfg.config.editing.grammar import ImportRef, ShareRef, format_value
 from lazycfg.config.errors import ConfigError
-from lazycfg.config.inspection.equality import alike, same_leaf_of, same_parts
+from lazycfg.config.inspection.equality import alike, kind_of, same_leaf_of, same_parts
 from lazycfg.config.inspection.explain import short
 from lazycfg.config.tree.containers import children
 from lazycfg.config.tree.node import REQUIRED, Node
@@ -176,7 +176,7 @@ class _Comparison:
             self._partner[id(new)] = id(old)
         if isinstance(old, dict):
             self._compare_dicts(path, dict(dict.items(old)), dict(dict.items(new)))
-        elif type(old) in (list, tuple):
+        elif kind_of(old) in (list, tuple):
             self._compare_sequences(path, old, new)
         else:
             pairs = zip(children(old) or (), children(new) or (), strict=False)
@@ -261,11 +261,11 @@ class _Comparison:
             self._placed[id(value)] = path
         if depth > _MAX_DEPTH:
             return value
-        if isinstance(value, dict) and type(value) in (dict, Node):
+        if kind_of(value) in (dict, Node):
             items = dict.items(value)
             return {k: self._spelling((path, k), v, top, later, depth + 1) for k, v in items}
-        if type(value) in (list, tuple):
-            return type(value)(
+        if kind_of(value) in (list, tuple):
+            return kind_of(value)(
                 self._spelling((path, i), v, top, later, depth + 1) for i, v in enumerate(value)
             )
         return value  # has no spelling: format_value says so
@@ -287,7 +287,7 @@ def _text(link: Link) -> str:
 
 
 def _mutable(value: Any) -> bool:
-    return type(value) in (Node, dict, list)
+    return kind_of(value) in (Node, dict, list)
 
 
 def _leaf_spelling(value: Any) -> Any:

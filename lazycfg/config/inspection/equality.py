@@ -15,12 +15,12 @@ from typing import Any
 from lazycfg.config.errors import ConfigError
 from lazycfg.config.formats.encode import encode
 from lazycfg.config.formats.items import SHARED, Encoded, Item
-from lazycfg.config.tree.containers import children
+from lazycfg.config.tree.containers import ReadDict, ReadList, children
 from lazycfg.config.tree.node import REQUIRED, Node, is_call
 from lazycfg.config.tree.targets import is_deferred, name_of_target
 from lazycfg.config.tree.traversal import same_leaf
 
-__all__ = ["alike", "equal_configs", "same_leaf_of", "same_parts", "without_layout"]
+__all__ = ["alike", "equal_configs", "kind_of", "same_leaf_of", "same_parts", "without_layout"]
 
 
 def equal_configs(first: Any, second: Any) -> bool:
@@ -120,6 +120,12 @@ def same_parts(old: Any, new: Any, importing: bool) -> bool:
     return True
 
 
+def kind_of(value: Any) -> type:
+    """Return the type of a value; a list or dict that was read from a config is one as any other."""
+    kind = type(value)
+    return list if kind is ReadList else dict if kind is ReadDict else kind
+
+
 def same_leaf_of(key: Any, old: Any, new: Any, importing: bool) -> bool:
     """Return whether two values without parts are equal at a key; at `_target_` names count, too."""
     return _same_target(old, new, importing) if key == "_target_" else _same_value(old, new)
@@ -127,9 +133,9 @@ def same_leaf_of(key: Any, old: Any, new: Any, importing: bool) -> bool:
 
 def alike(old: Any, new: Any) -> bool:
     """Return whether two values are compared part by part."""
-    if isinstance(old, dict) and type(old) in (dict, Node):
-        return isinstance(new, dict) and type(new) in (dict, Node) and is_call(old) == is_call(new)
-    return children(old) is not None and not isinstance(old, dict) and _same_class(type(old), type(new))
+    if kind_of(old) in (dict, Node):
+        return kind_of(new) in (dict, Node) and is_call(old) == is_call(new)
+    return children(old) is not None and not isinstance(old, dict) and _same_class(kind_of(old), kind_of(new))
 
 
 def _same_value(old: Any, new: Any) -> bool:

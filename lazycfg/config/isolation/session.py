@@ -78,7 +78,7 @@ class _ImportSite:
 
 
 def config_file_of(module_name: str) -> str | None:
-    """Return the file of a config module by its ``__name__``, the ``__module__`` of what is defined in it."""
+    """Return the file of a config module by its ``__name__``, the ``__module__`` of its classes."""
     return _files.get(module_name)
 
 
@@ -314,7 +314,7 @@ class Session:
         return _PackageView(module) if apart and hasattr(module, "__path__") else module
 
     def _submodule(self, folder: Path, name: str, site: _ImportSite) -> ModuleType | None:
-        """Return module ``name`` of a folder: a package, a file, or a plain folder; None without one."""
+        """Return the module ``name`` of a folder: a package, a file or a plain folder; None for none."""
         inner = folder / name
         init, file = inner / "__init__.py", folder / f"{name}.py"
         if init.is_file():

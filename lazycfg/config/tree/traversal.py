@@ -57,6 +57,7 @@ __all__ = [
     "same_tree",
     "survey",
     "walk",
+    "walk_links",
 ]
 
 
@@ -268,12 +269,18 @@ def walk(root: Any) -> Iterator[tuple[Path, Any]]:
     The children may be changed by the caller while it walks: those of a container are read when the walk
     goes on.
     """
+    for link, value in walk_links(root):
+        yield unlink(link), value
+
+
+def walk_links(root: Any) -> Iterator[tuple[Link, Any]]:
+    """Yield what `walk` does with links, which cost the same at every depth, in place of paths."""
     seen: set[int] = set()
     stack: list[tuple[Link, Any]] = [(None, root)]
     while stack:
         link, value = stack.pop()
-        yield unlink(link), value
-        if type(value) in ATOMS or type(value) is str or id(value) in seen:
+        yield link, value
+        if type(value) in LEAVES or id(value) in seen:
             continue
         items = children(value)
         if items is None:
