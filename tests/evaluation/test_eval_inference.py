@@ -156,5 +156,5 @@ def test_results_that_are_none_or_no_dict(caplog):
 
     assert inference_on_dataset(Model(), [], Says(None)) == {}
     assert "Says.evaluate returned None" in caplog.text
-    with pytest.raises(TypeError, match="Says.evaluate must return a dict of results by task, got list"):
+    with pytest.raises(TypeError, match=r"Says\.evaluate must return a dict of results by task, got list"):
         inference_on_dataset(Model(), [], Says([1]))
