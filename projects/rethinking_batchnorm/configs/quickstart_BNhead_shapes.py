@@ -10,4 +10,4 @@ from lazycfg.model_zoo.quickstart.mask_rcnn_shapes import dataloader, lr_multipl
 model.roi_heads.box_head.update(conv_dims=[64, 64], fc_dims=[256], conv_norm="BN")
 model.roi_heads.mask_head.conv_norm = "BN"
 
-train.update(output_dir="./output/BNhead", max_iter=600)
+train.update(output_dir="./output/BNhead", max_iter=400)

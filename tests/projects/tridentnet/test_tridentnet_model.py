@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch._dynamo
 from few_shapes import few_shapes, found_objects, learn
-from small_trident import small_model
+from small_trident import small_mask_model, small_model
 from tiny_rcnn import make_batch
 
 from lazycfg.structures import Instances
@@ -76,6 +76,25 @@ def test_given_boxes() -> None:
     assert torch.equal(found.pred_boxes.tensor, given[0].pred_boxes.tensor)
     with pytest.raises(ValueError, match="test_branch_idx"):
         small_model(ALL_BRANCHES).eval().inference(batch, given)
+
+
+@pytest.mark.parametrize("overrides", [(), (ALL_BRANCHES,)], ids=["fast", "all branches"])
+def test_standard_heads_with_masks(overrides: tuple[str, ...]) -> None:
+    model = small_mask_model(*overrides).train()
+    with EventStorage(0), SyncCounter() as counter:
+        losses = model(make_batch(2, "bitmasks", empty=(1,)))
+    assert counter.num_syncs == 3, counter.waits()  # as Mask R-CNN
+    assert set(losses) == {"loss_cls", "loss_box_reg", "loss_mask", "loss_rpn_cls", "loss_rpn_loc"}
+    sum(losses.values()).backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+    batch = make_batch(2, "none")
+    with torch.no_grad():
+        results = model.eval()(batch)
+    for item, result in zip(batch, results, strict=True):
+        found = result["instances"]
+        assert len(found) > 0
+        assert found.pred_masks.shape == (len(found), item["height"], item["width"])
+        assert found.scores.tolist() == sorted(found.scores.tolist(), reverse=True)
 
 
 def test_half_precision() -> None:
