@@ -164,9 +164,9 @@ def test_names_and_folders(files):
 
 def test_panoptic_files_that_cannot_be_right(files):
     (files.image_dir / "ulm" / f"{NAMES[2]}_leftImg8bit.png").unlink()
-    with pytest.raises(FileNotFoundError, match=f"1 of 3 pictures are not in .*ulm/{NAMES[2]}_leftImg8bit"):
+    with pytest.raises(FileNotFoundError, match=f"1 of 3 images are not in .*ulm/{NAMES[2]}_leftImg8bit"):
         panoptic(files)
-    assert panoptic(files, on_error="skip").problems == {"annotation: the picture is missing": 1}
+    assert panoptic(files, on_error="skip").problems == {"annotation: the image is missing": 1}
     data = json.loads(files.panoptic_json.read_text())
     data["categories"][0]["id"] = 14
     files.panoptic_json.write_text(json.dumps(data))

@@ -172,7 +172,7 @@ def picture_without_instances(paths):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lose_a_picture, r"1 of 2 pictures are not in .*001\.jpg"),
+        (lose_a_picture, r"1 of 2 images are not in .*001\.jpg"),
         (lose_a_map, r"1 of 2 panoptic maps are not in .*001\.png"),
         (unknown_category, r"001\.png\): category_id 6 is not among"),
         (doubled_segment, "two segments have the same id"),
