@@ -233,7 +233,7 @@ class CocoPanopticDataset(SkipsProblems):
         if missing and self.on_error == "raise":
             raise FileNotFoundError(
                 f"{self.panoptic_json}: {len(missing)} of {len(names)} {what}s are not in {str(root)!r}; "
-                f'first: {sorted(missing)[:3]}. CocoPanopticDataset(on_error="skip") leaves them out'
+                f'first: {sorted(missing)[:3]}. {type(self).__name__}(on_error="skip") leaves them out'
             )
         return missing
 

@@ -18,7 +18,9 @@ OVERRIDES = [
 ]
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize(
+    "name", ["deeplab_v3_plus_R_103", pytest.param("deeplab_v3_R_103", marks=pytest.mark.slow)]
+)
 def test_equal_to_the_reference(name: str) -> None:
     golden = load_golden(Path(__file__).parent / "golden" / f"{name}.json")
     model = build(CONFIGS[name], OVERRIDES)
