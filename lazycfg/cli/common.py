@@ -14,6 +14,7 @@ __all__ = [
     "CommandError",
     "find_config",
     "load_config",
+    "loading_options",
     "look_at",
     "one_path",
     "say",
@@ -28,14 +29,14 @@ class CommandError(Exception):
 
 
 def zoo_folder() -> Path:
-    """The folder of the model zoo."""
+    """Return the folder of the model zoo."""
     from lazycfg import model_zoo
 
     return Path(next(iter(model_zoo.__path__)))
 
 
 def find_config(name: str) -> str:
-    """A config file by its path, or by its name in the model zoo.
+    """Return a config file by its path, or by its name in the model zoo.
 
     Raises:
         CommandError: there is neither.
@@ -49,7 +50,9 @@ def find_config(name: str) -> str:
 
 
 def _near(name: str) -> str:
-    """The end of the message: the file that may have been meant, beside the one named or in the model zoo."""
+    """Return the end of the message: the file that may have been meant, beside the one named or in the model
+    zoo.
+    """
     from lazycfg.config.formats.files import SUFFIXES
     from lazycfg.config.suggest import closest_name
 
@@ -74,50 +77,73 @@ def load_config(
     real: bool = False,
     trusted: bool = False,
     allow: Sequence[str] = (),
+    set_files: Sequence[str] = (),
 ) -> Any:
-    """Load a config and apply overrides; imports are deferred unless ``real``, or an override needs them.
-    ``allow`` are names that a data file may have besides the usual ones.
+    """Load a config, merge files into it and apply overrides.
+
+    Args:
+        name: a file, or the name of one in the model zoo.
+        overrides: texts such as ``"model.depth=101"``.
+        real: import what the config names; by default that is put off until an override needs it.
+        trusted: take data files to be as trusted as code.
+        allow: names that a data file may have besides the usual ones.
+        set_files: config files that are merged into it, in this order, before the overrides.
     """
     from lazycfg.config.editing.overrides import OverrideError, apply_overrides
     from lazycfg.config.formats.files import format_of
     from lazycfg.config.loading.load import load
+    from lazycfg.config.loading.stand_ins import StandIn
+    from lazycfg.config.tree.merging import merge
     from lazycfg.config.trust import DEFAULT_ALLOW
 
-    file = find_config(name)
-    if real:
-        cfg = load(file, trusted=trusted, allow=(*DEFAULT_ALLOW, *allow))
-        return apply_overrides(cfg, overrides) if overrides else cfg
-    from lazycfg.config.loading.stand_ins import StandIn
-    from lazycfg.config.loading.without_importing import read_file
+    files = [find_config(name), *map(find_config, set_files)]
 
-    if format_of(file) != "py":
-        cfg = _load_names_only(file, trusted)
-    else:
-        try:
-            cfg = read_file(file)
-        except Exception:  # perhaps of a stand-in that cannot do what its object does; else it comes again
-            cfg = load(file)
+    def loaded(read: Callable[[str], Any]) -> Any:
+        first, *others = map(read, files)
+        return merge(first, *others) if others else first
+
+    def load_file(file: str) -> Any:
+        return load(file, trusted=trusted, allow=(*DEFAULT_ALLOW, *allow))
+
+    def read_file(file: str) -> Any:
+        return _read(file, trusted)
+
+    if real:
+        cfg = loaded(load_file)
+        return apply_overrides(cfg, overrides, load_file=load_file) if overrides else cfg
+    cfg = loaded(read_file)
+    if not overrides:
+        return cfg
     try:
-        if overrides:
-            apply_overrides(cfg, overrides, resolve_import=lambda text: StandIn(_split_name(text)))
+        resolve_import = functools.partial(_named, StandIn)
+        return apply_overrides(cfg, overrides, resolve_import=resolve_import, load_file=read_file)
     except OverrideError:
         # Perhaps a stand-in has not the parts of its object: judged with its imports made, as when it is run.
         # What a data file names is not imported to look at it.
-        if format_of(file) != "py":
+        if any(format_of(file) != "py" for file in files):
             raise
-        return apply_overrides(load(file), overrides)
-    return cfg
+        return apply_overrides(loaded(load_file), overrides, load_file=load_file)
 
 
-def _load_names_only(file: str, trusted: bool) -> Any:
-    """A data file with its names as stand-ins: looking at it imports nothing and runs nothing."""
-    from lazycfg.config.formats.files import read_data_file
+def _read(file: str, trusted: bool) -> Any:
+    """Load a config without importing what it names; a data file runs nothing."""
+    from lazycfg.config.formats.files import format_of, read_data_file
+    from lazycfg.config.loading.load import load
     from lazycfg.config.loading.stand_ins import NEVER
-    from lazycfg.config.loading.without_importing import StandInDecoder
+    from lazycfg.config.loading.without_importing import StandInDecoder, read_file
     from lazycfg.config.trust import TRUST_ALL
 
-    decoder = functools.partial(StandInDecoder, reading=NEVER)
-    return read_data_file(file, policy=TRUST_ALL, trusted=trusted, decoder=decoder)
+    if format_of(file) != "py":
+        decoder = functools.partial(StandInDecoder, reading=NEVER)
+        return read_data_file(file, policy=TRUST_ALL, trusted=trusted, decoder=decoder)
+    try:
+        return read_file(file)
+    except Exception:  # perhaps of a stand-in that cannot do what its object does; else it comes again
+        return load(file)
+
+
+def _named(stand_in: Callable[[tuple[str, str]], Any], text: str) -> Any:
+    return stand_in(_split_name(text))
 
 
 def _split_name(text: str) -> tuple[str, str]:
@@ -128,7 +154,7 @@ def _split_name(text: str) -> tuple[str, str]:
 
 
 def split_words(words: Iterable[str]) -> tuple[list[str], list[str]]:
-    """(other words, overrides): an override has a ``=`` after its key or begins with ``~``."""
+    """Return (other words, overrides): an override has a ``=`` after its key or begins with ``~``."""
     from lazycfg.config.editing.grammar import find_equals
 
     others: list[str] = []
@@ -146,7 +172,7 @@ def say(what: object, *, file: TextIO | None = None) -> None:
 
 
 def wants_colour(choice: str) -> bool:
-    """Whether to print colours: ``always``, ``never``, or by the terminal."""
+    """Return whether to print colours: ``always``, ``never``, or by the terminal."""
     if choice != "auto":
         return choice == "always"
     return sys.stdout.isatty() and "NO_COLOR" not in os.environ
@@ -161,17 +187,26 @@ def one_path(words: list[str], *, required: bool) -> tuple[str, list[str]]:
     return path.removesuffix("."), overrides  # completion ends the path of a part with a dot
 
 
+def loading_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the options of a command that `load_config` takes."""
+    return {
+        "trusted": arguments.trusted,
+        "allow": arguments.allow,
+        "set_files": arguments.set_file,
+    }
+
+
 def look_at(arguments: argparse.Namespace, overrides: list[str], look: Callable[[Any], Any]) -> Any:
     """Return what ``look`` finds in the config. Where a path leads into an object that is only deferred, the
     imports are made; what a data file names is not imported to look at it.
     """
     from lazycfg.config.errors import PathError
 
-    trust = {"trusted": arguments.trusted, "allow": arguments.allow}
-    cfg = load_config(arguments.config, overrides, **trust)
+    options = loading_options(arguments)
+    cfg = load_config(arguments.config, overrides, **options)
     try:
         return look(cfg)
     except PathError:
         if not arguments.config.endswith(".py"):
             raise
-        return look(load_config(arguments.config, overrides, real=True, **trust))
+        return look(load_config(arguments.config, overrides, real=True, **options))

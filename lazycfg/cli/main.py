@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _resolvers(arguments: argparse.Namespace) -> contextlib.AbstractContextManager[None]:
-    """While a command looks at a data file that is not trusted, only the resolvers run that are allowed."""
+    """Return a context in which a data file that is not trusted runs only the resolvers that are allowed."""
     names = [getattr(arguments, "config", ""), *getattr(arguments, "words", ())]
     if getattr(arguments, "trusted", True) or not any(
         name.lower().endswith((".yaml", ".yml", ".json")) for name in names
@@ -65,8 +65,9 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _message(error: Exception) -> str:
-    """An error on one line: ours, and files that are not there, explain themselves; of others the kind and
-    the place are told too."""
+    """Return an error on one line: ours, and files that are not there, explain themselves; of others the kind
+    and the place are told too.
+    """
     from lazycfg.config.errors import ConfigError
     from lazycfg.config.trust import UntrustedError
 
@@ -85,7 +86,7 @@ def _message(error: Exception) -> str:
 
 
 def _place(error: Exception) -> str:
-    """The innermost place of an error that is not in the loader of configs: what a user can mend."""
+    """Return the innermost place of an error that is not in the loader of configs: what a user can mend."""
     own = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "config", "")
     traceback, place = error.__traceback__, ""
     while traceback is not None:

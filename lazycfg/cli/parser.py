@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from lazycfg.cli.common import say
 
-__all__ = ["make_parser", "options_of", "parse", "parser_of"]
+__all__ = ["command_names", "make_parser", "options_of", "parse", "parser_of"]
 
 _WORDS = "a config path and overrides: key=value, +key=value, ~key, **.key=value"
 
@@ -35,8 +35,24 @@ class _Parser(argparse.ArgumentParser):
         raise SystemExit(2)
 
 
+class _Version(argparse.Action):
+    """Prints the version; importing the package metadata waits until it is asked for."""
+
+    def __init__(self, option_strings: list[str], dest: str, help: str | None = None):
+        super().__init__(option_strings, dest, nargs=0, help=help)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object, **__: object) -> None:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            say(f"lazycfg {version('lazycfg')}")
+        except PackageNotFoundError:
+            say("lazycfg, not installed")
+        raise SystemExit(0)
+
+
 def parse(words: list[str]) -> argparse.Namespace:
-    """Overrides may stand anywhere, also ``~key`` and negative numbers."""
+    """Parse a command line; overrides may be anywhere, also ``~key`` and negative numbers."""
     parser = make_parser()
     arguments, rest = parser.parse_known_args(words)
     unknown = [word for word in rest if word.startswith("-")]
@@ -55,13 +71,14 @@ def _near_option(words: list[str], wrong: str) -> str:
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """The parser of the command line."""
+    """Return the parser of the command line."""
     parser = _Parser(
         prog="lazycfg",
         description="Look at, compare, check and save configs. A .py config is a program: every command runs "
         "it, but for show --no-run and completion. Data files (.yaml, .json) run nothing; see SECURITY.md.",
     )
     parser.add_argument("--traceback", action="store_true", help="show where an error was raised")
+    parser.add_argument("--version", action=_Version, help="print the version and exit")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, run_by: str, text: str, words: str = _WORDS) -> argparse.ArgumentParser:
@@ -69,13 +86,17 @@ def make_parser() -> argparse.ArgumentParser:
         added.set_defaults(run_by=run_by)
         if name == "grep":
             added.add_argument("pattern", help="a regular expression")
-        if name != "completion":
+        if name == "ls":
+            added.add_argument("words", nargs="*", metavar="...", help=words)
+        elif name != "completion":
             added.add_argument("config", help="a config file, or its name in the model zoo")
             added.add_argument("words", nargs="*", metavar="...", help=words)
             trust = "trust the file like code: it may name and define anything"
             added.add_argument("--trusted", action="store_true", help=trust)
             name = "a name that a data file may have, too: package.module.Class, resolver:oc.env (repeatable)"
             added.add_argument("--allow", action="append", default=[], metavar="NAME", help=name)
+            text = "a config file to merge into it, before the overrides (repeatable)"
+            added.add_argument("--set-file", action="append", default=[], metavar="FILE", help=text)
         return added
 
     show = command("show", "show.show", "print a config, or a part of it")
@@ -110,6 +131,10 @@ def make_parser() -> argparse.ArgumentParser:
     command("drift", "diff.drift", "tell what of a saved config no longer fits the code", "(nothing)")
     command("doc", "explain.doc", "print what a parameter means")
     command("save", "save.save", "write a config in the format of the suffix", "the file, and overrides")
+    command("ls", "zoo.ls", "list the configs of the model zoo", "words that the names have")
+    command(
+        "copy", "zoo.copy", "write a config of the model zoo as a file of your own", "the file, or a folder"
+    )
     sweep = command("sweep", "sweep.sweep", "print or run the command lines of a sweep", "key=a,b,c")
     sweep.add_argument("--file", help="a Python file whose generator sweep() yields lists of overrides")
     sweep.add_argument(
@@ -122,15 +147,24 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def parser_of(command: str) -> argparse.ArgumentParser | None:
+def _commands() -> dict[str, argparse.ArgumentParser]:
     for action in make_parser()._actions:
         if isinstance(action, argparse._SubParsersAction):
-            found: argparse.ArgumentParser | None = action.choices.get(command)
-            return found
-    return None
+            return dict(action.choices)
+    return {}
+
+
+def command_names() -> list[str]:
+    """Return the names of the commands."""
+    return sorted(_commands())
+
+
+def parser_of(command: str) -> argparse.ArgumentParser | None:
+    """Return the parser of one command; None when there is no such command."""
+    return _commands().get(command)
 
 
 def options_of(command: str) -> list[str]:
-    """The long options of a command."""
+    """Return the long options of a command."""
     parser = parser_of(command)
     return [] if parser is None else [name for name in parser._option_string_actions if name.startswith("--")]

@@ -62,25 +62,26 @@ _FRACTION = re.compile(
 
 
 def maker_name(function: Any) -> str:
-    """The public name of a function or class; empty when it has none."""
+    """Return the public name of a function or class; empty when it has none."""
     name = find_name(function)
     return "" if name is None else str(public_name(name, function))
 
 
 def is_value_maker(function: Any) -> bool:
-    """Whether a `!construct` may call this."""
+    """Return whether a `!construct` may call this."""
     is_flag = isinstance(function, type) and issubclass(function, enum.Enum)
     return is_flag or maker_name(function) in _MAKERS
 
 
 def takes_literals_only(function: Any) -> bool:
-    """Whether what may be given to this has to stand in the file."""
+    """Return whether what may be given to this has to stand in the file."""
     return maker_name(function) in _LITERALS_ONLY
 
 
 def why_costly(function: Any, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> str | None:
-    """Why a call may not be made or recorded with these arguments; None when it may (wrong arguments may: the
-    constructor says what is wrong with them)."""
+    """Return why a call may not be made or recorded with these arguments; None when it may (wrong arguments
+    may: the constructor says what is wrong with them).
+    """
     try:
         return _why_costly(function, args, keywords)
     except (TypeError, ValueError, ArithmeticError):
@@ -143,7 +144,7 @@ def make_value(function: Any, args: list[Any], keywords: dict[str, Any]) -> Any:
 
 
 def is_literal(value: Any) -> bool:
-    """Whether a value is a number, text or bytes, a type of numbers, or a list of such values."""
+    """Return whether a value is a number, text or bytes, a type of numbers, or a list of such values."""
     work = [value]
     while work:
         element = work.pop()
@@ -168,7 +169,7 @@ def _is_atom(value: Any) -> bool:
 
 
 def refuse_colliding(keys: Iterable[Any]) -> str | None:
-    """Why keys may not stand in one mapping or set: too many of them have the same hash."""
+    """Return why keys may not stand in one mapping or set: too many of them have the same hash."""
     seen: set[int] = set()
     repeated = 0
     for key in keys:
@@ -186,7 +187,9 @@ def refuse_colliding(keys: Iterable[Any]) -> str | None:
 
 
 def _is_pair(value: Any) -> bool:
-    """Whether a mapping can be made of this element: a pair with a plain key, or a plain value to count."""
+    """Return whether a mapping can be made of this element: a pair with a plain key, or a plain value to
+    count.
+    """
     return is_literal(value[0] if isinstance(value, list | tuple) and value else value)
 
 
@@ -210,7 +213,7 @@ def _why_large(short: str, args: tuple[Any, ...], keywords: Mapping[str, Any]) -
 
 
 def _extent(value: Any) -> tuple[int, int]:
-    """How many values nested lists hold, and the length of the longest text."""
+    """Return how many values nested lists hold, and the length of the longest text."""
     count, longest, work = 0, 0, [value]
     while work:
         element = work.pop()

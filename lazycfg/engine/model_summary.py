@@ -9,6 +9,7 @@ heads behind that point are given as many boxes as the model may detect.
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -91,7 +92,7 @@ class _KeepAll(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def default_size(model: nn.Module) -> tuple[int, int]:
-    """The usual size of an image for a model: 800 x 1333, or the one that a part of it is made for."""
+    """Return the usual size of an image for a model: 800 x 1333, or the one that a part of it is made for."""
     for part in model.modules():
         if getattr(part, "train_size", None) is not None:  # of DeepLab's heads
             return tuple(part.train_size)
@@ -121,7 +122,10 @@ def try_model(model: nn.Module, size: tuple[int, int] | None = None) -> Trial:
         image["proposals"].proposal_boxes = Boxes(torch.empty(_PROPOSALS, 4, device="meta"))
         image["proposals"].objectness_logits = torch.empty(_PROPOSALS, device="meta")
     if not hasattr(model, "preprocess_image"):
-        _run_on_tensor(model, trial, is_sized=size is not None)
+        # What it takes is a guess: torch warns of a batch of dicts that is asked for in a tensor
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            _run_on_tensor(model, trial, is_sized=size is not None)
         return trial
     trial.stopped, trial.error = _run(model, trial, model, [image])
     heads = getattr(model, "roi_heads", None)
@@ -158,7 +162,9 @@ def _run_on_tensor(model: nn.Module, trial: Trial, *, is_sized: bool) -> None:
 
 
 def _is_of_any_size(error: Exception, model: nn.Module, image: Tensor) -> bool:
-    """Whether a model fails alike for an image of another size: then the size is not what it objects to."""
+    """Return whether a model fails alike for an image of another size: then the size is not what it objects
+    to.
+    """
     larger = nn.functional.pad(image, (0, 64, 0, 64))
     try:
         with torch.no_grad(), torch.device("meta"):
@@ -265,7 +271,7 @@ def _more_operators() -> dict[Any, Any]:
 
 
 def _place_of(error: Exception) -> str:
-    """The function of the library that asked for a value."""
+    """Return the function of the library that asked for a value."""
     traceback = error.__traceback__
     place = ""
     while traceback is not None:
@@ -278,7 +284,7 @@ def _place_of(error: Exception) -> str:
 
 
 def _parts(model: nn.Module) -> list[Part]:
-    """The model, its children, and what in it was built by a node of the config."""
+    """Return the model, its children, and what in it was built by a node of the config."""
     found = []
     top = origin(model)
     prefix = "" if top is None else f"{top.path}."

@@ -13,6 +13,8 @@ from .evaluator import (
     inference_on_dataset,
 )
 from .json_files import evaluate_json, to_json
+from .lvis import LVISEvaluator
+from .lvis_scores import lvis_scores
 from .panoptic import COCOPanopticEvaluator
 from .rotated_coco import RotatedCOCOEvaluator
 from .sem_seg import SemSegEvaluator
@@ -27,6 +29,7 @@ __all__ = [
     "DatasetEvaluator",
     "DatasetEvaluators",
     "EvaluationInterrupted",
+    "LVISEvaluator",
     "RotatedCOCOEvaluator",
     "SemSegEvaluator",
     "coco_ground_truth",
@@ -34,6 +37,7 @@ __all__ = [
     "evaluate_json",
     "inference_context",
     "inference_on_dataset",
+    "lvis_scores",
     "print_csv_format",
     "to_json",
 ]

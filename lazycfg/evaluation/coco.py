@@ -49,6 +49,8 @@ class COCOEvaluator(DatasetEvaluator):
 
     rotated = False
     """Whether the boxes compared are rotated ones."""
+    results_file = "coco_instances_results.json"
+    """The file of detections in `output_dir`."""
 
     def __init__(
         self,
@@ -78,15 +80,20 @@ class COCOEvaluator(DatasetEvaluator):
         self._proposals: list[ImageProposals] = []
 
     def reset(self) -> None:
+        """Forget all predictions; the ground truth is kept."""
         self._predictions = []
         self._proposals = []
         self.scores = {}
 
     def process(self, inputs: Sequence[Mapping[str, Any]], outputs: Sequence[Mapping[str, Any]]) -> None:
-        """
+        """Take in the predictions for a batch.
+
         Args:
             inputs: dicts with "image_id".
             outputs: dicts with "instances" (in pixels of the original image) and perhaps "proposals".
+
+        Raises:
+            ValueError: an input without "image_id", or rotated boxes
         """
         for item, output in zip(inputs, outputs, strict=True):
             if "image_id" not in item:
@@ -115,10 +122,10 @@ class COCOEvaluator(DatasetEvaluator):
             if not is_main_process():
                 return None
         if self._ground_truth is None:
-            self._ground_truth = coco_ground_truth(self.dataset, rotated=self.rotated)
+            self._ground_truth = self.ground_truth()
         truth = self._ground_truth
         if not predictions and not proposals:
-            logger.warning("COCOEvaluator was given no predictions: were there any images?")
+            logger.warning("%s was given no predictions: were there any images?", type(self).__name__)
             return {}
 
         # An image may come twice where a sampler pads the last round of processes.
@@ -130,8 +137,10 @@ class COCOEvaluator(DatasetEvaluator):
             logger.warning("only %d of %d images were predicted; the others count as empty", seen, expected)
 
         ids = category_ids(self.dataset.metadata, len(truth["categories"]))
-        detections = [detection for prediction in predictions for detection in prediction.to_coco(ids)]
-        self._write("coco_instances_results.json", detections)
+        detections = self.countable(
+            [detection for prediction in predictions for detection in prediction.to_coco(ids)]
+        )
+        self._write(self.results_file, detections)
         results: Results = {}
         for task in self._choose_tasks(predictions, proposals, truth):
             if task == "box_proposals":
@@ -142,6 +151,14 @@ class COCOEvaluator(DatasetEvaluator):
                 results[task] = self._evaluate_task(task, truth, detections, img_ids)
         return results
 
+    def ground_truth(self) -> dict[str, Any]:
+        """Return the records of the data set in the form of a COCO file, for a subclass that needs more."""
+        return coco_ground_truth(self.dataset, rotated=self.rotated)
+
+    def countable(self, detections: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return the detections that are written and compared: for a subclass that leaves some out."""
+        return detections
+
     def try_out(
         self, inputs: Sequence[Mapping[str, Any]], outputs: Sequence[Mapping[str, Any]]
     ) -> Results | None:
@@ -149,6 +166,9 @@ class COCOEvaluator(DatasetEvaluator):
 
         The ground truth is built, and kept for the evaluations to come. A subclass whose `evaluate` takes no
         `img_ids` is evaluated on the whole data set, in which all images but these count as empty.
+
+        Raises:
+            ValueError: the model predicts nothing for one of `tasks`, or `evaluate` returned None
         """
         trial = copy.copy(self)
         trial.output_dir, trial.distributed = None, False
@@ -161,6 +181,8 @@ class COCOEvaluator(DatasetEvaluator):
             results = trial.evaluate(img_ids=[item["image_id"] for item in inputs])
         else:
             results = trial.evaluate()
+        if results is None:
+            raise ValueError(f"{type(self).__name__}.evaluate returned None: does it end in `return`?")
         self._ground_truth = trial._ground_truth
         return results or None
 
@@ -196,13 +218,13 @@ class COCOEvaluator(DatasetEvaluator):
             max_dets = (
                 (limit,) if task == "keypoints" else tuple(sorted({min(1, limit), min(10, limit), limit}))
             )
-        usable = [a for a in truth["annotations"] if not a.get("unusable")]
-        if task == "segm" and len(usable) < len(truth["annotations"]):
-            count = len(truth["annotations"]) - len(usable)
-            logger.warning("segm: %d object(s) left out of the truth: their masks cannot be used", count)
-            truth = {**truth, "annotations": usable}
         scores = coco_scores(
-            truth, detections, task, max_dets=max_dets, kpt_oks_sigmas=self.kpt_oks_sigmas, img_ids=img_ids
+            self._usable(task, truth),
+            detections,
+            task,
+            max_dets=max_dets,
+            kpt_oks_sigmas=self.kpt_oks_sigmas,
+            img_ids=img_ids,
         )
         self.scores[task] = scores
         metrics = scores.metrics()
@@ -217,6 +239,15 @@ class COCOEvaluator(DatasetEvaluator):
             row["precision50"] = [round(float(p), 4) for p in scores.precision_recall(index)[1]]
         self._write(f"coco_per_class_{task}.json", per_class)
         return metrics
+
+    def _usable(self, task: str, truth: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the truth without the objects whose masks cannot be used, where masks are compared."""
+        usable = [a for a in truth["annotations"] if not a.get("unusable")]
+        if task != "segm" or len(usable) == len(truth["annotations"]):
+            return truth
+        count = len(truth["annotations"]) - len(usable)
+        logger.warning("segm: %d object(s) left out of the truth: their masks cannot be used", count)
+        return {**truth, "annotations": usable}
 
     def _write_proposals(self, proposals: Sequence[ImageProposals]) -> None:
         """As a file that `load_proposals_into_dataset` reads."""

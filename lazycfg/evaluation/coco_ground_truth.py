@@ -3,7 +3,7 @@ on."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,19 +16,22 @@ __all__ = ["category_ids", "coco_ground_truth"]
 
 
 def category_ids(metadata: Any, num_classes: int) -> list[int]:
-    """The ids that the classes 0, 1, ... have in COCO files: the dataset's own, else 1, 2, ..."""
+    """Return the ids that the classes 0, 1, ... have in COCO files: the dataset's own, else 1, 2, ..."""
     to_contiguous: Mapping[int, int] = getattr(metadata, "thing_dataset_id_to_contiguous_id", None) or {}
     to_file = {contiguous: original for original, contiguous in to_contiguous.items()}
     return [int(to_file.get(index, index + 1)) for index in range(num_classes)]
 
 
-def coco_ground_truth(dataset: Any, *, rotated: bool = False) -> dict[str, Any]:
+def coco_ground_truth(
+    dataset: Any, *, rotated: bool = False, image_keys: Sequence[str] = ()
+) -> dict[str, Any]:
     """Collect the records of a dataset.
 
     Args:
         dataset: has ``__len__``, ``metadata``, and ``get_annotations(i)`` or ``__getitem__(i)``, giving
             records with "height", "width", "image_id" and "annotations".
         rotated: give boxes XYWHA.
+        image_keys: further keys of records that are kept in "images".
 
     Returns:
         ``{"images", "annotations", "categories"}`` with boxes XYWH in pixels, category ids of the file, and
@@ -55,7 +58,10 @@ def coco_ground_truth(dataset: Any, *, rotated: bool = False) -> dict[str, Any]:
             raise ValueError(
                 f"{where} has the image_id {image_id!r} of record {first}; predictions are told apart by it"
             )
-        images.append({"id": image_id, "height": int(record["height"]), "width": int(record["width"])})
+        kept = {key: record[key] for key in image_keys if key in record}
+        images.append(
+            {"id": image_id, "height": int(record["height"]), "width": int(record["width"]), **kept}
+        )
         for annotation in record.get("annotations", ()):
             try:
                 converted = _annotation(annotation, ids, mode)

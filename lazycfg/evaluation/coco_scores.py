@@ -57,11 +57,16 @@ class CocoScores:
     """The id of an image that has them."""
 
     def average_precision(
-        self, *, iou: float | None = None, area: str = "all", class_index: int | None = None
+        self,
+        *,
+        iou: float | None = None,
+        area: str = "all",
+        class_index: int | Sequence[int] | None = None,
     ) -> float:
-        """Mean precision over recalls, classes and (unless one is given) IoU thresholds, in [0, 1]."""
+        """Mean precision over recalls, classes (all, or one, or some) and (unless one is given) IoU
+        thresholds, in [0, 1]."""
         values = self.precision[self._thresholds(iou), :, :, self.areas.index(area), -1]
-        return _mean(values if class_index is None else values[:, :, class_index])
+        return _mean(values if class_index is None else values[:, :, np.asarray(class_index, dtype=np.int64)])
 
     def average_recall(
         self,
@@ -77,12 +82,12 @@ class CocoScores:
         return _mean(values if class_index is None else values[:, class_index])
 
     def precision_recall(self, class_index: int, *, iou: float = 0.5) -> tuple[np.ndarray, np.ndarray]:
-        """The curve of a class: (recalls, precisions), each (101,)."""
+        """Return the curve of a class: (recalls, precisions), each of shape (101,)."""
         curve = self.precision[self._thresholds(iou), :, class_index, 0, -1][0]
         return np.linspace(0, 1, len(curve)), curve
 
     def metrics(self) -> dict[str, float]:
-        """The usual names, in percent: AP, AP50, AP75, and by area where the areas are distinguished."""
+        """Return the usual metrics in percent: AP, AP50, AP75, and by area where areas are distinguished."""
         return {
             name: 100 * self.average_precision(iou=iou, area=area)
             for name, (iou, area) in _METRICS.items()
@@ -107,7 +112,7 @@ class CocoScores:
         return rows
 
     def explanations(self) -> list[str]:
-        """Why some of the numbers are NaN or zero, in words."""
+        """Explain which numbers are NaN or zero, and why."""
         said = []
         if self.num_objects[:, 0].sum() == 0:
             said.append("there are no objects to be found, so every metric is NaN")
@@ -164,7 +169,7 @@ def coco_scores(
     kpt_oks_sigmas: Sequence[float] = (),
     img_ids: Sequence[Any] | None = None,
 ) -> CocoScores:
-    """COCO's metrics of detections against annotations, computed by faster-coco-eval.
+    """Compute COCO's metrics of detections against annotations with faster-coco-eval.
 
     Args:
         ground_truth: as a COCO annotation file.

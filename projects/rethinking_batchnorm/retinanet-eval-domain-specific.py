@@ -26,7 +26,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--config-file", default=str(CONFIG), help="of the training (%(default)s)")
     parser.add_argument("--num-batches", type=int, default=500, help="for the statistics (%(default)s)")
     parser.add_argument("--batch-size", type=int, default=8, help="images in each of them (%(default)s)")
-    return parser.parse_args(argv)
+    return parser.parse_intermixed_args(argv)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -35,8 +35,8 @@ def main(argv: list[str] | None = None) -> int:
     from lazycfg.checkpoint import CheckpointError, WeightsMismatchError, load_weights
     from lazycfg.config import ConfigError
     from lazycfg.engine import SettingsError, evaluate
+    from lazycfg.engine.distributed import resolve_device
     from lazycfg.engine.hooks.precise_bn import update_bn_stats
-    from lazycfg.engine.settings import read_settings, resolve_device
     from lazycfg.projects.rethinking_batchnorm import split_statistics_by_level
 
     try:
@@ -45,7 +45,7 @@ def main(argv: list[str] | None = None) -> int:
         cfg.dataloader.train.total_batch_size = args.batch_size
         model = instantiate(cfg.model)
         load_weights(model, args.checkpoint)
-        model.to(resolve_device(read_settings(cfg).device)).train()
+        model.to(resolve_device(cfg.train.device)).train()
         if not split_statistics_by_level(model.head, len(model.head_in_features)):
             raise SettingsError(
                 f"{args.config_file}: there is no batch normalisation in the head to compute statistics for; "

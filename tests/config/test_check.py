@@ -387,3 +387,9 @@ def test_problems_of_a_deep_tree_are_put_in_order_in_linear_time():
     problems = check(cfg, raises=False)
     assert [len(problem.path) for problem in problems] == [1, 3002, 1]
     assert [problem.path[0] for problem in problems] == ["z", "deep", "last"]
+
+
+def test_a_number_that_yaml_reads_as_text(tmp_path):
+    (tmp_path / "c.yaml").write_text("x:\n  _target_: torch.nn.Dropout\n  p: 1e-3\n")
+    (problem,) = check(LazyConfig.load(tmp_path / "c.yaml"), raises=False)
+    assert "in YAML write 1.0e-3" in str(problem)

@@ -5,7 +5,7 @@ from inspect import currentframe
 import pytest
 
 from lazycfg import LazyCall as L
-from lazycfg import LazyConfig
+from lazycfg import LazyConfig, Node
 from lazycfg.config import PathError
 from lazycfg.config.inspection.explain import explain
 from lazycfg.config.tree.node import to_nodes
@@ -269,3 +269,11 @@ def test_a_yaml_file_that_was_edited_later_tells_no_false_history(tmp_path):
     said = str(explain(cfg, "t.lr"))
     assert "77" not in said
     assert "changed later" not in said
+
+
+def test_an_interpolation_without_a_value_keeps_its_history():
+    cfg = Node(a="${no.such}")
+    cfg.a = "${oc.env:LAZYCFG_NO_SUCH_VARIABLE}"
+    told = str(explain(cfg, "a"))
+    assert "a = '${oc.env:LAZYCFG_NO_SUCH_VARIABLE}'  set at" in told
+    assert "a cannot be resolved: " in told

@@ -458,3 +458,13 @@ def test_arguments_named_like_methods_of_dict_do_not_warn_at_load(files, recwarn
     assert not recwarn.list
     with pytest.warns(UserWarning, match="named like a method"):
         L(dict)(values=1)
+
+
+def test_a_linked_file_is_read_where_it_really_is(files, tmp_path):
+    files(base="lr = 1\n", exp="from .base import lr\nx = dict(y=lr)\n")
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    (folder / "link.py").symlink_to(tmp_path / "exp.py")
+    cfg = LazyConfig.load(folder / "link.py")
+    assert cfg.lr == 1
+    assert str(position_of(cfg).file) == str(tmp_path / "exp.py")

@@ -75,7 +75,7 @@ def test_a_shared_node_with_two_meanings_is_refused(refuse):
         refuse(cfg)
     (problem,) = caught.value.problems
     assert (problem.kind, problem.path) == ("interpolation", ("b", "part", "x"))
-    assert "means int 1 where this node was put first and int 2 here" in str(problem)
+    assert "means int 1 in a.part, where this node was put first, and int 2 here" in str(problem)
     assert ".copy()" in str(problem)
     cfg.b.part = cfg.b.part.copy()
     assert (cfg.a.part.x, cfg.b.part.x) == (1, 2)

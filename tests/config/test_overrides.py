@@ -467,3 +467,9 @@ def test_any_key_can_be_quoted(key, nested):
     assert key not in (cfg.top if nested else cfg)
     assert "other" in (cfg.top if nested else cfg) or key == "other"
     assert all(type(k) is str for k in dict.keys(cfg))
+
+
+def test_indices_are_no_suggestions_for_a_pattern():
+    with pytest.raises(OverrideError) as caught:
+        apply_overrides(Node(a=[1, 2], b=Node(c=[3])), ["**.zz=1"])
+    assert "'0'" not in str(caught.value)

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from lazycfg import LazyCall as L
 from lazycfg.config import Node, check, get_path, instantiate
-from lazycfg.config.tree import node as node_module
+from lazycfg.config.tree import placed
 from lazycfg.config.tree.containers import inner_values
-from lazycfg.config.tree.node import parent_of
+from lazycfg.config.tree.placed import parent_of
 
 
 @dataclass
@@ -183,14 +183,14 @@ def test_what_is_read_is_what_is_built(cfg):
 def counted(monkeypatch):
     """How many values are looked at to find out where nodes stand."""
     count = [0]
-    original = node_module.inner_values
+    original = placed.inner_values
 
     def counting(value):
         found = original(value)
         count[0] += 0 if found is None else len(found)
         return found
 
-    monkeypatch.setattr(node_module, "inner_values", counting)
+    monkeypatch.setattr(placed, "inner_values", counting)
     return count
 
 

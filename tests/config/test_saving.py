@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 from lazycfg.config.building.build import instantiate
 from lazycfg.config.errors import CycleError
 from lazycfg.config.formats.document import SaveError
+from lazycfg.config.formats.yaml_io import to_yaml
 from lazycfg.config.inspection.equality import equal_configs
 from lazycfg.config.lazy import LazyConfig
 from lazycfg.config.tree.lazy_call import LazyCall as L
@@ -435,3 +436,32 @@ def test_random_trees_come_back(tree, suffix, tmp_path_factory):
     text = (folder / f"saved.{suffix}").read_text()
     LazyConfig.save(loaded, folder / f"saved.{suffix}")
     assert equal_configs(loaded, round_trip(loaded, folder, suffix)), text
+
+
+def test_python_keeps_the_order_of_the_keys(tmp_path):
+    shared = L(Thing)(x=1)
+    cfg = Node(b=L(Thing)(inner=shared), a=shared, f=3)
+    LazyConfig.save(cfg, tmp_path / "c.py")
+    again = LazyConfig.load(tmp_path / "c.py")
+    assert list(again) == ["b", "a", "f"]
+    assert again.b.inner is again.a
+
+
+def test_saving_makes_no_folder(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"there is no folder .*new"):
+        LazyConfig.save(Node(a=1), tmp_path / "new" / "c.py")
+    assert not (tmp_path / "new").exists()
+
+
+def test_yaml_for_a_logger_never_refuses(tmp_path):
+    shared = [1]
+    cfg = Node(a=object(), f=lambda x: x, m=L(Thing)(x=shared, y=shared), t="lone \ud800", k=3)
+    text = LazyConfig.to_log_yaml(cfg)
+    assert text.startswith("# for reading only: 2 of the values cannot be kept")
+    assert 'f: !unkept "' in text
+    assert "k: 3" in text
+    (tmp_path / "c.yaml").write_text(text)
+    with pytest.raises(ValueError, match="written for reading, without a value that could not be kept"):
+        LazyConfig.load(tmp_path / "c.yaml", trusted=True)
+    plain = Node(a=1, m=L(Thing)(x=[2]))
+    assert LazyConfig.to_log_yaml(plain) == to_yaml(plain)

@@ -9,7 +9,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "your-data.md"
 def test_the_page_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     names = {"__name__": "page"}
     for block in blocks:
         exec(compile(block, str(PAGE), "exec"), names)
@@ -17,3 +17,4 @@ def test_the_page_runs(tmp_path, monkeypatch, capsys):
     assert "('circle', 'triangle', 'square', 'star')" in printed
     assert "10., " in printed
     assert "torch.Size([3, " in printed
+    assert ", 2])" in printed.splitlines()[-1]

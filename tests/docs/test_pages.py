@@ -43,3 +43,24 @@ def test_links_between_pages_lead_somewhere():
         for link in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", path.read_text(encoding="utf-8")):
             if "://" not in link:
                 assert (path.parent / link).exists(), f"{path.name}: {link}"
+
+
+def test_the_architecture_page_names_files_that_exist():
+    core = DOCS.parent / "lazycfg" / "config"
+    text = (DOCS / "design" / "architecture.md").read_text(encoding="utf-8")
+    files = {path.relative_to(core).as_posix() for path in core.rglob("*.py")}
+    names = {name for file in files for name in (file, file.rpartition("/")[2])}
+    tests = {path.name for path in (DOCS.parent / "tests").rglob("test_*.py")}
+    named = set(re.findall(r"`((?:\w+/)*\w+\.py)`", text))
+    assert named <= names | tests
+    assert len(named) > 40
+
+
+def test_following_instantiate_takes_few_files():
+    core = DOCS.parent / "lazycfg" / "config"
+    text = (DOCS / "design" / "architecture.md").read_text(encoding="utf-8")
+    section = text.partition("## Read these first")[2].partition("\n## ")[0]
+    files = re.findall(r"`((?:\w+/)*\w+\.py)`", section)
+    lines = sum(len((core / file).read_text(encoding="utf-8").splitlines()) for file in files)
+    assert len(files) <= 12
+    assert lines <= 3000

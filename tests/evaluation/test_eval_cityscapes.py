@@ -10,12 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.multiprocessing as mp
 
 sys.path.append(str(Path(__file__).parents[1] / "data"))
 from cityscapes_files import write_cityscapes
 
 from lazycfg.data import CityscapesInstances, CityscapesPanoptic, CityscapesSemSeg
 from lazycfg.evaluation import CityscapesInstanceEvaluator, CityscapesSemSegEvaluator
+from lazycfg.evaluation.cityscapes_files import read_ground_truth
 from lazycfg.evaluation.cityscapes_sem_seg import AVERAGE_SIZE
 from lazycfg.structures import BitMasks, Instances
 from lazycfg.utils.cityscapes import INSTANCE_LABELS, LABELS, TRAIN_LABELS
@@ -199,6 +201,38 @@ def test_equal_to_cityscapes_scripts(files):
         }
     )
     assert of_instances.evaluate()["segm"] == pytest.approx({"AP": 6.8316666667, "AP50": 23.5})
+
+
+def _evaluate(folder, part=slice(None)):
+    """Results of both evaluators for a part of the images."""
+    paths = {"image_dir": folder / "leftImg8bit" / "train", "gt_dir": folder / "gtFine" / "train"}
+    of_labels = CityscapesSemSegEvaluator(dataset=CityscapesSemSeg(**paths))
+    dataset = CityscapesInstances(**paths)
+    of_instances = CityscapesInstanceEvaluator(dataset=dataset)
+    for i in range(len(dataset))[part]:
+        rng = np.random.default_rng(i)
+        ids = read_ground_truth(str(paths["gt_dir"]), dataset[i], "instanceIds", SIZE)
+        of_labels.process([dataset[i]], [{"sem_seg": torch.from_numpy(predicted_labels(rng, ids))}])
+        of_instances.process([dataset[i]], [{"instances": predicted_instances(rng, ids)}])
+    return of_labels.evaluate(), of_instances.evaluate()
+
+
+def _evaluate_in_two(rank, folder, results):
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group(
+        "gloo", rank=rank, world_size=2, init_method=f"file://{folder}/rendezvous"
+    )
+    results[rank] = _evaluate(folder, slice(rank, None, 2))
+    torch.distributed.destroy_process_group()
+
+
+def test_two_processes(files, tmp_path):
+    with mp.get_context("spawn").Manager() as manager:
+        results = manager.dict()
+        mp.spawn(_evaluate_in_two, args=(tmp_path, results), nprocs=2)
+        for got, expected in zip(results[0], _evaluate(tmp_path), strict=True):
+            assert {k: pytest.approx(v) for k, v in got.items()} == expected
+        assert results[1] == (None, None)
 
 
 def test_what_is_perfect_and_what_is_nothing(files):

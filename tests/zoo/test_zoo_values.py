@@ -1,6 +1,6 @@
 """What is built from the zoo's configs equals what the reference builds from its configs of the same names.
 
-`reference_values.json` holds for each entry what `zoo_values` compares.
+`reference_values*.json` hold for each entry what `zoo_values` compares.
 """
 
 import json
@@ -11,7 +11,11 @@ from zoo_values import assert_builds
 
 from lazycfg import model_zoo
 
-REFERENCE = json.loads((Path(__file__).parent / "reference_values.json").read_text())
+REFERENCE = {
+    name: values
+    for file in sorted(Path(__file__).parent.glob("reference_values*.json"))
+    for name, values in json.loads(file.read_text()).items()
+}
 
 
 @pytest.mark.parametrize("name", REFERENCE)

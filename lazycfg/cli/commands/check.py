@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from lazycfg.cli.common import CommandError, load_config, say, split_words
+from lazycfg.cli.common import CommandError, load_config, loading_options, say, split_words
 
 if TYPE_CHECKING:
     from lazycfg.engine.model_summary import Part, Trial
@@ -26,9 +26,7 @@ def check(arguments: argparse.Namespace) -> int:
     if paths:
         raise CommandError(f"not an override: {' '.join(paths)}")
     size = _size(arguments.input_size)
-    cfg = load_config(
-        arguments.config, overrides, real=True, trusted=arguments.trusted, allow=arguments.allow
-    )
+    cfg = load_config(arguments.config, overrides, real=True, **loading_options(arguments))
     if not isinstance(cfg, dict) or not cfg:
         raise CommandError(
             f"{arguments.config} holds no config: expected keys such as model, dataloader, train"
@@ -68,7 +66,7 @@ def check(arguments: argparse.Namespace) -> int:
 
 
 def _is_job(cfg: Any) -> bool:
-    """Whether a config describes a run, and not only a model or a data set."""
+    """Return whether a config describes a run, and not only a model or a data set."""
     if not isinstance(cfg, dict) or not ("dataloader" in cfg or "optimizer" in cfg):
         return False
     return isinstance(dict.get(cfg, "train"), dict) and dict.get(cfg, "model") is not None
@@ -116,7 +114,7 @@ def _try(cfg: Any, model: Any, size: tuple[int, int] | None, traceback: bool) ->
 
 
 def _writes(cfg: Any, error: Exception | None) -> Iterator[str]:
-    """Who changed the node that an error names since it was written, or something above it."""
+    """Yield who changed the node that an error names since it was written, or something above it."""
     from lazycfg.config.signatures.places import writes_along
     from lazycfg.config.tree.access import get_path
     from lazycfg.config.tree.paths import format_path, parse_path
@@ -141,7 +139,7 @@ def _error_text(error: Exception) -> str:
 
 
 def trial_text(trial: Trial) -> str:
-    """The report of a trial."""
+    """Return the report of a trial."""
     whole = trial.parts[0]
     height, width = trial.size
     lines = [f"{whole.kind}: {whole.parameters:,} parameters, {whole.trained:,} of them trained", ""]
@@ -173,7 +171,7 @@ def trial_text(trial: Trial) -> str:
 
 
 def _is_outermost(part: Part, trial: Trial) -> bool:
-    """Whether a part ran and none that it is in did: so the operations of each are counted once."""
+    """Return whether a part ran and none that it is in did: so the operations of each are counted once."""
     names = {other.name for other in trial.parts if other.flops is not None}
     above = part.name
     while above:

@@ -10,26 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from lazycfg.cli.common import find_config, load_config, zoo_folder
-from lazycfg.cli.parser import options_of, parser_of
+from lazycfg.cli.parser import command_names, options_of, parser_of
 
 __all__ = ["candidates", "complete", "completion"]
 
-COMMANDS = (
-    *(
-        "check",
-        "completion",
-        "diff",
-        "doc",
-        "drift",
-        "explain",
-        "get",
-        "graph",
-        "grep",
-        "save",
-        "show",
-        "sweep",
-    ),
-)
 _LITERAL = re.compile(r"\bLiteral\[([^\]]*)\]")
 _BOOL = re.compile(r"\bbool\b")
 _UNSAFE = re.compile(r"[^\w@%+=:,./\[\]-]")
@@ -65,12 +49,12 @@ def complete(line: str) -> int:
 
 
 def candidates(line: str) -> list[str]:
-    """The candidates for the last word of ``lazycfg ...``, as they are typed in a shell."""
+    """Return the candidates for the last word of ``lazycfg ...``, as they are typed in a shell."""
     words = line.split(" ")
     words = [word for word in words[1:-1] if word] + [words[-1]]
     current, before = words[-1], words[:-1]
     if not before:
-        return [name for name in COMMANDS if name.startswith(current)]
+        return [name for name in command_names() if name.startswith(current)]
     if current.startswith("-"):
         return [name for name in options_of(before[0]) if name.startswith(current)]
     last = _option(before[0], before[-1])
@@ -85,7 +69,7 @@ def candidates(line: str) -> list[str]:
         plain = plain[1:]
     if not plain:
         return _config_files(current)
-    if before[0] == "drift":
+    if before[0] in ("copy", "drift", "ls"):
         return []
     from lazycfg.config.tree.interpolation import limited_resolvers
 
@@ -97,8 +81,9 @@ def candidates(line: str) -> list[str]:
 
 
 def _config(name: str) -> Any:
-    """A config to take keys from. Pressing TAB runs nobody's code: of a Python file it is what the syntax
-    tells."""
+    """Return a config to take keys from. Pressing TAB runs nobody's code: of a Python file it is what the
+    syntax tells.
+    """
     from lazycfg.config.formats.files import format_of
     from lazycfg.config.loading.syntax_only import read_syntax
 
@@ -107,13 +92,13 @@ def _config(name: str) -> Any:
 
 
 def _option(command: str, word: str) -> argparse.Action | None:
-    """The option of a command that a word is."""
+    """Return the option of a command that a word is."""
     parser = parser_of(command) if word.startswith("-") else None
     return None if parser is None else parser._option_string_actions.get(word)
 
 
 def _positional(command: str, words: list[str]) -> list[str]:
-    """The words that are neither options nor their values."""
+    """Return the words that are neither options nor their values."""
     found, skip = [], False
     for word in words:
         option = _option(command, word)
@@ -170,7 +155,7 @@ def _keys_and_values(cfg: Any, current: str, *, keys_only: bool) -> list[str]:
 
 
 def _keys(holder: Any) -> list[Any]:
-    """The keys below a value: what is there, then what the target takes besides."""
+    """Return the keys below a value: what is there, then what the target takes besides."""
     from lazycfg.config.tree.containers import children
 
     special = ("_target_", "_partial_", "_args_")
@@ -180,7 +165,7 @@ def _keys(holder: Any) -> list[Any]:
 
 
 def _signature(holder: Any) -> Any:
-    """What a call takes, as far as that is known without importing."""
+    """Return what a call takes, as far as that is known without importing."""
     from lazycfg.config.tree.node import is_call, raw_get
 
     target = raw_get(holder, "_target_") if is_call(holder) else None
@@ -189,7 +174,7 @@ def _signature(holder: Any) -> Any:
 
 
 def _values(holder: Any, key: Any) -> list[str]:
-    """What may be assigned: the choices that the target's annotation names, and what is there now."""
+    """Return what may be assigned: the choices that the target's annotation names, and what is there now."""
     from lazycfg.config.editing.grammar import format_value
     from lazycfg.config.tree.keys import find_key
     from lazycfg.config.tree.paths import MISSING
@@ -220,5 +205,5 @@ def _literals(text: str) -> list[Any]:
 
 
 def _quoted(text: str) -> str:
-    """A value as it is typed in a shell."""
+    """Return a value as it is typed in a shell."""
     return _UNSAFE.sub(r"\\\g<0>", re.sub(r", (?=[^'\"]*$)", ",", text))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 
-from lazycfg.cli.common import CommandError, find_config, load_config, say, split_words
+from lazycfg.cli.common import CommandError, find_config, load_config, loading_options, say, split_words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,16 +19,17 @@ def diff(arguments: argparse.Namespace) -> int:
     from lazycfg.config.inspection.diff import diff as compare
 
     others, overrides = split_words(arguments.words)
-    if len(others) > 1 or not (others or overrides):
-        raise CommandError("diff takes two configs, or one config and overrides")
+    if len(others) > 1 or not (others or overrides or arguments.set_file):
+        raise CommandError("diff takes two configs, or one config and overrides or --set-file")
     other = others[0] if others else arguments.config
-    trust = {"trusted": arguments.trusted, "allow": arguments.allow}
-    first = load_config(arguments.config, **trust)
-    found = compare(first, load_config(other, overrides, **trust), importing=False)
+    options = loading_options(arguments)
+    alone = options | {"set_files": ()}
+    first = load_config(arguments.config, **alone)
+    found = compare(first, load_config(other, overrides, **options), importing=False)
     if arguments.overrides or any(map(_is_uncertain, found)):
         found = compare(
-            load_config(arguments.config, real=True, **trust),
-            load_config(other, overrides, real=True, **trust),
+            load_config(arguments.config, real=True, **alone),
+            load_config(other, overrides, real=True, **options),
         )
     if arguments.overrides:
         print("\n".join(map(shlex.quote, found.overrides())))  # for another command line: exactly as it is
@@ -38,8 +39,9 @@ def diff(arguments: argparse.Namespace) -> int:
 
 
 def _is_uncertain(change: Change) -> bool:
-    """Whether only importing tells if two values differ: what a call of a module gives, a name that may be
-    another one for the same object, an argument that was given by position here and by name there."""
+    """Return whether only importing tells if two values differ: what a call of a module gives, a name that
+    may be another one for the same object, an argument that was given by position here and by name there.
+    """
     from lazycfg.config.tree.paths import parse_path
     from lazycfg.config.tree.targets import is_deferred, target_name
     from lazycfg.config.tree.traversal import walk
@@ -64,8 +66,9 @@ def drift(arguments: argparse.Namespace) -> int:
     from lazycfg.config.inspection.drift import drift as compare
     from lazycfg.config.trust import DEFAULT_ALLOW
 
-    if arguments.words:
-        raise CommandError(f"drift takes one file, not {' '.join(arguments.words)!r} too")
+    if arguments.words or arguments.set_file:
+        more = " ".join(arguments.words) or f"--set-file {arguments.set_file[0]}"
+        raise CommandError(f"drift takes one file, not {more!r} too")
     found = compare(
         find_config(arguments.config), trusted=arguments.trusted, allow=(*DEFAULT_ALLOW, *arguments.allow)
     )

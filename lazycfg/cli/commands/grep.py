@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 
-from lazycfg.cli.common import CommandError, load_config, say, split_words
+from lazycfg.cli.common import CommandError, load_config, loading_options, say, split_words
 
 __all__ = ["grep"]
 
@@ -28,9 +28,7 @@ def grep(arguments: argparse.Namespace) -> int:
     configs = [arguments.config, *paths]
     for config in configs:
         prefix = f"{config}: " if len(configs) > 1 else ""
-        for path, value in walk(
-            load_config(config, overrides, trusted=arguments.trusted, allow=arguments.allow)
-        ):
+        for path, value in walk(load_config(config, overrides, **loading_options(arguments))):
             if not path or path[-1] in ("_target_", "_partial_"):
                 continue
             if is_call(value):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from lazycfg.cli.common import CommandError, load_config, split_words
+from lazycfg.cli.common import CommandError, load_config, loading_options, split_words
 
 __all__ = ["save"]
 
@@ -19,7 +19,7 @@ def save(arguments: argparse.Namespace) -> int:
         raise CommandError("save takes the file to write, and overrides")
     format_of(others[0])
     write(
-        load_config(arguments.config, overrides, real=True, trusted=arguments.trusted, allow=arguments.allow),
+        load_config(arguments.config, overrides, real=True, **loading_options(arguments)),
         others[0],
     )
     print(others[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import itertools
 import re
 import shlex
@@ -12,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from lazycfg.cli.common import CommandError, find_config, load_config, split_words
+from lazycfg.cli.common import CommandError, find_config, load_config, loading_options, split_words
 
 __all__ = ["product_of", "sweep"]
 
@@ -26,11 +27,14 @@ def sweep(arguments: argparse.Namespace) -> int:
         raise CommandError(f"not an override: {' '.join(others)}")
     runs = list(_from_file(arguments.file)) if arguments.file else [[]]
     combined = [[*run, *choice] for run in runs for choice in product_of(overrides)]
+    if arguments.set_file:
+        raise CommandError(
+            "a sweep runs the config file itself: import the other file in a config of your own"
+        )
     # a wrong override is found before anything starts
-    folders = [
-        _output_dir(load_config(arguments.config, run, trusted=arguments.trusted, allow=arguments.allow))
-        for run in combined
-    ]
+    configs = _configs(arguments, combined)
+    folders = [_output_dir(cfg) for cfg in configs]
+    _refuse_duplicates(combined, configs)
     if len(combined) > 1:
         combined = _apart(combined, folders)
     command = _train_command() if arguments.command is None else shlex.split(arguments.command)
@@ -44,6 +48,50 @@ def sweep(arguments: argparse.Namespace) -> int:
             if not arguments.keep_going:
                 return status
     return 0
+
+
+def _configs(arguments: argparse.Namespace, runs: list[list[str]]) -> list[Any]:
+    """Return the config of each run; the file is read once."""
+    from lazycfg.config.editing.overrides import OverrideError, apply_overrides
+
+    options = loading_options(arguments)
+    base = load_config(arguments.config, **options)
+    found = []
+    for run in runs:
+        try:
+            found.append(apply_overrides(copy.deepcopy(base), run))
+        except OverrideError:  # perhaps because an import is needed: it says so itself otherwise
+            found.append(load_config(arguments.config, run, **options))
+    return found
+
+
+def _refuse_duplicates(runs: list[list[str]], configs: list[Any]) -> None:
+    """Refuse two runs of one config, of which the second would only repeat the first."""
+    from lazycfg.config.editing.matching import has_wildcard
+    from lazycfg.config.errors import ConfigError, PathError
+    from lazycfg.config.inspection.hashing import hash_of
+    from lazycfg.config.tree.access import get_path
+    from lazycfg.config.tree.paths import parse_path
+
+    texts = dict.fromkeys(text for run in runs for text in run)
+    paths = {text.partition("=")[0].strip("+~ ") for text in texts}
+    plain = not any(has_wildcard(parse_path(path)) for path in paths)
+
+    def value(cfg: Any, path: str) -> str | None:
+        try:
+            return hash_of([get_path(cfg, path, resolve=False)])
+        except PathError:  # deleted
+            return None
+
+    first: dict[Any, list[str]] = {}
+    for run, cfg in zip(runs, configs, strict=True):
+        try:
+            key = tuple(value(cfg, path) for path in sorted(paths)) if plain else hash_of(cfg)
+        except ConfigError:  # holds what cannot be written out: nothing is known about it
+            continue
+        if key in first:
+            raise CommandError(f"two runs are the same: {shlex.join(first[key])} and {shlex.join(run)}")
+        first[key] = run
 
 
 def _train_command() -> list[str]:
@@ -88,7 +136,7 @@ def _apart(runs: list[list[str]], folders: list[str | None]) -> list[list[str]]:
 
 
 def product_of(overrides: Iterable[str]) -> Iterator[list[str]]:
-    """All combinations of ``key=a,b,c``: commas outside brackets and quotes separate the choices."""
+    """Yield all combinations of ``key=a,b,c``: commas outside brackets and quotes separate the choices."""
     choices = []
     for text in overrides:
         key, equals, value = text.partition("=")
@@ -98,7 +146,7 @@ def product_of(overrides: Iterable[str]) -> Iterator[list[str]]:
 
 
 def split_choices(text: str) -> list[str]:
-    """The parts between commas that stand in no bracket and no quotes."""
+    """Return the parts between commas that stand in no bracket and no quotes."""
     parts, depth, quote, start = [], 0, "", 0
     for index, char in enumerate(text):
         if quote:
@@ -116,7 +164,7 @@ def split_choices(text: str) -> list[str]:
 
 
 def _from_file(file: str) -> Iterator[list[str]]:
-    """The overrides that the generator ``sweep()`` of a Python file yields."""
+    """Yield the overrides that the generator ``sweep()`` of a Python file yields."""
     from lazycfg.config.loading.load import load
 
     generate = load(file, "sweep")

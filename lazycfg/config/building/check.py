@@ -9,7 +9,7 @@ from lazycfg.config.signatures.callables import can_be_named, signature_of
 from lazycfg.config.signatures.places import argument_position, place_of
 from lazycfg.config.tree.budget import Active, Budget
 from lazycfg.config.tree.chains import link as linked
-from lazycfg.config.tree.chains import prefix_link, top_of
+from lazycfg.config.tree.chains import path_to, prefix_link, top_of
 from lazycfg.config.tree.containers import children
 from lazycfg.config.tree.interpolation import most_dots, resolve
 from lazycfg.config.tree.lazy_call import lacks_its_call
@@ -121,7 +121,7 @@ class Checker:
             self.problems.append(Problem("interpolation", unlink(link), message, None))
             return _FAILED, linked(_FAILED, chain)
         if way is not None:
-            self._compare(text, found[0], way, link)
+            self._compare(text, found[0], chain, way, link)
         holder: Chain | None = chain
         for depth in range(most_dots(text) - 1):
             if holder is None:
@@ -130,17 +130,18 @@ class Checker:
             holder = holder[1]
         return found
 
-    def _compare(self, text: str, value: Any, other: Chain, link: Link) -> None:
-        """Note a text that means another value along another way to its place."""
+    def _compare(self, text: str, value: Any, chain: Chain, other: Chain, link: Link) -> None:
+        """Report a text that means another value along another way to its place than along its chain."""
         found = _value_along(text, other)
         if found is _FAILED or found is value:
             return
         plain = children(found) is None and children(value) is None
         if plain and type(found) is type(value) and same_leaf(found, value):
             return
+        first = format_path(path_to(chain[0])) or "the root"
         message = (
-            f"{text!r} means {_shown(value)} where this node was put first and {_shown(found)} here, "
-            "but it is built once: put a .copy() of it in one of the places"
+            f"{text!r} means {_shown(value)} in {first}, where this node was put first, and "
+            f"{_shown(found)} here, but it is built once: put a .copy() of it in one of the places"
         )
         self.problems.append(Problem("interpolation", unlink(link), message, None))
 
@@ -160,7 +161,7 @@ class Checker:
                 full: Any = link
                 for key in rest:
                     full = (full, key)
-                self._compare(text, value, other, full)
+                self._compare(text, value, chain, other, full)
 
     def note_repeated(self, seen: Survey) -> None:
         """Note lists that hold the same call more than once: that is not wrong, but seldom meant."""

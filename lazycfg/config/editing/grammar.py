@@ -8,7 +8,9 @@
 ``a.list+=[3]``        append the elements
 ``a.list.0=1``         one element (``-1`` counts from the end)
 ``a=@pkg.mod.fn``      an imported object; on a call node it replaces the target, arguments stay
+``a=@pkg.Cls(x=1)``    a new call, with these arguments and no others
 ``a=&b.c``             the same object as ``b.c``: shared, built once
+``a=file:f.py#b.c``    what another config file has at ``b.c``; without ``#`` the whole file
 ``**.norm=BN``         every place that matches
 =====================  ==========================================================================
 
@@ -23,6 +25,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 __all__ = [
+    "CallRef",
+    "FileRef",
     "GrammarError",
     "ImportRef",
     "Override",
@@ -55,6 +59,7 @@ _DOTTED = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 _QUOTE = re.compile(r"""([rRbB]{0,2})('''|\"""|'|")""")
 _ESCAPE = re.compile(r"\\(x[\da-fA-F]{2}|u[\da-fA-F]{4}|U[\da-fA-F]{8}|[0-7]{1,3}|\n|.)", re.DOTALL)
 _SIMPLE_ESCAPES = dict(zip("abfnrtv\\'\"\n", "\a\b\f\n\r\t\v\\'\"", strict=False)) | {"\n": ""}
+_FILE = re.compile(r"file:(?!//)(.+\.(?:py|yaml|yml|json))(?:#(.*))?", re.IGNORECASE)
 _PLAIN_WORD = re.compile(r"[^\W\d][\w./-]*")
 
 Operation = Literal["set", "add", "force", "append", "delete"]
@@ -78,7 +83,23 @@ class ShareRef:
     path: str
 
 
-Reference = ImportRef | ShareRef
+@dataclass(frozen=True, slots=True)
+class CallRef:
+    """``@pkg.mod.Cls(x=1)``: a call that is still to be made a node."""
+
+    target: ImportRef
+    arguments: dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class FileRef:
+    """``file:nets/big.py#net``: what another config file has at a path, "" for all of it."""
+
+    file: str
+    path: str
+
+
+Reference = ImportRef | ShareRef | CallRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +148,7 @@ def parse_override(text: str) -> Override:
 
 
 def find_equals(body: str) -> int:
-    """Index of the first ``=`` outside a bracketed key such as ``a["x=y"]=1``; -1 when there is none."""
+    """Return the index of the first ``=`` outside a bracketed key such as ``a["x=y"]=1``; -1 without one."""
     quote, escaped = "", False
     for index, char in enumerate(body):
         if quote:
@@ -156,6 +177,9 @@ def parse_value(text: str) -> object:
         return value
     if text == "set()":
         return set()
+    named = _FILE.fullmatch(text)
+    if named is not None:
+        return FileRef(named[1], named[2] or "")
     known, value = _scalar(text)
     if not known and "," in text:
         return _bare_tuple(text)
@@ -163,7 +187,7 @@ def parse_value(text: str) -> object:
 
 
 def _bare_tuple(text: str) -> object:
-    """``1,2`` is a tuple as in Python; as soon as one part is no literal, the whole is a string."""
+    """Return ``1,2`` as a tuple, as in Python; as soon as one part is no literal, the whole is text."""
     parser = _ValueParser(text)
     try:
         items = parser.items("")
@@ -173,7 +197,7 @@ def _bare_tuple(text: str) -> object:
 
 
 def _scalar(word: str) -> tuple[bool, object]:
-    """(is it a literal, its value); a word that is none is the string itself."""
+    """Return (is it a literal, its value); a word that is none is the string itself."""
     if word in _CONSTANTS:
         return True, _CONSTANTS[word]
     try:
@@ -218,7 +242,7 @@ class _ValueParser:
             raise self.fail("the end of the value")
 
     def value(self, stop: str) -> object:
-        """One value; a bare word ends before any of the characters in ``stop``."""
+        """Return one value; a bare word ends before any of the characters in ``stop``."""
         char = self.peek()
         if char in ("[", "(", "{"):
             return self.container(char)
@@ -246,7 +270,8 @@ class _ValueParser:
     def reference(self, char: str, stop: str) -> Reference:
         self.pos += 1
         start = self.pos
-        while self.pos < len(self.text) and self.text[self.pos] not in stop:
+        end = stop if char == "&" else f"{stop}("
+        while self.pos < len(self.text) and self.text[self.pos] not in end:
             self.pos += 1
         name = self.text[start : self.pos].strip()
         if char == "&":
@@ -257,7 +282,27 @@ class _ValueParser:
         if not _DOTTED.fullmatch(name):
             self.pos = start
             raise self.fail("a dotted name such as '@torch.nn.ReLU'")
-        return ImportRef(name)
+        return CallRef(ImportRef(name), self.arguments()) if self.peek() == "(" else ImportRef(name)
+
+    def arguments(self) -> dict[str, object]:
+        """Return the arguments of a call: ``(x=1, y=[2])``."""
+        self.depth += 1
+        if self.depth > _MAX_DEPTH:
+            raise GrammarError(f"value nested deeper than {_MAX_DEPTH} levels")
+        self.pos += 1
+        found: dict[object, object] = {}
+        while self.peek() != ")":
+            start = self.pos
+            key = self.word("=,)")
+            if not isinstance(key, str) or not key.isidentifier() or self.peek() != "=":
+                self.pos = start
+                raise self.fail("an argument with its name, such as x=1")
+            self.pos += 1
+            self.put(found, key, self.value(",)"), start)
+            self.separator(")")
+        self.pos += 1
+        self.depth -= 1
+        return {str(key): value for key, value in found.items()}
 
     def quoted(self, match: re.Match[str]) -> str | bytes:
         prefix, quote = match[1].lower(), match[2]
@@ -295,7 +340,7 @@ class _ValueParser:
             self.depth -= 1
 
     def items(self, closing: str) -> list[object]:
-        """Values separated by commas up to ``closing`` (or to the end of the text when that is empty)."""
+        """Return values separated by commas up to ``closing``, or to the end when that is empty."""
         found: list[object] = []
         while True:
             if self.peek() == closing:
@@ -361,7 +406,7 @@ def _unescape(match: re.Match[str]) -> str:
 
 
 def format_value(value: object) -> str:
-    """Text that `parse_value` reads back as an equal value: for literals and containers of them.
+    """Return text that `parse_value` reads back as an equal value: for literals and containers of them.
 
     Raises:
         TypeError: the value has no spelling on a command line; the message names its type.
@@ -372,7 +417,7 @@ def format_value(value: object) -> str:
 
 
 def _reads_as_itself(text: str) -> bool:
-    """Whether the bare text needs no quotes: no blank, no comma, no bracket, and no literal."""
+    """Return whether the bare text needs no quotes: no blank, no comma, no bracket, and no literal."""
     return bool(_PLAIN_WORD.fullmatch(text)) and not _scalar(text)[0]
 
 
@@ -384,6 +429,11 @@ def _format(value: object, depth: int) -> str:
         return f"@{value.name}"
     if isinstance(value, ShareRef):
         return f"&{value.path}"
+    if isinstance(value, CallRef):
+        given = (f"{key}={_format(element, depth + 1)}" for key, element in value.arguments.items())
+        return f"@{value.target.name}({', '.join(given)})"
+    if isinstance(value, FileRef):
+        return f"file:{value.file}#{value.path}" if value.path else f"file:{value.file}"
     if value is None or value is ... or kind in (bool, int, float, complex, str, bytes):
         return "..." if value is ... else _plain_complex(value) if isinstance(value, complex) else repr(value)
     if isinstance(value, dict) and kind is dict:
@@ -400,5 +450,5 @@ def _format(value: object, depth: int) -> str:
 
 
 def _plain_complex(value: complex) -> str:
-    """Complex numbers without the parentheses of repr(), which would read as a grouping of a word."""
+    """Return complex numbers without the parentheses of repr(), which would read as a grouping of a word."""
     return repr(value).strip("()")

@@ -20,12 +20,14 @@ _SPECIAL = frozenset({"_target_", "_partial_"})
 
 
 def has_wildcard(keys: Sequence[Any]) -> bool:
-    """Whether a path means several places."""
+    """Return whether a path means several places."""
     return any(type(key) is str and ("*" in key or "?" in key) for key in keys)  # not `Quoted`
 
 
 def find_holders(root: Any, pattern: Sequence[Any]) -> list[tuple[tuple[Any, ...], Any, bool]]:
-    """The containers that a pattern leads to: (path, container, whether its class was named), each once."""
+    """Return the containers that a pattern leads to: (path, container, whether its class was named), each
+    once.
+    """
     found: dict[int, tuple[tuple[Any, ...], Any, bool]] = {}
     seen: set[tuple[int, int]] = set()
     stack: list[tuple[Any, tuple[Any, ...], int, bool]] = [(root, (), 0, False)]
@@ -54,14 +56,14 @@ def find_holders(root: Any, pattern: Sequence[Any]) -> list[tuple[tuple[Any, ...
 
 
 def keys_below(value: Any) -> Iterator[tuple[Any, Any]]:
-    """The children of a container that a path can lead to."""
+    """Yield the children of a container that a path can lead to."""
     for key, child in children(value) or ():
         if type(value) is not Node or key not in _SPECIAL:
             yield key, child
 
 
 def key_matches(key: Any, segment: Any, holder: Any) -> bool:
-    """Whether one segment of a pattern means ``key``."""
+    """Return whether one segment of a pattern means ``key``."""
     if isinstance(segment, int) and isinstance(key, int):
         return key == segment or (isinstance(holder, list | tuple) and key == segment + len(holder))
     return fnmatchcase(str(key), segment) if type(segment) is str else str(key) == str(segment)

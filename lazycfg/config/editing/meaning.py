@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import enum
 import re
+import sys
 import typing
+from pathlib import PurePath
 from typing import Any
 
 from lazycfg.config.editing.grammar import parse_value
 from lazycfg.config.errors import ConfigError
+from lazycfg.config.signatures.types import fits
 from lazycfg.config.suggest import closest, closest_name
 from lazycfg.config.tree.node import Node, is_call, is_required
 from lazycfg.config.tree.repr import short_repr
@@ -31,7 +34,8 @@ class Meaning(ConfigError):
 
 
 def as_meant(old: Any, value: Any, raw: str, hint: Any) -> Any:
-    """The value that is meant: a member of an enum for its name, an int for ``1e3`` where an int is wanted.
+    """Return the value that is meant: a member of an enum for its name, an int for ``1e3`` where an int is
+    wanted, the text itself where the parameter takes text, a path or a dtype.
 
     Args:
         old: what stands there now, if anything.
@@ -40,14 +44,50 @@ def as_meant(old: Any, value: Any, raw: str, hint: Any) -> Any:
         hint: the annotation of the parameter, or `NO_HINT`.
 
     Raises:
-        Meaning: it is no member of the enum that is wanted.
+        Meaning: it is no member of the enum, or no dtype, that is wanted.
     """
+    if hint is not NO_HINT and value is not None:
+        value = _as_text(value, raw, hint)
     if type(value) is str and "${" not in value and not is_required(value):
         return _member(old, value, hint)
     is_int = type(old) is int or _accepts(hint, int, False)
     if type(value) is float and value.is_integer() and is_int and _EXPONENT.fullmatch(raw):
         return int(value) if not _accepts(hint, float, False) or type(old) is int else value
     return value
+
+
+def _as_text(value: Any, raw: str, hint: Any) -> Any:
+    """Return what the text of a value means where the annotation takes text or what text can name."""
+    is_text = type(value) is str
+    bare = type(value) in (int, float, bool, tuple) and raw[:1] not in ("(", "'", '"')
+    if not (is_text or bare) or (is_text and ("${" in value or is_required(value))):
+        return value
+    text = value if is_text else raw.strip()
+    parts = [part for part in _parts(hint) if isinstance(part, type)]
+    if bare and not {int, float, bool, complex}.isdisjoint(parts):
+        return value  # a number of the wrong kind, no text
+    if str in parts or not (is_text or any(map(_is_path, parts))):
+        return text if not fits(value, hint) and fits(text, hint) else value
+    for part in parts:
+        if _is_path(part) and (is_text or not fits(value, hint)):
+            return part(text)
+        if is_text and part.__name__ == "dtype" and part.__module__ in sys.modules:
+            return _dtype(text, part)
+    return value
+
+
+def _is_path(part: type) -> bool:
+    return issubclass(part, PurePath)
+
+
+def _dtype(text: str, kind: type) -> Any:
+    """Return the dtype of a name, with or without its module."""
+    module = sys.modules[kind.__module__]
+    known = {name: found for name, found in vars(module).items() if isinstance(found, kind)}
+    name = text.removeprefix(f"{kind.__module__}.")
+    if name not in known:
+        raise Meaning(f"{text!r} is not a dtype of {kind.__module__}{closest(name, known)}")
+    return known[name]
 
 
 def _member(old: Any, value: str, hint: Any) -> Any:
@@ -70,7 +110,7 @@ def _member(old: Any, value: str, hint: Any) -> Any:
 
 
 def _parts(hint: Any) -> tuple[Any, ...]:
-    """The members of a union; any other annotation is the only one."""
+    """Return the members of a union; any other annotation is the only one."""
     origin = typing.get_origin(hint)
     if origin is typing.Union or type(hint).__name__ == "UnionType":
         return tuple(part for inner in typing.get_args(hint) for part in _parts(inner))
@@ -80,12 +120,12 @@ def _parts(hint: Any) -> tuple[Any, ...]:
 
 
 def _accepts(hint: Any, kind: type, otherwise: bool) -> bool:
-    """Whether an annotation names a type itself."""
+    """Return whether an annotation names a type itself."""
     return otherwise if hint is NO_HINT else kind in _parts(hint)
 
 
 def why_other_kind(path: str, old: Any, value: Any, raw: str, hint: Any) -> str | None:
-    """Why a value is mostly a slip beside the one that it replaces; None when it may be meant.
+    """Return why a value is mostly a slip beside the one that it replaces; None when it may be meant.
 
     What an annotation allows is meant, but for a truth value where only a number is declared.
     """
@@ -123,7 +163,7 @@ def _hashed(part: Any) -> Any:
 
 
 def _kind(value: Any) -> str | None:
-    """The kind of a value; None for what may stand beside anything."""
+    """Return the kind of a value; None for what may stand beside anything."""
     if is_required(value) or (type(value) is str and "${" in value):
         return None
     if isinstance(value, bool):
@@ -140,7 +180,7 @@ def _kind(value: Any) -> str | None:
 
 
 def _remedy(path: str, old: Any, value: Any, raw: str) -> str:
-    """The end of the message: what may have been meant."""
+    """Return the end of the message: what may have been meant."""
     if type(value) is tuple and type(old) in (int, float):
         number = parse_value(raw.replace(",", ""))
         return f"; did you mean {number!r}?" if type(number) in (int, float) else ""

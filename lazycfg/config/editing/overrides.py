@@ -6,22 +6,26 @@ that every mistake is found, and then the journal is undone. See `grammar` for t
 
 from __future__ import annotations
 
+import functools
+import os
 from collections.abc import Callable, Iterable, Sequence
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from lazycfg.config.editing.grammar import GrammarError, ImportRef, Override, ShareRef, parse_override
+from lazycfg.config.editing.grammar import (
+    CallRef,
+    GrammarError,
+    ImportRef,
+    Override,
+    ShareRef,
+    parse_override,
+)
 from lazycfg.config.editing.journal import Journal
 from lazycfg.config.editing.matching import has_wildcard
 from lazycfg.config.editing.writer import Writer, Wrong
 from lazycfg.config.errors import ConfigError
 from lazycfg.config.tree.access import get_path
-from lazycfg.config.tree.node import (
-    SPECIAL,
-    Node,
-    raw_get,
-    refuse_frozen,
-)
+from lazycfg.config.tree.node import SPECIAL, Node, raw_get, refuse_frozen
 from lazycfg.config.tree.paths import format_path, parse_path
 from lazycfg.config.tree.position import CommandLine
 from lazycfg.config.tree.repr import short_repr
@@ -63,6 +67,7 @@ def apply_overrides(
     overrides: Sequence[str],
     *,
     resolve_import: Callable[[str], Any] | None = None,
+    load_file: Callable[[str], Any] | None = None,
     policy: Policy | None = None,
 ) -> Node:
     """Change ``cfg`` in place by ``key=value`` texts and return it.
@@ -71,8 +76,9 @@ def apply_overrides(
         cfg: the config.
         overrides: texts such as ``"model.backbone.depth=101"``.
         resolve_import: turns the name of ``@pkg.mod.fn`` into the object; by default by importing it.
+        load_file: loads the config file of ``file:nets/big.py#net``; by default as `load` does.
         policy: what the command line may name; by default anything, as it is typed by the one who runs the
-        code.
+            code. With a policy a ``.py`` file, which is code, is refused.
 
     Raises:
         OverrideError: at least one override is wrong. It names all that are; ``cfg`` is as before.
@@ -83,13 +89,18 @@ def apply_overrides(
         refuse_frozen(cfg)
     if policy is not None:
         resolve_import = policy.resolve_called
+    loader = (
+        functools.partial(_load_file, policy=policy) if load_file is None or policy is not None else load_file
+    )
     journal = Journal()
     problems = []
     earlier: list[tuple[int, Override, tuple[Any, ...]]] = []
     for index, text in enumerate(overrides, start=1):
         try:
             override = parse_override(text)
-            writer = Writer(cfg, override, CommandLine(text, index), journal, resolve_import or _imported)
+            writer = Writer(
+                cfg, override, CommandLine(text, index), journal, resolve_import or _imported, loader
+            )
             if policy is not None:
                 _refuse_untrusted(override, policy)
                 _refuse_ways_around(writer, override, policy)
@@ -109,7 +120,9 @@ def apply_overrides(
 
 
 def _imported(name: str) -> Any:
-    """What ``@name`` stands for: a callable, or an object such as `torch.float16` or a member of an enum."""
+    """Return what ``@name`` stands for: a callable, or an object such as `torch.float16` or a member of an
+    enum.
+    """
     try:
         return resolve_target(name)
     except ConfigError:
@@ -122,10 +135,23 @@ def _imported(name: str) -> Any:
         return found
 
 
+def _load_file(file: str, policy: Policy | None) -> Any:
+    from lazycfg.config.formats.files import format_of, read_data_file
+    from lazycfg.config.loading.load import load
+
+    if policy is None or policy.everything or not os.path.isfile(file):
+        return load(file)
+    if format_of(file) == "py":
+        raise Wrong("a .py file is code, which is not run for an override that is not trusted")
+    return read_data_file(file, policy=policy)
+
+
 def _without_effect(
     earlier: Sequence[tuple[int, Override, tuple[Any, ...]]], later: Override, keys: tuple[Any, ...]
 ) -> list[OverrideProblem]:
-    """The earlier overrides that a later one undoes by setting the same place, or one above it, once more."""
+    """Return the earlier overrides that a later one undoes by setting the same place, or one above it, once
+    more.
+    """
     if later.op not in ("set", "delete") or has_wildcard(keys) or isinstance(later.value, ImportRef):
         return []
     return [
@@ -136,19 +162,26 @@ def _without_effect(
 
 
 def matched_paths(cfg: Node, text: str) -> list[str]:
-    """The config paths that an override with wildcards would write to.
+    """Return the config paths that an override with wildcards would write to.
 
     Raises:
         GrammarError: the text is no override.
         ConfigError: it matches nothing.
     """
     override = parse_override(text)
-    writer = Writer(cfg, override, CommandLine(text), Journal(), resolve_target)
+    writer = Writer(
+        cfg,
+        override,
+        CommandLine(text),
+        Journal(),
+        resolve_target,
+        functools.partial(_load_file, policy=None),
+    )
     return [format_path(place.keys) for place in writer.places()]
 
 
 def _refuse_untrusted(override: Override, policy: Policy) -> None:
-    """Names in text that would be resolved later: targets and interpolation resolvers."""
+    """Refuse names in text that would be resolved later: targets and interpolation resolvers."""
     keys = parse_path(override.path)
     work: list[tuple[Any, Any]] = [(keys[-1] if keys else "", override.value)]
     while work:
@@ -159,6 +192,8 @@ def _refuse_untrusted(override: Override, policy: Policy) -> None:
                 raise Wrong(reason)
         elif key == "_target_" and not isinstance(value, ImportRef):
             raise Wrong("a target is a name, package.module.Class")
+        elif isinstance(value, CallRef):
+            work.append((None, value.arguments))
         elif isinstance(value, dict):
             odd = [name for name in value if str(name).startswith("__")]
             if odd:
@@ -169,8 +204,9 @@ def _refuse_untrusted(override: Override, policy: Policy) -> None:
 
 
 def _refuse_ways_around(writer: Writer, override: Override, policy: Policy) -> None:
-    """What is no name itself, but makes one of something else: a target that is what stands elsewhere, what
-    stands elsewhere and is not allowed, another attribute of what a node builds."""
+    """Refuse what is no name itself but makes one of something else: a target that is the value of another
+    place, a value of another place that is not allowed, another attribute of what a node builds.
+    """
     if policy.everything:
         return
     keys = parse_path(override.path)
@@ -183,6 +219,8 @@ def _refuse_ways_around(writer: Writer, override: Override, policy: Policy) -> N
             shared = get_path(writer.root, parse_path(value.path), resolve=False)
             if isinstance(shared, str) or callable(shared):
                 raise Wrong(f"{value.path!r} is {short_repr(shared)}; write it out")
+        elif isinstance(value, CallRef):
+            work.append((None, value.arguments))
         elif isinstance(value, dict):
             work.extend(value.items())
         elif isinstance(value, list | tuple | set):

@@ -37,7 +37,7 @@ def select(
     subclasses: bool = True,
     allow_empty: bool = False,
 ) -> Selection:
-    """The places of a config tree that match.
+    """Return the places of a config tree that match.
 
     Args:
         cfg: the config.
@@ -64,7 +64,7 @@ def select(
 
 
 def _nodes(cfg: Any) -> list[tuple[Path, Node]]:
-    """All call nodes in the order of the tree, each once."""
+    """Return all call nodes in the order of the tree, each once."""
     seen: set[int] = set()
     found = []
     for path, value in walk(cfg):
@@ -144,16 +144,16 @@ class Selection:
 
     @property
     def paths(self) -> list[str]:
-        """The config paths as text."""
+        """Return the config paths as text."""
         return [format_path(path) for path, _ in self._found]
 
     @property
     def values(self) -> list[Any]:
-        """The values that were selected."""
+        """Return the values that were selected."""
         return [value for _, value in self._found]
 
     def get(self, key: str, default: Any = None) -> list[Any]:
-        """The value of one argument in each selected node."""
+        """Return the value of one argument in each selected node."""
         return [value.get(key, default) for _, value in self._found if isinstance(value, dict)]
 
     def set(self, **arguments: Any) -> Selection:

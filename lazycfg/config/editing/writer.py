@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from lazycfg.config.editing.grammar import ImportRef, Override, ShareRef
+from lazycfg.config.editing.grammar import CallRef, FileRef, ImportRef, Override, Reference, ShareRef
 from lazycfg.config.editing.journal import Journal
 from lazycfg.config.editing.matching import find_holders, has_wildcard, key_matches, keys_below
 from lazycfg.config.editing.meaning import NO_HINT, as_meant, why_other_kind
@@ -30,7 +31,7 @@ from lazycfg.config.tree.node import (
     to_nodes,
 )
 from lazycfg.config.tree.paths import MISSING, Quoted, format_path, parse_path
-from lazycfg.config.tree.position import CommandLine, Write, record_write
+from lazycfg.config.tree.position import CommandLine, Write, record_write, set_position
 from lazycfg.config.tree.repr import short_repr
 from lazycfg.config.tree.targets import is_deferred, resolve_target, target_name
 from lazycfg.config.tree.traversal import plan, rebuild, same_leaf
@@ -74,12 +75,14 @@ class Writer:
         origin: CommandLine,
         journal: Journal,
         resolve_import: Callable[[str], Any],
+        load_file: Callable[[str], Any],
     ) -> None:
         self.root = root
         self.override = override
         self.origin = origin
         self.journal = journal
         self.resolve_import = resolve_import
+        self.load_file = load_file
         self.keys = parse_path(override.path)
         self.matches = has_wildcard(self.keys)
         if not self.matches:
@@ -92,19 +95,19 @@ class Writer:
         for (
             place
         ) in places:  # each with a value of its own: a list must not be shared by what a pattern matches
-            getattr(self, f"_{self.override.op}")(place, self._value(self.override.value))
+            _OPERATIONS[self.override.op](self, place, self._value(self.override.value))
 
     # ---------------------------------------------------------------- where
 
     def places(self) -> list[Place]:
-        """The places that the path of the override means."""
+        """Return the places that the path of the override means."""
         if self.matches:
             return self._matching_places()
         op = self.override.op
         return [self._walk(self.keys, create=op in ("add", "force"))]
 
     def passed(self) -> list[Any]:
-        """The containers that the path leads through, as far as they are there."""
+        """Return the containers that the path leads through, as far as they are there."""
         chain: list[Any] = [self.root]
         for key in self.keys[:-1]:
             value = find_key(chain[-1], key)
@@ -153,7 +156,7 @@ class Writer:
         raise Wrong(f"{format_path(keys[: depth + 1])!r} does not exist")
 
     def _elsewhere(self, wanted: Sequence[Any]) -> str:
-        """Where a path that was given only in part (``depth=101``) is found, if in few places."""
+        """Return where a path that was given only in part (``depth=101``) is found, if in few places."""
         found = [
             format_path((*path, wanted[-1]))
             for path, holder, _ in find_holders(self.root, ("**", *wanted[:-1]))
@@ -177,12 +180,13 @@ class Writer:
                 wanted = present
             places += [self._walk((*path, key), create=False) for key in wanted]
         if not places:
-            names = {str(key) for value, kids, _ in plan(self.root) for key, _ in keys_below(value)}
+            found = (key for value, _, _ in plan(self.root) for key, _ in keys_below(value))
+            names = {key for key in found if isinstance(key, str)}
             raise Wrong(f"{self.override.path!r} matches nothing{closest(str(last), names, 0.75)}")
         return places
 
     def _acceptable(self, holder: Any, key: Any) -> list[Any]:
-        """``[key]`` when a call node has a parameter of that name, else nothing."""
+        """Return ``[key]`` when a call node has a parameter of that name, else nothing."""
         if not is_call(holder) or has_wildcard((key,)):
             return []
         signature = node_signature(holder)
@@ -191,7 +195,9 @@ class Writer:
     # ---------------------------------------------------------------- what
 
     def _value(self, value: Any) -> Any:
-        """The value with references replaced: callables imported, shared values looked up, dicts as nodes."""
+        """Return the value with references replaced: callables imported, shared values looked up, dicts as
+        nodes.
+        """
         if isinstance(value, ImportRef):
             try:
                 return self.resolve_import(value.name)
@@ -201,6 +207,17 @@ class Writer:
                 raise Wrong(str(error)) from None
         if isinstance(value, ShareRef):
             return get_path(self.root, parse_path(value.path), resolve=False)
+        if isinstance(value, FileRef):
+            return self._part_of_file(value)
+        if isinstance(value, CallRef):
+            node = Node(_target_=self._value(value.target))
+            for key, element in value.arguments.items():
+                raw_set(node, key, self._value(element))
+            set_position(node, self.origin)
+            reasons = [why_not(node, key, element) for key, element in raw_items(node)]
+            if any(reasons):
+                raise Wrong("; ".join(reason for reason in reasons if reason is not None))
+            return node
         if type(value) is list:
             return [self._value(element) for element in value]
         if type(value) is tuple:
@@ -210,6 +227,15 @@ class Writer:
         if type(value) is set and any(isinstance(element, ImportRef | ShareRef) for element in value):
             return {self._value(element) for element in value}
         return value
+
+    def _part_of_file(self, part: FileRef) -> Any:
+        """Return what another config file has at a path."""
+        try:
+            cfg = self.load_file(part.file)
+            found = get_path(cfg, parse_path(part.path), resolve=False) if part.path else cfg
+            return copy.deepcopy(found)  # its interpolations are of this config now
+        except (ConfigError, OSError) as error:
+            raise Wrong(f"{part.file}: {error}") from None
 
     # ---------------------------------------------------------------- the operations
 
@@ -296,7 +322,7 @@ class Writer:
             return MISSING
 
     def _refuse_new_key(self, place: Place) -> None:
-        """A key that is not there can be set only when the signature of the target has it."""
+        """Refuse a key that is not there and that the signature of the target does not have."""
         holder, key = place.holder, place.key
         self._refuse_index(place)
         if key == "_partial_" and is_call(holder):
@@ -352,7 +378,7 @@ class Writer:
             raise Wrong(after)
 
     def _argument_problem(self, place: Place) -> str | None:
-        """What the nearest call above says against the argument that the place belongs to."""
+        """Return what the nearest call above says against the argument that the place belongs to."""
         for depth in range(len(place.chain) - 1, -1, -1):
             holder, key = place.chain[depth], place.keys[depth]
             if type(holder) is Node:
@@ -366,7 +392,7 @@ class Writer:
 
     def _write_as_meant(self, place: Place, old: Any, value: Any) -> None:
         """Write the value in the type that the place asks for."""
-        if isinstance(self.override.value, ImportRef | ShareRef):
+        if isinstance(self.override.value, Reference | FileRef):
             self._checked_write(place, value)
             return
         path, raw, hint = format_path(place.keys), self.override.raw, _hint_at(place)
@@ -456,6 +482,15 @@ class Writer:
             raise Wrong(f"{format_path(place.keys)!r} would contain itself")
 
 
+_OPERATIONS: dict[str, Callable[[Writer, Place, Any], None]] = {
+    "set": Writer._set,
+    "add": Writer._add,
+    "force": Writer._force,
+    "append": Writer._append,
+    "delete": Writer._delete,
+}
+
+
 def _can_judge(target: Any, key: str, value: Any) -> bool:
     """Return whether it can be told if a call takes an argument.
 
@@ -478,7 +513,7 @@ def _can_judge(target: Any, key: str, value: Any) -> bool:
 
 
 def _hint_at(place: Place) -> Any:
-    """The annotation of the parameter that a place is; `NO_HINT` when it is none, or not annotated."""
+    """Return the annotation of the parameter that a place is; `NO_HINT` when it is none, or not annotated."""
     holder, key = place.holder, place.key
     if not is_call(holder) or not isinstance(key, str):
         return NO_HINT
@@ -490,7 +525,7 @@ def _hint_at(place: Place) -> Any:
 
 
 def _refuse_operator(last: Any, present: Sequence[Any]) -> None:
-    """``train.max_iter*=2`` reads as a pattern, but means an operator that there is not."""
+    """Refuse ``train.max_iter*=2``, which reads as a pattern but means an operator that does not exist."""
     if type(last) is str and last.endswith("*") and (stem := last.rstrip("*")) and stem in map(str, present):
         raise Wrong(
             f"'*=' is no operator; write the value, {stem}=... (the pattern of longer names is {stem}?*=...)"

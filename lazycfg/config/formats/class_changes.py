@@ -43,7 +43,7 @@ def refuse_changed(cls: type, definition: ast.ClassDef) -> None:
 
 
 def _is_own(name: str, value: Any, bound: dict[str, Any]) -> bool:
-    """Whether an attribute is not one that Python gives to every class."""
+    """Return whether an attribute is not one that Python gives to every class."""
     if name in bound:
         return True
     if isinstance(value, GetSetDescriptorType | MemberDescriptorType) or name == "_abc_impl":
@@ -52,8 +52,9 @@ def _is_own(name: str, value: Any, bound: dict[str, Any]) -> bool:
 
 
 def _bound_names(definition: ast.ClassDef) -> dict[str, Any]:
-    """The names that the body of a class binds: to a definition, to the expression of an assignment, or
-    `_UNKNOWN`."""
+    """Return the names that the body of a class binds: to a definition, to the expression of an assignment,
+    or `_UNKNOWN`.
+    """
     bound: dict[str, Any] = {}
     for statement in definition.body:
         if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
@@ -77,7 +78,7 @@ def _bound_names(definition: ast.ClassDef) -> dict[str, Any]:
 
 
 def _names_within(statement: ast.AST) -> list[str]:
-    """Every name that a compound statement may bind or delete."""
+    """Return every name that a compound statement may bind or delete."""
     names = []
     for node in ast.walk(statement):
         if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
@@ -90,7 +91,7 @@ def _names_within(statement: ast.AST) -> list[str]:
 
 
 def _may_be(value: Any, written: Any) -> bool:
-    """Whether an attribute may be what its definition or expression gave."""
+    """Return whether an attribute may be what its definition or expression gave."""
     if isinstance(written, ast.FunctionDef | ast.AsyncFunctionDef):
         if written.decorator_list:
             return True

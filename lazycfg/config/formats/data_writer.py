@@ -78,7 +78,7 @@ class DataDocument:
         self.body: list[tuple[str, Any]] = list(root.parts) if plain else [(CONFIG_KEY, root)]
 
     def name(self, item: Item) -> str:
-        """A new name for an item that is referred to."""
+        """Return a new name for an item that is referred to."""
         words = [
             word for word in item.path.replace("[", ".").split(".") if word.isidentifier() and word.isascii()
         ]
@@ -91,7 +91,7 @@ class DataDocument:
                 self.hoisted[id(item)] = self.name(item)
 
     def shape(self, item: Item) -> Shape:
-        """How an item is written."""
+        """Return how an item is written."""
         kind, parts = item.kind, item.parts
         if kind == "dict":
             return Shape(None, Mapping(list(parts)))
@@ -118,6 +118,8 @@ class DataDocument:
             return str(public_name(value, item.obj))
         if item.kind == "source":
             return self._sources[id(item)]
+        if item.kind == "unkept":
+            return value
         if item.kind == "bytes":
             return base64.b64encode(value).decode("ascii")
         if item.kind == "complex":
@@ -130,7 +132,7 @@ class DataDocument:
 
 
 def document(cfg: Any) -> tuple[DataDocument, list[Item]]:
-    """The document of a config, and its items with children before parents.
+    """Return the document of a config, and its items with children before parents.
 
     Raises:
         SaveError: something in it cannot be kept.

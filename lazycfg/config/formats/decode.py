@@ -326,6 +326,28 @@ def _make_construct(decoder: Decoder, payload: Any) -> Any:
     return make_value(function, plain, given)
 
 
+def _make_python_object(decoder: Decoder, payload: Any) -> Any:
+    """Make ``!!python/object:`` of the class and the attributes that `yaml.dump` wrote."""
+    cls, fields = as_list(payload)
+    return decoder.makers["object"](decoder, Node({"_class_": cls, **dict(raw_items(as_node(fields)))}))
+
+
+def _make_python_call(decoder: Decoder, payload: Any) -> Any:
+    """Make ``!!python/object/apply:`` and ``!!python/object/new:`` of the callable and its arguments."""
+    function, given = as_list(payload)
+    parts = dict(raw_items(given)) if type(given) is Node else {"args": given}
+    args, keywords = parts.pop("args", []), parts.pop("kwds", Node())
+    if parts:
+        raise ConfigError(f"{', '.join(map(str, parts))} of an object cannot be restored")
+    if isinstance(function, type) and (field_names(function) is not None or hasattr(function, "_fields")):
+        names = getattr(function, "_fields", None) or field_names(function) or ()
+        named = dict(zip(names, as_list(args), strict=False))
+        return decoder.makers["object"](
+            decoder, Node({"_class_": function, **named, **dict(raw_items(as_node(keywords)))})
+        )
+    return decoder.makers["construct"](decoder, [function, args, keywords])
+
+
 def _make_attribute(decoder: Decoder, payload: Any) -> Any:
     owner, name = as_list(payload)
     if not decoder.policy.everything:
@@ -338,6 +360,10 @@ def _hashed(keys: list[Any]) -> list[Any]:
     if reason is not None:
         raise ConfigError(reason)
     return keys
+
+
+def _make_unkept(decoder: Decoder, payload: Any) -> Any:
+    raise ConfigError(f"the file was written for reading, without a value that could not be kept: {payload}")
 
 
 MAKERS: dict[str, Maker] = {
@@ -354,10 +380,13 @@ MAKERS: dict[str, Maker] = {
     "object": _make_object,
     "partial": _make_partial,
     "path": _make_path,
+    "python_call": _make_python_call,
+    "python_object": _make_python_object,
     "required": lambda decoder, payload: REQUIRED,
     "set": lambda decoder, payload: set(_hashed(as_list(payload))),
     "source": _make_source,
     "tuple": lambda decoder, payload: tuple(as_list(payload)),
+    "unkept": _make_unkept,
 }
 """Makes the value of each tag of what follows it. A tag that is not here is an error."""
 

@@ -28,13 +28,13 @@ from lazycfg.config.tree.repr import short_repr
 from lazycfg.config.tree.targets import ImportName, find_name, is_deferred, target_name
 from lazycfg.config.tree.traversal import plan, same_leaf
 
-__all__ = ["Encoder", "encode"]
+__all__ = ["Encoder", "encode", "encode_for_log"]
 
 _MAX_ELEMENTS = 10_000  # of an array or tensor: more belongs into a file of its own
 
 
 def encode(root: Any) -> Item:
-    """The `Item` of a whole config.
+    """Return the `Item` of a whole config.
 
     Raises:
         SaveError: something in it cannot be kept.
@@ -49,10 +49,21 @@ def encode(root: Any) -> Item:
     return item
 
 
-class Encoder:
-    """One run over a tree and over what its functions refer to; ``problems`` collects the refusals."""
+def encode_for_log(root: Any) -> tuple[Item, list[str]]:
+    """Return the `Item` of a config for people to read, and what of it cannot be kept."""
+    encoder = Encoder(for_log=True)
+    item = encoder.tree(root, "")
+    return (item if isinstance(item, Item) else Item("unkept", repr(root))), encoder.problems
 
-    def __init__(self) -> None:
+
+class Encoder:
+    """One run over a tree and over what its functions refer to; ``problems`` collects the refusals.
+
+    With ``for_log`` a value that cannot be kept becomes an item "unkept"; so does what has only its source.
+    """
+
+    def __init__(self, *, for_log: bool = False) -> None:
+        self.for_log = for_log
         self.problems: list[str] = []
         self._made: dict[int, Encoded] = {}
         self._keep: list[Any] = []
@@ -68,6 +79,8 @@ class Encoder:
     def child(self, value: Any, path: Where | str) -> Encoded:
         """Encode a value whose containers are encoded already."""
         kind = type(value)
+        if kind is str and self.for_log and not value.isprintable():
+            return str(value).encode("utf-8", "backslashreplace").decode()
         if value is None or kind in (bool, int, float, str):
             return value  # type: ignore[no-any-return]
         if id(value) in self._made:
@@ -82,12 +95,14 @@ class Encoder:
         if isinstance(encoded, Item):
             encoded.obj = value
 
-    def _refuse(self, where_from: Where | str, value: Any, reason: str) -> None:
+    def _refuse(self, where_from: Where | str, value: Any, reason: str) -> Encoded:
+        """Note why a value cannot be kept, and return what stands in its place."""
         path = str(where_from)
         where = f"config path {path!r}" if path else "the config"
         shown = short_repr(value)
         shown = shown if len(shown) <= 120 else f"{shown[:120]}..."
         self.problems.append(f"{where}: {shown}: {reason}")
+        return Item("unkept", f"{shown}: {reason}", where_from) if self.for_log else None
 
     # ---------------------------------------------------------------- containers
 
@@ -128,8 +143,9 @@ class Encoder:
         elif isinstance(value, defaultdict) and kind is defaultdict:
             item.parts = [(None, self.child(value.default_factory, path)), (None, pairs)]
         else:
-            self._refuse(path, value, f"cannot save {with_article(kind.__qualname__)}, a subclass of dict")
-            return None
+            return self._refuse(
+                path, value, f"cannot save {with_article(kind.__qualname__)}, a subclass of dict"
+            )
         return item
 
     def _dataclass(self, value: Any, path: Where | str) -> Encoded:
@@ -138,8 +154,7 @@ class Encoder:
         kind = type(value)
         names = None if isinstance(value, type) else field_names(kind)
         if names is None:
-            self._refuse(path, value, f"cannot save {with_article(kind.__qualname__)}")
-            return None
+            return self._refuse(path, value, f"cannot save {with_article(kind.__qualname__)}")
         arguments = arguments_of_fields(kind)
         try:
             again: Any
@@ -150,11 +165,9 @@ class Encoder:
             same = all(same_leaf(getattr(value, name), getattr(again, name)) for name in names)
             same = same and getattr(value, "__dict__", {}).keys() == getattr(again, "__dict__", {}).keys()
         except Exception as error:
-            self._refuse(path, value, f"its class cannot make it again from its fields ({error})")
-            return None
+            return self._refuse(path, value, f"its class cannot make it again from its fields ({error})")
         if not same:
-            self._refuse(path, value, "its class makes another object from the same fields")
-            return None
+            return self._refuse(path, value, "its class makes another object from the same fields")
         item = Item("object", self.child(kind, path), path)
         item.parts = [
             (argument, self.child(getattr(value, name), Where(path, name)))
@@ -208,17 +221,18 @@ class Encoder:
         return item
 
     def _named(self, value: Any, path: Where | str) -> Encoded:
-        """A module, class, function or method: by its name, else by its source."""
+        """Return a module, class, function or method: by its name, else by its source."""
         name = find_name(value)
         if name is not None:
             return Item("name", name, path)
         if isinstance(value, ModuleType):
-            self._refuse(path, value, "a module that cannot be imported")
-            return None
+            return self._refuse(path, value, "a module that cannot be imported")
         if isinstance(value, MethodType):
             item = Item("attribute", self.tree(value.__self__, path), path)
             item.parts = [(None, value.__func__.__name__)]
             return item
+        if self.for_log:
+            return self._refuse(path, value, "it has no name that could be imported")
         try:
             captured = capture(value)
         except CaptureError as error:
@@ -228,8 +242,7 @@ class Encoder:
                 and not hasattr(value, "__wrapped__")
             ):
                 return self._by_parts(value, path)
-            self._refuse(path, value, str(error))
-            return None
+            return self._refuse(path, value, str(error))
         for variable, state in shared_state(value):
             other = self._state.setdefault(state, value)
             if other is not value:
@@ -244,7 +257,7 @@ class Encoder:
         return item
 
     def _by_parts(self, value: Any, path: Where | str) -> Encoded:
-        """Any other object: as the call that makes an equal one, when there is such a call."""
+        """Return any other object: as the call that makes an equal one, when there is such a call."""
         kind = type(value)
         origin = kind.__module__.partition(".")[0]
         made: ImportName | _Made | None = _array(value) if origin in ("numpy", "torch") else None
@@ -259,8 +272,7 @@ class Encoder:
                 if config_file_of(kind.__module__)
                 else f"{kind.__module__}.{kind.__qualname__}"
             )
-            self._refuse(path, value, f"cannot save {with_article(name)}; {hint}")
-            return None
+            return self._refuse(path, value, f"cannot save {with_article(name)}; {hint}")
         if isinstance(made, ImportName):
             return Item("name", made, path)
         return self._call_item(*made, path)
@@ -278,7 +290,7 @@ _Made = tuple[Any, tuple[Any, ...], dict[str, Any]]
 
 
 def _by_reduce(value: Any) -> ImportName | _Made | None:
-    """How pickle would make the object, if that is one call with no state and gives an equal object."""
+    """Return how pickle would make the object, if that is one call without state that gives an equal one."""
     kind = type(value)
     if kind in (slice, range):
         return kind, (value.start, value.stop, value.step), {}
@@ -318,7 +330,7 @@ def _by_reduce(value: Any) -> ImportName | _Made | None:
 
 
 def _array(value: Any) -> _Made | None:
-    """Arrays, tensors and scalars of numpy and torch with their elements written out."""
+    """Return arrays, tensors and scalars of numpy and torch with their elements written out."""
     import sys
 
     numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
@@ -339,5 +351,5 @@ def _array(value: Any) -> _Made | None:
 
 
 def _set_order(value: Any) -> tuple[str, str]:
-    """A stable order for the elements of a set: those of strings change from process to process."""
+    """Return a stable order for the elements of a set: those of strings change from process to process."""
     return type(value).__qualname__, repr(value)

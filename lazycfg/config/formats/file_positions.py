@@ -37,7 +37,7 @@ class MappingPosition(FilePosition):
         self.stamp = _stamp(file)
 
     def line_of(self, key: Any) -> int | None:
-        """The line of a key of the mapping."""
+        """Return the line of a key of the mapping."""
         return self.keys[key][0] if key in self.keys else self.line
 
     def source(self) -> Source:
@@ -102,7 +102,7 @@ class _YamlValue(Source):
 
 
 def _yaml_values(data: bytes) -> dict[Spot, tuple[str, Any]]:
-    """The text of a YAML file and the value of each key in it, by the place of the key."""
+    """Return the text of a YAML file and the value of each key in it, by the place of the key."""
     import yaml  # type: ignore[import-untyped]
 
     text = data.decode("utf-8-sig").replace("\r\n", "\n")
@@ -136,7 +136,7 @@ class JsonPlaces:
         self._places: dict[Path, tuple[Spot, slice]] | None = None
 
     def at(self, path: Path) -> tuple[Spot, str] | None:
-        """Of the key or the element at `path` its line and column, from 1, and the text of its value."""
+        """Return the line and column, from 1, of the key or element at `path`, and the text of its value."""
         if self._places is None:
             self._places = dict(_scan(self._text))
         found = self._places.get(path)
@@ -201,7 +201,7 @@ class JsonMapping(FilePosition):
         return None if found is None else found[0][1]
 
     def line_of(self, key: Any) -> int | None:
-        """The line of a key of the object."""
+        """Return the line of a key of the object."""
         found = self._places.at((*self._path, key))
         return self.line if found is None else found[0][0]
 

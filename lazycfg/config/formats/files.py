@@ -66,11 +66,15 @@ def save(cfg: Any, path: str | os.PathLike[str]) -> None:
         FormatError: the suffix is none of ``.py``, ``.yaml``, ``.yml``, ``.json``.
         SaveError: something in the config cannot be kept; nothing is written.
         CycleError: the config contains itself.
+        FileNotFoundError: the folder does not exist; none is made.
     """
     from lazycfg._atomic import atomic_write
 
     text = to_text(cfg, format_of(path))
-    with atomic_write(Path(path).expanduser()) as partial:
+    file = Path(path).expanduser()
+    if not file.parent.is_dir():
+        raise FileNotFoundError(f"cannot save {file}: there is no folder {file.parent}")
+    with atomic_write(file) as partial:
         partial.write_bytes(text.encode("utf-8"))
 
 

@@ -69,6 +69,7 @@ class Item:
     name        value: `ImportName`
     source      value: `Captured`; parts: (name, encoded) for all it refers to
     bytes, complex, path, required, ellipsis     value: itself
+    unkept      value: text about a value that cannot be kept, in a file for reading
     ==========  ============================================================================
     """
 
@@ -85,7 +86,7 @@ class Item:
 
     @property
     def path(self) -> str:
-        """The config path of the value."""
+        """Return the config path of the value."""
         return str(self._where)
 
     def __repr__(self) -> str:
@@ -102,7 +103,8 @@ def _join(path: str, key: Any) -> str:
 
 
 def post_order(roots: Iterable[Item]) -> list[Item]:
-    """All items of a tree, children before parents, each once; ``uses`` counts how often each is reached.
+    """Return all items of a tree, children before parents, each once; ``uses`` counts how often each is
+    reached.
 
     What functions refer to is not part of the tree.
     """
@@ -137,7 +139,7 @@ def children_of(item: Item) -> list[Item]:
 
 
 def all_sources(order: Iterable[Item], follow: bool = True) -> list[Item]:
-    """The functions and classes among items and, with ``follow``, among all that they refer to."""
+    """Return the functions and classes among items and, with ``follow``, among all that they refer to."""
     found: dict[int, Item] = {}
     work = [item for item in order if item.kind == "source"]
     while work:

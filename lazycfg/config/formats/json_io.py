@@ -22,7 +22,7 @@ _REF = "!ref"
 
 
 def to_json(cfg: Any) -> str:
-    """``cfg`` as JSON text.
+    """Return ``cfg`` as JSON text.
 
     Raises:
         SaveError: something in it cannot be kept; all such places are named.
@@ -66,7 +66,7 @@ class _Writer:
 
 
 def parse_json(data: bytes, file: str) -> Any:
-    """Nodes, lists, scalars and `Tagged` values of a JSON text.
+    """Return nodes, lists, scalars and `Tagged` values of a JSON text.
 
     Raises:
         DataFileError: the text is no JSON, or refers to a name that is not there.

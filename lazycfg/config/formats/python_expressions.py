@@ -31,7 +31,9 @@ class Expressions:
         self._problems: list[str] = []
 
     def expression(self, value: Encoded, column: int = 0, indent: int = 0) -> str:
-        """The expression for a value that begins at ``column`` of a line that is indented by ``indent``."""
+        """Return the expression for a value that begins at ``column`` of a line that is indented by
+        ``indent``.
+        """
         if not isinstance(value, Item):
             return self._literal(value)
         known = self._variables.get(id(value))
@@ -66,7 +68,9 @@ class Expressions:
     def _arguments(
         self, opening: str, parts: list[tuple[str | None, Encoded]], column: int, indent: int
     ) -> str:
-        """A call: what stands before its arguments, and these; the key None is that of a positional one."""
+        """Return a call: what stands before its arguments, and these; the key None is that of a positional
+        one.
+        """
         first = next(
             (i for i, (key, _) in enumerate(parts) if key is not None and not is_name(key)), len(parts)
         )
@@ -78,7 +82,7 @@ class Expressions:
         return self._broken(opening, entries, ")", column, indent, tail=f"**{{{tail}}}" if tail else "")
 
     def _write_node(self, item: Item, column: int, indent: int) -> str:
-        """A node that no call of the loader or of `LazyCall` would make."""
+        """Return a node that no call of the loader or of `LazyCall` would make."""
         opening = f"{self.names.imported(ImportName('lazycfg', 'Node'))}({{"
         keys = [self.expression(key, _WIDTH, indent + 4) for key, _ in item.parts]
         entries = [(f"{key}: ", value) for key, (_, value) in zip(keys, item.parts, strict=True)]
@@ -88,7 +92,7 @@ class Expressions:
         return self.names.imported(ImportName("lazycfg", "LazyCall"), "L")
 
     def _opening(self, target: Encoded, partial: bool, column: int, indent: int) -> str:
-        """What stands before the arguments of a call."""
+        """Return what stands before the arguments of a call."""
         if partial:
             wrapper = self.names.imported(ImportName("lazycfg", "LazyPartial"))
         else:
@@ -102,7 +106,7 @@ class Expressions:
         return f"{wrapper}({self.expression(target, column + len(wrapper) + 1, indent)})("
 
     def _positional(self, item: Item, args: Encoded, named: dict[str, Encoded]) -> list[Encoded] | None:
-        """The positional arguments, with those named ones in front that ``*args`` asks for (taken from
+        """Return the positional arguments, with those named ones in front that ``*args`` asks for (taken from
         ``named``).
 
         None when the call cannot be written so that recording it gives the same node.
@@ -214,7 +218,7 @@ class Expressions:
         indent: int,
         tail: str = "",
     ) -> str:
-        """An opening, entries and a closing: on one line when they fit, else one entry a line."""
+        """Return an opening, entries and a closing: on one line when they fit, else one entry a line."""
         inner = indent + 4
         texts = [f"{prefix}{self.expression(value, inner + len(prefix), inner)}" for prefix, value in entries]
         if tail:
@@ -252,7 +256,7 @@ _WRITERS: dict[str, Callable[[Expressions, Item, int, int], str]] = {
 
 
 def _is_getattr(item: Item) -> bool:
-    """Whether a call is the attribute of what another node builds."""
+    """Return whether a call is the attribute of what another node builds."""
     parts = dict(item.parts)
     target, args = parts.get("_target_"), parts.get("_args_")
     if item.kind != "call" or len(parts) != 2 or not isinstance(target, Item) or not isinstance(args, Item):
@@ -266,7 +270,7 @@ def _values(item: Item) -> list[tuple[str, Encoded]]:
 
 
 def is_name(text: str) -> bool:
-    """Whether Python reads a text as this very name, in an assignment and before a ``=`` in a call."""
+    """Return whether Python reads a text as this very name, in an assignment and before a ``=`` in a call."""
     if not text.isidentifier() or keyword.iskeyword(text) or text == "__debug__":
         return False
     return text.isascii() or unicodedata.normalize("NFKC", text) == text
@@ -277,7 +281,7 @@ def _is_dotted(text: str) -> bool:
 
 
 def string_literal(text: str) -> str:
-    """A string literal in double quotes where that needs no escape."""
+    """Return a string literal in double quotes where that needs no escape."""
     literal = repr(text)
     return (
         f'"{literal[1:-1]}"'

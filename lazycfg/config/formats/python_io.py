@@ -41,7 +41,7 @@ _DATA_KINDS |= {"path", "member", "required"}
 
 
 def to_py(cfg: Any) -> str:
-    """``cfg`` as Python source that loads to an equal tree.
+    """Return ``cfg`` as Python source that loads to an equal tree.
 
     Raises:
         SaveError: something in it has no source and cannot be written; all such places are named.
@@ -61,12 +61,13 @@ class PythonWriter(Expressions):
         self._defined: set[int] = set()
         self._defining: set[int] = set()
         self._top: dict[str, Encoded] = {}
+        self._order: list[str] = []  # of the top-level keys, as they are assigned
         self._done: set[str] = set()  # names of captured values and top-level keys that are written
 
     # ---------------------------------------------------------------- whole modules
 
     def module(self, root: Item) -> str:
-        """The text of a config file."""
+        """Return the text of a config file."""
         if root.kind == "dict" and all(_is_data_name(key) for key, _ in root.parts):
             self._top = dict(root.parts)
         for key, value in self._top.items():
@@ -93,13 +94,17 @@ class PythonWriter(Expressions):
             self._assign_top(key, value)
         if not self._top:
             self.blocks.append(f"__config__ = {self.expression(root, 13)}\n")
-        elif self._assigns_more() or not all(_is_data(value) for value in self._top.values()):
+        elif (
+            self._assigns_more()
+            or self._order != list(self._top)
+            or not all(map(_is_data, self._top.values()))
+        ):
             pairs = "".join(f"    {string_literal(key)}: {key},\n" for key in self._top)
             self.blocks.append(f"# what of these names is the config\n__config__ = {{\n{pairs}}}\n")
         return self._text()
 
     def definitions(self, sources: list[Item], tree: set[int]) -> str:
-        """The text of a module that defines the given functions and classes, for the data formats.
+        """Return the text of a module that defines the given functions and classes, for the data formats.
 
         ``tree`` are the ids of items that the config itself holds: they come to exist later, so that what a
         function refers to by a global name is put into ``links``; any other use of them is refused.
@@ -109,7 +114,7 @@ class PythonWriter(Expressions):
         return self._text()
 
     def variable(self, item: Item) -> str:
-        """The name of a written definition."""
+        """Return the name of a written definition."""
         return self._variables[id(item)]
 
     def _text(self) -> str:
@@ -135,6 +140,7 @@ class PythonWriter(Expressions):
         if key in self._done:
             return
         self._done.add(key)
+        self._order.append(key)
         known = self._variables.get(id(value)) if isinstance(value, Item) else None
         if known == key:
             return
@@ -247,8 +253,15 @@ class PythonWriter(Expressions):
             else:
                 self.blocks.append(f"{name} = {self.expression(value, len(name) + 3)}\n")
 
+    def _needs_root(self) -> bool:
+        """Return whether the file must say what its config is: the loader would take other names for it, or
+        take them in another order.
+        """
+        in_order = self._order == list(self._top)
+        return not in_order or self._assigns_more() or not all(map(_is_data, self._top.values()))
+
     def _assigns_more(self) -> bool:
-        """Whether the loader would take a name for config that is only there for what is captured."""
+        """Return whether the loader would take a name for config that is only there for what is captured."""
         kinds = bindings_of(ast.parse("".join(self.blocks))).kinds
         return any(
             kind == "assigned" and not name.startswith("_") and name not in self._top
@@ -262,10 +275,10 @@ def _hint(item: Item) -> str:
 
 
 def _is_data_name(text: str) -> bool:
-    """Whether a top-level variable of that name is config data when the file is loaded."""
+    """Return whether a top-level variable of that name is config data when the file is loaded."""
     return is_name(text) and not text.startswith("_") and text != "REQUIRED"
 
 
 def _is_data(value: Encoded) -> bool:
-    """Whether the loader takes a top-level value for config data (classes and functions it does not)."""
+    """Return whether the loader takes a top-level value for config data (not so classes and functions)."""
     return not isinstance(value, Item) or value.kind in _DATA_KINDS

@@ -17,7 +17,7 @@ _WIDTH = 100
 
 
 def identity(value: Encoded) -> tuple[Any, ...]:
-    """What a name stands for: two values with equal identity may have the same name."""
+    """Return what a name stands for: two values with equal identity may have the same name."""
     if not isinstance(value, Item):
         return ("literal", type(value), repr(value))
     if value.kind == "name":
@@ -37,7 +37,7 @@ class Names:
         return self._bound.setdefault(name, owner) == owner
 
     def free(self, hint: str, owner: tuple[Any, ...]) -> str:
-        """A name like ``hint`` that nothing has yet."""
+        """Return a name like ``hint`` that nothing has yet."""
         hint = unicodedata.normalize("NFKC", hint)
         hint = hint if hint.isidentifier() else "_value"
         name, number = hint, 1
@@ -52,7 +52,7 @@ class Names:
         self._imports[name] = target
 
     def imported(self, target: ImportName, preferred: str | None = None) -> str:
-        """The expression for an importable object, importing it when no name stands for it yet."""
+        """Return the expression for an importable object, importing it when no name stands for it yet."""
         first, _, rest = target.qualname.partition(".")
         if target.module == "builtins" and first not in self._bound:
             return target.qualname
@@ -71,7 +71,7 @@ class Names:
         return f"{local}.{rest}" if rest else local
 
     def header(self) -> str:
-        """The import statements, sorted."""
+        """Return the import statements, sorted."""
         plain: list[str] = []
         grouped: dict[str, list[str]] = {}
         for local, (module, name) in self._imports.items():

@@ -16,7 +16,7 @@ _Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
 def compiles_to(written: ast.Lambda, code: CodeType, cells: Iterable[str], tree: ast.Module) -> bool:
-    """Whether a lambda expression, with these local variables around it, compiles to `code`.
+    """Return whether a lambda expression, with these local variables around it, compiles to `code`.
 
     Calls of names that the same unit imports are compiled differently, so the imports are tried too:
     a notebook compiles each statement for itself.
@@ -71,7 +71,7 @@ def verify(code: CodeType, lines: list[str], name: str) -> None:
 
 
 def same_code(first: CodeType, second: CodeType) -> bool:
-    """Whether two code objects do the same, wherever they were written."""
+    """Return whether two code objects do the same, wherever they were written."""
     if len(first.co_consts) != len(second.co_consts):
         return False
     for a, b in zip(first.co_consts, second.co_consts, strict=True):

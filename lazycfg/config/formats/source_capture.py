@@ -57,7 +57,7 @@ class Captured:
 
 
 def capture(obj: Any) -> Captured:
-    """The source of a function, lambda or class.
+    """Return the source of a function, lambda or class.
 
     Raises:
         CaptureError: it has no source, the source has changed, or its names cannot be followed.
@@ -78,7 +78,9 @@ def capture(obj: Any) -> Captured:
 
 
 def _is_wrapper(function: FunctionType) -> bool:
-    """Whether the function is what a decorator (by functools.wraps) put around the one it is named after."""
+    """Return whether the function is what a decorator (by functools.wraps) put around the one it is named
+    after.
+    """
     return hasattr(function, "__wrapped__") and function.__code__.co_name != function.__name__
 
 
@@ -116,8 +118,9 @@ def _capture_function(function: FunctionType, *, decorated: bool) -> Captured:
 
 
 def _hands_back(function: FunctionType, definition: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    """Whether the decorators of a definition gave back the function itself, as torch.jit.ignore does: they
-    run again with the definition."""
+    """Return whether the decorators of a definition gave back the function itself, as torch.jit.ignore does:
+    they run again with the definition.
+    """
     return function.__globals__.get(definition.name) is function
 
 
@@ -185,7 +188,8 @@ def _cells(function: FunctionType) -> dict[str, Any]:
 
 
 def shared_state(obj: Any) -> list[tuple[str, int]]:
-    """The local variables around a function that another function may change: (name, id of what is changed).
+    """Return the local variables around a function that another function may change: (name, id of what is
+    changed).
 
     Each function that is saved gets variables of its own, so two that work on one would part.
     """
@@ -243,7 +247,9 @@ def _freeze_defaults(function: FunctionType, arguments: ast.arguments) -> tuple[
 
 
 def _quote_annotations(definition: ast.AST) -> bool:
-    """Annotations of a file with ``from __future__ import annotations`` are strings; they stay strings."""
+    """Turn annotations into strings, as in a file with ``from __future__ import annotations``; return whether
+    there were any.
+    """
     changed = False
     for found in ast.walk(definition):
         for attribute in ("annotation", "returns"):
@@ -302,7 +308,7 @@ def _capture_class(cls: type) -> Captured:
 
 
 def _locals_around(tree: ast.Module, definition: ast.ClassDef) -> set[str]:
-    """The local variables of the functions that a class statement stands in."""
+    """Return the local variables of the functions that a class statement stands in."""
     found: set[str] = set()
     for function in ast.walk(tree):
         if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -362,7 +368,9 @@ def _definitions(tree: ast.AST, prefix: str) -> Iterator[tuple[str, _Definition]
 
 
 def _imports(tree: ast.Module) -> dict[str, Any]:
-    """What the import statements of a file bind, for a class that has no function to ask for its globals."""
+    """Return what the import statements of a file bind, for a class that has no function to ask for its
+    globals.
+    """
     bound: dict[str, Any] = {}
     for statement in tree.body:
         if isinstance(statement, ast.Import):
@@ -395,7 +403,7 @@ def _parse(file: str) -> tuple[ast.Module, list[str]]:
 
 
 def _segment(definition: _Definition, lines: list[str]) -> str:
-    """The text of a definition with its decorators and comments, without the indentation around it."""
+    """Return the text of a definition with its decorators and comments, without the indentation around it."""
     first = min([definition.lineno, *(d.lineno for d in definition.decorator_list)])
     text = "".join(lines[first - 1 : definition.end_lineno])
     dedented = textwrap.dedent(text).rstrip()
@@ -411,7 +419,9 @@ def _segment(definition: _Definition, lines: list[str]) -> str:
 def _referenced(
     module_code: CodeType, namespace: dict[str, Any], *, strict: bool = False
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """(eager, lazy) global names of a compiled definition with what they stand for; builtins are left out."""
+    """Return (eager, lazy) global names of a compiled definition with what they stand for; builtins are left
+    out.
+    """
     eager: dict[str, Any] = {}
     lazy: dict[str, Any] = {}
     work = [(module_code, True)]

@@ -11,6 +11,7 @@ from typing import Any
 
 from lazycfg.config.formats.data_writer import DataDocument, Mapping, document
 from lazycfg.config.formats.document import DataFileError, SaveError, Tagged
+from lazycfg.config.formats.encode import encode_for_log
 from lazycfg.config.formats.file_positions import MappingPosition
 from lazycfg.config.formats.items import Item
 from lazycfg.config.plain_values import LARGEST_HASHED, MOST_DIGITS, MOST_LARGE
@@ -18,7 +19,7 @@ from lazycfg.config.tree.node import Node, raw_contains, raw_items, raw_set
 from lazycfg.config.tree.position import FilePosition, position_of, set_position
 from lazycfg.config.tree.repr import short_repr
 
-__all__ = ["parse_yaml", "to_yaml"]
+__all__ = ["parse_yaml", "to_log_yaml", "to_yaml"]
 
 _WIDTH = 100
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
@@ -27,12 +28,19 @@ _PRINTABLE = re.compile(
     r"[\x20-\x21\x23-\x5b\x5d-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 )
 _STANDARD = "tag:yaml.org,2002:"
+_PYTHON = f"{_STANDARD}python/"
+_PYTHON_KINDS = {
+    "name": "name",
+    "object": "python_object",
+    "object/apply": "python_call",
+    "object/new": "python_call",
+}
 _SCALARS = frozenset(["str", "int", "float", "bool", "null", "timestamp", "binary", "value"])
 _MOST_BITS = int(MOST_DIGITS * 3.32)  # Python writes no longer integers as text
 
 
 def to_yaml(cfg: Any) -> str:
-    """``cfg`` as YAML text.
+    """Return ``cfg`` as YAML text.
 
     Raises:
         SaveError: something in it cannot be kept in YAML; all such places are named.
@@ -40,6 +48,22 @@ def to_yaml(cfg: Any) -> str:
     """
     made, _ = document(cfg)
     return _Writer(made).text()
+
+
+def to_log_yaml(cfg: Any) -> str:
+    """Return a config as YAML for people to read, whatever it holds.
+
+    What `to_yaml` would refuse becomes text with the tag ``!unkept``; a file that has one says at its top
+    that it is for reading, and loading it is refused.
+
+    Raises:
+        CycleError: the config contains itself.
+    """
+    item, problems = encode_for_log(cfg)
+    text = _Writer(DataDocument(item)).text()
+    if not problems:
+        return text
+    return f"# for reading only: {len(problems)} of the values cannot be kept in a file (!unkept)\n{text}"
 
 
 class _Writer:
@@ -65,7 +89,7 @@ class _Writer:
         return lines
 
     def _entry(self, head: str, value: Any, indent: int) -> list[str]:
-        """The lines of ``key: value`` or ``- value``."""
+        """Return the lines of ``key: value`` or ``- value``."""
         pad = " " * indent
         if isinstance(value, str) and "\n" in value and _is_literal(value):
             # the explicit indentation: the text itself may begin with blanks
@@ -87,7 +111,7 @@ class _Writer:
         return [f"{pad}{head}{gap if prefix else ''}{prefix}".rstrip(), *block]
 
     def _prefix(self, value: Any) -> tuple[str, Any]:
-        """Anchor and tag of a value, and its payload."""
+        """Return anchor and tag of a value, and its payload."""
         if not isinstance(value, Item):
             return "", value
         parts = []
@@ -102,7 +126,7 @@ class _Writer:
         return " ".join(parts), payload
 
     def _flat(self, payload: Any) -> str | None:
-        """A payload on one line, when nothing in it has an anchor or parts of its own."""
+        """Return a payload on one line, when nothing in it has an anchor or parts of its own."""
         if isinstance(payload, Mapping):
             return None if payload.pairs else "{}"
         if isinstance(payload, list):
@@ -182,7 +206,7 @@ def _character(char: str) -> str:
 
 
 def parse_yaml(data: bytes, file: str) -> Any:
-    """Nodes, lists, scalars and `Tagged` values of a YAML text.
+    """Return nodes, lists, scalars and `Tagged` values of a YAML text.
 
     Raises:
         DataFileError: the text is no YAML, or has a tag of another loader.
@@ -279,6 +303,8 @@ class _Composer:
             tag = self.loader.resolve(self.yaml.ScalarNode, event.value, event.implicit)
         if tag == f"{_STANDARD}merge":
             value = _MERGE
+        elif tag.startswith(_PYTHON):
+            value = self._python(event, tag, event.value)
         elif tag.startswith(_STANDARD):
             value = self._plain(event, tag)
         else:
@@ -288,7 +314,7 @@ class _Composer:
         self._put(value, event)
 
     def _plain(self, event: Any, tag: str) -> Any:
-        """The value of a scalar with a standard tag."""
+        """Return the value of a scalar with a standard tag."""
         kind = tag.removeprefix(_STANDARD)
         if kind not in _SCALARS:
             raise self._error(event, f"the tag {tag[:80]!r} is not known, or not for text")
@@ -311,6 +337,24 @@ class _Composer:
         mark = event.start_mark
         return Tagged(tag[1:], payload, FilePosition(self.file, mark.line + 1, mark.column + 1))
 
+    def _python(self, event: Any, tag: str, payload: Any) -> Any:
+        """Return the value of a tag that `yaml.dump` writes for objects of Python, as detectron2 saves them:
+        names and calls, which the trust policy judges as it does our own.
+        """
+        kind, _, name = tag.removeprefix(_PYTHON).partition(":")
+        if kind == "tuple" and isinstance(payload, list):
+            return self._tagged(event, "!tuple", payload)
+        if kind in ("str", "unicode") and isinstance(payload, str):
+            return payload
+        if kind == "none" and isinstance(payload, str):
+            return None
+        if kind in _PYTHON_KINDS and name:
+            named = self._tagged(event, "!name", name)
+            return (
+                named if kind == "name" else self._tagged(event, f"!{_PYTHON_KINDS[kind]}", [named, payload])
+            )
+        raise self._error(event, f"the tag '!!{tag.removeprefix(_STANDARD)[:80]}' is not read")
+
     def _begin(self, event: Any, mapping: bool) -> None:
         tag = event.tag
         if tag in (f"{_STANDARD}map", f"{_STANDARD}seq", "!"):
@@ -321,7 +365,12 @@ class _Composer:
             set_position(value, MappingPosition(self.file, mark.line + 1, mark.column + 1))
         else:
             value = []
-        result = value if tag is None else self._tagged(event, tag, value)
+        if tag is None:
+            result = value
+        elif tag.startswith(_PYTHON):
+            result = self._python(event, tag, value)
+        else:
+            result = self._tagged(event, tag, value)
         if event.anchor is not None:
             self.anchors[event.anchor] = result
             self.open.add(event.anchor)

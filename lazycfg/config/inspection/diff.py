@@ -6,12 +6,12 @@ from __future__ import annotations
 
 from lazycfg.config.editing.grammar import ImportRef, ShareRef, format_value
 from lazycfg.config.errors import ConfigError
+from lazycfg.config.inspection.equality import alike, same_leaf_of, same_parts
 from lazycfg.config.inspection.explain import short
 from lazycfg.config.tree.containers import children
-from lazycfg.config.tree.node import REQUIRED, Node, is_call
+from lazycfg.config.tree.node import REQUIRED, Node
 from lazycfg.config.tree.paths import format_path, unlink
-from lazycfg.config.tree.targets import find_name, is_deferred, name_of_target
-from lazycfg.config.tree.traversal import same_leaf
+from lazycfg.config.tree.targets import find_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class Diff:
         return f"<Diff of {len(self.changes)} changes>\n{self}"
 
     def overrides(self) -> list[str]:
-        """The overrides that turn the first config into the second, in the order in which they must be
+        """Return the overrides that turn the first config into the second, in the order in which they must be
         applied.
 
         Raises:
@@ -155,8 +155,8 @@ class _Comparison:
         self.steps += [("~", unlink(path), None) for path, _, _ in reversed(self._removed)]
 
     def _compare(self, path: Link, old: Any, new: Any) -> None:
-        if not _alike(old, new):
-            if not self._same(path[1] if path else "", old, new):
+        if not alike(old, new):
+            if not same_leaf_of(path[1] if path else "", old, new, self._importing):
                 self.changes.append(Change("changed", _text(path), old, new))
                 self._write(path, new)
             return
@@ -182,27 +182,8 @@ class _Comparison:
             pairs = zip(children(old) or (), children(new) or (), strict=False)
             self._work += reversed([((path, key), a, b) for (key, a), (_, b) in pairs])
 
-    def _same(self, key: Any, old: Any, new: Any) -> bool:
-        return _same_target(old, new, self._importing) if key == "_target_" else _same_value(old, new)
-
     def _equal(self, old: Any, new: Any) -> bool:
-        """Whether two values are equal all the way down, sharing aside."""
-        work: list[tuple[Any, Any, Any]] = [("", old, new)]
-        seen: set[tuple[int, int]] = set()
-        while work:
-            key, a, b = work.pop()
-            if a is b or (id(a), id(b)) in seen:
-                continue
-            if not _alike(a, b):
-                if not self._same(key, a, b):
-                    return False
-                continue
-            seen.add((id(a), id(b)))
-            left, right = dict(children(a) or ()), dict(children(b) or ())
-            if left.keys() != right.keys():
-                return False
-            work += [(key, value, right[key]) for key, value in left.items()]
-        return True
+        return same_parts(old, new, self._importing)
 
     def _compare_dicts(self, path: Link, old: dict[Any, Any], new: dict[Any, Any]) -> None:
         work = []
@@ -222,8 +203,8 @@ class _Comparison:
         self._work += reversed(work)
 
     def _compare_sequences(self, path: Link, old: Any, new: Any) -> None:
-        """What both begin and end with stays; between, elements are compared one by one, the rest came or
-        went.
+        """Compare lists: what both begin and end with stays; between, elements are compared one by one, and
+        the rest was added or removed.
         """
         if len(old) == len(new):
             self._work += reversed([((path, i), old[i], new[i]) for i in range(len(new))])
@@ -244,7 +225,7 @@ class _Comparison:
         self._work += reversed([((path, i), old[partner[i]], new[i]) for i in sorted(partner)])
 
     def _rearrange(self, path: Link, old: Any, new: Any, partner: dict[int, int]) -> None:
-        """One step that writes the whole list, with what stays as references to where it stands now."""
+        """Add a step that writes the whole list, with references to the elements that stay."""
         parts: list[Any] = []
         later: list[tuple[Link, Link]] = []
         for index, value in enumerate(new):
@@ -265,8 +246,9 @@ class _Comparison:
     def _spelling(
         self, path: Link, value: Any, top: Link, later: list[tuple[Link, Link]], depth: int = 0
     ) -> Any:
-        """A value as overrides can say it. What stands elsewhere already becomes a reference; what is shared
-        only within the new value is put in its place by a step of its own, afterwards."""
+        """Return a value as overrides can say it. What stands elsewhere already becomes a reference; what is
+        shared only within the new value is put in its place by a step of its own, afterwards.
+        """
         if children(value) is None:
             return _leaf_spelling(value)
         if _mutable(value):
@@ -289,7 +271,7 @@ class _Comparison:
         return value  # has no spelling: format_value says so
 
     def _find_moves(self) -> None:
-        """An added value that equals a removed one has moved."""
+        """Take an added value that equals a removed one for one that was moved."""
         for _, value, change in self._added:
             if children(value) is None:
                 continue
@@ -304,62 +286,8 @@ def _text(link: Link) -> str:
     return format_path(unlink(link))
 
 
-def _alike(old: Any, new: Any) -> bool:
-    """Whether two values are compared part by part."""
-    if isinstance(old, dict) and type(old) in (dict, Node):
-        return isinstance(new, dict) and type(new) in (dict, Node) and is_call(old) == is_call(new)
-    return children(old) is not None and not isinstance(old, dict) and _same_class(type(old), type(new))
-
-
 def _mutable(value: Any) -> bool:
     return type(value) in (Node, dict, list)
-
-
-def _same_value(old: Any, new: Any) -> bool:
-    if old is new:
-        return True
-    if callable(old) and callable(new):
-        return _same_callable(old, new)
-    if type(old) is not type(new):
-        if old is REQUIRED or new is REQUIRED:
-            return any(type(value) is str and value == "???" for value in (old, new))
-        return _same_class(type(old), type(new)) and _same_source(old, new)
-    if getattr(old, "dtype", None) != getattr(new, "dtype", None):  # arrays: 1 and 1.0 differ
-        return False
-    return same_leaf(old, new) or (type(old) is float and old != old and new != new)
-
-
-def _same_target(old: Any, new: Any, importing: bool) -> bool:
-    """As `_same_value`; a name in text is as good as what it stands for."""
-    if old == new if isinstance(old, str) and isinstance(new, str) else _same_value(old, new):
-        return True
-    if not isinstance(old, str) and not isinstance(new, str):
-        return False
-    importing = importing and not is_deferred(old) and not is_deferred(new)
-    names = [name_of_target(value, importing=importing) for value in (old, new)]
-    return names[0] == names[1]
-
-
-def _same_callable(old: Any, new: Any) -> bool:
-    """By name, else by source."""
-    names = [name_of_target(value) for value in (old, new)]
-    return names[0] == names[1] and (bool(names[0]) or _same_source(old, new))
-
-
-def _same_class(old: type, new: type) -> bool:
-    """Whether two classes are one class of two loads of a config file, or of two files."""
-    if old is new:
-        return True
-    return old.__qualname__ == new.__qualname__ and _same_callable(old, new)
-
-
-def _same_source(old: Any, new: Any) -> bool:
-    from lazycfg.config.inspection.equality import equal_configs
-
-    try:
-        return equal_configs([old], [new])
-    except ConfigError:
-        return bool(old == new)
 
 
 def _leaf_spelling(value: Any) -> Any:

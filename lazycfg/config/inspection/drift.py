@@ -110,7 +110,7 @@ def drift(
 
 
 def _file_problem(error: Exception, file: str) -> Problem:
-    """The error that ended the loading, with its place in the file."""
+    """Return the error that ended the loading, with its place in the file."""
     traceback, line = error.__traceback__, error.lineno if isinstance(error, SyntaxError) else None
     while traceback is not None:
         if traceback.tb_frame.f_code.co_filename == os.path.abspath(file):
@@ -259,7 +259,7 @@ class _Concrete:
             pass  # `check` tells it
 
     def misfits(self, tree: Any) -> list[Problem]:
-        """The calls with more positional arguments than their targets take."""
+        """Return the calls with more positional arguments than their targets take."""
         if not self._misfits:
             return []
         return [
@@ -327,7 +327,7 @@ def _at(tree: Any, path: Sequence[Any]) -> Any:
 
 
 def _whereabouts(problem: Problem, tree: Any, policy: Policy) -> Problem:
-    """A target that is gone, with where it is now; its path is that of the call."""
+    """Return a target that is gone, with where it is now; its path is that of the call."""
     if problem.kind != "target" or problem.path[-1:] != ("_target_",):
         return problem
     written = str(_at(tree, problem.path))
@@ -336,7 +336,7 @@ def _whereabouts(problem: Problem, tree: Any, policy: Policy) -> Problem:
 
 
 def _with_place(problem: Problem, tree: Any) -> Problem:
-    """A finding in something that the file makes itself, with the place of what holds that."""
+    """Return a finding in something that the file makes itself, with the place of what holds that."""
     if problem.origin is not None:
         return problem
     for depth in range(len(problem.path) - 1, -1, -1):

@@ -12,14 +12,19 @@ import ast
 from functools import lru_cache
 from typing import Any
 
+from lazycfg.config.errors import ConfigError
 from lazycfg.config.formats.encode import encode
 from lazycfg.config.formats.items import SHARED, Encoded, Item
+from lazycfg.config.tree.containers import children
+from lazycfg.config.tree.node import REQUIRED, Node, is_call
+from lazycfg.config.tree.targets import is_deferred, name_of_target
+from lazycfg.config.tree.traversal import same_leaf
 
-__all__ = ["equal_configs", "without_layout"]
+__all__ = ["alike", "equal_configs", "same_leaf_of", "same_parts", "without_layout"]
 
 
 def equal_configs(first: Any, second: Any) -> bool:
-    """Whether two configs are equal in the sense of this module.
+    """Return whether two configs are equal in the sense of this module.
 
     Raises:
         SaveError: one of them holds an object that has no spelling, so that nothing is known about it.
@@ -49,7 +54,7 @@ def equal_configs(first: Any, second: Any) -> bool:
 
 
 def _compare(a: Item, b: Item) -> list[tuple[Encoded, Encoded]] | None:
-    """The pairs that must be equal for two items to be equal; None when they are not."""
+    """Return the pairs that must be equal for two items to be equal; None when they are not."""
     if a.kind != b.kind or len(a.parts) != len(b.parts):
         return None
     below: list[tuple[Encoded, Encoded]] = []
@@ -78,7 +83,7 @@ def _compare(a: Item, b: Item) -> list[tuple[Encoded, Encoded]] | None:
 
 
 def _sequence(key: str, value: Encoded) -> Encoded:
-    """``_args_`` means the same as list and as tuple."""
+    """Return ``_args_`` as a tuple: it means the same as a list."""
     if key == "_args_" and isinstance(value, Item) and value.kind == "list":
         same = Item("tuple", None, value.path)
         same.parts = value.parts
@@ -88,5 +93,85 @@ def _sequence(key: str, value: Encoded) -> Encoded:
 
 @lru_cache(maxsize=1024)
 def without_layout(source: str) -> str:
-    """What a definition says, without its comments and line breaks."""
+    """Return what a definition says, without its comments and line breaks."""
     return ast.unparse(ast.parse(source))
+
+
+# ---------------------------------------------------------------- part by part, as `diff` shows it
+
+
+def same_parts(old: Any, new: Any, importing: bool) -> bool:
+    """Return whether two values are equal all the way down, sharing aside."""
+    work: list[tuple[Any, Any, Any]] = [("", old, new)]
+    seen: set[tuple[int, int]] = set()
+    while work:
+        key, a, b = work.pop()
+        if a is b or (id(a), id(b)) in seen:
+            continue
+        if not alike(a, b):
+            if not same_leaf_of(key, a, b, importing):
+                return False
+            continue
+        seen.add((id(a), id(b)))
+        left, right = dict(children(a) or ()), dict(children(b) or ())
+        if left.keys() != right.keys():
+            return False
+        work += [(key, value, right[key]) for key, value in left.items()]
+    return True
+
+
+def same_leaf_of(key: Any, old: Any, new: Any, importing: bool) -> bool:
+    """Return whether two values without parts are equal at a key; at `_target_` names count, too."""
+    return _same_target(old, new, importing) if key == "_target_" else _same_value(old, new)
+
+
+def alike(old: Any, new: Any) -> bool:
+    """Return whether two values are compared part by part."""
+    if isinstance(old, dict) and type(old) in (dict, Node):
+        return isinstance(new, dict) and type(new) in (dict, Node) and is_call(old) == is_call(new)
+    return children(old) is not None and not isinstance(old, dict) and _same_class(type(old), type(new))
+
+
+def _same_value(old: Any, new: Any) -> bool:
+    if old is new:
+        return True
+    if callable(old) and callable(new):
+        return _same_callable(old, new)
+    if type(old) is not type(new):
+        if old is REQUIRED or new is REQUIRED:
+            return any(type(value) is str and value == "???" for value in (old, new))
+        return _same_class(type(old), type(new)) and _same_source(old, new)
+    if getattr(old, "dtype", None) != getattr(new, "dtype", None):  # arrays: 1 and 1.0 differ
+        return False
+    return same_leaf(old, new) or (type(old) is float and old != old and new != new)
+
+
+def _same_target(old: Any, new: Any, importing: bool) -> bool:
+    """Return whether two targets are the same; a name in text is as good as what it stands for."""
+    if old == new if isinstance(old, str) and isinstance(new, str) else _same_value(old, new):
+        return True
+    if not isinstance(old, str) and not isinstance(new, str):
+        return False
+    importing = importing and not is_deferred(old) and not is_deferred(new)
+    names = [name_of_target(value, importing=importing) for value in (old, new)]
+    return names[0] == names[1]
+
+
+def _same_callable(old: Any, new: Any) -> bool:
+    """Return whether two callables are the same by name, else by source."""
+    names = [name_of_target(value) for value in (old, new)]
+    return names[0] == names[1] and (bool(names[0]) or _same_source(old, new))
+
+
+def _same_class(old: type, new: type) -> bool:
+    """Return whether two classes are one class of two loads of a config file, or of two files."""
+    if old is new:
+        return True
+    return old.__qualname__ == new.__qualname__ and _same_callable(old, new)
+
+
+def _same_source(old: Any, new: Any) -> bool:
+    try:
+        return equal_configs([old], [new])
+    except ConfigError:
+        return bool(old == new)

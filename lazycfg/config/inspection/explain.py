@@ -35,8 +35,9 @@ class Step:
 
     Attributes:
         path: the config path that was written, as text: that of the value, or one above it.
-        kind: "written" (in the call), "set", "deleted", "default" (of the target), "interpolation", or
-            "changed": none of the steps before gives the value that is there now.
+        kind: "written" (in the call), "set", "deleted", "default" (of the target), "interpolation",
+            "unresolved" (an interpolation that has no value: ``value`` is the reason), or "changed": none of
+            the steps before gives the value that is there now.
         value: what was written, as text.
         origin: where; None when that is not known.
         certain: False when it may not have happened: it stands in an `if`, a loop, a `try` ...
@@ -56,6 +57,8 @@ class Step:
         if self.origin is not None:
             where = f"{_preposition(self.origin)} {self.origin}"
         verb = _VERBS.get(self.kind, self.kind) if self.certain else f"perhaps {self.kind}"
+        if self.kind == "unresolved":
+            return f"{self.path} cannot be resolved: {self.value}"
         value = "" if self.kind == "deleted" else f" = {self.value}"
         return f"{self.path}{value}  {verb} {where}"
 
@@ -96,7 +99,7 @@ class Explanation:
 
 
 def explain(cfg: Any, path: str | Sequence[Key]) -> Explanation:
-    """Who set the value at a config path, in order, across all files and overrides.
+    """Return who set the value at a config path, in order, across all files and overrides.
 
     An argument that the config leaves out is explained by the default of the target's signature; a `${...}`
     is followed to the value it stands for. Raises `PathError` for a path that does not exist.
@@ -124,8 +127,13 @@ def explain(cfg: Any, path: str | Sequence[Key]) -> Explanation:
             get_path(cfg, keys[: depth + 1])  # raises, with a suggestion
         if type(value) is str and "${" in value:
             steps.append(Step(shown, "interpolation", value, place_of(cfg, keys[: depth + 1])))
-            value = get_path(cfg, keys[: depth + 1])
             steps += _behind(cfg, keys[:depth], dict.get(holder, key) if isinstance(holder, dict) else None)
+            try:
+                value = get_path(cfg, keys[: depth + 1])
+            except ConfigError as error:  # not there, or not allowed: that is no reason to keep the history
+                if not last:
+                    raise
+                steps.append(Step(shown, "unresolved", str(error), None))
         holder = value
     along = writes_along(cfg, keys)
     outer = [(place, write) for place, write in along if len(place) <= above]  # they put the node in place
@@ -148,7 +156,9 @@ def _sorted(found: list[tuple[Path, Write]]) -> list[Step]:
 
 
 def _written(value: Any, shown: str, source: Source | None, node: Any, keys: Path) -> list[Step]:
-    """The steps of the text that first gave a value, which stands at `keys` in the nearest node above it."""
+    """Return the steps of the text that first gave a value, which stands at `keys` in the nearest node above
+    it.
+    """
     places = [] if source is None else source.places()
     changed = node is not None and bool(writes_to(node, keys))
     instead = "..." if changed else short(value)
@@ -169,7 +179,7 @@ def _written(value: Any, shown: str, source: Source | None, node: Any, keys: Pat
 
 
 def _default(holder: Any, key: Key, shown: str) -> tuple[Any, Step] | None:
-    """The default of an argument that the config leaves out."""
+    """Return the default of an argument that the config leaves out."""
     from lazycfg.config.signatures.binding import node_signature
 
     if type(holder) is not Node or raw_contains(holder, key):
@@ -192,7 +202,7 @@ def _default(holder: Any, key: Key, shown: str) -> tuple[Any, Step] | None:
 
 
 def _behind(cfg: Any, above: Sequence[Key], text: str | None) -> list[Step]:
-    """The history of the value that an interpolation stands for, when it is one plain path."""
+    """Return the history of the value that an interpolation stands for, when it is one plain path."""
     from lazycfg.config.tree.interpolation import split
 
     if text is None:
@@ -210,7 +220,7 @@ def _behind(cfg: Any, above: Sequence[Key], text: str | None) -> list[Step]:
 
 
 def short(value: Any, length: int = 80) -> str:
-    """A value on one line."""
+    """Return a value on one line."""
     try:
         text = repr(value)
     except Exception as error:  # somebody else's __repr__
@@ -219,7 +229,7 @@ def short(value: Any, length: int = 80) -> str:
 
 
 def short_text(text: str, length: int = 80) -> str:
-    """The beginning of a text, as one line."""
+    """Return the beginning of a text, as one line."""
     text = " ".join(text.split())
     return text if len(text) <= length else text[: length - 3] + "..."
 

@@ -61,7 +61,7 @@ class Line:
 
     @property
     def length(self) -> int:
-        """Characters that it takes."""
+        """Return characters that it takes."""
         return len(self.key) + (2 + len(self.text) if self.text else 0) + (4 if self.shared else 0)
 
 
@@ -125,7 +125,7 @@ class Graph:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height that the boxes take."""
+        """Return width and height that the boxes take."""
         return (
             round(max(box.x + box.width for box in self.boxes)),
             round(max(box.y + box.height for box in self.boxes)),
@@ -133,7 +133,7 @@ class Graph:
 
 
 def boxes_of(cfg: Any, *, title: str = "config", max_depth: int | None = None) -> Graph:
-    """The boxes of a config.
+    """Return the boxes of a config.
 
     Args:
         cfg: a node or a container of nodes.
@@ -179,7 +179,7 @@ class _Maker:
         return box
 
     def lines(self, holder: Any, name: Any, child: Any, key: str, path: Path, depth: int) -> Iterator[Line]:
-        """The lines of one argument: one, or several for a plain dict or a list with calls in it."""
+        """Yield the lines of one argument: one, or several for a plain dict or a list with calls in it."""
         who = ""
         write = written_by(holder, name)
         if write is not None:
@@ -242,7 +242,7 @@ def _items(value: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def _is_filled(value: Any) -> bool:
-    """Whether a value is a plain dict of the config with something in it."""
+    """Return whether a value is a plain dict of the config with something in it."""
     return type(value) is Node and len(value) > 0
 
 
@@ -251,7 +251,7 @@ def _name(key: Any) -> str:
 
 
 def _heading(value: Any, path: Path, key: str) -> tuple[str, str, str]:
-    """Title, group and tooltip of a box."""
+    """Return title, group and tooltip of a box."""
     place = position_of(value) if type(value) is Node else None
     where = [*([format_path(path)] if path else []), *([origin_text(place)] if place is not None else [])]
     if not is_call(value):

@@ -116,7 +116,7 @@ button,input{font:inherit}
 
 
 def to_svg(cfg: Any, *, title: str = "config", max_depth: int | None = None) -> str:
-    """A config as an SVG picture.
+    """Return a config as an SVG picture.
 
     Args:
         cfg: a node or a container of nodes.
@@ -129,7 +129,7 @@ def to_svg(cfg: Any, *, title: str = "config", max_depth: int | None = None) -> 
 
 
 def to_html(cfg: Any, *, title: str = "config", max_depth: int | None = None) -> str:
-    """A config as a page; boxes beyond `max_depth` are there, but closed."""
+    """Return a config as a page; boxes beyond `max_depth` are there, but closed."""
     graph = boxes_of(cfg, title=title)
     place(graph)
     data = {
@@ -150,7 +150,7 @@ def to_html(cfg: Any, *, title: str = "config", max_depth: int | None = None) ->
 
 
 def _data(box: Box) -> dict[str, Any]:
-    """What the script needs to know of a box: its size, and where its lines lead."""
+    """Return what the script needs to know of a box: its size, and where its lines lead."""
     lines = list(enumerate(box.lines))
     return {
         "w": box.width,
@@ -162,7 +162,7 @@ def _data(box: Box) -> dict[str, Any]:
 
 
 def _middle(row: int) -> float:
-    """The height of the middle of a line below the top of its box."""
+    """Return the height of the middle of a line below the top of its box."""
     return TITLE + LINE * row + 3 + LINE / 2
 
 
@@ -206,8 +206,9 @@ def _share(box: Box, row: int, line: Line) -> str:
 
 
 def _curve(box: Box, row: int, other: Box) -> str:
-    """A way from a line to a box elsewhere: between the sides that face each other, in one column around
-    the left."""
+    """Return a way from a line to a box elsewhere: between the sides that face each other, in one column
+    around the left.
+    """
     y1, y2 = box.y + _middle(row), other.y + TITLE / 2
     if other.x >= box.x + box.width:
         x1, x2, bend1, bend2 = box.x + box.width, other.x, 60, -60

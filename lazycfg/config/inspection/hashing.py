@@ -23,7 +23,7 @@ _SHARED = frozenset(("call", "dict", "pairs", "list", "object", "construct"))
 
 
 def hash_of(cfg: Any, *, ignore: Iterable[str] = ()) -> str:
-    """The semantic hash of a config: 64 hexadecimal digits (SHA-256).
+    """Return the semantic hash of a config: 64 hexadecimal digits (SHA-256).
 
     Two configs have the same hash when they build the same: positions, comments, the files they came from
     and the order of keyword arguments do not count; the types of values do (1, 1.0 and True differ, as do a
@@ -84,7 +84,7 @@ def hash_of(cfg: Any, *, ignore: Iterable[str] = ()) -> str:
 
 
 def _own_value(item: Item) -> bytes:
-    """What an item holds itself, besides its parts."""
+    """Return what an item holds itself, besides its parts."""
     if item.kind == "name":
         return _text(b"", str(item.value))
     if item.kind == "source":
@@ -118,7 +118,7 @@ def _at_start(patterns: Sequence[Sequence[Any]]) -> _States:
 
 
 def _through(states: Iterable[tuple[int, int]], patterns: Sequence[Sequence[Any]]) -> _States:
-    """The states, with those that a `**` that stands for nothing leads on to."""
+    """Return the states, with those that a `**` that stands for nothing leads on to."""
     found = set()
     for number, place in states:
         found.add((number, place))
@@ -129,7 +129,7 @@ def _through(states: Iterable[tuple[int, int]], patterns: Sequence[Sequence[Any]
 
 
 def _step(states: _States, key: Any, patterns: Sequence[Sequence[Any]]) -> _States:
-    """The states after one more key."""
+    """Return the states after one more key."""
     from fnmatch import fnmatchcase
 
     after = []

@@ -34,7 +34,7 @@ _LONGEST = 300
 def html_tree(
     cfg: Any, *, prefix: str | None = None, docs: bool = True, open_depth: int | None = None
 ) -> str:
-    """The tree of a config as HTML.
+    """Return the tree of a config as HTML.
 
     Args:
         cfg: a node, or a container of nodes.
@@ -62,7 +62,7 @@ class _View:
         self._texts: dict[Any, dict[str, str]] = {}
 
     def _open_depth(self) -> int:
-        """The most levels of which the rows fit on a screen."""
+        """Return the most levels of which the rows fit on a screen."""
         counts: dict[int, int] = {}
         for row in self.rows:
             counts[row.depth] = counts.get(row.depth, 0) + 1
@@ -131,7 +131,7 @@ class _View:
         return f'<span class="lz-key"{_title(hint)}>{escape(str(key))}</span>:'
 
     def _hint(self, row: Row) -> str:
-        """What the argument means: its type, default and text."""
+        """Return what the argument means: its type, default and text."""
         holder = self._holder(row)
         signature = self._signature(holder) if is_call(holder) else None
         if signature is None or row.key not in signature.names:
@@ -162,7 +162,7 @@ class _View:
         return f'<span class="lz-value"{title}>{escape(shown)}</span>{self._resolved(row)}'
 
     def _resolved(self, row: Row) -> str:
-        """What a `${path}` stands for, when that is short; resolvers are not run for it."""
+        """Return what a `${path}` stands for, when that is short; resolvers are not run for it."""
         if type(row.value) is not str or "${" not in row.value or ":" in row.value:
             return ""
         try:
@@ -190,7 +190,7 @@ class _View:
         return f'<span class="lz-origin"{_title(str(place))}>{escape(origin_text(place))}</span>'
 
     def _who(self, row: Row) -> str:
-        """Who set a value after it was first written."""
+        """Return who set a value after it was first written."""
         write = written_by(self._holder(row), row.key) if row.path else None
         if write is None:
             return ""
@@ -222,7 +222,7 @@ class _View:
         return known
 
     def _parameters(self, node: Any) -> str:
-        """All that the target takes, closed."""
+        """Return all that the target takes, closed."""
         signature = self._signature(node)
         if signature is None or not signature.names:
             return ""
@@ -270,15 +270,16 @@ def _default(signature: Signature, name: str) -> str:
 
 
 def origin_text(place: Any) -> str:
-    """A place, its file without folders."""
+    """Return a place, its file without folders."""
     if place.file is None:
         return str(place)
     return ":".join(str(part) for part in (os.path.basename(place.file), place.line) if part is not None)
 
 
 def written_by(holder: Any, key: Any) -> Write | None:
-    """The last write to `key` of a node, or below it, that changed what its call said; None when there was
-    none."""
+    """Return the last write to `key` of a node, or below it, that changed what its call said; None when there
+    was none.
+    """
     if type(holder) is not Node:
         return None
     made = position_of(holder)

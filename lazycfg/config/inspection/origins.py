@@ -118,7 +118,7 @@ class explain_errors:
 
 
 def _owners(traceback: TracebackType | None) -> Iterator[tuple[Any, dict[str, Any]]]:
-    """The objects whose methods were running, innermost first, with the local variables of the method."""
+    """Yield the objects whose methods were running, innermost first, with the local variables of each."""
     frames = []
     while traceback is not None:
         frames.append(traceback.tb_frame)

@@ -44,7 +44,7 @@ class Row:
 
 
 def rows(cfg: Any, max_depth: int | None = None) -> Iterator[Row]:
-    """The rows of a tree, parents before children; a shared container is opened once."""
+    """Yield the rows of a tree, parents before children; a shared container is opened once."""
     counts: dict[int, int] = {}
     for container, _, _ in plan(cfg):  # refuses a config that contains itself
         for _, child in children(container) or ():
@@ -75,7 +75,7 @@ def rows(cfg: Any, max_depth: int | None = None) -> Iterator[Row]:
 
 
 def tree_text(cfg: Any, *, max_depth: int | None = None, colour: bool = False) -> str:
-    """The tree as text; ``colour`` adds ANSI colours."""
+    """Return the tree as text; ``colour`` adds ANSI colours."""
     lines = []
     for row in rows(cfg, max_depth):
         indent = "  " * row.depth
@@ -108,7 +108,7 @@ def _inner(value: Any) -> list[tuple[Any, Any]] | None:
 
 
 def _has_parts(inner: list[tuple[Any, Any]]) -> bool:
-    """Whether a container takes lines of its own: it holds a node, or a container of containers."""
+    """Return whether a container takes lines of its own: it holds a node, or a container of containers."""
     for _, child in inner:
         items = children(child)
         if items is not None and (isinstance(child, dict) or any(children(c) is not None for _, c in items)):

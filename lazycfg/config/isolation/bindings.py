@@ -60,7 +60,7 @@ def bindings_of(tree: ast.Module) -> Bindings:
 
 
 def _statements(parent: ast.AST) -> Iterator[ast.stmt]:
-    """The statements that run in the file's own scope, those in `if`, `for`, `try` and `with` included."""
+    """Yield the statements that run in the file's own scope, those in `if`, `for`, `try` and `with` too."""
     for inner in ast.iter_child_nodes(parent):
         if isinstance(inner, ast.stmt):
             yield inner

@@ -37,7 +37,7 @@ _INSTEAD = {
 
 
 def omegaconf_view(name: str, names: Sequence[str]) -> ModuleType | None:
-    """The module that an import of omegaconf gives in a config file; None when it is the real one."""
+    """Return the module that an import of omegaconf gives in a config file; None when it is the real one."""
     own = not names or name == "omegaconf" or not _OWN.isdisjoint(names)
     return _View("omegaconf") if name.partition(".")[0] == "omegaconf" and own else None
 
@@ -58,7 +58,7 @@ class _View(ModuleType):
 
 
 def _create(content: Any = None, flags: Any = None) -> Any:
-    """Nodes and lists of what OmegaConf would take; the content is not changed."""
+    """Return nodes and lists of what OmegaConf would take; the content is not changed."""
     unknown = sorted(flag for flag, on in (flags or {}).items() if on and flag != "allow_objects")
     if unknown:
         raise TypeError(f"a node has no flags: leave out {', '.join(map(repr, unknown))}")
@@ -136,29 +136,29 @@ class OmegaConf(metaclass=_Real):
 
     @staticmethod
     def is_config(obj: Any) -> bool:
-        """Whether `obj` is a node or a container of OmegaConf."""
+        """Return whether `obj` is a node or a container of OmegaConf."""
         return type(obj) is Node or _real("is_config", obj)
 
     @staticmethod
     def is_dict(obj: Any) -> bool:
-        """Whether `obj` is a node or a `DictConfig`."""
+        """Return whether `obj` is a node or a `DictConfig`."""
         return type(obj) is Node or _real("is_dict", obj)
 
     @staticmethod
     def is_list(obj: Any) -> bool:
-        """Whether `obj` is a list or a `ListConfig`."""
+        """Return whether `obj` is a list or a `ListConfig`."""
         return type(obj) is list or _real("is_list", obj)
 
     @staticmethod
     def is_missing(cfg: Any, key: Any) -> bool:
-        """Whether a key holds "???" or `REQUIRED`."""
+        """Return whether a key holds "???" or `REQUIRED`."""
         if type(cfg) is not Node:
             return bool(_call("is_missing", cfg, key))
         return is_required(raw_get(cfg, key))
 
     @staticmethod
     def is_interpolation(node: Any, key: Any = None) -> bool:
-        """Whether a key holds a `${...}`."""
+        """Return whether a key holds a `${...}`."""
         if type(node) is not Node:
             return bool(_call("is_interpolation", node, key))
         value = raw_get(node, key)
@@ -166,7 +166,7 @@ class OmegaConf(metaclass=_Real):
 
     @staticmethod
     def select(cfg: Any, key: str, *, default: Any = None, **options: Any) -> Any:
-        """The value at a path; `default` where there is none, or "???"."""
+        """Return the value at a path; `default` where there is none, or "???"."""
         if type(cfg) is not Node:
             return _call("select", cfg, key, default=default, **options)
         try:
@@ -194,7 +194,9 @@ class OmegaConf(metaclass=_Real):
 
     @staticmethod
     def merge(*configs: Any) -> Any:
-        """`lazycfg.config.merge` of nodes and dicts; the real function when there is no node among them."""
+        """Return `lazycfg.config.merge` of nodes and dicts; the real function when there is no node among
+        them.
+        """
         if not any(type(config) is Node for config in configs):
             return from_omegaconf(_call("merge", *configs))
         from lazycfg.config.tree.merging import merge
@@ -204,7 +206,7 @@ class OmegaConf(metaclass=_Real):
 
     @staticmethod
     def to_container(cfg: Any, *, resolve: bool = False, **options: Any) -> Any:
-        """Nodes as dicts, all the way down; calls are dicts with `_target_`."""
+        """Return nodes as dicts, all the way down; calls are dicts with `_target_`."""
         if type(cfg) is not Node and type(cfg) is not list:
             return _call("to_container", cfg, resolve=resolve, **options)
         return _plain(cfg, resolve)
@@ -223,7 +225,7 @@ class OmegaConf(metaclass=_Real):
 
     @staticmethod
     def to_yaml(cfg: Any, *, resolve: bool = False, sort_keys: bool = False) -> str:
-        """YAML as OmegaConf writes it, with targets as names."""
+        """Return yAML as OmegaConf writes it, with targets as names."""
         theirs = to_omegaconf(cfg) if type(cfg) in (Node, list) else cfg
         return str(_call("to_yaml", theirs, resolve=resolve, sort_keys=sort_keys))
 

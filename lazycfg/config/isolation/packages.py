@@ -27,7 +27,9 @@ _Located = tuple[tuple[str, ...], bool]  # (folders of the package, is it a pack
 
 
 def find_config_package(name: str) -> tuple[str, str] | None:
-    """The package of configs that module ``name`` is in or is itself, as ``(package, folder)``; else None."""
+    """Return the package of configs that module ``name`` is in or is itself, as ``(package, folder)``; else
+    None.
+    """
     if name.partition(".")[0] in sys.stdlib_module_names:
         return None
     parts = name.split(".")
@@ -44,7 +46,7 @@ def find_config_package(name: str) -> tuple[str, str] | None:
 
 
 def _locate(package: str, parent_folders: Sequence[str] | None) -> _Located | None:
-    """Folders of a package and whether it is marked; None for anything that is not a package."""
+    """Return folders of a package and whether it is marked; None for anything that is not a package."""
     module = sys.modules.get(package)
     if module is not None:
         path: Iterable[str] = getattr(module, "__path__", ())

@@ -10,7 +10,7 @@ __all__ = ["parse_source"]
 
 
 def parse_source(data: bytes, file: str) -> ast.Module:
-    """The syntax tree of a file.
+    """Return the syntax tree of a file.
 
     Raises:
         SyntaxError: it is no Python.

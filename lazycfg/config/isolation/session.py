@@ -78,12 +78,12 @@ class _ImportSite:
 
 
 def config_file_of(module_name: str) -> str | None:
-    """File of a config module by its ``__name__`` (the ``__module__`` of its functions and classes)."""
+    """Return the file of a config module by its ``__name__``, the ``__module__`` of what is defined in it."""
     return _files.get(module_name)
 
 
 def python_import(name: str, module_globals: Mapping[str, object] | None, fromlist: Sequence[str]) -> Any:
-    """An ordinary absolute import."""
+    """Return an ordinary absolute import."""
     return builtins.__import__(name, module_globals, None, fromlist, 0)
 
 
@@ -226,7 +226,7 @@ class Session:
         fromlist: Sequence[str] | None = (),
         level: int = 0,
     ) -> Any:
-        """The ``__import__`` of config files."""
+        """Return the ``__import__`` of config files."""
         names = tuple(fromlist or ())
         if level > 0:
             return self._import_relative(name, globals or {}, names, level)
@@ -309,12 +309,12 @@ class Session:
         return module
 
     def _seen_from(self, site: _ImportSite, module: ModuleType) -> ModuleType:
-        """A package as a file sees it that has runs of its own of other files: they become attributes."""
+        """Return a package as a file sees it that has its own runs of other files: they become attributes."""
         apart = self._runs_for(site) is not self._runs
         return _PackageView(module) if apart and hasattr(module, "__path__") else module
 
     def _submodule(self, folder: Path, name: str, site: _ImportSite) -> ModuleType | None:
-        """Module ``name`` of a folder: a package, a file, or a plain folder; None when there is none."""
+        """Return module ``name`` of a folder: a package, a file, or a plain folder; None without one."""
         inner = folder / name
         init, file = inner / "__init__.py", folder / f"{name}.py"
         if init.is_file():
@@ -324,7 +324,7 @@ class Session:
         return self._namespace(inner) if inner.is_dir() else None
 
     def _package(self, folder: Path, site: _ImportSite) -> ModuleType:
-        """The module that stands for the folder where ``from .x import y`` starts.
+        """Return the module that stands for the folder where ``from .x import y`` starts.
 
         Its ``__init__.py`` is not run: a config file needs no package around it, and one that lies in a
         package of code does not run that code. (``from . import name`` does run it, as the name may be
@@ -368,7 +368,7 @@ class Session:
                 raise _missing_name(module, name, spelled, folder)
 
     def _site(self, module_globals: Mapping[str, object]) -> _ImportSite:
-        """Where the import statement that runs now stands."""
+        """Return where the import statement that runs now stands."""
         frame = sys._getframe(1)
         while frame.f_back is not None and frame.f_globals is not module_globals:
             frame = frame.f_back
@@ -384,8 +384,8 @@ class Session:
     # ---------------------------------------------------------------- imports of ordinary modules
 
     def _with_own_nodes(self, module: Any, names: Sequence[str]) -> Any:
-        """Nodes that live in an ordinary module are copied, once per session, before a config file edits
-        them.
+        """Return nodes that live in an ordinary module are copied, once per session, before a config file
+        edits them.
         """
         if not names or not isinstance(module, ModuleType):
             return module
@@ -413,7 +413,7 @@ class _PackageView(ModuleType):
 
 
 def _module_name(file: str, folder: str | None) -> str:
-    """A name that no real module has, the same at every load of the file."""
+    """Return a name that no real module has, the same at every load of the file."""
     stem = re.sub(r"\W", "_", Path(folder).name if folder is not None else Path(file).stem)
     name = f"{_PREFIX}{stem}_{zlib.crc32(file.encode()):08x}"
     _files[name] = file

@@ -35,7 +35,7 @@ class Runs:
         self._files = files
 
     def holding(self, file: str) -> Runs:
-        """The level that a file is run in."""
+        """Return the level that a file is run in."""
         level = self
         while level._above is not None and file not in level._files:
             level = level._above
@@ -67,8 +67,8 @@ class Ledger:
         self._made[module] = [_content(container) for container in fresh]
 
     def conflicts(self, root: ModuleType) -> Own:
-        """Editors of files that others import too, as far as ``root`` has imported them; with these files and
-        those through which the editor reaches them.
+        """Return editors of files that others import too, as far as ``root`` has imported them; with these
+        files and those through which the editor reaches them.
         """
         found: dict[str, set[str]] = {}
         for editor, edited in self._edits:
@@ -79,7 +79,7 @@ class Ledger:
         return {editor: frozenset(files) for editor, files in found.items()}
 
     def _below(self, module: ModuleType, without: ModuleType | None = None) -> set[ModuleType]:
-        """The modules that a module reaches by imports; not through ``without``, if that is given."""
+        """Return the modules that a module reaches by imports; not through ``without``, if that is given."""
         seen: set[ModuleType] = set()
         work = [module]
         while work:
@@ -96,7 +96,7 @@ def _key(module: ModuleType) -> str:
 
 
 def _containers(namespace: Mapping[str, Any]) -> Iterator[Any]:
-    """The containers below the public values of a module that can be edited in place."""
+    """Yield the containers below the public values of a module that can be edited in place."""
     seen: set[int] = set()
     work = [value for name, value in namespace.items() if not name.startswith("__")]
     while work:

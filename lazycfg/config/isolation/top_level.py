@@ -28,7 +28,7 @@ _NO_BINDINGS = Bindings()
 
 
 def sort_out(module: ModuleType) -> tuple[dict[str, Any], dict[str, str]]:
-    """(the config of a module that has run, for each public name that is left out the reason)."""
+    """Return (the config of a module that has run, for each public name that is left out the reason)."""
     config: dict[str, Any] = {}
     left_out: dict[str, str] = {}
     foreign = imported_from_code(module)
@@ -44,8 +44,8 @@ def sort_out(module: ModuleType) -> tuple[dict[str, Any], dict[str, str]]:
 
 
 def imported_from_code(module: ModuleType) -> dict[str, str]:
-    """Names of a config module that are what an ordinary module holds, bound by ``from module import name``;
-    with that module.
+    """Return names of a config module that are what an ordinary module holds, bound by ``from module import
+    name``; with that module.
     """
     names = {}
     for bound, origin in _bindings(module).imports.items():
@@ -69,7 +69,7 @@ def _bindings(module: object) -> Bindings:
 
 
 def _why_not(module: ModuleType, name: str, value: Any, foreign: Mapping[str, str]) -> str | None:
-    """Why a name is no config; None when it is."""
+    """Return why a name is no config; None when it is."""
     bindings = _bindings(module)
     if name in foreign:
         return f"it is imported from the module {foreign[name]}"
@@ -93,7 +93,7 @@ def _why_not(module: ModuleType, name: str, value: Any, foreign: Mapping[str, st
 
 
 def _origins(module: ModuleType, name: str) -> list[tuple[ModuleType, str]]:
-    """The config module that an imported name comes from, with its name there."""
+    """Return the config module that an imported name comes from, with its name there."""
     bindings = _bindings(module)
     sources: Mapping[Any, ModuleType] = vars(module).get("_lazycfg_sources", {})
     explicit = bindings.imports.get(name)
@@ -125,6 +125,6 @@ def _kind(value: Any) -> str:
 
 
 def _settled(value: Any) -> Any:
-    """A value, or what a stand-in of it stands for, where that may be data."""
+    """Return a value, or what a stand-in of it stands for, where that may be data."""
     settle = getattr(type(value), "__lazycfg_settled__", None)
     return value if settle is None else settle(value)

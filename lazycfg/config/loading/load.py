@@ -23,8 +23,9 @@ from lazycfg.config.isolation.top_level import sort_out
 from lazycfg.config.signatures.source_lookup import Assigned
 from lazycfg.config.suggest import closest
 from lazycfg.config.tree.from_omegaconf import from_omegaconf, is_omegaconf
-from lazycfg.config.tree.node import Node, _set_parent, raw_get, to_nodes
+from lazycfg.config.tree.node import Node, raw_get, to_nodes
 from lazycfg.config.tree.parents import settle
+from lazycfg.config.tree.placed import set_parent
 from lazycfg.config.tree.position import notes_of, set_position
 from lazycfg.config.trust import Policy
 
@@ -84,7 +85,7 @@ def load(
 
 
 def load_rel(path: str | os.PathLike[str], keys: str | Iterable[str] | None = None, *, depth: int = 1) -> Any:
-    """`load` of a path relative to the file of the calling code (``depth`` frames up).
+    """Return `load` of a path relative to the file of the calling code (``depth`` frames up).
 
     Raises:
         RuntimeError: the calling code is in no file.
@@ -96,14 +97,14 @@ def load_rel(path: str | os.PathLike[str], keys: str | Iterable[str] | None = No
 
 
 def left_out(cfg: Any) -> dict[str, str]:
-    """The public names of a config file that are no part of its config, each with the reason; {} for a config
-    that was not loaded from a Python file as a whole.
+    """Return the public names of a config file that are no part of its config, each with the reason; {} for a
+    config that was not loaded from a Python file as a whole.
     """
     return dict(notes_of(cfg).get("left_out", {})) if type(cfg) is Node else {}
 
 
 def as_tree(namespace: Mapping[str, object]) -> Node:
-    """A node of the given values, with dicts turned into nodes and OmegaConf objects converted."""
+    """Return a node of the given values, with dicts turned into nodes and OmegaConf objects converted."""
     root = to_nodes(dict(namespace))
     assert isinstance(root, Node)
     if _holds_omegaconf(root):
@@ -128,14 +129,14 @@ def _holds_omegaconf(root: object) -> bool:
 
 
 def _as_root(value: Any) -> Any:
-    """The value of ``__config__``, with nothing above it."""
+    """Return the value of ``__config__``, with nothing above it."""
     if not isinstance(value, dict):
         return raw_get(as_tree({"": value}), "")
     root = to_nodes(value)
     if _holds_omegaconf(root):
         from_omegaconf(root)
     if type(root) is Node:
-        _set_parent(root, None)
+        set_parent(root, None)
         settle(root)
     return root
 
@@ -143,7 +144,7 @@ def _as_root(value: Any) -> Any:
 def _existing_file(path: str | os.PathLike[str]) -> str:
     file = os.path.abspath(os.path.expanduser(path))
     if os.path.isfile(file):
-        return file
+        return os.path.realpath(file) if os.path.islink(file) else file
     folder = Path(file).parent
     if os.path.isdir(file):
         raise IsADirectoryError(

@@ -22,8 +22,8 @@ _DEFINITION = re.compile(rb"^(?:class|def|async def)\s+([A-Za-z]\w*)", re.MULTIL
 
 
 def where_now(written: str, policy: Policy) -> str:
-    """The end of a message about a name that leads nowhere: where in the same package it is now, or what of
-    the package has a name like it; empty when there is neither.
+    """Return the end of a message about a name that leads nowhere: where in the same package it is now, or
+    what of the package has a name like it; empty when there is neither.
 
     The files of the package are searched, and only the modules that define such a name are imported, of these
     those that the policy allows.
@@ -52,14 +52,14 @@ def where_now(written: str, policy: Policy) -> str:
 
 
 def _common(name: str, written: str) -> int:
-    """How many leading parts two names share."""
+    """Return how many leading parts two names share."""
     pairs = zip(name.split("."), written.split("."), strict=False)
     return next((index for index, (a, b) in enumerate(pairs) if a != b), 99)
 
 
 @lru_cache(maxsize=8)
 def _definitions(folder: str, package: str) -> dict[str, tuple[str, ...]]:
-    """The modules of a package that define each name, as their sources tell."""
+    """Return the modules of a package that define each name, as their sources tell."""
     found: dict[str, list[str]] = {}
     for index, path in enumerate(sorted(Path(folder).rglob("*.py"))):
         if index >= _MOST_FILES:
@@ -76,7 +76,7 @@ def _definitions(folder: str, package: str) -> dict[str, tuple[str, ...]]:
 
 
 def _importable(modules: Iterable[str], owner: str, rest: list[str]) -> list[str]:
-    """The public names of what is called `owner` in some modules, those that can be imported."""
+    """Return the public names of what is called `owner` in some modules, those that can be imported."""
     names = []
     for module in list(modules)[:8]:
         try:

@@ -63,7 +63,7 @@ class _Maker:
 
 
 def read_syntax(file: str | os.PathLike[str]) -> Node:
-    """The config of a ``.py`` file, as far as its syntax tells.
+    """Return the config of a ``.py`` file, as far as its syntax tells.
 
     Raises:
         SyntaxError: the file is no Python.
@@ -136,7 +136,7 @@ class _Reader:
                 self._conditional(statement)
 
     def _conditional(self, statement: ast.stmt) -> None:
-        """What is assigned below a condition is known to be assigned, not to what."""
+        """Note names that are assigned below a condition, of which the value is not known."""
         for inner in ast.walk(statement):
             if isinstance(inner, ast.Assign):
                 for target in inner.targets:
@@ -203,7 +203,7 @@ class _Reader:
             raw_pop(holder, key, None)
 
     def _update(self, call: ast.Call) -> None:
-        """``node.update(a=1)``."""
+        """Apply ``node.update(a=1)``."""
         if not (isinstance(call.func, ast.Attribute) and call.func.attr == "update"):
             return
         holder = self.value(call.func.value)
@@ -302,7 +302,7 @@ class _Reader:
 
 
 def _settled(value: Any) -> Any:
-    """A value as it stands in a config."""
+    """Return a value as it stands in a config."""
     if isinstance(value, _Module):
         return value.named()
     if isinstance(value, _ConfigFile):
@@ -321,7 +321,7 @@ def _zoo() -> Path:
 
 
 def _file_at(folder: Path, words: list[str]) -> str | None:
-    """The file of a module in a folder of configs, or of a package."""
+    """Return the file of a module in a folder of configs, or of a package."""
     place = folder.joinpath(*words)
     for file in (place.with_suffix(".py") if words else place / "__init__.py", place / "__init__.py"):
         if file.is_file():

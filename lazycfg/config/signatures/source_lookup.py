@@ -88,7 +88,7 @@ class Place:
         self._tree = tree
 
     def gives(self, value: Any) -> bool | None:
-        """Whether it gives `value`, as far as the text tells: None when it is no plain literal."""
+        """Return whether it gives `value`, as far as the text tells: None when it is no plain literal."""
         if self._tree is None:
             return None
         import ast
@@ -104,8 +104,9 @@ class Place:
 
 
 def latest(places: list[Place]) -> list[Place]:
-    """Those of the places of a value that nothing later hides for sure: the last one that is certain, and
-    what comes after it."""
+    """Return those of the places of a value that nothing later hides for sure: the last one that is certain,
+    and what comes after it.
+    """
     last = max((number for number, place in enumerate(places) if place.certain), default=0)
     return places[last:]
 
@@ -116,11 +117,11 @@ class Source:
     __slots__ = ()
 
     def below(self, key: Key) -> Source | None:
-        """The source of what stands at `key` of this value; None when the text does not tell."""
+        """Return the source of what stands at `key` of this value; None when the text does not tell."""
         raise NotImplementedError
 
     def places(self) -> list[Place]:
-        """Where the value was written, in the order of the lines."""
+        """Return where the value was written, in the order of the lines."""
         return []
 
 
@@ -181,7 +182,7 @@ class _Variable(Source):
         return found
 
     def _imported(self, statement: ast.ImportFrom, name: str, rest: tuple[Key, ...]) -> list[Place]:
-        """What the imported file assigns; the import itself when that file is not found."""
+        """Return what the imported file assigns; the import itself when that file is not found."""
         file = _imported_file(statement, self.file)
         if file is not None and file != self.file:
             found = _Variable(file, (name, *rest), self.stamps).places()
@@ -198,7 +199,7 @@ def places_of(file: str, path: tuple[Key, ...], stamps: Mapping[str, int] | None
 
 
 def source_of(node: Any) -> Source | None:
-    """The text that made `node`; None when it was not written in a file that can be read."""
+    """Return the text that made `node`; None when it was not written in a file that can be read."""
     origin = position_of(node)
     if isinstance(origin, Assigned):
         return _Variable(origin.file, origin.path, origin.stamps)
@@ -215,7 +216,7 @@ def source_of(node: Any) -> Source | None:
 
 
 def _step(tree: ast.expr, key: Key, node: Any) -> tuple[ast.expr, ast.AST] | None:
-    """The expression at `key` of what `tree` makes, and the piece of text that it begins with."""
+    """Return the expression at `key` of what `tree` makes, and the piece of text that it begins with."""
     import ast
 
     if isinstance(tree, ast.Call):
@@ -239,7 +240,7 @@ def _step(tree: ast.expr, key: Key, node: Any) -> tuple[ast.expr, ast.AST] | Non
 
 
 def _element(elements: list[ast.expr], key: Any) -> tuple[ast.expr, ast.AST] | None:
-    """The element at an index; None when it may be one that a `*other` brings."""
+    """Return the element at an index; None when it may be one that a `*other` brings."""
     import ast
 
     if not isinstance(key, int) or not -len(elements) <= key < len(elements):
@@ -251,7 +252,7 @@ def _element(elements: list[ast.expr], key: Any) -> tuple[ast.expr, ast.AST] | N
 
 
 def _unnamed(given: list[ast.expr], node: Any) -> list[ast.expr]:
-    """Those of the positional arguments of the call that made `node` which have no name."""
+    """Return those of the positional arguments of the call that made `node` which have no name."""
     signature = _signature(node)
     if signature is None or len(given) == len(dict.get(node, "_args_", ())):
         return given
@@ -259,7 +260,7 @@ def _unnamed(given: list[ast.expr], node: Any) -> list[ast.expr]:
 
 
 def _position(key: Key, node: Any) -> int | None:
-    """The index of the argument `key` among the positional ones of the call that made `node`."""
+    """Return the index of the argument `key` among the positional ones of the call that made `node`."""
     signature = _signature(node)
     names = [] if signature is None else list(signature.parameters)
     return names.index(key) if key in names else None
@@ -276,8 +277,8 @@ def _signature(node: Any) -> Signature | None:
 
 
 def _assignments(tree: ast.Module) -> Iterator[tuple[tuple[Key, ...], ast.expr | str | None, Any, bool]]:
-    """(assigned path, value, statement, whether it runs in any case) of what the top level of a file assigns,
-    in order.
+    """Yield (assigned path, value, statement, whether it runs in any case) of what the top level of a file
+    assigns, in order.
 
     Of an imported name the value is its name over there; of one changed by an operator there is none.
     """
@@ -300,7 +301,7 @@ def _assignments(tree: ast.Module) -> Iterator[tuple[tuple[Key, ...], ast.expr |
 
 
 def _statements(parent: ast.AST, certain: bool) -> Iterator[tuple[ast.stmt, bool]]:
-    """The statements that run in the file's own scope, and whether they run in any case."""
+    """Yield the statements that run in the file's own scope, and whether they run in any case."""
     import ast
 
     for inner in ast.iter_child_nodes(parent):
@@ -313,7 +314,7 @@ def _statements(parent: ast.AST, certain: bool) -> Iterator[tuple[ast.stmt, bool
 
 
 def _named_inside(statement: ast.stmt) -> Iterator[tuple[str, ast.expr]]:
-    """The names that `:=` gives in the expressions of a statement."""
+    """Yield the names that `:=` gives in the expressions of a statement."""
     import ast
 
     for expression in ast.iter_child_nodes(statement):
@@ -323,7 +324,7 @@ def _named_inside(statement: ast.stmt) -> Iterator[tuple[str, ast.expr]]:
 
 
 def _unpacked(target: ast.expr, value: ast.expr) -> Iterator[tuple[tuple[Key, ...], ast.expr | None]]:
-    """The paths that one target of an assignment names, each with its value where the text tells it."""
+    """Yield the paths that one target of an assignment names, each with its value where the text tells it."""
     import ast
 
     if not isinstance(target, ast.Tuple | ast.List):
@@ -344,7 +345,7 @@ _NOWHERE: tuple[Any, ...] = (object(),)  # is the path of nothing
 
 
 def _target_path(target: ast.expr) -> tuple[Key, ...]:
-    """`a`, `a["b"]`, `a.b[0]` as a path."""
+    """Return `a`, `a["b"]`, `a.b[0]` as a path."""
     import ast
 
     keys: list[Any] = []
@@ -360,7 +361,7 @@ def _target_path(target: ast.expr) -> tuple[Key, ...]:
 
 
 def _place(file: str, at: Any, whole: ast.AST) -> Place:
-    """The place of the piece of text `at`, and the text of `whole`."""
+    """Return the place of the piece of text `at`, and the text of `whole`."""
     import ast
 
     position = FilePosition(file, at.lineno, column_at(file, at.lineno, at.col_offset))
@@ -368,7 +369,7 @@ def _place(file: str, at: Any, whole: ast.AST) -> Place:
 
 
 def _imported_file(statement: ast.ImportFrom, file: str) -> str | None:
-    """The file that a `from ... import` reads, as far as that can be told without importing."""
+    """Return the file that a `from ... import` reads, as far as that can be told without importing."""
     import os
 
     from lazycfg.config.signatures.modules import locate_module
@@ -406,7 +407,7 @@ class _Parsed:
         self.assigned = list(_assignments(tree))
 
     def has(self, code: CodeType) -> bool:
-        """Whether the file, as it is now, compiles to this code among others."""
+        """Return whether the file, as it is now, compiles to this code among others."""
         if self._codes is None:
             work = [compile(self._tree, code.co_filename, "exec", dont_inherit=True)]
             for found in work:
@@ -419,7 +420,7 @@ _read: dict[str, tuple[bytes, Any]] = {}
 
 
 def read_once(file: str, parse: Callable[[bytes], T]) -> T | None:
-    """What `parse` makes of a file, kept until the file changes; None when that is not possible."""
+    """Return what `parse` makes of a file, kept until the file changes; None when that is not possible."""
     try:
         with open(file, "rb") as stream:
             data = stream.read()

@@ -7,8 +7,9 @@ from lazycfg.config.tree.budget import Active, Budget
 from lazycfg.config.tree.chains import chain_above, extend
 from lazycfg.config.tree.interpolation import resolve as resolve_text
 from lazycfg.config.tree.keys import dead_end, find_key
-from lazycfg.config.tree.node import REQUIRED, Node, _set_parent, raw_get, raw_set
+from lazycfg.config.tree.node import REQUIRED, Node, raw_get, raw_set
 from lazycfg.config.tree.paths import MISSING, format_path, parse_path
+from lazycfg.config.tree.placed import set_parent
 from lazycfg.config.tree.reading import has_interpolation, read_in_chain
 from lazycfg.config.tree.targets import full_name
 from lazycfg.config.tree.traversal import survey
@@ -67,7 +68,7 @@ def _chain(root: Any, keys: Sequence[Key]) -> Any:
 
 
 def subset(cfg: Node, paths: Iterable[str | Sequence[Key]]) -> Node:
-    """A config that has only what stands at some paths of `cfg`, at the same paths.
+    """Return a config that has only what stands at some paths of `cfg`, at the same paths.
 
     The parts are those of `cfg`, not copies. A `${...}` in them means what it means in `cfg`, also where it
     leads out of them; what several of them share is built once; messages give the paths that they have in
@@ -88,7 +89,7 @@ def subset(cfg: Node, paths: Iterable[str | Sequence[Key]]) -> Node:
         if not keys:
             return cfg
         _want(wanted, cfg, keys)
-    _set_parent(wanted, cfg)
+    set_parent(wanted, cfg)
     return wanted
 
 
@@ -110,7 +111,7 @@ def _want(wanted: Node, cfg: Node, keys: tuple[Key, ...]) -> None:
             raw_set(holder, key, below)
         if type(below) is not Node:
             return  # a part above it is wanted already
-        _set_parent(below, holder)
+        set_parent(below, holder)
         holder = below
     raw_set(holder, keys[-1], f"${{{format_path(keys)}}}")
 

@@ -9,16 +9,17 @@ from __future__ import annotations
 from itertools import islice, pairwise
 
 from lazycfg.config.tree.containers import LEAVES, children, inner_values
-from lazycfg.config.tree.node import Node, _get_notes, parent_of, stands_in
+from lazycfg.config.tree.node import Node, _get_notes
 from lazycfg.config.tree.paths import unlink
+from lazycfg.config.tree.placed import parent_of, stands_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any, TypeAlias
 
-    from lazycfg.config.tree.node import Standing
     from lazycfg.config.tree.paths import Link, Path
+    from lazycfg.config.tree.placed import Standing
 
     # A container, the chain above it, the topmost container.
     Chain: TypeAlias = "tuple[Any, Any, Any]"
@@ -73,7 +74,7 @@ def extend(chain: Chain, child: Any, standing: Standing | None = None) -> Chain:
 
 
 def is_above(parent: Any, chain: Chain | None) -> bool:
-    """Whether `parent`, what a node stands in, is the end of a chain."""
+    """Return whether `parent`, what a node stands in, is the end of a chain."""
     while type(parent) is tuple:
         if chain is None or parent[0] is not chain[0]:
             return False
@@ -155,5 +156,5 @@ def path_to(node: Any) -> Path:
 
 
 def top_of(value: Any) -> Any:
-    """The topmost container above `value`, as far as it was read through one; else `value` itself."""
+    """Return the topmost container above `value`, as far as it was read through one; else `value` itself."""
     return chain_of(value)[0]

@@ -18,13 +18,11 @@ from lazycfg.config.tree.node import (
     _blank,
     _set_code,
     _set_lasti,
-    _set_parent,
-    adopt,
-    parent_of,
     raw_items,
     raw_set,
     warn_reserved,
 )
+from lazycfg.config.tree.placed import adopt, parent_of, set_parent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,13 +43,13 @@ def _record(target: Any, /, *args: Any, _target_: Any = None, **kwargs: Any) -> 
     node = _blank(Node)
     _set_item(node, "_target_", target)
     _update(node, kwargs)
-    _set_parent(node, None)
+    set_parent(node, None)
     for value in kwargs.values():
         kind = type(value)
         if kind in LEAVES:
             continue
         if kind is Node and parent_of(value) is None:
-            _set_parent(value, node)
+            set_parent(value, node)
         elif (kind is not tuple and kind is not list) or not LEAVES.issuperset(map(type, value)):
             _place(node)
             break
@@ -91,7 +89,7 @@ def _record_partial(target: Any, /, *args: Any, **kwargs: Any) -> Any:
 
 
 def lacks_its_call(value: Any) -> bool:
-    """Whether `value` is an `L(target)` without the second pair of parentheses."""
+    """Return whether `value` is an `L(target)` without the second pair of parentheses."""
     return type(value) is MethodType and value.__func__ in (_record, _record_partial)
 
 
@@ -178,17 +176,17 @@ else:
 
         @staticmethod
         def partial(target, /):
-            """`L.partial(f)(**kwargs)` is `LazyPartial(f)(**kwargs)`."""
+            """Record a partial: `L.partial(f)(**kwargs)` is `LazyPartial(f)(**kwargs)`."""
             return LazyPartial(target)
 
         @staticmethod
         def attr(node, name, /):
-            """`L.attr(node, "name")` is `attr(node, "name")`."""
+            """Return an attribute as a node: `L.attr(node, "name")` is `attr(node, "name")`."""
             return attr(node, name)
 
         @staticmethod
         def method(node, name, /):
-            """`L.method(node, "name")(...)` is `method(node, "name")(...)`."""
+            """Record a method call: `L.method(node, "name")(...)` is `method(node, "name")(...)`."""
             return method(node, name)
 
     class LazyPartial:
@@ -204,12 +202,16 @@ else:
 
 
 def attr(node: Any, name: str, /) -> Any:
-    """The attribute `name` of what `node` builds, as a node: `num_classes=attr(dataset, "num_classes")`."""
+    """Return the attribute `name` of what `node` builds, as a node: `num_classes=attr(dataset,
+    "num_classes")`.
+    """
     return _at_caller(_record(getattr, node, name))
 
 
 def method(node: Any, name: str, /) -> Callable[..., Any]:
-    """The method `name` of what `node` builds: `params=method(model, "parameters")()` records the call."""
+    """Return the method `name` of what `node` builds: `params=method(model, "parameters")()` records the
+    call.
+    """
     return MethodType(_record, _at_caller(_record(getattr, node, name)))
 
 

@@ -28,39 +28,34 @@ from __future__ import annotations
 
 from _collections_abc import ItemsView, ValuesView
 from itertools import compress, repeat
-from operator import is_, is_not
+from operator import is_not
 
 from lazycfg.config.errors import ConfigAttributeError, ConfigKeyError, RequiredError
 from lazycfg.config.tree.budget import Budget
 from lazycfg.config.tree.containers import ATOMS, LEAVES, ReadOnlyError, inner_values, to_plain
 from lazycfg.config.tree.paths import MISSING, format_path
+from lazycfg.config.tree.placed import Placed, adopt, adopt_into, parent_of, set_parent
 from lazycfg.config.tree.position import Write, record_write
 from lazycfg.config.tree.required import REQUIRED, is_required
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from typing import Any, TypeAlias
+    from collections.abc import Iterator
+    from typing import Any
 
-    # By id of a parent, the parent and the ids of what is in it; no ids where it does not stand itself.
-    Standing: TypeAlias = "dict[int, tuple[Any, set[int]]]"
-    _DictBase = dict[Any, Any]
     _ItemsBase = ItemsView[Any, Any]
     _ValuesBase = ValuesView[Any]
 else:
-    _DictBase = dict
     _ItemsBase = ItemsView
     _ValuesBase = ValuesView
 
 __all__ = [
     "REQUIRED",
     "Node",
-    "adopt",
     "as_assigned",
     "is_call",
     "is_frozen",
     "is_required",
-    "parent_of",
     "raw_clear",
     "raw_contains",
     "raw_get",
@@ -72,7 +67,6 @@ __all__ = [
     "raw_update",
     "raw_values",
     "refuse_frozen",
-    "stands_in",
     "to_nodes",
 ]
 
@@ -111,12 +105,12 @@ class _Values(_ValuesBase):
         return (_read(node, key, budget) for key in raw_keys(node))
 
 
-class Node(_DictBase):
+class Node(Placed):
     """One recorded call, or one dict of a config file; see the module's docstring."""
 
     # Code object and instruction offset of the call (or an `Origin`), the log of writes, and what the node
     # stands in. No argument can clash: attribute access sees items only.
-    __slots__ = ("_lz_code", "_lz_lasti", "_lz_notes", "_lz_parent")
+    __slots__ = ("_lz_code", "_lz_lasti", "_lz_notes")
 
     if TYPE_CHECKING:
 
@@ -124,7 +118,7 @@ class Node(_DictBase):
 
     def __init__(self, /, *args: Any, **kwargs: Any) -> None:
         dict.__init__(self, *args, **kwargs)
-        _set_parent(self, None)
+        set_parent(self, None)
         for key, value in raw_items(self):
             if type(value) is dict:
                 dict.__setitem__(self, key, value := to_nodes(value))
@@ -240,7 +234,7 @@ class Node(_DictBase):
         return {key: _read(self, key, budget) for key in raw_keys(self) if key not in SPECIAL}
 
     def copy(self) -> Any:
-        """A deep copy, as `copy.deepcopy`: what is shared inside the tree is shared inside the copy."""
+        """Return a deep copy, as `copy.deepcopy`: what is shared in the tree is shared in the copy."""
         return self.__deepcopy__({})
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
@@ -264,7 +258,7 @@ class Node(_DictBase):
         equal = self.__eq__(other)
         return equal if equal is NotImplemented else not equal
 
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
         from lazycfg.config.tree.repr import short_repr
@@ -304,7 +298,6 @@ class Node(_DictBase):
 _RESERVED = frozenset(dir(Node))
 _HOLDERS = frozenset((Node, list, tuple, dict))
 _SLOTS: Any = {name: getattr(Node, name) for name in Node.__slots__}
-_set_parent, parent_of = _SLOTS["_lz_parent"].__set__, _SLOTS["_lz_parent"].__get__
 _set_code, _get_code = _SLOTS["_lz_code"].__set__, _SLOTS["_lz_code"].__get__
 _set_lasti, _get_lasti = _SLOTS["_lz_lasti"].__set__, _SLOTS["_lz_lasti"].__get__
 _set_notes, _get_notes = _SLOTS["_lz_notes"].__set__, _SLOTS["_lz_notes"].__get__
@@ -319,7 +312,7 @@ def raw_node(items: Any) -> Any:
     """Return a node of the items of a dict as they are stored; what is in it keeps its parents."""
     node = _blank(Node)
     dict.update(node, raw_items(items))
-    _set_parent(node, None)
+    set_parent(node, None)
     return node
 
 
@@ -364,7 +357,7 @@ def raw_clear(holder: dict[Any, Any]) -> None:
 
 
 def is_frozen(node: Node) -> bool:
-    """Whether `freeze` was called for a node."""
+    """Return whether `freeze` was called for a node."""
     try:
         return "frozen" in _get_notes(node)
     except AttributeError:  # a slot that was never set
@@ -379,7 +372,7 @@ def refuse_frozen(node: Node) -> None:
 
 
 def is_call(value: Any) -> bool:
-    """Whether `value` is a node that records a call (it has a `_target_`)."""
+    """Return whether `value` is a node that records a call (it has a `_target_`)."""
     return type(value) is Node and raw_contains(value, "_target_")
 
 
@@ -444,8 +437,8 @@ def _as_read(node: Node, value: Any, budget: Budget | None = None) -> Any:
 
 
 def _is_settled(value: list[Any], node: Node) -> bool:
-    """Whether a list holds nothing but nodes, which are told that they stand in it where they are not yet:
-    read in a loop it is cheap.
+    """Return whether a list holds nothing but nodes, which are told that they stand in it where they are not
+    yet: read in a loop it is cheap.
     """
     place = parent_of(value[0]) if type(value[0]) is Node else None
     if type(place) is not tuple or place[0] is not value or place[1] is not node:
@@ -455,95 +448,8 @@ def _is_settled(value: list[Any], node: Node) -> bool:
     except TypeError:  # an element that is no node
         return False
     if new:
-        _adopt_into(place, new, {})
+        adopt_into(place, new, {})
     return True
-
-
-# A node knows its parent, and its parent is where it was put first. What is said of a list here holds for
-# every container that is no node.
-
-
-def adopt(value: Any, parent: Any) -> None:
-    """Tell the nodes in `value` that stand nowhere else that they stand in `parent` now.
-
-    Args:
-        value: a node; or a list, of which the nodes in it are told; or a leaf.
-        parent: a node, or a pair of (list, its parent).
-    """
-    if type(value) is not Node:
-        _adopt_all(value, parent)
-        return
-    old = parent_of(value)
-    free = old is None or (old is not parent and not stands_in(value, old))
-    if free and parent is not value:
-        _set_parent(value, parent)
-
-
-def _adopt_all(value: Any, parent: Any) -> None:
-    """`adopt` for a list; each container is searched once, however many nodes are in it."""
-    work = [(value, parent)]
-    entered = {id(value)}
-    standing: Standing = {}
-    while work:
-        place = work.pop()
-        inside = inner_values(place[0]) or ()
-        _adopt_into(place, inside, standing)
-        for child in inside:
-            kind = type(child)
-            if kind not in LEAVES and kind is not Node and id(child) not in entered:
-                entered.add(id(child))
-                work.append((child, place))
-
-
-def _adopt_into(place: tuple[Any, Any], inside: Iterable[Any], standing: Standing) -> None:
-    for child in inside:
-        if type(child) is Node:
-            old = parent_of(child)
-            if type(old) is tuple and old[0] is place[0] and old[1] is place[1]:
-                continue
-            if old is None or not stands_in(child, old, standing):
-                _set_parent(child, place)
-
-
-def stands_in(child: Any, parent: Any, standing: Standing | None = None) -> bool:
-    """Whether `child` is still in `parent`, that in its own parent, and so on to the top.
-
-    `standing` is what was found out in the same traversal, during which nothing changes; it is added to.
-    """
-    if standing is not None:
-        return id(child) in _standing_in(parent, standing)
-    seen: set[int] = set()
-    while parent is not None:
-        holder, above = parent if type(parent) is tuple else (parent, parent_of(parent))
-        if id(holder) in seen:
-            return False
-        seen.add(id(holder))
-        if not any(map(is_, inner_values(holder) or (), repeat(child))):
-            return False
-        child, parent = holder, above
-    return True
-
-
-def _standing_in(parent: Any, standing: Standing) -> set[int]:
-    """Return the ids of what is in `parent`; nothing where that is not in its own parent any more."""
-    way: list[tuple[Any, Any, set[int]]] = []
-    seen: set[int] = set()
-    step = parent
-    stands = True
-    while step is not None and id(step) not in standing:
-        holder, above = step if type(step) is tuple else (step, parent_of(step))
-        if id(holder) in seen:
-            stands = False
-            break
-        seen.add(id(holder))
-        way.append((step, holder, {id(value) for value in inner_values(holder) or ()}))
-        step = above
-    inside = standing[id(step)][1] if step is not None and stands else None
-    for step, holder, ids in reversed(way):
-        stands = stands and (inside is None or id(holder) in inside)
-        inside = ids if stands else set()
-        standing[id(step)] = (step, inside)
-    return inside or set()
 
 
 def as_assigned(value: Any) -> Any:
@@ -578,7 +484,7 @@ def _inherit(source: Node, copy: Node, *, parent: bool = True) -> None:
     except AttributeError:  # a slot that was never set
         pass
     if parent:
-        _set_parent(copy, parent_of(source))
+        set_parent(copy, parent_of(source))
     try:
         writes = _get_notes(source).get("writes")
     except AttributeError:

@@ -5,16 +5,8 @@ from __future__ import annotations
 from copy import copy
 
 from lazycfg.config.tree.containers import LEAVES, inner_values
-from lazycfg.config.tree.node import (
-    _HOLDERS,
-    Node,
-    _set_parent,
-    adopt,
-    parent_of,
-    raw_items,
-    raw_node,
-    raw_values,
-)
+from lazycfg.config.tree.node import _HOLDERS, Node, raw_items, raw_node, raw_values
+from lazycfg.config.tree.placed import adopt, parent_of, set_parent
 from lazycfg.config.tree.position import notes_of
 from lazycfg.config.tree.traversal import plan
 
@@ -103,7 +95,7 @@ def settle(root: Node) -> None:
         work += reversed(inner)
     for key, (node, place) in first.items():
         if key not in right and node is not root:
-            _set_parent(node, place)
+            set_parent(node, place)
 
 
 def _same_place(first: Any, second: Any) -> bool:

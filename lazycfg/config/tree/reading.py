@@ -13,7 +13,8 @@ from lazycfg.config.tree.budget import Active
 from lazycfg.config.tree.chains import as_parent, chain_above, extend, link
 from lazycfg.config.tree.containers import LEAVES, ReadDict, ReadList, has_fields, inner_values, odd_children
 from lazycfg.config.tree.interpolation import resolve
-from lazycfg.config.tree.node import Node, _set_parent, adopt, is_frozen, is_required, parent_of, raw_items
+from lazycfg.config.tree.node import Node, is_frozen, is_required, raw_items
+from lazycfg.config.tree.placed import adopt, parent_of, set_parent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def _readable(value: Any) -> Collection[Any] | None:
 
 
 def has_interpolation(value: Any) -> bool:
-    """Whether a list, tuple or dict has a text with `${` in it, at any depth; nodes are not entered."""
+    """Return whether a list, tuple or dict has a text with `${`, at any depth; nodes are not entered."""
     work, seen = [_readable(value) or ()], {id(value)}
     while work:
         for element in work.pop():
@@ -117,7 +118,7 @@ def resolve_read(node: Any, text: str, budget: Budget | None = None) -> Any:
     if kind is Node:
         place = None if parent_of(value) is not None or chain[1] is None else as_parent(chain[1])
         if place is not None and place is not value:
-            _set_parent(value, place)
+            set_parent(value, place)
     elif kind not in LEAVES and inner_values(value) is not None:
         place = None if chain[1] is None else as_parent(chain[1])
         if place is not None:

@@ -27,14 +27,13 @@ from lazycfg.config.tree.node import (
     Node,
     _inherit,
     _read,
-    _set_parent,
-    parent_of,
     raw_get,
     raw_items,
     raw_node,
     raw_set,
 )
 from lazycfg.config.tree.paths import MISSING, format_path, unlink
+from lazycfg.config.tree.placed import parent_of, set_parent
 from lazycfg.config.tree.reading import read_in_chain
 
 TYPE_CHECKING = False
@@ -43,8 +42,8 @@ if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
     from lazycfg.config.tree.chains import Chain
-    from lazycfg.config.tree.node import Standing
     from lazycfg.config.tree.paths import Key, Link, Path
+    from lazycfg.config.tree.placed import Standing
 
     # Given a text, its chain, the chain along which it was reached where that is another one, and its link.
     Resolve: TypeAlias = "Callable[[str, Chain, Chain | None, Link], tuple[Any, Chain]]"
@@ -62,7 +61,8 @@ __all__ = [
 
 
 def plan(root: Any) -> list[tuple[Any, Any, Link]]:
-    """All containers below and including `root`, children before parents, left before right, each once.
+    """Return all containers below and including `root`, children before parents, left before right, each
+    once.
 
     An entry is (container, a copy of its contents, link); the first time that a container is reached decides
     its path. Raises `CycleError` for a container inside itself.
@@ -256,13 +256,13 @@ def _cycle(child: Any, value: Any, key: Key, link: Link, stack: list[Any]) -> st
 
 
 def containers(root: Any) -> Iterator[tuple[Path, Any]]:
-    """Every container with its path, children before parents, each once. Raises `CycleError`."""
+    """Yield every container with its path, children before parents, each once. Raises `CycleError`."""
     for value, _, link in plan(root):
         yield unlink(link), value
 
 
 def walk(root: Any) -> Iterator[tuple[Path, Any]]:
-    """Every value with its path, parents before children, left to right; a container is entered once.
+    """Yield every value with its path, parents before children, left to right; a container is entered once.
 
     A container that is reached again is reported again, without its children, so that sharing can be shown.
     The children may be changed by the caller while it walks: those of a container are read when the walk
@@ -368,7 +368,7 @@ def deep_copy(root: Any, memo: dict[int, Any] | None = None) -> Any:
         alive.append(value)
     for value, copied in nodes:
         if value is not root:
-            _set_parent(copied, _copied_place(parent_of(value), memo))
+            set_parent(copied, _copied_place(parent_of(value), memo))
     return memo[id(root)]
 
 
@@ -399,7 +399,7 @@ _FAR = 110  # about the square root of the depth that pickle can take then
 
 
 def same_tree(first: Any, second: Any) -> bool:
-    """Whether two trees are equal as dicts, lists and tuples are, whatever their depth."""
+    """Return whether two trees are equal as dicts, lists and tuples are, whatever their depth."""
     seen: set[tuple[int, int]] = set()
     work = [(first, second)]
     while work:
@@ -430,7 +430,7 @@ def same_tree(first: Any, second: Any) -> bool:
 
 
 def same_leaf(a: Any, b: Any) -> bool:
-    """`a == b` as one bool, also for arrays and tensors, which compare element by element."""
+    """Return `a == b` as one bool, also for arrays and tensors, which compare element by element."""
     if a is b:
         return True
     equal: Any = a == b

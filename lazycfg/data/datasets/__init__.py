@@ -14,6 +14,7 @@ from .coco_keypoints import (
 )
 from .coco_panoptic import CocoPanopticDataset
 from .coco_validation import AnnotationError
+from .lvis import FederatedClassWeights, LVISDataset, get_fed_loss_cls_weights
 from .metadata import Metadata
 from .proposals import ProposalsDataset, load_proposals_into_dataset, read_proposals
 from .sem_seg import SemSegDataset, load_sem_seg
@@ -44,7 +45,9 @@ __all__ = [
     "DatasetFromList",
     "DatasetSummary",
     "DetectionDataset",
+    "FederatedClassWeights",
     "FilteredDataset",
+    "LVISDataset",
     "Metadata",
     "ProposalsDataset",
     "Record",
@@ -61,6 +64,7 @@ __all__ = [
     "filter_images_with_only_crowd_annotations",
     "get_annotations",
     "get_detection_dataset_dicts",
+    "get_fed_loss_cls_weights",
     "get_image_sizes",
     "load_proposals_into_dataset",
     "load_sem_seg",

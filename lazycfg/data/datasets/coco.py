@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -96,14 +96,19 @@ class CocoDataset(SkipsProblems):
         unknown = sorted(set(ignore_keys) - set(_VALUES))
         if isinstance(ignore_keys, str) or unknown:
             raise ValueError(
-                f"CocoDataset: ignore_keys must be a list of any of {list(_VALUES)}, got {ignore_keys!r}"
+                f"{type(self).__name__}: ignore_keys must be a list of any of {list(_VALUES)}, "
+                f"got {ignore_keys!r}"
             )
         self._ignored_keys = frozenset(ignore_keys)
-        data = read_coco_json(json_file)
+        data = self.read_file()
         images = [
             im
             for index, im in enumerate(data["images"])
-            if self._log.accept("image", _name_of("image", im, index), image_problem(im))
+            if self._log.accept(
+                "image",
+                _name_of("image", im, index),
+                image_problem(im) or self.further_image_problem(im),
+            )
         ]
         self._check_ids(images)
         names = [im["file_name"] for im in images]
@@ -118,25 +123,35 @@ class CocoDataset(SkipsProblems):
             [(int(im["height"]), int(im["width"])) for im in images], dtype=np.int32
         ).reshape(-1, 2)
         by_image = self._annotations_by_image(data["annotations"], data["images"], images, categories.ignored)
-        self._records = SerializedList(self._make_records(images, by_image, tuple(extra_annotation_keys)))
+        self._records = SerializedList(self.make_records(images, by_image, tuple(extra_annotation_keys)))
         self.summary.plausibility.add_file_names(im["file_name"] for im in images)
         self.warnings = [*categories.warnings, *self._names_outside(names), *self.summary.warnings()]
         self._report()
 
     @property
     def num_classes(self) -> int:
+        """Return the number of thing classes."""
         return len(self.metadata.thing_classes)
 
     def __len__(self) -> int:
         return len(self._records)
 
     def __getitem__(self, index: int) -> Record:
-        """The record (see `Record`), a fresh object at every call; boxes are XYWH, or XYWHA where
-        the file has five numbers."""
+        """Return the record (see `Record`), a new object at every call; boxes are XYWH, or XYWHA where the
+        file has five numbers.
+        """
         return self._records[index]
 
     def __repr__(self) -> str:
-        return f"CocoDataset({self.json_file!r}, {len(self)} images, {self.num_classes} classes)"
+        return f"{type(self).__name__}({self.json_file!r}, {len(self)} images, {self.num_classes} classes)"
+
+    def read_file(self) -> dict[str, Any]:
+        """Return the contents of `json_file`, in COCO's layout: for a subclass whose files differ from it."""
+        return read_coco_json(self.json_file)
+
+    def further_image_problem(self, image: dict[str, Any]) -> Problem | None:
+        """Return what is wrong with an entry of "images" besides: for a subclass that reads more of it."""
+        return None
 
     def _existing(self, images: list[dict[str, Any]], names: list[str], verify: bool) -> list[dict[str, Any]]:
         root = Path(self.image_root)
@@ -146,7 +161,7 @@ class CocoDataset(SkipsProblems):
         if missing and self.on_error == "raise":
             raise FileNotFoundError(
                 f"{self.json_file}: {len(missing)} of {len(names)} images are not in {self.image_root!r}; "
-                f'first: {sorted(missing)[:3]}. CocoDataset(on_error="skip") leaves them out'
+                f'first: {sorted(missing)[:3]}. {type(self).__name__}(on_error="skip") leaves them out'
             )
         result = []
         for im, file_name in zip(images, names, strict=True):
@@ -255,9 +270,16 @@ class CocoDataset(SkipsProblems):
         if unusable:
             annotation["unusable"] = unusable
 
-    def _make_records(
+    def make_records(
         self, images: list[dict[str, Any]], by_image: dict[Any, list[dict[str, Any]]], extra: tuple[str, ...]
-    ) -> Any:
+    ) -> Iterator[Record]:
+        """Yield the record of each image, in their order.
+
+        Args:
+            images: entries of "images" that are used.
+            by_image: id of an image -> its entries of "annotations" that are used; emptied on the way.
+            extra: further keys of annotations to keep.
+        """
         contiguous = self.metadata.thing_dataset_id_to_contiguous_id
         for number, im in enumerate(images):
             annotations = []

@@ -16,8 +16,11 @@ from .coco_validation import AnnotationError
 SPLITS = ("train", "val", "test", "minival", "valminusminival", "unlabeled")
 
 
-def read_coco_json(json_file: str | Path) -> dict[str, Any]:
+def read_coco_json(json_file: str | Path, *, need_annotations: bool = True) -> dict[str, Any]:
     """Return the contents of an annotation file.
+
+    Args:
+        need_annotations: False: a file without a list "annotations" (of test images) has an empty one.
 
     Raises:
         FileNotFoundError: no such file.
@@ -38,6 +41,8 @@ def read_coco_json(json_file: str | Path) -> dict[str, Any]:
         data = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
         raise AnnotationError(f"{path} is not JSON: {printable(error)}") from error
+    if not need_annotations and isinstance(data, dict):
+        data.setdefault("annotations", [])
     for key in ("images", "annotations", "categories"):
         if not isinstance(data, dict):
             raise AnnotationError(

@@ -55,7 +55,8 @@ class FastRCNNOutputLayers(nn.Module):
         loss_weight: one number, or by the names "loss_cls", "loss_box_reg".
         use_fed_loss: only some classes count in each step (needs `use_sigmoid_ce`).
         use_sigmoid_ce: binary cross-entropy per class instead of a softmax.
-        get_fed_loss_cls_weights: returns (num_classes,) how likely each class is to be drawn.
+        get_fed_loss_cls_weights: returns (num_classes,) how likely each class is to be drawn; called when
+            the loss is first computed, so that a model can be used where the data for training are not.
         fed_loss_num_classes: how many classes count.
     """
 
@@ -105,12 +106,10 @@ class FastRCNNOutputLayers(nn.Module):
                 raise ValueError("use_fed_loss=True needs use_sigmoid_ce=True")
             if get_fed_loss_cls_weights is None:
                 raise ValueError("use_fed_loss=True needs get_fed_loss_cls_weights")
-            weights = torch.as_tensor(get_fed_loss_cls_weights(), dtype=torch.float32)
-            if weights.shape != (num_classes,):
-                raise ValueError(
-                    f"get_fed_loss_cls_weights gives shape {tuple(weights.shape)} for {num_classes} classes"
-                )
-            self.register_buffer("fed_loss_cls_weights", weights, persistent=False)
+            self.get_fed_loss_cls_weights = get_fed_loss_cls_weights
+            self.fed_loss_cls_weights: Tensor
+            self.register_buffer("fed_loss_cls_weights", torch.zeros(num_classes))
+            self._has_fed_loss_cls_weights = False  # those of a checkpoint are of the data it was trained on
 
     def data_needs(self) -> DataNeeds:
         """Return what this part needs of the data."""
@@ -122,7 +121,8 @@ class FastRCNNOutputLayers(nn.Module):
         return self.cls_score(x), self.bbox_pred(x)
 
     def losses(self, predictions: Predictions, proposals: Sequence[Instances]) -> dict[str, Tensor]:
-        """
+        """Return the losses of classes and boxes.
+
         Args:
             predictions: what `forward` returns for the regions of all images.
             proposals: per image, with ``proposal_boxes``, ``gt_boxes`` and ``gt_classes``.
@@ -164,11 +164,22 @@ class FastRCNNOutputLayers(nn.Module):
         loss = F.binary_cross_entropy_with_logits(pred_class_logits[:, :-1], target, reduction="none")
         if self.use_fed_loss:
             occurring = torch.where(counted, gt_classes, self.num_classes)
+            if not self._has_fed_loss_cls_weights:
+                self._set_fed_loss_cls_weights()
             drawn = get_fed_loss_classes(
                 occurring, self.fed_loss_num_classes, self.num_classes, self.fed_loss_cls_weights
             )
             loss = loss * drawn[:-1]
         return torch.where(counted[:, None], loss, 0.0).sum() / counted.sum().clamp(min=1)
+
+    def _set_fed_loss_cls_weights(self) -> None:
+        weights = torch.as_tensor(self.get_fed_loss_cls_weights(), dtype=torch.float32)
+        if weights.shape != (self.num_classes,):
+            raise ValueError(
+                f"get_fed_loss_cls_weights gives shape {tuple(weights.shape)} for {self.num_classes} classes"
+            )
+        self.fed_loss_cls_weights.copy_(weights)
+        self._has_fed_loss_cls_weights = True
 
     def box_reg_loss(
         self, proposal_boxes: Tensor, gt_boxes: Tensor, pred_deltas: Tensor, gt_classes: Tensor

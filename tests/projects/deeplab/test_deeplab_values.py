@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from lazycfg import LazyConfig, instantiate
+from lazycfg.cli.main import main
 
 PROJECTS = Path(__file__).parents[3] / "projects"
 REFERENCE = json.loads((Path(__file__).parent / "reference_values.json").read_text())
@@ -44,6 +45,20 @@ def test_config_builds_what_the_reference_builds(name):
     for iteration, lr in expected["lr"].items():
         now = cfg.optimizer.lr * multiplier(int(iteration) / cfg.train.max_iter)
         assert now == pytest.approx(lr, rel=1e-3), iteration
+
+
+CONFIGS = sorted(
+    path.relative_to(PROJECTS).as_posix()
+    for name in ("deeplab", "panoptic_deeplab")
+    for path in (PROJECTS / name / "configs").rglob("*.py")
+    if path.parent.name != "common"
+)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_check_finds_nothing(name, capsys):
+    assert main(["check", str(PROJECTS / name)]) == 0
+    assert "no problems found" in capsys.readouterr().out
 
 
 def test_coco_config():

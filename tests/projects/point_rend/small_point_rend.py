@@ -47,7 +47,9 @@ def shrink_boxes(model: Any) -> None:
     rpn.pre_nms_topk, rpn.post_nms_topk = (100, 100), (50, 30)
     heads.update(num_classes=3, batch_size_per_image=64)
     heads.box_head.update(input_shape=ShapeSpec(channels=16, height=7, width=7), fc_dims=[32])
-    heads.box_predictor.update(input_shape=ShapeSpec(channels=32), test_score_thresh=0.0)
+    heads.box_predictor.update(
+        input_shape=ShapeSpec(channels=32), test_score_thresh=0.0, test_topk_per_image=10
+    )
 
 
 def shrink_mask_head(head: Any) -> None:

@@ -166,14 +166,18 @@ def test_several_maps_and_a_class_agnostic_head() -> None:
             ShapeSpec(channels=32, height=14, width=14), conv_dim=16, fc_dims=[8], output_shape=(3, 7, 7)
         ),
         point_head=StandardPointHead(
-            ShapeSpec(channels=32), num_classes=3, cls_agnostic_mask=True, coarse_pred_each_layer=False
+            ShapeSpec(channels=32),
+            num_classes=3,
+            fc_dims=[16, 16],
+            cls_agnostic_mask=True,
+            coarse_pred_each_layer=False,
         ),
         roi_pooler_in_features=["p2", "p3"],
         mask_point_in_features=["p2", "p3"],
     )
     assert wide.coarse_head.reduce_channel_dim_conv.weight.shape == (16, 32, 1, 1)
-    assert wide.point_head.fc2.weight.shape == (256, 256, 1)
-    assert wide.point_head.predictor.weight.shape == (1, 256, 1)
+    assert wide.point_head.fc2.weight.shape == (16, 16, 1)
+    assert wide.point_head.predictor.weight.shape == (1, 16, 1)
     model.roi_heads.mask_head = wide
     assert set(losses_of(model, make_batch(2, "bitmasks"))) >= LOSSES["pointrend"]
     with torch.no_grad():

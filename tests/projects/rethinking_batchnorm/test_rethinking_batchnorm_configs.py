@@ -179,7 +179,7 @@ def test_evaluation_with_statistics_of_each_level(tmp_path: Path, monkeypatch, c
     assert script["main"](arguments) == 0
     assert list(Path("output").rglob("results.json"))
     assert script["main"]([*arguments, "model.head.norm="]) == 1
-    assert "model.head" in capsys.readouterr().err
+    assert "head.cls_subnet.1" in capsys.readouterr().err
 
 
 @pytest.mark.slow

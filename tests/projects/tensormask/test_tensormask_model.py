@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch._dynamo
+from few_shapes import few_shapes, found_objects, learn
 from small_tensormask import small_model
 from tiny_rcnn import make_batch
 
@@ -138,3 +139,16 @@ def test_backbone_and_head_compile_whole() -> None:
         explained = torch._dynamo.explain(part)(x)
         assert explained.graph_break_count == 0, explained.break_reasons
     torch._dynamo.reset()
+
+
+@pytest.mark.slow
+def test_it_learns_boxes_and_masks() -> None:
+    batch = few_shapes(masks=True)
+    model = small_model("num_classes=2", "head.mask_channels=32", "head.cls_channels=32")
+    before, after = learn(model, batch, steps=120, lr=2e-3)
+    assert after < 0.4 * before
+    for item, (found, overlap, index) in zip(batch, found_objects(model, batch), strict=True):
+        assert (overlap > 0.6).all(), overlap
+        truth, masks = item["instances"].gt_masks.tensor, found.pred_masks[index]
+        shared = (truth & masks).flatten(1).sum(1) / (truth | masks).flatten(1).sum(1)
+        assert (shared > 0.6).all(), shared

@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch._dynamo
+from few_shapes import few_shapes, found_objects, learn
 from small_trident import small_model
 from tiny_rcnn import make_batch
 
@@ -95,3 +96,17 @@ def test_the_backbone_compiles_whole() -> None:
         explained = torch._dynamo.explain(model.backbone.train(training))(torch.randn(1, 3, 64, 64))
         assert explained.graph_break_count == 0, explained.break_reasons
     torch._dynamo.reset()
+
+
+@pytest.mark.slow
+def test_all_branches_learn() -> None:
+    batch = few_shapes()
+    model = small_model("roi_heads.num_classes=2")
+    before, after = learn(model, batch, steps=120, lr=2e-3)
+    assert after < 0.4 * before
+    for branch in (0, 1, 2, -1):
+        for block in model.backbone.res4:
+            block.test_branch_idx = block.conv2.test_branch_idx = branch
+        model.proposal_generator.trident_fast = model.roi_heads.trident_fast = branch != -1
+        for _, overlap, _ in found_objects(model, batch):
+            assert (overlap > 0.5).all(), (branch, overlap)

@@ -1,0 +1,6 @@
+"""Mask R-CNN, ResNet-101-FPN, LVIS v1, 180,000 steps."""
+
+from .mask_rcnn_R_50_FPN_1x import dataloader, lr_multiplier, model, optimizer, train
+
+model.backbone.bottom_up.stages.depth = 101
+train.init_checkpoint = "${oc.env:LAZYCFG_WEIGHTS,weights}/ImageNetPretrained/MSRA/R-101.pkl"
