@@ -3,6 +3,7 @@
 
 tools/benchmark.py config [--nodes 1000 10000 100000]
 tools/benchmark.py model [--models mask_rcnn retinanet] [--device cuda] [--batch 1 8] [--quick]
+tools/benchmark.py meshes [--points 10000]
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ def main() -> None:
     model.add_argument("--variants", nargs="+", help="of our models; by default all")
     model.add_argument("--repeats", type=int, default=5, help="turns of each model")
     model.add_argument("--quick", action="store_true", help="batch 1, two turns, nothing compiled")
+    meshes = commands.add_parser("meshes", help="operations on meshes against their plain forms")
+    meshes.add_argument("--points", type=int, default=10_000, help="of each cloud")
     args = parser.parse_args()
     if args.command == "config":
         from benchmarks.config import main as run
@@ -38,6 +41,10 @@ def main() -> None:
         from benchmarks.model import main as run_model
 
         run_model(args.models, args.device, args.batch, args.variants, args.jobs, args.repeats, args.quick)
+    elif args.command == "meshes":
+        from benchmarks.meshes import main as run_meshes
+
+        run_meshes(args.points)
 
 
 def _has_cuda() -> bool:

@@ -147,6 +147,8 @@ class Meshes:
 
     def pack_verts(self, values: Tensor) -> Tensor:
         """Turn padded values of vertices (N, V_max, ...) into (V, ...)."""
+        if len(set(self._verts_per_mesh)) == 1:
+            return values.flatten(0, 1)  # there is no padding
         return values.flatten(0, 1)[self._slots(self._verts_per_mesh)]
 
     def pad_faces(self, values: Tensor, value: float = 0) -> Tensor:
