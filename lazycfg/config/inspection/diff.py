@@ -138,9 +138,7 @@ class _Comparison:
         self._partner: dict[
             int, int
         ] = {}  # container of the second tree -> that of the first it was met with
-        self._placed: dict[
-            int, Link
-        ] = {}  # where a container of the second tree stands once the steps are done
+        self._placed: dict[int, Link] = {}  # where a container of the second tree is once the steps are done
         self._removed: list[tuple[Link, Any, Change]] = []
         self._added: list[tuple[Link, Any, Change]] = []
         self._work: list[tuple[Link, Any, Any]] = []
@@ -246,7 +244,7 @@ class _Comparison:
     def _spelling(
         self, path: Link, value: Any, top: Link, later: list[tuple[Link, Link]], depth: int = 0
     ) -> Any:
-        """Return a value as overrides can say it. What stands elsewhere already becomes a reference; what is
+        """Return a value as overrides can say it. What is elsewhere already becomes a reference; what is
         shared only within the new value is put in its place by a step of its own, afterwards.
         """
         if children(value) is None:
