@@ -248,7 +248,7 @@ class _Comparison:
     def _spelling(
         self, path: Link, value: Any, top: Link, later: list[tuple[Link, Link]], depth: int = 0
     ) -> Any:
-        """Return a value as overrides can say it. What stands elsewhere already becomes a reference; what is
+        """Return a value as overrides can say it. What is elsewhere already becomes a reference; what is
         shared only within the new value is put in its place by a step of its own, afterwards.
         """
         if children(value) is None:

@@ -43,7 +43,7 @@ _KINDS = ("target", "unknown argument", "missing argument", "type", "cycle")
 class Drift(list[Problem]):
     """What does not fit any more, in the order of the config; empty when all does.
 
-    A finding is a `Problem`: its config ``path``, where it stands in the file (``origin``), what is wrong and
+    A finding is a `Problem`: its config ``path``, where it is in the file (``origin``), what is wrong and
     may have been meant (``message``), and what the target takes now (``signature``). Kinds are "target",
     "unknown argument", "renamed argument", "missing argument", "type", "import" and "file".
 
