@@ -29,7 +29,7 @@ class Adapter:
     stride_in_1x1: bool | None = None
 
     def remarks(self, model: nn.Module, modules: Mapping[str, str]) -> list[str]:
-        """What in the model does not suit weights of this origin, although every key fits.
+        """Return remarks on what in the model does not suit weights of this origin, although every key fits.
 
         Args:
             model: the model that received the weights.

@@ -178,7 +178,7 @@ class Checkpointer:
     # -- reading
 
     def has_checkpoint(self) -> bool:
-        """Whether `save_dir` has a completed checkpoint.
+        """Return whether `save_dir` has a completed checkpoint.
 
         Raises:
             CheckpointError: it has checkpoints, but does not say which is the last.
@@ -186,7 +186,7 @@ class Checkpointer:
         return last_checkpoint(self.save_dir) is not None
 
     def get_checkpoint_file(self) -> Path:
-        """The weights of the last completed checkpoint in `save_dir`.
+        """Return the weights of the last completed checkpoint in `save_dir`.
 
         Raises:
             MissingCheckpointError: there is none; a FileNotFoundError.
@@ -370,7 +370,7 @@ def save_weights(
 
 
 def collect_weights(model: nn.Module) -> dict[str, Tensor]:
-    """The state dict of a model, without wrappers, as whole tensors (with FSDP, a collective call)."""
+    """Return the state dict of a model, without wrappers, as whole tensors (with FSDP, a collective call)."""
     state = {}
     for key, value in unwrap(model).state_dict().items():
         if not isinstance(value, Tensor):
@@ -388,7 +388,9 @@ def _write_safetensors(state: Mapping[str, Tensor], path: Path, *, metadata: Map
 
 
 def _distinct(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The tensors to write, on the CPU, whole and contiguous; and for each other name the one it shares."""
+    """Return the tensors to write, on the CPU, whole and contiguous; and for each other name the one it
+    shares.
+    """
     first: dict[tuple[Any, ...], str] = {}
     tensors: dict[str, Tensor] = {}
     aliases: dict[str, str] = {}

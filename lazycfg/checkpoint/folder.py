@@ -43,7 +43,7 @@ def checkpoints_in(folder: Path) -> list[Path]:
 
 
 def _to_lose(folder: Path) -> list[Path]:
-    """The checkpoints of a folder, and weights that a run writes only after its first checkpoint."""
+    """Return the checkpoints of a folder, and weights that a run writes only after its first checkpoint."""
     named = [path for path in folder.glob(f"model_*{WEIGHTS}") if re.search(r"(\d|_final)$", path.stem)]
     return sorted({*checkpoints_in(folder), *named})
 

@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 
 def unwrap(model: nn.Module) -> nn.Module:
-    """The model inside DistributedDataParallel, DataParallel and torch.compile."""
+    """Return the model inside DistributedDataParallel, DataParallel and torch.compile."""
     while True:
         if isinstance(model, (nn.parallel.DistributedDataParallel, nn.DataParallel)):
             model = model.module
@@ -268,7 +268,7 @@ class _Plan:
         return has["weight"] and has["bias"] and not (has["running_mean"] or has["running_var"])
 
     def clashes(self) -> str:
-        """What to say where the file has several values for one tensor of the model; else empty."""
+        """Describe tensors of the model for which the file has several values; empty for none."""
         for key, names in self.shared.items():
             for other in names:
                 if other in self.values and key in self.values:
@@ -344,7 +344,7 @@ def _shared(model: nn.Module, plain: Mapping[str, str]) -> dict[str, list[str]]:
 
 
 def _like(value: Tensor, target: Tensor) -> Tensor:
-    """A tensor that `load_state_dict` can copy into, or put in the place of, the target."""
+    """Return a tensor that `load_state_dict` can copy into the target, or put in its place."""
     if hasattr(target, "device_mesh"):  # a shard of FSDP2 takes its piece of the whole
         from torch.distributed.tensor import DTensor, distribute_tensor
 

@@ -44,6 +44,7 @@ class OptimizerState:
         self._options = [_options(group) for group in groups]
 
     def state_dict(self) -> dict[str, Any]:
+        """Return the optimizer's state, with its class, the names of its parameters and its options."""
         about = {"class": type(self.optimizer).__qualname__, "names": self._names, "options": self._options}
         return {**self.optimizer.state_dict(), "about": about}
 
@@ -142,7 +143,7 @@ class OptimizerState:
 
 
 def _options(group: Mapping[str, Any]) -> dict[str, Any]:
-    """What a group was made with: without what a schedule changes."""
+    """Return the options that a group was made with, without those that a schedule changes."""
     options = {key: value for key, value in group.items() if key not in ("params", "initial_lr")}
     return {**options, "lr": group.get("initial_lr", group.get("lr"))}
 

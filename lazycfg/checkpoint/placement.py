@@ -30,17 +30,17 @@ class Placement:
 
 
 def plain_key(key: str) -> str:
-    """A key without what DDP, DataParallel and torch.compile put into it."""
+    """Return a key without what DDP, DataParallel and torch.compile put into it."""
     return key.removeprefix("module.").replace("_orig_mod.", "")
 
 
 def is_classifier(key: str) -> bool:
-    """Whether a key of a backbone's file belongs to its ImageNet classifier."""
+    """Return whether a key of a backbone's file belongs to its ImageNet classifier."""
     return key.removeprefix("stem.").startswith(("fc.", "linear.", "classifier.", "head."))
 
 
 def matching(key: str, patterns: Iterable[str]) -> list[str]:
-    """Those of the glob patterns that match a key."""
+    """Return those of the glob patterns that match a key."""
     return [pattern for pattern in patterns if fnmatchcase(key, pattern)]
 
 

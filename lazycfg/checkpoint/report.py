@@ -57,16 +57,19 @@ class LoadReport:
 
     @property
     def problems(self) -> bool:
+        """Return whether any key is missing, unexpected or of another shape."""
         return bool(self.missing or self.unexpected or self.mismatched)
 
     def suggested_ignore(self) -> list[str] | str:
-        """What `ignore` would have to be, if it is a few modules (as heads for another number of classes)."""
+        """Return the value of `ignore` that would do, if it is a few modules (as heads for another number of
+        classes).
+        """
         keys = [*self.missing, *self.unexpected, *(mismatch.key for mismatch in self.mismatched)]
         patterns = list(dict.fromkeys(f"{key.rpartition('.')[0] or key}.*" for key in keys))
         return patterns if len(patterns) <= 6 else "[...]"
 
     def summary(self) -> str:
-        """One line."""
+        """Return a summary in one line."""
         where = f" under {self.prefix!r}" if self.prefix else ""
         source = shown(self.source) + (f" without {self.strip!r}" if self.strip else "")
         naming = "" if self.adapter == "none" else f", {self.adapter} names"
@@ -81,7 +84,7 @@ class LoadReport:
         return f"{len(self.loaded)} tensors loaded{where} from {source}{naming}{rest}"
 
     def rows(self) -> list[tuple[str, str, str]]:
-        """(what, key or group of keys, detail) of everything that was not simply loaded."""
+        """Return (what, key or group of keys, detail) of everything that was not simply loaded."""
         rows: list[tuple[str, str, str]] = []
         for what, keys, detail in (
             ("missing", self.missing, "in the model, not in the file"),
@@ -142,7 +145,7 @@ class WeightsMismatchError(RuntimeError):
 
 
 def shown(text: str) -> str:
-    """A text of a file in one line, without what a terminal would obey."""
+    """Return a text of a file in one line, without control characters."""
     return text if text.isprintable() else printable(text).replace("\n", "\\n").replace("\t", "\\t")
 
 

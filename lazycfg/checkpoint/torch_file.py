@@ -144,7 +144,7 @@ class _View(Pending):
 
 
 def _vocabulary(*, most_bytes: int) -> dict[tuple[str, str], Any]:
-    """What stands for the callables of a file of torch."""
+    """Return what stands for the callables of a file of torch."""
     left = _MOST_TENSORS
 
     def view(
@@ -265,8 +265,9 @@ class _ZipFile:
 
 
 def _read_legacy(file: IO[bytes]) -> Any:
-    """The format before the zip one: pickles of a magic number, a version, the machine, the content and the
-    keys of storages; then the storages."""
+    """Read the format before the zip one: pickles of a magic number, a version, the machine, the content and
+    the keys of storages; then the storages.
+    """
     magic, version, machine = (SafeUnpickler(file, {}, what=_WHAT).read_all() for _ in range(3))
     if magic != int.from_bytes(LEGACY_MAGIC[2:], "little") or version != 1001:
         raise pickle.UnpicklingError("it is not a file of torch.save")

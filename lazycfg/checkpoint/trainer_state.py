@@ -16,7 +16,8 @@ _MAX_DEPTH = 32  # so that it can be read back, by a reader that is careful
 
 
 def plain(value: Any, path: str = "state", *, depth: int = 0) -> Any:
-    """A copy, on the CPU, that the reader of checkpoints and ``torch.load(weights_only=True)`` read back.
+    """Return a copy, on the CPU, that the reader of checkpoints and ``torch.load(weights_only=True)`` can
+    read.
 
     Numpy arrays become tensors, numpy scalars Python numbers, mappings dicts.
 
@@ -62,6 +63,7 @@ class RandomState:
     """Every process has its own; a checkpoint keeps them all."""
 
     def state_dict(self) -> dict[str, Any]:
+        """Return the states of Python's, numpy's and torch's generators."""
         name, keys, position, has_gauss, gauss = np.random.get_state(legacy=True)
         return {
             "python": random.getstate(),
@@ -71,6 +73,7 @@ class RandomState:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore the states of all generators."""
         version, internal, gauss = state["python"]
         random.setstate((version, tuple(internal), gauss))
         name, keys, *rest = state["numpy"]

@@ -33,7 +33,7 @@ class LazyConfig:
 
     @staticmethod
     def load_rel(path: str | os.PathLike[str], keys: str | Iterable[str] | None = None) -> Any:
-        """`load`, with a path relative to the file of the calling code."""
+        """Load a config by a path relative to the file of the calling code."""
         from lazycfg.config.loading.load import load_rel
 
         return load_rel(path, keys, depth=2)
@@ -61,7 +61,7 @@ class LazyConfig:
 
     @staticmethod
     def to_py(cfg: Any) -> str:
-        """``cfg`` as executable Python; see `lazycfg.config.formats.python_io.to_py`."""
+        """Return ``cfg`` as executable Python; see `lazycfg.config.formats.python_io.to_py`."""
         from lazycfg.config.formats.python_io import to_py
 
         return to_py(cfg)

@@ -113,7 +113,7 @@ class UntrustedError(ConfigError, PermissionError):
         super().__init__(f"{self.listing}\n{hint}" if hint else self.listing)
 
     def with_options(self) -> str:
-        """The message of a command that has the options ``--allow`` and ``--trusted``."""
+        """Return the message of a command that has the options ``--allow`` and ``--trusted``."""
         return (
             f"{self.listing}\nadd --allow NAME for each name that the file may have, or --trusted if you "
             "trust it as you trust code"
@@ -165,11 +165,11 @@ class Policy:
 
     @property
     def everything(self) -> bool:
-        """Whether nothing is refused."""
+        """Return whether nothing is refused."""
         return bool(self._all)
 
     def allows_resolver(self, name: str) -> bool:
-        """Whether ``${name:...}`` may run; of `oc.env` the name goes on with the variable."""
+        """Return whether ``${name:...}`` may run; of `oc.env` the name goes on with the variable."""
         return (
             bool(self._all)
             or name in INNER_RESOLVERS
@@ -177,7 +177,7 @@ class Policy:
         )
 
     def resolve(self, written: str) -> Any:
-        """The object that a written name stands for.
+        """Return the object that a written name stands for.
 
         Raises:
             UntrustedError: the policy does not allow it.
@@ -197,16 +197,18 @@ class Policy:
         return found
 
     def resolve_called(self, written: str) -> Any:
-        """As `resolve`, for what is going to be called with anything: no constructor that takes only what
-        stands in a file."""
+        """Do `resolve` for what is going to be called with anything: no constructor that takes only what
+        stands in a file.
+        """
         found = self.resolve(written)
         if not self._all and takes_literals_only(found):
             raise UntrustedError([f"{_shown(written)} takes nothing but plain values that stand in a file"])
         return found
 
     def why_refused(self, found: Any, written: str | None = None) -> str | None:
-        """Why an object may not stand in a data file; None when it may. ``written`` is its name there, if it
-        was named."""
+        """Return why an object may not stand in a data file; None when it may. ``written`` is its name there,
+        if it was named.
+        """
         if self._all or any(found is obj for obj in self._objects):
             return None
         name = find_name(found)
@@ -241,7 +243,9 @@ class Policy:
         return None
 
     def why_text_refused(self, text: str, *, is_target: bool) -> str | None:
-        """Why a text may not stand in an untrusted config: as a target, or because of its interpolations."""
+        """Return why a text may not stand in an untrusted config: as a target, or because of its
+        interpolations.
+        """
         if self._all:
             return None
         for match in _RESOLVER.finditer(text):
@@ -267,7 +271,9 @@ class Policy:
         return None
 
     def allows_attribute(self, owner: Any, attribute: Any) -> bool:
-        """Whether an attribute of what a call of ``owner`` builds may be read (``L.attr``, ``L.method``)."""
+        """Return whether an attribute of what a call of ``owner`` builds may be read (``L.attr``,
+        ``L.method``).
+        """
         if self._all:
             return True
         if type(attribute) is not str:
@@ -279,7 +285,7 @@ class Policy:
         return attribute in _ATTRIBUTES or not self._names.isdisjoint(names)
 
     def may_import(self, written: str) -> bool:
-        """Whether a dotted name may be imported, to see what it is."""
+        """Return whether a dotted name may be imported, to see what it is."""
         if self._all:
             return True
         if len(written) > _LONGEST_NAME:
@@ -292,7 +298,7 @@ class Policy:
         return any(_reaches(entry, written) for entry in self._names)
 
     def _hint(self, written: str) -> str:
-        """The end of a message about a name that no entry allows."""
+        """Return the end of a message about a name that no entry allows."""
         whole = next((e for e in self._names if written.startswith(f"{e}.") and not _is_own(e)), None)
         if whole is not None and whole not in _KNOWN:
             return f" ({whole!r} cannot be allowed as a whole: allow the classes that are needed one by one)"
@@ -300,7 +306,7 @@ class Policy:
 
 
 def _text_of(found: Any, name: ImportName | None) -> str:
-    """How a message names an object that stands in a tree."""
+    """Return how a message names an object that stands in a tree."""
     return str(name) if name is not None else str(getattr(found, "__qualname__", type(found).__qualname__))
 
 
@@ -309,14 +315,14 @@ def _shown(text: str) -> str:
 
 
 def _reaches(entry: str, written: str) -> bool:
-    """Whether a name may be imported because of an entry."""
+    """Return whether a name may be imported because of an entry."""
     if not written.startswith(f"{entry}."):
         return _KNOWN.get(entry) is not None and written.startswith(f"{_KNOWN[entry]}.")
     return "." not in written[len(entry) + 1 :] if entry in _KNOWN else _is_own(entry)
 
 
 def _means(entry: str, name: ImportName, found: type) -> bool:
-    """Whether an entry that is a package or module means a class."""
+    """Return whether an entry that is a package or module means a class."""
     home = _KNOWN.get(entry)
     if home is not None:
         inside = name.module == home or name.module.startswith(f"{home}.")
@@ -326,7 +332,9 @@ def _means(entry: str, name: ImportName, found: type) -> bool:
 
 
 def _is_exported(name: ImportName) -> bool:
-    """Whether a class, or the one that it is defined in, is exported by its module or a package above it."""
+    """Return whether a class, or the one that it is defined in, is exported by its module or a package above
+    it.
+    """
     first = name.qualname.partition(".")[0]
     parts = name.module.split(".")
     declared = False
@@ -340,8 +348,9 @@ def _is_exported(name: ImportName) -> bool:
 
 @lru_cache(maxsize=1024)
 def _is_own(entry: str) -> bool:
-    """Whether an entry lies in a package that may be allowed as a whole: one that is neither installed among
-    those of others nor part of Python, or a part of this library."""
+    """Return whether an entry lies in a package that may be allowed as a whole: one that is neither installed
+    among those of others nor part of Python, or a part of this library.
+    """
     top, _, rest = entry.partition(".")
     if top == "lazycfg":
         return rest.partition(".")[0] in _PARTS

@@ -30,7 +30,7 @@ class GroupedBatchSampler(Sampler[list[SampleKey]]):
 
     Args:
         sampler: the stream. Anything iterable over indices will do, if it starts anew at every `iter()`.
-        total_batch_size: pictures in a batch over all processes.
+        total_batch_size: images in a batch over all processes.
         group_ids: (N,) the group of each record; None: one group.
         rank, world_size: of this process.
         start: number of the first batch.

@@ -47,7 +47,7 @@ def check_image_size(record: dict[str, Any], image: Tensor | np.ndarray) -> None
 
 
 def create_keypoint_hflip_indices(metadata: Metadata) -> np.ndarray:
-    """(K,) which keypoint takes the place of which when the picture is mirrored, from the dataset's metadata.
+    """Return (K,) the index of the keypoint that takes the place of each one in a mirrored image.
 
     Raises:
         ValueError: `keypoint_flip_map` names something that is not in `keypoint_names`.
@@ -89,7 +89,7 @@ def transform_annotations(
     mask_format: MaskFormat = "polygon",
     rotated: bool = False,
 ) -> list[Annotation]:
-    """Apply the transforms of a picture to the boxes, masks and keypoints of its annotations.
+    """Apply the transforms of an image to the boxes, masks and keypoints of its annotations.
 
     Args:
         image_size: (height, width) after the transforms.
@@ -155,7 +155,7 @@ def transform_keypoint_annotations(
     image_size: tuple[int, int],
     keypoint_hflip_indices: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Keypoints, flat [x, y, visibility, ...] or (K, 3), after the transforms: (K, 3).
+    """Apply transforms to keypoints, flat [x, y, visibility, ...] or (K, 3), and return them as (K, 3).
 
     Points outside `image_size` (height, width) get visibility 0, and points of visibility 0 get (0, 0).
 
@@ -186,7 +186,7 @@ def transform_keypoint_annotations(
 def annotations_to_instances(
     annotations: Sequence[Annotation], image_size: tuple[int, int], mask_format: MaskFormat = "polygon"
 ) -> Instances:
-    """`Instances` out of transformed annotations (see `transform_annotations`).
+    """Make `Instances` of transformed annotations (see `transform_annotations`).
 
     Args:
         image_size: (height, width).
@@ -207,7 +207,7 @@ def annotations_to_instances_rotated(
 ) -> Instances:
     """As `annotations_to_instances`, with `gt_boxes` as `RotatedBoxes`.
 
-    Of the boxes that reach out of the picture those are clipped that are nearly upright; those that have left
+    Of the boxes that reach out of the image those are clipped that are nearly upright; those that have left
     it become empty.
     """
     boxes = RotatedBoxes(_boxes(annotations, BoxMode.XYWHA_ABS))
@@ -247,7 +247,7 @@ def _all_have(annotations: Sequence[Annotation], key: str) -> bool:
     have = sum(a.get(key) is not None for a in annotations)
     if 0 < have < len(annotations):
         raise ValueError(
-            f"{have} of the {len(annotations)} annotations of a picture have {key!r}, the others none"
+            f"{have} of the {len(annotations)} annotations of an image have {key!r}, the others none"
         )
     return have > 0
 
@@ -296,7 +296,7 @@ def transform_proposals(
 ) -> None:
     """Replace "proposal_boxes" (N, 4) in "proposal_bbox_mode" and "proposal_objectness_logits" (N,), best
     first, by "proposals": `Instances` with `proposal_boxes` and `objectness_logits`, the best `topk` of those
-    that remain in the picture.
+    that remain in the image.
 
     Args:
         image_size: (height, width) after the transforms.

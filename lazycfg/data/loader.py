@@ -68,6 +68,7 @@ class MapDataset(Dataset[Any]):
 
     @property
     def metadata(self) -> Any:
+        """Return the metadata of the dataset."""
         return self.dataset.metadata
 
     @property
@@ -179,6 +180,7 @@ class TrainLoader:
 
     @property
     def metadata(self) -> Any:
+        """Return the metadata of the dataset."""
         return self.dataset.metadata
 
     @property
@@ -196,6 +198,7 @@ class TrainLoader:
         self.position = int(batch_index)
 
     def state_dict(self) -> dict[str, int]:
+        """Return the position, and what the order of the images depends on."""
         return {
             "position": self.position,
             "seed": self.dataset.seed,
@@ -205,12 +208,12 @@ class TrainLoader:
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Continue after `state["position"]` batches. When something else has changed the order cannot be the
-        same; that is logged, and the position is kept in pictures."""
+        same; that is logged, and the position is kept in images."""
         mine = self.state_dict()
         changed = [k for k in ("seed", "total_batch_size", "num_images") if state.get(k, mine[k]) != mine[k]]
         for key in changed:
             logger.warning(
-                "data loader: %s was %s and is now %s: the pictures come in another order than in that run",
+                "data loader: %s was %s and is now %s: the images come in another order than in that run",
                 key,
                 state[key],
                 mine[key],
@@ -266,11 +269,11 @@ def build_detection_train_loader(
     Args:
         dataset: a dataset, a list of records, or a list of datasets (which are joined).
         mapper: record -> sample, such as `DatasetMapper`.
-        total_batch_size: pictures in a batch over all processes.
-        sampler: order of the pictures; a shuffling `TrainingSampler` with `seed` when None.
+        total_batch_size: images in a batch over all processes.
+        sampler: order of the images; a shuffling `TrainingSampler` with `seed` when None.
         aspect_ratio_grouping: batches of portraits or of landscapes only, which need less padding.
         num_workers: processes that load; 0: this one.
-        seed: of order and augmentation; None (or -1): another in every run. Same seed, same pictures,
+        seed: of order and augmentation; None (or -1): another in every run. Same seed, same images,
             whatever the number of workers and processes.
         on_error: see `MapDataset`.
         check: hold the records to `RecordRules` and compare the annotations with what the mapper is asked to
@@ -371,6 +374,8 @@ def build_detection_test_loader(
         AnnotationError: records that cannot be evaluated.
     """
     dataset = _as_dataset(dataset)
+    if batch_size < 1:
+        raise ValueError(f"batch_size={batch_size}: expected at least 1")
     if check:
         _check_records(dataset, mapper, "the test dataset", on_error, for_evaluation=True)
     if sampler is None:
@@ -401,7 +406,7 @@ def build_detection_test_loader(
 
 
 def trivial_batch_collator(batch: list[Any]) -> list[Any]:
-    """The batch as it is."""
+    """Return the batch unchanged."""
     return batch
 
 
@@ -454,7 +459,7 @@ def _remedy_for_empty(dataset: Any) -> dict[str, str]:
 
 
 def _is_own(mapper: Mapper | None) -> bool:
-    """Whether a mapper may take other records than `DatasetMapper` does."""
+    """Return whether a mapper may take other records than `DatasetMapper` does."""
     return not hasattr(mapper, "is_train")
 
 

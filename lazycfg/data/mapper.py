@@ -27,11 +27,11 @@ from .transforms import AugInput, Augmentation, AugmentationList, Transform, Tra
 
 
 class DatasetMapper:
-    """Read a picture, augment it, and turn its annotations into `Instances`.
+    """Read an image, augment it, and turn its annotations into `Instances`.
 
     The result has "image" (uint8 tensor (3, H, W) in `image_format`), "height" and "width" (before
     augmentation), whatever else the record had ("file_name", "image_id", ...) and, in training, "instances"
-    and "sem_seg" (int64 (H, W), of the record's "sem_seg" or the picture "sem_seg_file_name").
+    and "sem_seg" (int64 (H, W), of the record's "sem_seg" or the image "sem_seg_file_name").
 
     Args:
         is_train: give annotations; else they are left out.
@@ -96,7 +96,7 @@ class DatasetMapper:
             rng: what the augmentations draw from; a fresh one when None.
 
         Raises:
-            FileNotFoundError, ImageError: the picture cannot be read, or has another size than the record
+            FileNotFoundError, ImageError: the image cannot be read, or has another size than the record
                 says.
             ValueError: an annotation lacks what is asked for.
         """
@@ -163,7 +163,9 @@ class DatasetMapper:
         )
 
     def _is_wanted(self, annotation: dict[str, Any]) -> bool:
-        """Whether an annotation is no crowd, and has what is asked for in a form that can be used."""
+        """Return whether an annotation is no crowd region and has everything that is asked for in a usable
+        form.
+        """
         unusable = annotation.get("unusable", ())
         return annotation.get("iscrowd", 0) == 0 and not (
             (self.use_instance_mask and "segmentation" in unusable)
@@ -207,7 +209,7 @@ class DatasetMapper:
         return filter_empty_instances(instances)
 
     def _add_empty_fields(self, instances: Instances) -> None:
-        """A picture without instances has the fields of one with instances, so that batches are alike."""
+        """Give an image without instances the fields of one with instances, so that batches are alike."""
         if self.use_instance_mask:
             nothing = torch.zeros(0, *instances.image_size, dtype=torch.bool)
             instances.gt_masks = (
@@ -227,7 +229,7 @@ class DatasetMapper:
         if labels.shape != expected:
             raise ImageError(
                 f"{describe(record)}: the label map {file_name or 'of the record'} is "
-                f"{labels.shape[1]}x{labels.shape[0]} (width x height), its picture "
+                f"{labels.shape[1]}x{labels.shape[0]} (width x height), its image "
                 f"{expected[1]}x{expected[0]}"
             )
         return torch.from_numpy(labels.astype(np.uint8 if labels.max(initial=0) < 256 else np.int32))

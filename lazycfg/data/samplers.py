@@ -1,4 +1,4 @@
-"""Which record comes when.
+"""Samplers: the order in which records come in training, and the part of each process at inference.
 
 Training order is an endless stream made of passes ("epochs"); the indices of a pass are a pure function of
 (seed, number of the pass). Nothing else is needed to continue at any position, and every process can compute
@@ -29,7 +29,7 @@ class StreamSampler(Sampler[int]):
         """Indices (M,) int64 of pass number `epoch`; M may differ from pass to pass."""
 
     def indices_from(self, position: int) -> Iterator[int]:
-        """The stream from a position on."""
+        """Return the stream from a position on."""
         for epoch in count():
             indices = self.epoch_indices(epoch)
             if position < len(indices):
@@ -65,9 +65,11 @@ class TrainingSampler(StreamSampler):
         self.seed = seed
 
     def epoch_indices(self, epoch: int) -> np.ndarray:
+        """Return (size,) int64: every record once, shuffled by the seed and the number of the pass."""
         return _generator(self.seed, epoch).permutation(self.size) if self.shuffle else np.arange(self.size)
 
     def indices_from(self, position: int) -> Iterator[int]:
+        """Return the stream from a position on, without going through what comes before."""
         for epoch in count(position // self.size):
             yield from self.epoch_indices(epoch)[position % self.size :].tolist()
             position = 0
@@ -98,6 +100,7 @@ class RandomSubsetTrainingSampler(TrainingSampler):
         self.subset = _generator(seed_subset).permutation(size)[: self.size]
 
     def epoch_indices(self, epoch: int) -> np.ndarray:
+        """Return (size,) int64: every record of the subset once."""
         return self.subset[super().epoch_indices(epoch)]
 
 
@@ -123,8 +126,10 @@ class RepeatFactorTrainingSampler(StreamSampler):
     def repeat_factors_from_category_frequency(
         dataset: Any, *, repeat_thresh: float, sqrt: bool = True
     ) -> np.ndarray:
-        """(N,) factors: for each record the largest over its categories of `sqrt(repeat_thresh / f)` (at
-        least 1), f being the part of the records with that category. Without `sqrt`, `repeat_thresh / f`."""
+        """Return (N,) factors: for each record the largest over its categories of `sqrt(repeat_thresh / f)`,
+        at least 1, where f is the fraction of records with that category. Without `sqrt`, `repeat_thresh /
+        f`.
+        """
         categories = [
             {a["category_id"] for a in get_annotations(dataset, i).get("annotations", ())}
             for i in range(len(dataset))
@@ -135,6 +140,7 @@ class RepeatFactorTrainingSampler(StreamSampler):
         return np.array([max((factor[c] for c in of_image), default=1.0) for of_image in categories])
 
     def epoch_indices(self, epoch: int) -> np.ndarray:
+        """Return (M,) int64: each record as often as its factor says, its fraction drawn in each pass."""
         rng = _generator(self.seed, epoch)
         repeats = self.whole + (rng.random(len(self.whole)) < self.fraction)
         indices = np.repeat(np.arange(len(repeats)), repeats)

@@ -39,7 +39,7 @@ class BatchStream:
 
     @property
     def per_rank(self) -> bool:
-        """Whether every process has to keep a state of its own."""
+        """Return whether every process has to keep a state of its own."""
         return bool(getattr(self._loader, "per_rank", False)) if self._loader_has_state else True
 
     def __iter__(self) -> Iterator[Any]:
@@ -84,7 +84,7 @@ class BatchStream:
         return iter(self._loader)
 
     def state_dict(self) -> dict[str, Any]:
-        """The position: what was handed out, not what workers have prepared."""
+        """Return the position: which batches were handed out, not which ones workers have prepared."""
         if self._loader_has_state:
             part = {"loader": self._loader.state_dict()}  # type: ignore[attr-defined]
         else:
@@ -132,7 +132,7 @@ class RankBuffers:
         self._model = model
 
     def state_dict(self) -> dict[str, Tensor]:
-        """The buffers of this process that are not with the weights."""
+        """Return the buffers of this process that are not saved with the weights."""
         return {name: buffer for name, buffer, saved in self._buffers() if not (saved and is_main_process())}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
@@ -142,7 +142,7 @@ class RankBuffers:
                 buffer.copy_(state[name])
 
     def _buffers(self) -> Iterator[tuple[str, Tensor, bool]]:
-        """Names, buffers, and whether those of the main process are saved with the weights."""
+        """Yield names, buffers, and whether those of the main process are saved with the weights."""
         for name, module in self._model.named_modules():
             own = dict(module.named_buffers(recurse=False))
             statistics = own if isinstance(module, nn.modules.batchnorm._NormBase) else {}

@@ -1,4 +1,4 @@
-"""From a config to the parts of a job."""
+"""Building the parts of a job (model, loaders, optimizer, ...) from a config, each shared node once."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -70,7 +70,11 @@ _ASKED = "_asked_of_data_"
 
 
 def as_config(cfg: Mapping[str, Any]) -> Node:
-    """A config as a node, whatever mapping it came as."""
+    """Return a config as a node, whatever kind of mapping it is.
+
+    Raises:
+        TypeError: it is no mapping
+    """
     if isinstance(cfg, Node):
         return cfg
     if not isinstance(cfg, Mapping):
@@ -226,7 +230,7 @@ def _require(cfg: Mapping[str, Any], path: str) -> None:
 
 
 def _lacks_model(optimizer: Any) -> bool:
-    """Whether the parameters of the optimizer are still to be taken from the model."""
+    """Return whether the parameters of the optimizer are still to be taken from the model."""
     if not is_call(optimizer):
         return False
     params = optimizer.get("params")
@@ -239,7 +243,7 @@ def _lacks_model(optimizer: Any) -> bool:
 
 
 def _with_model(optimizer: Node, model: nn.Module) -> Node:
-    """A copy of the optimizer's node over the parameters of a model."""
+    """Return a copy of the optimizer's node over the parameters of a model."""
     result = overlay(optimizer)
     params = result.get("params")
     if params is None:

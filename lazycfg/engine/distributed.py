@@ -115,7 +115,7 @@ def check_same_config(cfg: Any, **more: Any) -> None:
 
 
 def _leaves(value: Any, path: str) -> Iterator[tuple[str, str]]:
-    """What a config holds, as written, by path; the same text in every process."""
+    """Return the values of a config as written, by path; the same text in every process."""
     if isinstance(value, dict):
         for key, item in dict.items(value):
             yield from _leaves(item, f"{path}.{key}" if path else str(key))

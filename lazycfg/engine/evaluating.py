@@ -1,4 +1,4 @@
-"""One evaluation of a built model: numbers and pictures."""
+"""One evaluation of a built model: numbers and images."""
 
 import logging
 from collections.abc import Callable
@@ -62,4 +62,4 @@ def _draw(
         logger.warning("could not draw predictions (the run goes on)", exc_info=True)
     else:
         if paths:
-            logger.info("%d pictures of predictions beside ground truth in %s", len(paths), folder)
+            logger.info("%d images of predictions beside ground truth in %s", len(paths), folder)

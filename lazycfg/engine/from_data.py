@@ -63,7 +63,7 @@ def with_values(cfg: Node, built: Sequence[tuple[Node, Any]]) -> Node:
 
 
 def _datasets(cfg: Node) -> set[int]:
-    """The ids of the loaders, and of their data sets with all that these are made of."""
+    """Return the ids of the loaders, and of their data sets with everything that these are made of."""
     loaders = cfg.get("dataloader")
     result: set[int] = set()
     for split in _SPLITS:
@@ -96,7 +96,7 @@ _NO_VALUE: Any = object()
 
 
 def _written(value: Any) -> Any:
-    """A value as a config can say it, `_NO_VALUE` if it cannot."""
+    """Return a value as a config can hold it, `_NO_VALUE` if it cannot."""
     if value is None or type(value) in (bool, int, float, str):
         return value
     if isinstance(value, np.generic):

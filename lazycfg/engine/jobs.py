@@ -61,7 +61,7 @@ def train(cfg: Mapping[str, Any], *, resume: bool = False) -> dict[str, Any]:
     """Train what a config describes, and evaluate it.
 
     Under ``torchrun`` every process calls this. Into ``train.output_dir`` go the config, ``log.txt``,
-    ``metrics.json`` (one JSON object a line), checkpoints, results and pictures of predictions.
+    ``metrics.json`` (one JSON object a line), checkpoints, results and images of predictions.
 
     Args:
         cfg: has ``model``, ``dataloader``, ``optimizer``, ``lr_multiplier`` and ``train``; not changed.
@@ -212,7 +212,7 @@ def _train(
 def _trainer(
     parts: Parts, settings: TrainSettings, metadata: Mapping[str, str]
 ) -> tuple[Trainer, BatchStream, Checkpointer]:
-    """The trainer with all hooks, its data, and the checkpointer of everything that has a state."""
+    """Return the trainer with all hooks, its data, and the checkpointer of everything that has a state."""
     model, optimizer = parts.model, parts.optimizer
     if not isinstance(optimizer, torch.optim.Optimizer):
         raise TypeError(f"cfg.optimizer must build a torch optimizer, got {type(optimizer).__name__}")

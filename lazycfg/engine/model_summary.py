@@ -9,6 +9,7 @@ heads behind that point are given as many boxes as the model may detect.
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -121,7 +122,10 @@ def try_model(model: nn.Module, size: tuple[int, int] | None = None) -> Trial:
         image["proposals"].proposal_boxes = Boxes(torch.empty(_PROPOSALS, 4, device="meta"))
         image["proposals"].objectness_logits = torch.empty(_PROPOSALS, device="meta")
     if not hasattr(model, "preprocess_image"):
-        _run_on_tensor(model, trial, is_sized=size is not None)
+        # What it takes is a guess: torch warns of a batch of dicts that is asked for in a tensor
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            _run_on_tensor(model, trial, is_sized=size is not None)
         return trial
     trial.stopped, trial.error = _run(model, trial, model, [image])
     heads = getattr(model, "roi_heads", None)

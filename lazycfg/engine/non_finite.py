@@ -25,7 +25,8 @@ class FiniteCheck:
         self._seen.append((iteration, _names(batch)))
 
     def message(self, records: Iterable[tuple[str, float, int]], losses: Collection[str]) -> str:
-        """What to say of the first step with a loss that is not finite; empty when all are.
+        """Describe the first step with a loss that is not finite; return an empty text when all losses are
+        finite.
 
         Args:
             records: ``(name, value, iteration)`` in order.

@@ -106,6 +106,9 @@ def draw_output(image: Any, output: dict[str, Any], metadata: Any = None, **opti
 
     Returns:
         (H, W, 3) uint8, RGB.
+
+    Raises:
+        ValueError: the output has nothing that can be drawn
     """
     common = {name: options[name] for name in ("scale", "font") if name in options}
     if metadata is not None and _has_labels(output):
@@ -134,7 +137,7 @@ def _resized(image: np.ndarray, factor: float) -> np.ndarray:
 
 
 def _counted(output: dict[str, Any], threshold: float) -> str:
-    """How many objects were found, and how many of them are drawn."""
+    """Return the part of a title that tells how many objects were found, and how many of them are drawn."""
     instances = output.get("instances")
     if instances is None:
         return ""

@@ -1,4 +1,6 @@
-"""A model with all that stands between it and an image."""
+"""`Predictor`: a model with everything needed to predict on files and arrays: reading, resizing, class names,
+drawing.
+"""
 
 import logging
 import os
@@ -169,7 +171,7 @@ class Predictor:
         channel_order: ChannelOrder | None = None,
         on_error: OnError = "raise",
     ) -> Any:
-        """Predict.
+        """Predict the objects in images.
 
         Args:
             images: one image (see `ImageInput`), or several of any sizes.
@@ -199,7 +201,11 @@ class Predictor:
         channel_order: ChannelOrder | None = None,
         on_error: OnError = "raise",
     ) -> Iterator[Any]:
-        """Predict one after another, for more images than fit in memory; arguments as in a call."""
+        """Predict one after another, for more images than fit in memory; arguments as in a call.
+
+        Raises:
+            ValueError: `on_error` or `channel_order` is none of those that there are
+        """
         _check_order(channel_order)
         if on_error not in ("raise", "return"):
             raise ValueError(f"on_error={on_error!r}: expected 'raise' or 'return'")
@@ -225,6 +231,9 @@ class Predictor:
 
         Returns:
             (H, W, 3) uint8, RGB, enlarged if the image is small (``scale=1`` keeps its size).
+
+        Raises:
+            TypeError: the image could not be read, so that there is no result
         """
         if isinstance(result, Exception):
             raise TypeError(f"there is no result to draw; the image could not be read: {result}") from result

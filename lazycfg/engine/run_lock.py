@@ -62,7 +62,7 @@ def lock_folder(folder: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def _lock(path: Path) -> tuple[int | None, str]:
-    """The descriptor of the locked file, or who holds it."""
+    """Return the descriptor of the locked file, or the name of the process that holds it."""
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
         try:

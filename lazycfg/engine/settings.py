@@ -59,7 +59,7 @@ class _FromMapping:
 
 
 def _typed(value: Any) -> str:
-    """A value as it is typed on the command line."""
+    """Return a value as it is typed on the command line."""
     return str(value).lower() if isinstance(value, bool) or value is None else str(value)
 
 
@@ -213,7 +213,7 @@ class TrainSettings(_FromMapping):
             remedy = f"train.{name}=./{value}" if isinstance(value, int | float) else ""
             problems.append(Problem(f"train.{name}", f"train.{name}={value!r}: expected a path", remedy))
         if not str(self.output_dir):
-            said = "train.output_dir is empty: it is where checkpoints, metrics and pictures go"
+            said = "train.output_dir is empty: it is where checkpoints, metrics and images go"
             problems.append(Problem("train.output_dir", said, "train.output_dir=./output"))
         patterns = self.init_ignore
         if isinstance(patterns, str) or not all(isinstance(pattern, str) for pattern in patterns or ()):

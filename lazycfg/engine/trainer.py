@@ -97,7 +97,11 @@ class Trainer:
         self.register_hooks(hooks)
 
     def register_hooks(self, hooks: Sequence[HookBase]) -> None:
-        """Append hooks to be called after those already there."""
+        """Append hooks to be called after those already there.
+
+        Raises:
+            TypeError: one is no `HookBase`
+        """
         for hook in hooks:
             if not isinstance(hook, HookBase):
                 raise TypeError(f"a hook must be a HookBase, got {type(hook).__name__}")
@@ -150,7 +154,7 @@ class Trainer:
             raise exception_of(self.stop_signal, f"stopped after iteration {self.iter - 1}")
 
     def run_step(self) -> None:
-        """One optimizer step over ``accumulate`` batches."""
+        """Take one optimizer step over ``accumulate`` batches."""
         self.optimizer.zero_grad(set_to_none=True)
         data_time = 0.0
         recorded: dict[str, Tensor] = {}
@@ -215,8 +219,9 @@ class Trainer:
             getattr(hook, moment)()
 
     def state_dict(self) -> dict[str, Any]:
-        """The state of the hooks, by class name and by order among hooks of the same class; and what was
-        recorded last, so that medians go on as they were."""
+        """Return the state of the hooks, by class name and by order among hooks of one class, and the values
+        recorded last, so that medians continue.
+        """
         hooks = {key: state for key, hook in self._named_hooks() if (state := hook.state_dict())}
         return {"hooks": hooks, "storage": self.storage.state_dict(max(self.log_period, 20))}
 
@@ -243,7 +248,7 @@ class Trainer:
 
 
 def sum_losses(losses: Mapping[str, Tensor]) -> Tensor:
-    """The sum of all losses.
+    """Return the sum of all losses.
 
     Raises:
         TypeError: the model returned something else than losses (often: it was in evaluation mode).

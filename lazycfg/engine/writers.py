@@ -59,6 +59,7 @@ class JSONWriter(EventWriter):
         self._said = False
 
     def start(self, storage: EventStorage, start_iter: int, max_iter: int) -> None:
+        """Drop lines of iterations that are trained again."""
         if not is_main_process():
             return
         if self._path.is_symlink() or (self._path.exists() and not self._path.is_file()):
@@ -86,6 +87,7 @@ class JSONWriter(EventWriter):
         logger.warning("%s %s: it is now %s, and the run goes on", self._path, why, aside.name)
 
     def write(self, storage: EventStorage) -> None:
+        """Append a line for each iteration with new values."""
         by_iteration: dict[int, dict[str, float | None]] = {}
         for name, (value, iteration) in storage.latest_with_smoothing_hint(self._window_size).items():
             if iteration > self._written.get(name, -1):
@@ -106,6 +108,7 @@ class JSONWriter(EventWriter):
                 logger.warning("cannot write %s (the run goes on): %s", self._path, error)
 
     def close(self) -> None:
+        """Close the file."""
         if self._file is not None:
             with suppress(OSError):  # of a full disk, said already
                 self._file.close()
@@ -113,13 +116,14 @@ class JSONWriter(EventWriter):
 
 
 def read_metrics(json_file: str | Path) -> list[dict[str, Any]]:
-    """The lines of a `JSONWriter`; what is none, as a last line that a killed run left unfinished, is left
-    out."""
+    """Return the lines of a `JSONWriter` as dicts; what is no such line, as an unfinished last line of a run
+    that was killed, is left out.
+    """
     return _read_lines(Path(json_file))[0]
 
 
 def _read_lines(path: Path) -> tuple[list[dict[str, Any]], int]:
-    """The lines, and how many others there are beside a last one that is unfinished."""
+    """Return the lines, and the number of unreadable ones apart from an unfinished last one."""
     lines: list[dict[str, Any]] = []
     broken = 0
     texts = path.read_bytes().decode(errors="replace").splitlines(keepends=True)
@@ -136,7 +140,7 @@ def _read_lines(path: Path) -> tuple[list[dict[str, Any]], int]:
 
 
 class TensorboardWriter(EventWriter):
-    """Scalars and pictures for TensorBoard.
+    """Scalars and images for TensorBoard.
 
     Args:
         log_dir: folder of the event files.
@@ -160,11 +164,13 @@ class TensorboardWriter(EventWriter):
         self._written: dict[str, int] = {}
 
     def start(self, storage: EventStorage, start_iter: int, max_iter: int) -> None:
+        """Note what a resumed run has written before."""
         self._start_iter = start_iter
         # What a checkpoint brought along was written by the run before
         self._written = {name: iteration for name, (_, iteration) in storage.latest().items()}
 
     def write(self, storage: EventStorage) -> None:
+        """Write the scalars and images that are new."""
         if self._writer is None:
             # Only the writing process makes a file; in a resumed run TensorBoard hides what is done again
             self._writer = self._new(self._start_iter or None)
@@ -176,6 +182,7 @@ class TensorboardWriter(EventWriter):
             self._writer.add_image(name, image, iteration)
 
     def close(self) -> None:
+        """Close the event file."""
         if self._writer is not None:
             self._writer.close()
             self._writer = None
@@ -194,9 +201,11 @@ class CommonMetricPrinter(EventWriter):
         self._last = -1
 
     def start(self, storage: EventStorage, start_iter: int, max_iter: int) -> None:
+        """Note the length of the training."""
         self._max_iter = max_iter
 
     def write(self, storage: EventStorage) -> None:
+        """Log a line with the time left, losses, times, learning rate and memory."""
         histories = storage.histories()
         if "total_loss" not in histories or histories["total_loss"].latest_iter() <= self._last:
             return
@@ -236,7 +245,7 @@ def _memory() -> str:
 def default_writers(
     output_dir: str | Path, *, log_period: int = 20, tensorboard: bool = False
 ) -> list[EventWriter]:
-    """The log, ``metrics.json``, and TensorBoard if asked, for one run."""
+    """Return the writers of a run: the log, ``metrics.json`` and, if asked for, TensorBoard."""
     writers: list[EventWriter] = [
         CommonMetricPrinter(window_size=log_period),
         JSONWriter(Path(output_dir) / "metrics.json", window_size=log_period),

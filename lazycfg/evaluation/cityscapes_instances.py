@@ -71,6 +71,7 @@ class CityscapesInstanceEvaluator(DatasetEvaluator):
         self.reset()
 
     def reset(self) -> None:
+        """Forget all predictions."""
         self._matches: dict[int, list[_Matches]] = {label.id: [] for label in INSTANCE_LABELS}
 
     def process(self, inputs: Sequence[Mapping[str, Any]], outputs: Sequence[Mapping[str, Any]]) -> None:

@@ -71,6 +71,7 @@ class CityscapesSemSegEvaluator(DatasetEvaluator):
 
     def reset(self) -> None:
         # Rows: truth, columns: prediction
+        """Forget all counts."""
         self._confusion = np.zeros((_COUNT, _COUNT), dtype=np.int64)
         # Weighted pixels of instances, by the label of the instance: right, and right but for the category
         self._weights = np.zeros((3, _COUNT))

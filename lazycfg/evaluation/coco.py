@@ -80,15 +80,20 @@ class COCOEvaluator(DatasetEvaluator):
         self._proposals: list[ImageProposals] = []
 
     def reset(self) -> None:
+        """Forget all predictions; the ground truth is kept."""
         self._predictions = []
         self._proposals = []
         self.scores = {}
 
     def process(self, inputs: Sequence[Mapping[str, Any]], outputs: Sequence[Mapping[str, Any]]) -> None:
-        """
+        """Take in the predictions for a batch.
+
         Args:
             inputs: dicts with "image_id".
             outputs: dicts with "instances" (in pixels of the original image) and perhaps "proposals".
+
+        Raises:
+            ValueError: an input without "image_id", or rotated boxes
         """
         for item, output in zip(inputs, outputs, strict=True):
             if "image_id" not in item:
@@ -161,6 +166,9 @@ class COCOEvaluator(DatasetEvaluator):
 
         The ground truth is built, and kept for the evaluations to come. A subclass whose `evaluate` takes no
         `img_ids` is evaluated on the whole data set, in which all images but these count as empty.
+
+        Raises:
+            ValueError: the model predicts nothing for one of `tasks`, or `evaluate` returned None
         """
         trial = copy.copy(self)
         trial.output_dir, trial.distributed = None, False
@@ -173,6 +181,8 @@ class COCOEvaluator(DatasetEvaluator):
             results = trial.evaluate(img_ids=[item["image_id"] for item in inputs])
         else:
             results = trial.evaluate()
+        if results is None:
+            raise ValueError(f"{type(self).__name__}.evaluate returned None: does it end in `return`?")
         self._ground_truth = trial._ground_truth
         return results or None
 

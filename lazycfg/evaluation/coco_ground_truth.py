@@ -16,7 +16,7 @@ __all__ = ["category_ids", "coco_ground_truth"]
 
 
 def category_ids(metadata: Any, num_classes: int) -> list[int]:
-    """The ids that the classes 0, 1, ... have in COCO files: the dataset's own, else 1, 2, ..."""
+    """Return the ids that the classes 0, 1, ... have in COCO files: the dataset's own, else 1, 2, ..."""
     to_contiguous: Mapping[int, int] = getattr(metadata, "thing_dataset_id_to_contiguous_id", None) or {}
     to_file = {contiguous: original for original, contiguous in to_contiguous.items()}
     return [int(to_file.get(index, index + 1)) for index in range(num_classes)]

@@ -82,12 +82,12 @@ class CocoScores:
         return _mean(values if class_index is None else values[:, class_index])
 
     def precision_recall(self, class_index: int, *, iou: float = 0.5) -> tuple[np.ndarray, np.ndarray]:
-        """The curve of a class: (recalls, precisions), each (101,)."""
+        """Return the curve of a class: (recalls, precisions), each of shape (101,)."""
         curve = self.precision[self._thresholds(iou), :, class_index, 0, -1][0]
         return np.linspace(0, 1, len(curve)), curve
 
     def metrics(self) -> dict[str, float]:
-        """The usual names, in percent: AP, AP50, AP75, and by area where the areas are distinguished."""
+        """Return the usual metrics in percent: AP, AP50, AP75, and by area where areas are distinguished."""
         return {
             name: 100 * self.average_precision(iou=iou, area=area)
             for name, (iou, area) in _METRICS.items()
@@ -112,7 +112,7 @@ class CocoScores:
         return rows
 
     def explanations(self) -> list[str]:
-        """Why some of the numbers are NaN or zero, in words."""
+        """Explain which numbers are NaN or zero, and why."""
         said = []
         if self.num_objects[:, 0].sum() == 0:
             said.append("there are no objects to be found, so every metric is NaN")
@@ -169,7 +169,7 @@ def coco_scores(
     kpt_oks_sigmas: Sequence[float] = (),
     img_ids: Sequence[Any] | None = None,
 ) -> CocoScores:
-    """COCO's metrics of detections against annotations, computed by faster-coco-eval.
+    """Compute COCO's metrics of detections against annotations with faster-coco-eval.
 
     Args:
         ground_truth: as a COCO annotation file.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -51,7 +51,7 @@ class DatasetEvaluator:
         """
 
     def evaluate(self) -> Results | None:
-        """The results: on the main process; None or {} elsewhere."""
+        """Return the results on the main process; None or {} elsewhere."""
 
     def try_out(self, inputs: Sequence[dict[str, Any]], outputs: Sequence[Any]) -> Results | None:
         """Take in a batch as `process` does and forget it again, to see before a training whether that works.
@@ -78,14 +78,17 @@ class DatasetEvaluators(DatasetEvaluator):
         self.evaluators = list(evaluators)
 
     def reset(self) -> None:
+        """Reset all evaluators."""
         for evaluator in self.evaluators:
             evaluator.reset()
 
     def process(self, inputs: Sequence[dict[str, Any]], outputs: Sequence[Any]) -> None:
+        """Let all evaluators take in a batch."""
         for evaluator in self.evaluators:
             evaluator.process(inputs, outputs)
 
     def evaluate(self) -> Results:
+        """Return the results of all evaluators in one dict; raise if two report the same task."""
         results: Results = {}
         for evaluator in self.evaluators:
             for task, metrics in (evaluator.evaluate() or {}).items():
@@ -163,7 +166,22 @@ def inference_on_dataset(
             reason = _run(model, data_loader, evaluator, should_stop)
     if should_stop is not None and (reasons := [each for each in all_gather(reason) if each]):
         raise EvaluationInterrupted(max(reasons))
-    return evaluator.evaluate() or {}
+    return _results(evaluator)
+
+
+def _results(evaluator: DatasetEvaluator) -> Results:
+    """Return what an evaluator says, and warn where it says nothing.
+
+    Raises:
+        TypeError: it is no dict.
+    """
+    results = evaluator.evaluate()
+    name = f"{type(evaluator).__name__}.evaluate"
+    if results is None and is_main_process():
+        logger.warning("%s returned None, so there are no results: does it end in `return`?", name)
+    if not isinstance(results, Mapping | None):
+        raise TypeError(f"{name} must return a dict of results by task, got {type(results).__name__}")
+    return dict(results or {})
 
 
 def _run(

@@ -34,7 +34,11 @@ class RecordIndex:
 
 
 def read_sem_seg(record: Mapping[str, Any]) -> np.ndarray:
-    """(H, W) int64 labels of a record: its "sem_seg", or the picture "sem_seg_file_name"."""
+    """Return the labels (H, W) int64 of a record: its "sem_seg", or the image "sem_seg_file_name".
+
+    Raises:
+        ValueError: the record has neither
+    """
     if "sem_seg" in record:
         return _array(record["sem_seg"]).astype(np.int64)
     if "sem_seg_file_name" in record:
@@ -46,10 +50,13 @@ def read_sem_seg(record: Mapping[str, Any]) -> np.ndarray:
 
 
 def read_panoptic(record: Mapping[str, Any]) -> tuple[np.ndarray, list[dict[str, Any]]]:
-    """(H, W) int64 segment ids of a record and its "segments_info".
+    """Return the segment ids (H, W) int64 of a record, and its "segments_info".
 
-    The ids are the record's "pan_seg", or in the colours of the picture "pan_seg_file_name" (red + 256 green
+    The ids are the record's "pan_seg", or in the colours of the image "pan_seg_file_name" (red + 256 green
     + 65536 blue).
+
+    Raises:
+        ValueError: the record has no segments
     """
     if "segments_info" not in record:
         raise ValueError(_lacks(record, "segments_info"))

@@ -45,10 +45,12 @@ class COCOPanopticEvaluator(DatasetEvaluator):
         self.reset()
 
     def reset(self) -> None:
+        """Forget all counts."""
         self._counts: PanopticCounts = {}
 
     def process(self, inputs: Sequence[Mapping[str, Any]], outputs: Sequence[Mapping[str, Any]]) -> None:
-        """
+        """Take in the predicted segments of a batch.
+
         Args:
             inputs: dicts with "image_id".
             outputs: dicts with "panoptic_seg": segment ids (H, W), 0 for none, and their list of dicts with
@@ -69,7 +71,7 @@ class COCOPanopticEvaluator(DatasetEvaluator):
             _add(self._counts, panoptic_counts(found, info, true_segments, true_info))
 
     def evaluate(self) -> Results | None:
-        """The results of all images."""
+        """Return the results of all images."""
         counts = self._counts
         if self.distributed:
             parts = gather(counts)
@@ -162,7 +164,7 @@ def panoptic_counts(
 
 
 def _quality(counts: np.ndarray) -> tuple[float, float, float]:
-    """Panoptic, segmentation and recognition quality in [0, 1]."""
+    """Return panoptic, segmentation and recognition quality in [0, 1]."""
     iou, matched, wrong, missed = counts
     total = matched + 0.5 * (wrong + missed)
     if total == 0:

@@ -92,6 +92,9 @@ def encode_masks(
         boxes: (N, 4) XYXY in pixels; needed for masks inside boxes, which are never made as large as the
             image.
         image_size: (height, width) in pixels.
+
+    Raises:
+        ValueError: the masks are neither of whole images nor inside boxes
     """
     values = masks if isinstance(masks, Tensor) else masks.tensor
     if isinstance(masks, ROIMasks) or values.dim() == 4:

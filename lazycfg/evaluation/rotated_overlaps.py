@@ -14,12 +14,12 @@ __all__ = ["has_rotated_boxes", "rotated_overlaps"]
 
 
 def has_rotated_boxes(entries: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether any "bbox" has five numbers."""
+    """Return whether any "bbox" has five numbers."""
     return any(len(entry.get("bbox", ())) == 5 for entry in entries)
 
 
 def rotated_overlaps(evaluation: Any) -> Callable[[Any, Any], Any]:
-    """A replacement of ``computeIoU`` of a COCO evaluation.
+    """Return a replacement of ``computeIoU`` of a COCO evaluation.
 
     Returns:
         a function of image and category to a matrix (detections, objects) of rotated IoU, the detections by
@@ -50,7 +50,7 @@ def rotated_overlaps(evaluation: Any) -> Callable[[Any, Any], Any]:
 
 
 def _boxes(entries: Sequence[Mapping[str, Any]]) -> torch.Tensor:
-    """(N, 5) float64; a "bbox" of four numbers is XYWH."""
+    """Return boxes (N, 5) float64; a "bbox" of four numbers is XYWH."""
     boxes = [list(entry["bbox"]) for entry in entries]
     rows = [b if len(b) == 5 else BoxMode.convert(b, BoxMode.XYWH_ABS, BoxMode.XYWHA_ABS) for b in boxes]
     return torch.tensor(rows, dtype=torch.float64)

@@ -65,12 +65,14 @@ class SemSegEvaluator(DatasetEvaluator):
 
     def reset(self) -> None:
         # Rows: truth, columns: prediction
+        """Forget all counts."""
         self._confusion = np.zeros((self.num_classes, self.num_classes), dtype=np.int64)
         # Pixels near contours by class: of the truth, of the prediction, of both
         self._boundary = np.zeros((3, self.num_classes), dtype=np.int64)
 
     def process(self, inputs: Sequence[Mapping[str, Any]], outputs: Sequence[Mapping[str, Any]]) -> None:
-        """
+        """Count the pixels of a batch by true and predicted class.
+
         Args:
             inputs: dicts with "image_id".
             outputs: dicts with "sem_seg": (num_classes, H, W) scores, or (H, W) labels.

@@ -1,4 +1,4 @@
-"""Results as text."""
+"""Results of an evaluation as text tables."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class FrozenBatchNorm2d(nn.Module):
         self.register_buffer("num_batches_tracked", None)
 
     def scale_and_bias(self) -> tuple[Tensor, Tensor]:
-        """The layer as ``y = x * scale + bias``; each of shape (C,)."""
+        """Return the layer as ``y = x * scale + bias``; each of shape (C,)."""
         scale = self.weight * (self.running_var + self.eps).rsqrt()
         return scale, self.bias - self.running_mean * scale
 
@@ -67,7 +67,7 @@ class FrozenBatchNorm2d(nn.Module):
 
     @classmethod
     def convert_frozen_batchnorm(cls, module: nn.Module) -> nn.Module:
-        """`module` with every BatchNorm and SyncBatchNorm in it replaced by a frozen one of equal values."""
+        """Replace every BatchNorm and SyncBatchNorm in `module` by a frozen one of equal values."""
         if isinstance(module, nn.BatchNorm2d | nn.SyncBatchNorm):
             frozen = cls(module.num_features, module.eps)
             _copy_norm(module, frozen)
@@ -76,7 +76,7 @@ class FrozenBatchNorm2d(nn.Module):
 
     @classmethod
     def convert_frozenbatchnorm2d_to_batchnorm2d(cls, module: nn.Module) -> nn.Module:
-        """`module` with every frozen batch normalisation replaced by an `nn.BatchNorm2d` of equal values."""
+        """Replace every frozen batch normalisation in `module` by an `nn.BatchNorm2d` of equal values."""
         if isinstance(module, cls):
             norm = nn.BatchNorm2d(module.num_features, module.eps)
             _copy_norm(module, norm)
@@ -224,7 +224,7 @@ Norm = str | Callable[[int], nn.Module] | None
 
 
 def get_norm(norm: Norm, out_channels: int) -> nn.Module | None:
-    """A normalisation layer for `out_channels` channels.
+    """Return a normalisation layer for `out_channels` channels.
 
     Args:
         norm: one of "BN", "SyncBN", "FrozenBN", "GN" (32 groups), "nnSyncBN", "naiveSyncBN",

@@ -56,7 +56,7 @@ def fuse(model: Model, *, inplace: bool = False) -> Model:
 
 
 def _pairs(module: nn.Module) -> Iterator[tuple[Any, nn.Module, str]]:
-    """Convolutions, each with the holder and the name of what alone is given its output."""
+    """Yield convolutions, each with the holder and the name of the norm that alone is given its output."""
     for first, second in getattr(module, "conv_norm_pairs", ()):
         yield getattr(module, first), module, second
     if type(module).forward is nn.Sequential.forward:
@@ -75,25 +75,25 @@ def _pairs(module: nn.Module) -> Iterator[tuple[Any, nn.Module, str]]:
 
 
 def _is_conv(module: Any) -> bool:
-    """Whether its output is that of its weight and bias, which are plain parameters."""
+    """Return whether its output is that of its weight and bias, which are plain parameters."""
     known = type(module).forward in (*_WITH_NORM, nn.Conv2d.forward)
     return known and not hasattr(module, "parametrizations")
 
 
 def _is_plain(conv: Any) -> bool:
-    """Whether it is a convolution and nothing else."""
+    """Return whether it is a convolution and nothing else."""
     extras = (getattr(conv, "norm", None), getattr(conv, "activation", None))
     return isinstance(conv, nn.Module) and _is_conv(conv) and extras == (None, None)
 
 
 def _is_fixed(norm: Any) -> bool:
-    """Whether it has statistics, and does not take those of the batch."""
+    """Return whether it has statistics, and does not take those of the batch."""
     return isinstance(norm, _NORMS) and norm.running_mean is not None and norm.running_var is not None
 
 
 @torch.no_grad()
 def _fold(conv: Any, norm: Any) -> None:
-    """``norm(conv(x))`` as ``conv(x)``; in double precision, for the scales of a deep network add up."""
+    """Return ``norm(conv(x))`` as ``conv(x)``; in double precision, as scales add up in a deep network."""
     weight = conv.weight
     scale = torch.rsqrt(_double(norm.running_var) + norm.eps)
     if norm.weight is not None:

@@ -116,7 +116,7 @@ class DeepLabCE(nn.Module):
 
 
 def giou_loss(boxes1: Tensor, boxes2: Tensor, reduction: str = "none", eps: float = 1e-7) -> Tensor:
-    """1 - generalised IoU (arXiv:1902.09630).
+    """Return 1 - generalised IoU (arXiv:1902.09630).
 
     Args:
         boxes1, boxes2: (..., 4) XYXY, box i against box i, with x0 <= x1 and y0 <= y1 (not checked: that
@@ -141,7 +141,7 @@ def diou_loss(boxes1: Tensor, boxes2: Tensor, reduction: str = "none", eps: floa
 
 
 def ciou_loss(boxes1: Tensor, boxes2: Tensor, reduction: str = "none", eps: float = 1e-7) -> Tensor:
-    """`diou_loss` plus a term for the aspect ratio (arXiv:1911.08287).
+    """Return `diou_loss` plus a term for the aspect ratio (arXiv:1911.08287).
 
     Args:
         boxes1: (..., 4) XYXY predictions.

@@ -56,7 +56,9 @@ def batched_nms(boxes: Tensor, scores: Tensor, idxs: Tensor, iou_threshold: floa
 def batched_nms_host(
     boxes: np.ndarray, scores: np.ndarray, idxs: np.ndarray, iou_threshold: float
 ) -> np.ndarray:
-    """`batched_nms` of what the host has already: float32 arrays in, int64 indices out, and no op between."""
+    """Run `batched_nms` on what the host has already: float32 arrays in, int64 indices out, without tensors
+    between.
+    """
     if len(boxes) == 0:
         return np.zeros(0, dtype=np.int64)
     by_score = np.argsort(-scores, kind="stable")
@@ -180,7 +182,7 @@ def _suppress(
 
 
 def _standing(overlaps: Overlaps, groups: np.ndarray, chunk: int, block: int) -> np.ndarray:
-    """(N,) bool, what is left of boxes that are sorted by group, and by falling score within it."""
+    """Return (N,) bool, the boxes that are left of boxes sorted by group, and by falling score within it."""
     ends = np.append(np.flatnonzero(np.diff(groups)) + 1, len(groups))
     winners, losers = [], []
     start = 0

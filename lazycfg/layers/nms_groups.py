@@ -91,5 +91,5 @@ def _rounds(defeats: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
 
 
 def _settle(defeats: Tensor) -> Tensor:
-    """(G, K) bool: the end of `_rounds`."""
+    """Return (G, K) bool: the end of `_rounds`."""
     return next(stands for stands, settled in _rounds(defeats) if settled)

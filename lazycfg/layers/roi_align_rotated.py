@@ -13,7 +13,7 @@ __all__ = ["ROIAlignRotated", "roi_align_rotated", "roi_align_rotated_levels"]
 
 # Looked-up pixels held at a time: bounds the index and weight at 12 bytes each.
 _CHUNK_LOOKUPS = 1 << 25
-# From so many samples for each cell on it is worth a wait to know which of them are in the picture.
+# From so many samples for each cell on it is worth a wait to know which of them are in the image.
 _MANY_SAMPLES = 64
 
 
@@ -59,7 +59,7 @@ class ROIAlignRotated(nn.Module):
 def roi_align_rotated(
     input: Tensor, rois: Tensor, output_size: tuple[int, int], spatial_scale: float, sampling_ratio: int
 ) -> Tensor:
-    """`ROIAlignRotated` as a function."""
+    """Apply `ROIAlignRotated` as a function."""
     return roi_align_rotated_levels([input], rois, None, output_size, [spatial_scale], sampling_ratio)
 
 
@@ -167,7 +167,7 @@ def _of_levels(
 def _lookups(
     boxes: Tensor, plane: Tensor, cell_size: Tensor, grid: Tensor, total: int, output_size: tuple[int, int]
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Which pixels to add up, with which weights.
+    """Return which pixels to add up, and with which weights.
 
     Args:
         boxes: (R, 5) in feature coordinates.

@@ -67,7 +67,7 @@ class Conv2d(nn.Conv2d):
 
 
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """`torch.cat` that returns the only tensor of a list of one instead of copying it."""
+    """Concatenate as `torch.cat` does, but return the only tensor of a list of one without copying it."""
     return tensors[0] if len(tensors) == 1 else torch.cat(list(tensors), dim)
 
 
@@ -77,7 +77,7 @@ def nonzero_tuple(x: Tensor) -> tuple[Tensor, ...]:
 
 
 def move_device_like(src: Tensor, dst: Tensor) -> Tensor:
-    """`src` on the device of `dst`."""
+    """Return `src` (any shape) on the device of `dst`."""
     return src.to(dst.device)
 
 
@@ -87,7 +87,7 @@ def shapes_to_tensor(shapes: Sequence[int], device: torch.device | None = None) 
 
 
 def empty_input_loss_func_wrapper(loss_func: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """A loss whose mean over no elements is 0 (attached to the graph) instead of NaN."""
+    """Wrap a loss whose mean over no elements is to be 0 (attached to the graph) instead of NaN."""
 
     def wrapped(input: Tensor, target: Tensor, *, reduction: str = "mean", **kwargs: Any) -> Tensor:
         if target.numel() == 0 and reduction == "mean":

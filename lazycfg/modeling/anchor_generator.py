@@ -12,7 +12,7 @@ __all__ = ["DefaultAnchorGenerator", "RotatedAnchorGenerator"]
 
 
 def _per_level(values: Sequence, num_levels: int, name: str) -> list[list[float]]:
-    """``[a, b]`` or ``[[a, b]]`` for all levels, or one list for each of them."""
+    """Return one list for each level of ``[a, b]`` or ``[[a, b]]`` for all, or of one list for each."""
     if len(values) == 0:
         raise ValueError(f"{name} is empty")
     if not isinstance(values[0], Sequence):
@@ -121,7 +121,9 @@ class DefaultAnchorGenerator(AnchorGenerator):
         sizes: Sequence[float] = (32, 64, 128, 256, 512),
         aspect_ratios: Sequence[float] = (0.5, 1, 2),
     ) -> Tensor:
-        """(len(sizes) * len(aspect_ratios), 4) XYXY around (0, 0), the ratios of one size together."""
+        """Return anchors (len(sizes) * len(aspect_ratios), 4) XYXY around (0, 0), the ratios of one size
+        together.
+        """
         anchors = []
         for size in sizes:
             for ratio in aspect_ratios:
@@ -167,7 +169,9 @@ class RotatedAnchorGenerator(AnchorGenerator):
         aspect_ratios: Sequence[float] = (0.5, 1, 2),
         angles: Sequence[float] = (-90, -60, -30, 0, 30, 60, 90),
     ) -> Tensor:
-        """(sizes * ratios * angles, 5) around (0, 0), the angles of one size and ratio together."""
+        """Return anchors (sizes * ratios * angles, 5) around (0, 0), the angles of one size and ratio
+        together.
+        """
         anchors = []
         for size in sizes:
             for ratio in aspect_ratios:

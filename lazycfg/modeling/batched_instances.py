@@ -178,7 +178,7 @@ class _Indices:
         return self._joined[key]
 
     def pick(self, value: Any, image: int) -> Any:
-        """The rows of a field of one image."""
+        """Return the rows of a field of one image."""
         rows = self._rows[image]
         if isinstance(value, (list, tuple)):
             return type(value)(value[i] for i in rows.tolist())
@@ -193,7 +193,7 @@ class _Indices:
 
 
 def joinable(values: Sequence[Any]) -> list[Tensor] | None:
-    """The tensors of values that can be joined and made again from the result; None if they cannot."""
+    """Return the tensors of values that can be joined and made again from the result; None if they cannot."""
     kind = type(values[0])
     if not (isinstance(values[0], Tensor) or kind in TENSOR_FIELDS):
         return None

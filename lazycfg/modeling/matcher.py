@@ -45,7 +45,8 @@ class Matcher:
         self.allow_low_quality_matches = allow_low_quality_matches
 
     def __call__(self, match_quality_matrix: Tensor, valid: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """
+        """Match predictions to ground truth by their quality.
+
         Args:
             match_quality_matrix: (..., M, N), at least 0, of M ground truths and N predictions.
             valid: (..., M) bool, which ground truths there are; all by default.
@@ -114,7 +115,7 @@ class Matcher:
 
 
 def best_for_some(quality: Tensor, valid: Tensor | None) -> Tensor:
-    """(..., N) bool: predictions that reach the best quality of some valid row of (..., M, N)."""
+    """Return (..., N) bool: predictions that reach the best quality of some valid row of (..., M, N)."""
     reached = quality == quality.amax(dim=-1, keepdim=True) if quality.shape[-1] else quality == quality
     if valid is not None:
         reached = reached & valid.unsqueeze(-1)

@@ -13,7 +13,7 @@ __all__ = ["pad_all", "pad_bitmasks", "pad_index", "pad_rows", "rows_of_images",
 
 
 def pad_index(counts: Sequence[int], length: int) -> tuple[Tensor, Tensor]:
-    """Where the rows of a concatenation of lists go in a padded (B, length) tensor.
+    """Return where the rows of a concatenation of lists go in a padded (B, length) tensor.
 
     Returns:
         On the host: index (B, length) int64 into the concatenation, 0 for padding; valid (B, length) bool.
@@ -43,7 +43,7 @@ def pad_rows(rows: Tensor, counts: Sequence[int], length: int | None = None) -> 
 def pad_all(
     fields: Sequence[Tensor], counts: Sequence[int], length: int | None = None
 ) -> tuple[list[Tensor], Tensor]:
-    """`pad_rows` of several fields of the same lists."""
+    """Apply `pad_rows` to several fields of the same lists."""
     length = max(counts, default=0) if length is None else length
     device = fields[0].device
     if all(count == length for count in counts):
@@ -59,7 +59,7 @@ def pad_all(
 
 
 def unpad_rows(padded: Tensor, counts: Sequence[int]) -> Tensor:
-    """The first `counts` rows of each list of a padded tensor (B, length, ...), concatenated."""
+    """Return the first `counts` rows of each list of a padded tensor (B, length, ...), concatenated."""
     length = padded.shape[1]
     rows = padded.flatten(0, 1)
     if all(count == length for count in counts):

@@ -53,7 +53,7 @@ def assign_boxes_to_levels(
 def levels_of_areas(
     area: Tensor, min_level: int, max_level: int, canonical_box_size: int, canonical_level: int
 ) -> Tensor:
-    """`assign_boxes_to_levels` of areas in square pixels."""
+    """Apply `assign_boxes_to_levels` to areas in square pixels."""
     level = torch.floor(canonical_level + torch.log2(torch.sqrt(area) / canonical_box_size + 1e-8))
     return level.clamp(min=min_level, max=max_level).to(torch.int64) - min_level
 
@@ -65,7 +65,7 @@ def convert_boxes_to_pooler_format(box_lists: Sequence[AnyBoxes]) -> Tensor:
 
 
 def image_index(counts: Sequence[int], like: Tensor) -> Tensor:
-    """(sum of counts,) each image's index as often as it has boxes; dtype and device of `like`."""
+    """Return (sum of counts,) each image's index as often as it has boxes; dtype and device of `like`."""
     images = torch.arange(len(counts), dtype=like.dtype, device=like.device)
     if len(set(counts)) == 1:
         return images[:, None].expand(-1, counts[0]).reshape(-1)
@@ -76,7 +76,7 @@ def image_index(counts: Sequence[int], like: Tensor) -> Tensor:
 class ROIPooler(nn.Module):
     """Pools each box from the level that fits its size.
 
-    On a device every level pools *all* boxes, those of other levels moved out of the picture, where they cost
+    On a device every level pools *all* boxes, those of other levels moved out of the image, where they cost
     the kernel nearly nothing, and the results are added up: no list of unknown length, so no waiting. On the
     host, where the lengths are known, each level pools its own. Rotated regions are pooled from all levels in
     one go.
@@ -120,7 +120,8 @@ class ROIPooler(nn.Module):
         self.canonical_level = canonical_level
 
     def forward(self, x: Sequence[Tensor], box_lists: Sequence[AnyBoxes]) -> Tensor:
-        """
+        """Pool the regions of all images and levels.
+
         Args:
             x: maps (N, C, H, W), one per level.
             box_lists: the boxes of each of the N images, in pixels of the input; R in all.
@@ -177,7 +178,7 @@ class ROIPooler(nn.Module):
         return out
 
     def levels(self, rois: Tensor) -> Tensor:
-        """(R,) level of each roi, counted from 0."""
+        """Return (R,) the level of each roi, counted from 0."""
         if rois.shape[1] == 6:  # (image, cx, cy, w, h, angle)
             area = rois[:, 3] * rois[:, 4]
         else:
@@ -188,7 +189,7 @@ class ROIPooler(nn.Module):
 
     @staticmethod
     def nowhere(rois: Tensor) -> Tensor:
-        """One roi (1, 5) that pools to zeros."""
+        """Return one roi (1, 5) that pools to zeros."""
         nowhere = torch.zeros_like(rois[:1])
         nowhere[:, 1:5] = NOWHERE
         return nowhere
@@ -197,7 +198,7 @@ class ROIPooler(nn.Module):
 def make_pooler(
     pooler_type: str, output_size: tuple[int, int], scale: float, sampling_ratio: int
 ) -> nn.Module:
-    """A pooler of one level by its name."""
+    """Return a pooler of one level by its name."""
     if pooler_type == "ROIAlignV2":
         return ROIAlign(output_size, spatial_scale=scale, sampling_ratio=sampling_ratio, aligned=True)
     if pooler_type == "ROIAlign":

@@ -122,7 +122,7 @@ def scale_keypoints(keypoints: Any, factor: Tensor) -> Any:
 
 
 def nonempty(boxes: Tensor) -> Tensor:
-    """(N,) bool: whether boxes (N, 4) XYXY or (N, 5) have an area."""
+    """Return (N,) bool: whether boxes (N, 4) XYXY or (N, 5) have an area."""
     sides = boxes[:, 2:4] if boxes.shape[-1] == 5 else boxes[:, 2:] - boxes[:, :2]
     return (sides > 0).all(dim=1)
 
@@ -181,7 +181,7 @@ def sem_seg_postprocess(
 def sem_seg_postprocess_batch(
     logits: Tensor, image_sizes: Sequence[tuple[int, int]], output_sizes: Sequence[tuple[int, int]]
 ) -> list[tuple[list[int], Tensor]]:
-    """`sem_seg_postprocess` of a batch (B, C, H, W), all images of equal sizes together.
+    """Apply `sem_seg_postprocess` to a batch (B, C, H, W), all images of equal sizes together.
 
     Returns:
         For each kind of size the images that have it, and their scores (n, C, output_height, output_width).

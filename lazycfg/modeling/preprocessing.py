@@ -110,8 +110,9 @@ def pad_on_host(
 
 
 def can_go_alone(tensors: Sequence[Tensor], device: torch.device) -> bool:
-    """Whether tensors are in page-locked memory, as the data loader leaves them: a GPU then fetches each by
-    itself while the host goes on, and to gather them on the host would only cost time."""
+    """Return whether tensors are in page-locked memory, as the data loader leaves them: a GPU then fetches
+    each by itself while the host goes on, and gathering them on the host would only cost time.
+    """
     return device.type == "cuda" and all(x.is_pinned() for x in tensors)
 
 
@@ -136,7 +137,7 @@ def instances_to_device(instances: Sequence[Instances], device: torch.device) ->
 
 
 def field_to_device(values: Sequence[Any], counts: Sequence[int], device: torch.device) -> list[Any]:
-    """One field of all images on the device."""
+    """Return one field of all images on the device."""
     first = values[0]
     if all(isinstance(value, BitMasks) for value in values):
         tensors = [value.tensor for value in values]

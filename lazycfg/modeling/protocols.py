@@ -20,7 +20,7 @@ class ProposalGenerator(Protocol):
         features: Mapping[str, Tensor],
         gt_instances: Sequence[Instances] | None = None,
     ) -> tuple[Sequence[Instances], dict[str, Tensor]]:
-        """Per image `Instances` with ``proposal_boxes`` and ``objectness_logits``, and losses in training."""
+        """Return `Instances` with ``proposal_boxes`` and ``objectness_logits`` for each image, and losses."""
         ...
 
 
@@ -34,7 +34,7 @@ class RegionHeads(Protocol):
         proposals: Sequence[Instances],
         targets: Sequence[Instances] | None = None,
     ) -> tuple[Sequence[Instances], dict[str, Tensor]]:
-        """Per image the detections (in training the sampled proposals), and losses in training."""
+        """Return the detections of each image (in training the sampled proposals), and training losses."""
         ...
 
     def forward_with_given_boxes(
@@ -48,7 +48,7 @@ class RegionPooler(Protocol):
     """As `ROIPooler`."""
 
     def __call__(self, x: Sequence[Tensor], box_lists: Sequence[Any]) -> Tensor:
-        """Maps (N, C, H_i, W_i) and the boxes of N images, R in all -> (R, C, h, w)."""
+        """Map (N, C, H_i, W_i) and the boxes of N images, R in all, to (R, C, h, w)."""
         ...
 
 
@@ -56,7 +56,7 @@ class BoxHead(Protocol):
     """As `FastRCNNConvFCHead`."""
 
     def __call__(self, x: Tensor) -> Tensor:
-        """(R, C, h, w) -> features of each region."""
+        """Map (R, C, h, w) to features of each region."""
         ...
 
 
@@ -64,17 +64,17 @@ class BoxPredictor(Protocol):
     """As `FastRCNNOutputLayers`."""
 
     def __call__(self, x: Tensor) -> Any:
-        """Features of R regions -> predictions, whatever `losses` and `inference` take."""
+        """Map the features of R regions to predictions, in the form that `losses` and `inference` take."""
         ...
 
     def losses(self, predictions: Any, proposals: Sequence[Instances]) -> dict[str, Tensor]:
-        """Losses by name, of proposals with ``gt_classes`` and ``gt_boxes``."""
+        """Return the losses by name, for proposals with ``gt_classes`` and ``gt_boxes``."""
         ...
 
     def inference(
         self, predictions: Any, proposals: Sequence[Instances]
     ) -> tuple[Sequence[Instances], Sequence[Tensor]]:
-        """Per image the detections, and the proposals they come from."""
+        """Return for each image the detections, and the proposals they come from."""
         ...
 
 
@@ -82,5 +82,5 @@ class MaskHead(Protocol):
     """As `MaskRCNNConvUpsampleHead`; a keypoint head is of the same kind."""
 
     def __call__(self, x: Any, instances: Sequence[Instances]) -> Any:
-        """Losses by name in training; at inference the instances with further fields."""
+        """Return the losses by name in training; at inference the instances with further fields."""
         ...

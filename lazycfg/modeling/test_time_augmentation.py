@@ -125,7 +125,7 @@ class GeneralizedRCNNWithTTA(nn.Module):
         return outputs
 
     def _views(self, batched_inputs: Inputs) -> tuple[list[dict[str, Any]], list[int]]:
-        """The views of all images, those of an image together, and how many each has."""
+        """Return the views of all images, those of an image together, and how many each has."""
         views, counts = [], []
         for x in batched_inputs:
             if "image" not in x:
@@ -187,7 +187,7 @@ class GeneralizedRCNNWithTTA(nn.Module):
         counts: Sequence[int],
         sizes: Sequence[tuple[int, int]],
     ) -> list[Instances]:
-        """The boxes of all views of each image, moved to the original, after NMS."""
+        """Merge the boxes of all views of each image, moved to the original, by NMS."""
         for x in found:
             if not isinstance(x.pred_boxes, Boxes):
                 kind = type(x.pred_boxes).__name__
@@ -264,7 +264,7 @@ class GeneralizedRCNNWithTTA(nn.Module):
                 keypoint_rcnn_inference(torch.stack(maps).mean(dim=0), [x])
 
     def _upright_heatmaps(self, instances: Instances, transform: ViewTransform) -> Tensor:
-        """(N, K, S, S) logits as they would be were the view not mirrored."""
+        """Return logits (N, K, S, S) as they would be if the view were not mirrored."""
         if not instances.has("pred_keypoint_heatmaps"):
             raise ValueError(
                 "test-time augmentation averages 'pred_keypoint_heatmaps', which the keypoint head "
@@ -299,7 +299,7 @@ class GeneralizedRCNNWithTTA(nn.Module):
         transforms: Sequence[ViewTransform],
         size: tuple[int, int],
     ) -> None:
-        """The semantic map of an image as the mean of those of its views, and the panoptic one."""
+        """Average the semantic maps of the views of an image, and add the panoptic map."""
         model: Any = self.model
         total: Tensor | None = None
         for x, view, transform in zip(logits, views, transforms, strict=True):
@@ -348,7 +348,7 @@ def further_fields(found: Sequence[Instances]) -> list[str]:
 
 
 def slices(counts: Sequence[int]) -> list[slice]:
-    """Where the views of each image are."""
+    """Return the range of views of each image."""
     return [slice(a, b) for a, b in pairwise(accumulate(counts, initial=0))]
 
 
@@ -359,7 +359,7 @@ def mirror_back(maps: Tensor, transform: ViewTransform) -> Tensor:
 
 
 def move_proposals(x: dict[str, Any], view: dict[str, Any]) -> dict[str, Any]:
-    """A view whose "proposals", if its image came with any, are in its own pixels."""
+    """Return a view whose "proposals", if its image came with any, are in its own pixels."""
     if "proposals" not in x or view.get("proposals") is not x["proposals"]:
         return view
     proposals = x["proposals"].to(view["image"].device)

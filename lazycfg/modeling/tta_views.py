@@ -63,7 +63,7 @@ class ViewTransform:
 
     @property
     def mirrored(self) -> tuple[bool, bool]:
-        """Whether left and right, and whether top and bottom are exchanged."""
+        """Return whether left and right, and whether top and bottom are exchanged."""
         return self.scale[0] < 0, self.scale[1] < 0
 
 
@@ -120,7 +120,9 @@ class DatasetMapperTTA:
         return views
 
     def output_shape(self, height: int, width: int, size: int) -> tuple[int, int]:
-        """(height, width) of the view whose shorter side is `size`: as `ResizeShortestEdge` has it."""
+        """Return (height, width) of the view whose shorter side is `size`, as `ResizeShortestEdge` computes
+        it.
+        """
         scale = size / min(height, width)
         sides = (size, scale * width) if height < width else (scale * height, size)
         if max(sides) > self.max_size:
@@ -142,7 +144,7 @@ def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
 def affine_rows(
     transforms: Sequence[ViewTransform], counts: Sequence[int], device: torch.device
 ) -> tuple[Tensor, Tensor]:
-    """The scale and the shift of each of the boxes of several views: two (sum of counts, 4) for XYXY."""
+    """Return the scale and the shift of the boxes of several views: two (sum of counts, 4) for XYXY."""
     table = torch.tensor([(*t.scale, *t.scale, *t.shift, *t.shift) for t in transforms]).reshape(-1, 8)
     if device.type == "cuda":
         table = table.pin_memory()

@@ -21,7 +21,7 @@ class ClipGradNorm:
         self.norm_type = norm_type
 
     def __call__(self, parameters: Iterable[nn.Parameter]) -> Tensor:
-        """Clip; returns the joint norm before, a scalar on the device."""
+        """Clip the gradients and return the joint norm before, a scalar on the device."""
         return nn.utils.clip_grad_norm_(parameters, self.max_norm, norm_type=self.norm_type)
 
 

@@ -41,7 +41,9 @@ class LRMultiplier(LRScheduler):
         return [base_lr * factor for base_lr in self.base_lrs]
 
     def state_dict(self) -> dict[str, Any]:
-        """What resuming needs. The schedule itself comes from the config and may be changed in between."""
+        """Return what resuming needs. The schedule itself comes from the config and may be changed in
+        between.
+        """
         return {"base_lrs": self.base_lrs, "last_epoch": self.last_epoch}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

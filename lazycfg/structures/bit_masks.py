@@ -51,7 +51,7 @@ class BitMasks:
         return self.tensor.shape[0]
 
     def __getitem__(self, item: int | slice | Tensor | list[int]) -> BitMasks:
-        """The masks at an index, slice, bool mask or index tensor; always a ``BitMasks``."""
+        """Return the masks at an index, slice, bool mask or index tensor; always a ``BitMasks``."""
         if isinstance(item, int):
             return BitMasks(self.tensor[item].unsqueeze(0))
         selected = self.tensor[item]
@@ -70,22 +70,22 @@ class BitMasks:
         return self.tensor, torch.arange(len(self), device=self.device)
 
     def __iter__(self) -> Iterator[Tensor]:
-        """One tensor (H, W) per object."""
+        """Yield one tensor (H, W) per object."""
         yield from self.tensor
 
     def __repr__(self) -> str:
         return f"BitMasks(num_instances={len(self)}, image_size={self.image_size})"
 
     def nonempty(self) -> Tensor:
-        """(N,) bool: whether an object has any pixel."""
+        """Return (N,) bool: whether an object has any pixel."""
         return self.tensor.flatten(1).any(dim=1)
 
     def area(self) -> Tensor:
-        """(N,) int64 numbers of pixels."""
+        """Return (N,) int64 numbers of pixels."""
         return self.tensor.flatten(1).sum(dim=1)
 
     def get_bounding_boxes(self) -> Boxes:
-        """The smallest boxes around the objects' pixels; zeros for an object without any."""
+        """Return the smallest boxes around the objects' pixels; zeros for an object without any."""
         boxes = torch.zeros((len(self), 4), device=self.device)
         if self.tensor.numel() == 0:
             return Boxes(boxes)
@@ -100,7 +100,8 @@ class BitMasks:
         return Boxes(boxes)
 
     def crop_and_resize(self, boxes: Tensor, mask_size: int, indices: Tensor | None = None) -> Tensor:
-        """What each box shows of its object, resized by ROIAlign and cut at one half: targets of a mask head.
+        """Crop each object to its box, resize it by ROIAlign and threshold it at one half: targets of a mask
+        head.
 
         Args:
             boxes: (R, 4) XYXY in pixels.
@@ -124,7 +125,7 @@ class BitMasks:
 
     @staticmethod
     def cat(bitmasks_list: list[BitMasks]) -> BitMasks:
-        """All masks of the list, which must be of one image size."""
+        """Concatenate all masks of the list, which must be of one image size."""
         if len(bitmasks_list) == 0 or not all(isinstance(b, BitMasks) for b in bitmasks_list):
             raise TypeError("BitMasks.cat: expected a list of at least one BitMasks")
         return BitMasks(torch.cat([b.tensor for b in bitmasks_list], dim=0))

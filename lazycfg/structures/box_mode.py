@@ -109,7 +109,7 @@ def _size(mode: BoxMode, image_size: tuple[int, int] | None) -> tuple[int, int]:
 def _to_corners(
     c: Sequence[Any], mode: BoxMode, ops: _Ops, image_size: tuple[int, int] | None
 ) -> tuple[Any, ...]:
-    """The corners (x0, y0, x1, y1) in pixels of the upright box."""
+    """Return the corners (x0, y0, x1, y1) in pixels of the upright box."""
     if mode == BoxMode.XYWHA_ABS:
         xc, yc, w, h, degrees = c
         theta = degrees * (math.pi / 180.0)

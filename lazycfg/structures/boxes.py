@@ -54,7 +54,7 @@ class Boxes:
         return self.tensor.device
 
     def area(self) -> Tensor:
-        """(N,) areas in square pixels."""
+        """Return (N,) areas in square pixels."""
         return _area(self.tensor)
 
     def clip(self, box_size: tuple[int, int]) -> None:
@@ -67,20 +67,20 @@ class Boxes:
         )
 
     def nonempty(self, threshold: float = 0.0) -> Tensor:
-        """(N,) bool: whether both sides are longer than ``threshold`` pixels."""
+        """Return (N,) bool: whether both sides are longer than ``threshold`` pixels."""
         widths = self.tensor[:, 2] - self.tensor[:, 0]
         heights = self.tensor[:, 3] - self.tensor[:, 1]
         return (widths > threshold) & (heights > threshold)
 
     def inside_box(self, box_size: tuple[int, int], boundary_threshold: int = 0) -> Tensor:
-        """(N,) bool: whether a box stays within (height, width), up to ``boundary_threshold`` pixels."""
+        """Return (N,) bool: whether a box is within (height, width), up to ``boundary_threshold`` pixels."""
         h, w = box_size
         x0, y0, x1, y1 = self.tensor.unbind(dim=-1)
         t = boundary_threshold
         return (x0 >= -t) & (y0 >= -t) & (x1 < w + t) & (y1 < h + t)
 
     def get_centers(self) -> Tensor:
-        """(N, 2) centres as (x, y)."""
+        """Return (N, 2) centres as (x, y)."""
         return (self.tensor[:, :2] + self.tensor[:, 2:]) / 2
 
     def scale(self, scale_x: float, scale_y: float) -> None:
@@ -90,7 +90,7 @@ class Boxes:
 
     @classmethod
     def cat(cls, boxes_list: list[Boxes] | tuple[Boxes, ...]) -> Boxes:
-        """All boxes of the list, in order; no boxes for an empty list."""
+        """Concatenate all boxes of the list, in order; no boxes for an empty list."""
         if not isinstance(boxes_list, (list, tuple)) or not all(isinstance(b, Boxes) for b in boxes_list):
             raise TypeError("Boxes.cat: expected a list of Boxes")
         if len(boxes_list) == 0:
@@ -98,7 +98,7 @@ class Boxes:
         return cls(torch.cat([b.tensor for b in boxes_list], dim=0))
 
     def __getitem__(self, item: int | slice | Tensor | list[int]) -> Boxes:
-        """The boxes at an index, slice, bool mask or index tensor; always a ``Boxes``."""
+        """Return the boxes at an index, slice, bool mask or index tensor; always a ``Boxes``."""
         if isinstance(item, int):
             return Boxes(self.tensor[item].view(1, -1))
         selected = self.tensor[item]
@@ -110,7 +110,7 @@ class Boxes:
         return self.tensor.shape[0]
 
     def __iter__(self) -> Iterator[Tensor]:
-        """One tensor (4,) per box."""
+        """Yield one tensor (4,) per box."""
         yield from self.tensor
 
     def __repr__(self) -> str:
@@ -181,7 +181,7 @@ def _area(boxes: Tensor) -> Tensor:
 
 
 def _divide(inter: Tensor, by: Tensor) -> Tensor:
-    """inter / by, and 0 where nothing intersects (two empty boxes would give 0 / 0)."""
+    """Return inter / by, and 0 where nothing intersects (two empty boxes would give 0 / 0)."""
     return torch.where(inter > 0, inter / by, 0.0)
 
 

@@ -42,7 +42,7 @@ class ImageList:
         return self.tensor.device
 
     def valid_mask(self) -> Tensor:
-        """(N, H, W) bool: true on the images, false on the padding."""
+        """Return (N, H, W) bool: true on the images, false on the padding."""
         sizes = torch.tensor(self.image_sizes, device=self.device)
         rows = torch.arange(self.tensor.shape[-2], device=self.device) < sizes[:, :1]
         columns = torch.arange(self.tensor.shape[-1], device=self.device) < sizes[:, 1:]
@@ -54,7 +54,7 @@ class ImageList:
         size_divisibility: int = 0,
         padding_constraints: Mapping[str, int] | None = None,
     ) -> tuple[int, int]:
-        """The (height, width) that `from_tensors` pads images of these sizes to.
+        """Return the (height, width) that `from_tensors` pads images of these sizes to.
 
         Raises:
             ValueError: an image is larger than the ``square_size`` asked for.

@@ -49,7 +49,7 @@ class Instances:
 
     @property
     def image_size(self) -> tuple[int, int]:
-        """(height, width) in pixels."""
+        """Return (height, width) in pixels."""
         return self._image_size
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -111,15 +111,15 @@ class Instances:
         return self._fields[name]
 
     def get_fields(self) -> dict[str, Any]:
-        """The fields by name. It is the live dict: lengths of what is written to it are not checked."""
+        """Return the fields by name, as the live dict: lengths of what is written to it are not checked."""
         return self._fields
 
     def to(self, *args: Any, **kwargs: Any) -> Instances:
-        """A copy whose fields are moved with their own ``to()``; fields without one are shared."""
+        """Return a copy whose fields are moved with their own ``to()``; fields without one are shared."""
         return self._map(lambda v: v.to(*args, **kwargs) if hasattr(v, "to") else v)
 
     def pin_memory(self) -> Instances:
-        """A copy in page-locked memory, from where ``to(device, non_blocking=True)`` does not wait."""
+        """Return a copy in page-locked memory, from where ``to(device, non_blocking=True)`` does not wait."""
         return self._map(lambda v: v.pin_memory() if hasattr(v, "pin_memory") else v)
 
     def _map(self, function: Any) -> Instances:
@@ -180,11 +180,11 @@ class Instances:
         return slice(number, number + 1 or None)
 
     def __len__(self) -> int:
-        """The number of instances; 0 while there are no fields: the first one may have any length."""
+        """Return the number of instances; 0 while there are no fields: the first one may have any length."""
         return next((len(value) for value in self._fields.values()), 0)
 
     def __iter__(self) -> Iterator[Instances]:
-        """One ``Instances`` of length 1 per object.
+        """Yield one ``Instances`` of length 1 per object.
 
         Raises:
             TypeError: there are no fields, so that it is not known how many objects there are.
@@ -198,7 +198,7 @@ class Instances:
 
     @staticmethod
     def cat(instance_lists: list[Instances]) -> Instances:
-        """All instances of the list, which must have the same fields and image size.
+        """Concatenate all instances of the list, which must have the same fields and image size.
 
         Raises:
             ValueError: nothing to join, different image sizes or fields, or a field that cannot be joined.
@@ -241,7 +241,7 @@ class Instances:
 
 
 def _is_array(item: Any) -> bool:
-    """Whether it is an array or tensor that is no single whole number."""
+    """Return whether it is an array or tensor that is no single whole number."""
     if not isinstance(item, (Tensor, np.ndarray)):
         return False
     return item.ndim > 0 or item.dtype not in INDEX_TYPES

@@ -67,13 +67,13 @@ class Keypoints:
         return (row * heatmap_size + column) * valid, valid.long()
 
     def __getitem__(self, item: int | slice | Tensor | list[int]) -> Keypoints:
-        """The keypoints of the objects at an index, slice, bool mask or index tensor."""
+        """Return the keypoints of the objects at an index, slice, bool mask or index tensor."""
         if isinstance(item, int):
             return Keypoints(self.tensor[item].unsqueeze(0))
         return Keypoints(self.tensor[item])
 
     def __iter__(self) -> Iterator[Tensor]:
-        """One tensor (K, 3) per object."""
+        """Yield one tensor (K, 3) per object."""
         yield from self.tensor
 
     def __repr__(self) -> str:
@@ -81,7 +81,7 @@ class Keypoints:
 
     @staticmethod
     def cat(keypoints_list: list[Keypoints]) -> Keypoints:
-        """All objects of the list, which must have as many keypoints each."""
+        """Concatenate all objects of the list, which must have as many keypoints each."""
         if len(keypoints_list) == 0 or not all(isinstance(k, Keypoints) for k in keypoints_list):
             raise TypeError("Keypoints.cat: expected a list of at least one Keypoints")
         return Keypoints(torch.cat([k.tensor for k in keypoints_list], dim=0))
@@ -125,8 +125,9 @@ def heatmaps_to_keypoints(maps: Tensor, rois: Tensor) -> Tensor:
 
 
 def _peaks(maps: Tensor, pixels: Tensor, sizes: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
-    """Column, row and value of the highest pixel of each map (R, K, P, P) resized to `pixels` (R, 2), each
-    (R, K); boxes of like size together."""
+    """Return column, row and value of the highest pixel of each map (R, K, P, P) resized to `pixels` (R, 2),
+    each (R, K); boxes of similar size together.
+    """
     num_rois, num_keypoints, cells_y, cells_x = maps.shape
     order = np.lexsort(sizes.T).tolist()
     out = maps.new_zeros((3, num_rois, num_keypoints))
@@ -149,7 +150,7 @@ def _peaks(maps: Tensor, pixels: Tensor, sizes: np.ndarray) -> tuple[Tensor, Ten
 
 
 def _peaks_on_host(maps: Tensor, sizes: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
-    """`_peaks` on the host, box by box: each at its own size, and small enough for the cache."""
+    """Compute `_peaks` on the host, box by box: each at its own size, and small enough for the cache."""
     _, num_keypoints, cells_y, cells_x = maps.shape
     widths, heights = sizes.T
     rows = np.split(_bicubic_weights(cells_y, *_flat_axis(heights)).numpy(), heights.cumsum())
@@ -165,7 +166,7 @@ def _peaks_on_host(maps: Tensor, sizes: np.ndarray) -> tuple[Tensor, Tensor, Ten
 
 
 def _pixels_of(rois: Tensor) -> Tensor:
-    """(R, 2) width and height in whole pixels, at least 1."""
+    """Return (R, 2) width and height in whole pixels, at least 1."""
     return (rois[:, 2:] - rois[:, :2]).clamp(min=1).ceil()
 
 

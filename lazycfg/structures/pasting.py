@@ -60,7 +60,7 @@ def paste_masks_in_images(
     image_shapes: Sequence[tuple[int, int]],
     threshold: float = 0.5,
 ) -> list[Tensor]:
-    """`paste_masks_in_image` of a batch, all masks together.
+    """Apply `paste_masks_in_image` to a batch, all masks together.
 
     Args:
         masks, boxes, threshold: as there, those of all images one after the other.
@@ -144,7 +144,7 @@ def _dtype(threshold: float) -> type[np.generic]:
 
 
 def _windows(boxes: np.ndarray, height: int, width: int) -> np.ndarray:
-    """(N, 4) int64, the pixels of the image that each box can touch, from x0, y0 to before x1, y1."""
+    """Return (N, 4) int64, the pixels of the image that each box can touch, from x0, y0 to before x1, y1."""
     size = (width, height)
     # A box that is not finite has no pixels; the rest is clipped before it becomes whole numbers.
     low = np.nan_to_num(np.floor(boxes[:, :2]) - 1).clip(0, size)

@@ -58,7 +58,7 @@ class PolygonMasks:
         return len(self.polygons)
 
     def __getitem__(self, item: int | slice | Sequence[int] | Tensor | np.ndarray) -> PolygonMasks:
-        """The objects at an index, slice, bool mask or indices; always a ``PolygonMasks``."""
+        """Return the objects at an index, slice, bool mask or indices; always a ``PolygonMasks``."""
         if isinstance(item, int):
             return self._of([self.polygons[item]])
         if isinstance(item, slice):
@@ -73,7 +73,7 @@ class PolygonMasks:
         return self._of([self.polygons[i] for i in index.tolist()])
 
     def __iter__(self) -> Iterator[list[np.ndarray]]:
-        """The polygons of one object after another."""
+        """Yield the polygons of one object after another."""
         return iter(self.polygons)
 
     def __repr__(self) -> str:
@@ -81,17 +81,19 @@ class PolygonMasks:
 
     @staticmethod
     def cat(polymasks_list: list[PolygonMasks]) -> PolygonMasks:
-        """All objects of the list, in order."""
+        """Concatenate all objects of the list, in order."""
         if len(polymasks_list) == 0 or not all(isinstance(p, PolygonMasks) for p in polymasks_list):
             raise TypeError("PolygonMasks.cat: expected a list of at least one PolygonMasks")
         return PolygonMasks._of([polygons for masks in polymasks_list for polygons in masks.polygons])
 
     def nonempty(self) -> Tensor:
-        """(N,) bool: whether an object has any polygon."""
+        """Return (N,) bool: whether an object has any polygon."""
         return torch.tensor([len(polygons) > 0 for polygons in self.polygons], dtype=torch.bool)
 
     def area(self) -> Tensor:
-        """(N,) float64: the sum of the areas of an object's polygons in square pixels (shoelace formula)."""
+        """Return (N,) float64: the sum of the areas of an object's polygons in square pixels (shoelace
+        formula).
+        """
         packed = pack_polygons(self.polygons)
         x0, y0 = packed.points.unbind(dim=1)
         x1, y1 = packed.points[packed.following].unbind(dim=1)
@@ -101,7 +103,7 @@ class PolygonMasks:
         return areas.index_add_(0, packed.owner, signed.abs() / 2)
 
     def get_bounding_boxes(self) -> Boxes:
-        """The smallest boxes around the objects' polygons; (inf, inf, 0, 0) for an object without any."""
+        """Return the smallest boxes around objects' polygons; (inf, inf, 0, 0) for an object without any."""
         packed = pack_polygons(self.polygons)
         points = packed.points.float()
         owner = packed.owner[packed.polygon][:, None].expand_as(points)

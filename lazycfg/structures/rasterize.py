@@ -87,7 +87,7 @@ def pack_polygons(objects: Sequence[Sequence[Any]]) -> PackedPolygons:
 
 
 def rasterize_within_boxes(packed: PackedPolygons, boxes: Tensor, size: int) -> Tensor:
-    """The part of each object that lies in its box, resized to (size, size).
+    """Return the part of each object that lies in its box, resized to (size, size).
 
     Args:
         packed: the polygons of N objects.
@@ -147,7 +147,7 @@ def rasterize_windows(
 
 
 def _joined(windows: list[tuple[np.ndarray, int, int]]) -> tuple[np.ndarray, int, int]:
-    """The union of windows."""
+    """Return the union of windows."""
     if len(windows) == 1:
         inside, top, left = windows[0]
         return inside.astype(bool), top, left
@@ -189,7 +189,7 @@ def _polygon_windows(
 
 
 def polygons_to_bitmask(polygons: Sequence[np.ndarray], height: int, width: int) -> np.ndarray:
-    """The union of the polygons of one object as a (height, width) bool array.
+    """Return the union of the polygons of one object as a bool array (height, width).
 
     Args:
         polygons: each (x0, y0, x1, y1, ...) in pixels.
@@ -200,7 +200,7 @@ def polygons_to_bitmask(polygons: Sequence[np.ndarray], height: int, width: int)
 def rasterize_polygons_within_box(
     polygons: Sequence[np.ndarray], box: np.ndarray | Tensor, mask_size: int
 ) -> Tensor:
-    """The part of one object inside a box, resized to (mask_size, mask_size); bool.
+    """Return the part of one object inside a box, resized to (mask_size, mask_size); bool.
 
     Args:
         polygons: each (x0, y0, x1, y1, ...) in pixels.
@@ -213,7 +213,7 @@ def rasterize_polygons_within_box(
 def _crossings(
     points: Tensor, following: Tensor, height: int, width: int, dense: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Where edges pass the middle of a pixel column.
+    """Return where edges pass the middle of a pixel column.
 
     Args:
         points: (V, 2) vertices in pixels, float64.
@@ -273,10 +273,10 @@ def _crossings(
 
 
 def _floor_div(whole: Tensor) -> Tensor:
-    """The sub-pixel at or below which a pixel begins; exact for whole numbers in float64."""
+    """Return the sub-pixel at or below which a pixel begins; exact for whole numbers in float64."""
     return torch.floor(whole / _SCALE)
 
 
 def _round(start: Tensor, way: Tensor) -> Tensor:
-    """``(int)(start + way + 0.5)`` of C, in float64 and in this order."""
+    """Return ``(int)(start + way + 0.5)`` of C, in float64 and in this order."""
     return (start + way + 0.5).trunc()

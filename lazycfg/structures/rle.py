@@ -42,7 +42,7 @@ def encode_crop(crop: np.ndarray, y0: int, x0: int, image_size: tuple[int, ...])
 
 
 def run_lengths(crop: np.ndarray, y0: int, x0: int, height: int, width: int) -> np.ndarray:
-    """The lengths of the runs, outside first; they add up to ``height * width``."""
+    """Return the lengths of the runs, outside first; they add up to ``height * width``."""
     # Columns as rows, with a pixel of outside below each, so that no run goes on into the next column.
     columns = np.zeros((crop.shape[1], crop.shape[0] + 1), dtype=np.int8)
     columns[:, :-1] = crop.T
@@ -62,7 +62,7 @@ def run_lengths(crop: np.ndarray, y0: int, x0: int, height: int, width: int) -> 
 
 
 def decode_rle(rle: Mapping[str, Any]) -> np.ndarray:
-    """The mask (H, W) bool of ``{"size": [H, W], "counts": text or list of run lengths}``.
+    """Return the mask (H, W) bool of ``{"size": [H, W], "counts": text or list of run lengths}``.
 
     Raises:
         ValueError: the runs do not fill the size, or cannot be read (see `rle_runs`).

@@ -39,7 +39,7 @@ class ROIMasks:
         return self.tensor.shape[0]
 
     def __getitem__(self, item: int | slice | Tensor | list[int]) -> ROIMasks:
-        """The masks at an index, slice, bool mask or index tensor; always an ``ROIMasks``."""
+        """Return the masks at an index, slice, bool mask or index tensor; always an ``ROIMasks``."""
         if isinstance(item, int):
             return ROIMasks(self.tensor[item].unsqueeze(0))
         selected = self.tensor[item]
@@ -50,7 +50,7 @@ class ROIMasks:
         return ROIMasks(selected)
 
     def __iter__(self) -> Iterator[Tensor]:
-        """One tensor (M, M) per object."""
+        """Yield one tensor (M, M) per object."""
         yield from self.tensor
 
     def __repr__(self) -> str:
@@ -58,7 +58,7 @@ class ROIMasks:
 
     @staticmethod
     def cat(roi_masks_list: list[ROIMasks]) -> ROIMasks:
-        """All masks of the list, which must be of one size."""
+        """Concatenate all masks of the list, which must be of one size."""
         if len(roi_masks_list) == 0 or not all(isinstance(m, ROIMasks) for m in roi_masks_list):
             raise TypeError("ROIMasks.cat: expected a list of at least one ROIMasks")
         return ROIMasks(torch.cat([m.tensor for m in roi_masks_list], dim=0))

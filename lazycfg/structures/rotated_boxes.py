@@ -49,7 +49,7 @@ class RotatedBoxes:
         return self.tensor.device
 
     def area(self) -> Tensor:
-        """(N,) areas in square pixels."""
+        """Return (N,) areas in square pixels."""
         return self.tensor[:, 2] * self.tensor[:, 3]
 
     def normalize_angles(self) -> None:
@@ -67,11 +67,11 @@ class RotatedBoxes:
         self.tensor = clip_rotated(self.tensor, width, height, clip_angle_threshold)
 
     def nonempty(self, threshold: float = 0.0) -> Tensor:
-        """(N,) bool: whether both sides are longer than ``threshold`` pixels."""
+        """Return (N,) bool: whether both sides are longer than ``threshold`` pixels."""
         return (self.tensor[:, 2:4] > threshold).all(dim=1)
 
     def inside_box(self, box_size: tuple[int, int], boundary_threshold: int = 0) -> Tensor:
-        """(N,) bool: whether the upright hull stays within (height, width), up to some pixels."""
+        """Return (N,) bool: whether the upright hull stays within (height, width), up to some pixels."""
         height, width = box_size
         reach = upright_reach(self.tensor)
         x0, y0 = (self.tensor[:, :2] - reach).unbind(dim=1)
@@ -80,7 +80,7 @@ class RotatedBoxes:
         return (x0 >= -t) & (y0 >= -t) & (x1 < width + t) & (y1 < height + t)
 
     def get_centers(self) -> Tensor:
-        """(N, 2) centres as (x, y)."""
+        """Return (N, 2) centres as (x, y)."""
         return self.tensor[:, :2]
 
     def scale(self, scale_x: float, scale_y: float) -> None:
@@ -93,7 +93,7 @@ class RotatedBoxes:
 
     @classmethod
     def cat(cls, boxes_list: list[RotatedBoxes] | tuple[RotatedBoxes, ...]) -> RotatedBoxes:
-        """All boxes of the list, in order; no boxes for an empty list."""
+        """Concatenate all boxes of the list, in order; no boxes for an empty list."""
         if not isinstance(boxes_list, (list, tuple)) or not all(
             isinstance(b, RotatedBoxes) for b in boxes_list
         ):
@@ -103,7 +103,7 @@ class RotatedBoxes:
         return cls(torch.cat([b.tensor for b in boxes_list], dim=0))
 
     def __getitem__(self, item: int | slice | Tensor | list[int]) -> RotatedBoxes:
-        """The boxes at an index, slice, bool mask or index tensor; always a ``RotatedBoxes``."""
+        """Return the boxes at an index, slice, bool mask or index tensor; always a ``RotatedBoxes``."""
         if isinstance(item, int):
             return RotatedBoxes(self.tensor[item].view(1, -1))
         selected = self.tensor[item]
@@ -116,7 +116,7 @@ class RotatedBoxes:
         return self.tensor.shape[0]
 
     def __iter__(self) -> Iterator[Tensor]:
-        """One tensor (5,) per box."""
+        """Yield one tensor (5,) per box."""
         yield from self.tensor
 
     def __repr__(self) -> str:
@@ -168,5 +168,5 @@ def scale_rotated(boxes: Tensor, scale_x: Tensor | float, scale_y: Tensor | floa
 
 
 def pairwise_iou(boxes1: RotatedBoxes, boxes2: RotatedBoxes) -> Tensor:
-    """(M, N) intersection over union of all pairs of two lists of rotated boxes."""
+    """Return (M, N) intersection over union of all pairs of two lists of rotated boxes."""
     return pairwise_iou_rotated(boxes1.tensor, boxes2.tensor)

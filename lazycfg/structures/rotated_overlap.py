@@ -70,7 +70,7 @@ def matched_iou_rotated(boxes1: Tensor, boxes2: Tensor) -> Tensor:
 
 
 def hulls_meet(boxes1: Tensor, boxes2: Tensor) -> Tensor:
-    """Whether the upright hulls of boxes (..., 5) that broadcast against each other meet; (...) bool."""
+    """Return (...) bool: whether the upright hulls of boxes (..., 5), broadcast against each other, meet."""
     reach = upright_reach(boxes1) + upright_reach(boxes2)
     return ((boxes1[..., :2] - boxes2[..., :2]).abs() <= reach).all(dim=-1)
 
@@ -136,7 +136,9 @@ def _intersection(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _under_edge(x0: Tensor, y0: Tensor, x1: Tensor, y1: Tensor, limit_x: Tensor, limit_y: Tensor) -> Tensor:
-    """The signed area between y = -limit_y and an edge cut to |x| <= limit_x, clamped to |y| <= limit_y."""
+    """Return the signed area between y = -limit_y and an edge cut to |x| <= limit_x, clamped to |y| <=
+    limit_y.
+    """
     left, right = x0.clamp(min=-limit_x, max=limit_x), x1.clamp(min=-limit_x, max=limit_x)
     slope = torch.where(x1 == x0, 0.0, (y1 - y0) / (x1 - x0))
     # Heights above the lower limit where the cut edge begins and ends; each from the nearer corner.

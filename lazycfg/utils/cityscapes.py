@@ -39,7 +39,7 @@ class CityscapesLabel:
 
     @property
     def ignored(self) -> bool:
-        """Whether it is neither trained nor evaluated."""
+        """Return whether the class is neither trained nor evaluated."""
         return self.train_id < 0
 
 

@@ -42,7 +42,7 @@ def get_local_rank() -> int:
 
 
 def is_main_process() -> bool:
-    """Whether this is the process that writes files and logs."""
+    """Return whether this is the process that writes files and logs."""
     return get_rank() == 0
 
 
@@ -91,7 +91,7 @@ def gather(data: Any, *, dst: int = 0) -> list[Any]:
 
 
 def broadcast_object(data: Any, *, src: int = 0) -> Any:
-    """The object (anything that pickles) of process ``src``, on every process."""
+    """Return the object (anything that can be pickled) of process ``src`` on every process."""
     if get_world_size() == 1:
         return data
     box = [data]
@@ -100,7 +100,9 @@ def broadcast_object(data: Any, *, src: int = 0) -> Any:
 
 
 def shared_random_seed() -> int:
-    """A number all processes agree on, from the operating system's entropy (no generator advances)."""
+    """Return a number that all processes agree on, from the operating system's entropy (no generator
+    advances).
+    """
     return int(broadcast_object(int.from_bytes(os.urandom(4), "little") & 0x7FFFFFFF))
 
 

@@ -1,4 +1,4 @@
-"""What a training run has to tell: scalars and pictures, collected without waiting for the device.
+"""What a training run has to tell: scalars and images, collected without waiting for the device.
 
 ``put_scalar`` takes tensors as they are and keeps them on their device. They are read once per log period,
 all in one transfer, by :meth:`EventStorage.fetch`; so logging costs a training step no device-to-host sync.
@@ -35,11 +35,11 @@ class HistoryBuffer:
         return len(self._values)
 
     def latest(self) -> float:
-        """The last value."""
+        """Return the last value."""
         return self._values[-1][0]
 
     def latest_iter(self) -> int:
-        """The iteration of the last value."""
+        """Return the iteration of the last value."""
         return self._values[-1][1]
 
     def _last(self, window: int) -> list[float]:
@@ -59,7 +59,7 @@ class HistoryBuffer:
         return self._global_avg
 
     def values(self) -> list[tuple[float, int]]:
-        """The kept ``(value, iteration)`` pairs, oldest first."""
+        """Return the kept ``(value, iteration)`` pairs, oldest first."""
         return list(self._values)
 
 
@@ -83,7 +83,7 @@ class EventStorage:
 
     @property
     def iter(self) -> int:
-        """The iteration that values put now belong to."""
+        """Return the iteration that values recorded now belong to."""
         return self._iter
 
     @iter.setter
@@ -125,7 +125,11 @@ class EventStorage:
             self.put_scalar(name, value, smoothing_hint=smoothing_hint)
 
     def put_image(self, name: str, image: Any) -> None:
-        """Record a picture: uint8 (0..255) or float (0..1), shape (3, H, W) or (H, W, 3), RGB."""
+        """Record an image: uint8 (0..255) or float (0..1), shape (3, H, W) or (H, W, 3), RGB.
+
+        Raises:
+            ValueError: another shape
+        """
         tensor = torch.as_tensor(image).detach()
         if tensor.dim() != 3 or 3 not in (tensor.shape[0], tensor.shape[2]):
             raise ValueError(
@@ -164,7 +168,7 @@ class EventStorage:
         self.add(self.pop_pending())
 
     def history(self, name: str) -> HistoryBuffer:
-        """The history of one scalar.
+        """Return the history of one scalar.
 
         Raises:
             KeyError: nothing was ever recorded under this name.
@@ -175,12 +179,12 @@ class EventStorage:
         return self._histories[name]
 
     def histories(self) -> Mapping[str, HistoryBuffer]:
-        """All histories by name."""
+        """Return all histories by name."""
         self.fetch()
         return self._histories
 
     def latest(self) -> dict[str, tuple[float, int]]:
-        """The last value and its iteration, of every scalar."""
+        """Return the last value and its iteration, for every scalar."""
         return {name: (history.latest(), history.latest_iter()) for name, history in self.histories().items()}
 
     def latest_with_smoothing_hint(self, window: int = 20) -> dict[str, tuple[float, int]]:
@@ -194,11 +198,11 @@ class EventStorage:
         }
 
     def smoothing_hints(self) -> Mapping[str, bool]:
-        """Which scalars want to be shown smoothed."""
+        """Return which scalars should be shown smoothed."""
         return self._smoothing
 
     def state_dict(self, window: int) -> dict[str, Any]:
-        """The last ``window`` values of every scalar, and whether it is shown smoothed."""
+        """Return the last ``window`` values of every scalar, and whether it is shown smoothed."""
         return {
             name: (self._smoothing.get(name, True), history.values()[-window:])
             for name, history in self.histories().items()
@@ -211,7 +215,7 @@ class EventStorage:
             self.add((name, float(value), int(iteration)) for value, iteration in values)
 
     def pop_images(self) -> list[tuple[str, Tensor, int]]:
-        """The ``(name, (3, H, W) tensor, iteration)`` recorded since the last call."""
+        """Return the ``(name, (3, H, W) tensor, iteration)`` recorded since the last call."""
         images, self._images = self._images, []
         return images
 
@@ -254,12 +258,12 @@ _current: ContextVar[EventStorage | None] = ContextVar("lazycfg_event_storage", 
 
 
 def has_event_storage() -> bool:
-    """Whether someone listens; lets a caller skip computing a statistic that would be thrown away."""
+    """Return whether a storage is active, so that a caller can skip a statistic that nobody would keep."""
     return not torch.compiler.is_compiling() and _current.get() is not None
 
 
 def get_event_storage() -> EventStorage:
-    """The storage of the innermost ``with storage:``, or one that does nothing.
+    """Return the storage of the innermost ``with storage:``, or one that does nothing.
 
     Inside a compiled region it is the one that does nothing: recording would break the graph.
     """

@@ -36,7 +36,7 @@ def load_numpy_pickle(file: IO[bytes], *, enums: Collection[str] = ()) -> Any:
 
 
 def numpy_vocabulary(enums: Collection[str] = (), *, most_bytes: int) -> dict[tuple[str, str], Any]:
-    """What stands for numpy's callables in a file, for `SafeUnpickler`.
+    """Return what stands for numpy's callables in a file, for `SafeUnpickler`.
 
     Args:
         enums: as in `load_numpy_pickle`.

@@ -32,7 +32,7 @@ class Pending:
         """Take what the file gives as the state of the object; nothing by default."""
 
     def finished(self) -> Any:
-        """The value."""
+        """Return the value."""
         raise pickle.UnpicklingError("the pickle is damaged: it holds a part of an array without the rest")
 
 
@@ -118,7 +118,7 @@ class SafeUnpickler(pickle._Unpickler):  # type: ignore[name-defined,misc]
         return finish(self.read_parts())
 
     def read_parts(self) -> Any:
-        """What the file describes, with `Pending` objects in it.
+        """Return what the file describes, with `Pending` objects in it.
 
         Raises:
             UnsafeFileError: the file names a class or function that is not in the vocabulary.
@@ -266,7 +266,7 @@ class SafeUnpickler(pickle._Unpickler):  # type: ignore[name-defined,misc]
 
 
 def finish(value: Any) -> Any:
-    """`value` with what `Pending` objects stand for.
+    """Return `value` with `Pending` objects replaced by what they stand for.
 
     Raises:
         pickle.UnpicklingError: something is without its data, or containers are nested too deep.
@@ -293,7 +293,7 @@ def _to_int(digits: bytes, most: int = _DIGITS) -> int:
 
 
 def _plain_key(key: Any, *, inside: bool = False) -> Any:
-    """A key that is cheap to hash and that cannot be chosen to collide.
+    """Return a key if it is cheap to hash and cannot be chosen to collide.
 
     Raises:
         pickle.UnpicklingError: it is none.

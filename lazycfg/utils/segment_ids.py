@@ -1,4 +1,4 @@
-"""Segment ids in the colours of a picture, as COCO's panoptic PNG files hold them."""
+"""Segment ids in the colours of an image, as COCO's panoptic PNG files hold them."""
 
 import numpy as np
 

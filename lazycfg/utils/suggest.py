@@ -7,7 +7,7 @@ __all__ = ["closest"]
 
 
 def closest(name: str, candidates: Iterable[str]) -> str:
-    """The end of an error message that names the likeliest right spelling.
+    """Return the end of an error message that names the likeliest correct spelling.
 
     Args:
         name: what was written.

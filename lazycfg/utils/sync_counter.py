@@ -70,7 +70,10 @@ class SyncCounter(TorchDispatchMode):
         return sum(n for name, n in self.ops.items() if name not in FREE)
 
     def waits(self) -> dict[str, int]:
-        """The waits by kind. A suppression is one: a kernel, or (many boxes, CPU) a mask read at its end."""
+        """Return the number of synchronizations of each kind.
+
+        A suppression is one: a kernel, or (many boxes, CPU) a mask that is read at its end.
+        """
         kinds = {"torchvision.nms": "nms", "aten.index": "nms"}
         total: Counter[str] = Counter()
         for name, n in self.syncs.items():

@@ -1,4 +1,4 @@
-"""Pictures of what a model sees, should see, and says."""
+"""Drawing predictions and ground truth on images."""
 
 from .canvas import Canvas, as_rgb
 from .colors import colormap

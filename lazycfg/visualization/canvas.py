@@ -1,4 +1,4 @@
-"""A picture to draw on: masks, boxes, points and labels, in sizes that suit the picture.
+"""An image to draw on: masks, boxes, points and labels, in sizes that suit the image.
 
 Pillow does the drawing; torchvision brings it along.
 """
@@ -25,11 +25,14 @@ _CELL = 4
 
 
 def as_rgb(image: Any) -> np.ndarray:
-    """A picture as uint8 (H, W, 3).
+    """Return an image as uint8 (H, W, 3).
 
     Args:
         image: RGB; an array (H, W, 3) or (H, W), a tensor (3, H, W) or (H, W, 3), or a Pillow image; floats
             in 0..255 (0..1 if none exceeds 1). A tensor (3, N, 3) is taken as (3, H, W).
+
+    Raises:
+        ValueError: another shape
     """
     if isinstance(image, Image.Image):
         return np.asarray(image.convert("RGB"))
@@ -41,7 +44,7 @@ def as_rgb(image: Any) -> np.ndarray:
     if array.ndim == 2:
         array = np.repeat(array[:, :, None], 3, axis=2)
     if array.ndim != 3 or array.shape[2] != 3:
-        raise ValueError(f"expected an RGB picture (H, W, 3), got shape {tuple(array.shape)}")
+        raise ValueError(f"expected an RGB image (H, W, 3), got shape {tuple(array.shape)}")
     if array.dtype != np.uint8:
         array = array * 255 if array.dtype.kind == "f" and array.size and array.max() <= 1 else array
         array = np.clip(np.rint(array), 0, 255).astype(np.uint8)
@@ -49,8 +52,9 @@ def as_rgb(image: Any) -> np.ndarray:
 
 
 def rotated_corners(box: Sequence[float]) -> list[tuple[float, float]]:
-    """The corners (x, y) of a box (xc, yc, width, height, degrees counter-clockwise): its upper left one, and
-    on clockwise."""
+    """Return the corners (x, y) of a box (xc, yc, width, height, degrees counter-clockwise), clockwise from
+    its upper left one.
+    """
     x, y, w, h, angle = (float(value) for value in box)
     cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
     corners = [(-w / 2, -h / 2), (w / 2, -h / 2), (w / 2, h / 2), (-w / 2, h / 2)]
@@ -62,7 +66,7 @@ class Canvas:
     Draw masks first, then lines, then labels: each covers what was drawn before.
 
     Args:
-        image: the picture to begin with; see `as_rgb`.
+        image: the image to begin with; see `as_rgb`.
         scale: how much larger than the image to draw; None enlarges small images by a whole factor, until
             labels are readable. Coordinates are always those of the image.
         font: a font file for the labels; None takes one that has their letters.
@@ -100,12 +104,12 @@ class Canvas:
 
     @property
     def image(self) -> np.ndarray:
-        """(height * scale, width * scale, 3) uint8, RGB."""
+        """Return the drawing, (height * scale, width * scale, 3) uint8, RGB."""
         return np.asarray(self._picture).copy()
 
     @property
     def image_size(self) -> tuple[int, int]:
-        """(height, width) of `image`."""
+        """Return (height, width) of `image`."""
         return self._picture.height, self._picture.width
 
     # -- drawing
@@ -114,7 +118,7 @@ class Canvas:
         """Tint a region and draw its outline.
 
         Args:
-            mask: (h, w) bool, a window of the picture.
+            mask: (h, w) bool, a window of the image.
             y0, x0: its upper left pixel.
         """
         rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
@@ -134,7 +138,7 @@ class Canvas:
         self._picture.paste(color, (*corner, corner[0] + weights.width, corner[1] + weights.height), weights)
 
     def tint(self, mask: np.ndarray, color: Color, *, alpha: float = 0.55) -> None:
-        """Tint a region of the whole picture (H, W), without outline."""
+        """Tint a region of the whole image (H, W), without outline."""
         weights = Image.fromarray(mask.astype(np.uint8) * round(alpha * 255))
         if weights.size != self._picture.size:
             weights = weights.resize(self._picture.size, Image.Resampling.NEAREST)
@@ -180,7 +184,7 @@ class Canvas:
         self._draw().ellipse((x - radius, y - radius, x + radius, y + radius), fill=color, outline=(0, 0, 0))
 
     def label(self, text: str, box: Sequence[float], color: Color, *, centred: bool = False) -> None:
-        """Write a label at a box (or in its middle), inside the picture, over no other label if possible."""
+        """Write a label at a box (or in its middle), inside the image, over no other label if possible."""
         if not text:
             return
         font = font_for(text, self.font_size, self.font)
@@ -223,7 +227,7 @@ class Canvas:
         return ImageDraw.Draw(self._picture, "RGBA")
 
     def _to_canvas(self, box: Sequence[float]) -> tuple[float, float, float, float]:
-        """To the pixels that the box touches, within the picture."""
+        """To the pixels that the box touches, within the image."""
         width, height = self._picture.size
         x0, y0, x1, y1 = (float(value) * self.scale for value in box)
         x0, y0 = min(max(x0, 0), width - 1), min(max(y0, 0), height - 1)
@@ -240,7 +244,7 @@ class Canvas:
 
 
 def _cells(place: Sequence[float]) -> tuple[slice, slice]:
-    """The squares that a label touches."""
+    """Return the squares that a label touches."""
     x0, y0, x1, y1 = place
     rows = slice(int(y0) // _CELL, -(-math.ceil(y1) // _CELL))
     return rows, slice(int(x0) // _CELL, -(-math.ceil(x1) // _CELL))

@@ -1,4 +1,4 @@
-"""Colours that can be told apart."""
+"""Colours for classes and objects that can be told apart, and the text colour that is readable on them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def colormap(count: int) -> list[Color]:
 
 
 def shade(color: Color, step: int) -> Color:
-    """A lighter or darker variant, for neighbours of one class; step 0 is the colour itself."""
+    """Return a lighter or darker variant, for neighbours of one class; step 0 is the colour itself."""
     factor = (1.0, 0.75, 1.25, 0.88, 1.12)[step % 5]
     hue, lightness, saturation = colorsys.rgb_to_hls(*(part / 255 for part in color))
     red, green, blue = colorsys.hls_to_rgb(hue, min(max(lightness * factor, 0.2), 0.85), saturation)

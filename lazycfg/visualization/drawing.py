@@ -1,4 +1,4 @@
-"""Pictures of predictions and of ground truth."""
+"""Functions that draw predictions and ground truth on an image."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Font = str | os.PathLike[str] | None
 _FEW = 10  # so many objects have their labels in any case
 
 Window = tuple[np.ndarray, int, int]
-"""A mask (h, w) bool, and the row and column of its upper left pixel in the picture."""
+"""A mask (h, w) bool, and the row and column of its upper left pixel in the image."""
 
 
 def draw_instances(
@@ -103,7 +103,7 @@ def draw_ground_truth(
         record: as a dataset gives it: "annotations" and, unless ``image`` is given, "image" (RGB) or
             "file_name".
         metadata, scale, font: as in `draw_instances`.
-        image: RGB; the picture if not the record's own.
+        image: RGB; the image if not the record's own.
 
     Returns:
         (H * scale, W * scale, 3) uint8, RGB.
@@ -315,7 +315,7 @@ def _field(instances: Instances, *names: str) -> Tensor | None:
 
 
 def _windows(instances: Instances, boxes: Tensor | None) -> list[Window | None] | None:
-    """The masks of instances, whatever form they have."""
+    """Return the masks of instances, whatever form they have."""
     name = next((name for name in ("pred_masks", "gt_masks") if instances.has(name)), None)
     if name is None:
         return None
@@ -333,7 +333,7 @@ def _windows(instances: Instances, boxes: Tensor | None) -> list[Window | None] 
 
 
 def _windows_of_annotations(segmentations: Sequence[Any], size: tuple[int, int]) -> list[Window | None]:
-    """The masks of segmentations: polygons, a run-length encoding, or an array (H, W)."""
+    """Return the masks of segmentations: polygons, a run-length encoding, or an array (H, W)."""
     result: list[Window | None] = [None] * len(segmentations)
     polygons: dict[int, list[np.ndarray]] = {}
     for index, segmentation in enumerate(segmentations):
@@ -365,21 +365,21 @@ def _resized(window: Window | None, size: tuple[int, int], wanted: tuple[int, in
 
 
 def _scaled(boxes: Tensor, ratio_x: float, ratio_y: float) -> Tensor:
-    """Boxes (N, 4) XYXY or (N, 5), scaled with their picture."""
+    """Boxes (N, 4) XYXY or (N, 5), scaled with their image."""
     if boxes.shape[1] == 5:
         return scale_rotated(boxes, ratio_x, ratio_y)
     return boxes * torch.tensor([ratio_x, ratio_y, ratio_x, ratio_y])
 
 
 def _box_of_annotation(annotation: Mapping[str, Any]) -> list[float]:
-    """XYXY, or XYWHA if it is so in the record."""
+    """Return the box as XYXY, or as XYWHA where the record has it so."""
     box, mode = list(annotation["bbox"]), annotation["bbox_mode"]
     wanted = BoxMode.XYWHA_ABS if mode == BoxMode.XYWHA_ABS else BoxMode.XYXY_ABS
     return [float(value) for value in BoxMode.convert(box, mode, wanted)]
 
 
 def _hull(box: Sequence[float]) -> Sequence[float]:
-    """The upright box, XYXY, around a box of either kind."""
+    """Return the upright box, XYXY, around a box of either kind."""
     return BoxMode.convert(list(box), BoxMode.XYWHA_ABS, BoxMode.XYXY_ABS) if len(box) == 5 else box
 
 

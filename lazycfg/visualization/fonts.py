@@ -86,7 +86,7 @@ def _name_for(letters: frozenset[str]) -> str | None:
 
 
 def _can_write(font: Any, letters: frozenset[str]) -> bool:
-    """Whether a font has glyphs of its own for all letters; what it lacks is drawn as one and the same."""
+    """Return whether a font has glyphs of its own for all letters; letters that it lacks share one glyph."""
     try:
         missing = _drawn(font, _NOWHERE)
         return all(letter.isspace() or _drawn(font, letter) != missing for letter in letters)

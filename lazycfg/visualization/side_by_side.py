@@ -1,4 +1,4 @@
-"""Several pictures of one image as one."""
+"""Putting several images side by side, with titles."""
 
 from __future__ import annotations
 
@@ -27,9 +27,12 @@ def side_by_side(images: Sequence[Any], titles: Sequence[str] = (), *, gap: int 
 
     Returns:
         (H, W, 3) uint8, RGB.
+
+    Raises:
+        ValueError: titles are not as many as images
     """
     if titles and len(titles) != len(images):
-        raise ValueError(f"{len(titles)} titles for {len(images)} pictures")
+        raise ValueError(f"{len(titles)} titles for {len(images)} images")
     pictures = [Image.fromarray(as_rgb(image)) for image in images]
     height = max(picture.height for picture in pictures)
     pictures = [

@@ -18,13 +18,13 @@ __all__ = ["VisImage", "Visualizer"]
 
 
 class VisImage:
-    """A finished picture."""
+    """A finished image."""
 
     def __init__(self, pixels: np.ndarray) -> None:
         self.pixels = pixels
 
     def get_image(self) -> np.ndarray:
-        """(H, W, 3) uint8, RGB."""
+        """Return the image, (H, W, 3) uint8, RGB."""
         return self.pixels
 
     def save(self, filepath: str | os.PathLike[str]) -> None:
@@ -32,7 +32,7 @@ class VisImage:
         Image.fromarray(self.pixels).save(filepath)
 
     def _repr_png_(self) -> bytes:
-        """How a notebook shows it."""
+        """Return the image as PNG, for a notebook."""
         buffer = io.BytesIO()
         Image.fromarray(self.pixels).save(buffer, format="png")
         return buffer.getvalue()
@@ -40,7 +40,7 @@ class VisImage:
 
 class Visualizer:
     """
-    Each method draws on what was drawn before and returns the picture.
+    Each method draws on what was drawn before and returns the image.
 
     Args:
         img_rgb: (H, W, 3), RGB; as the functions of this package take it.
@@ -61,23 +61,23 @@ class Visualizer:
         self.metadata = metadata
 
     def draw_instance_predictions(self, predictions: Instances, *, score_threshold: float = 0.0) -> VisImage:
-        """Boxes, classes, scores, masks and keypoints, as far as there are any."""
+        """Draw boxes, classes, scores, masks and keypoints, as far as there are any."""
         return VisImage(
             draw_instances(self.canvas, predictions, self.metadata, score_threshold=score_threshold)
         )
 
     def draw_dataset_dict(self, dic: Mapping[str, Any]) -> VisImage:
-        """The annotations of a record."""
+        """Draw the annotations of a record."""
         return VisImage(draw_ground_truth(dic, self.metadata, image=self.canvas))
 
     def draw_sem_seg(self, sem_seg: Any, alpha: float = 0.55) -> VisImage:
-        """A label for every pixel, (H, W)."""
+        """Draw the label (H, W) of every pixel."""
         return VisImage(draw_sem_seg(self.canvas, sem_seg, self.metadata, alpha=alpha))
 
     def draw_panoptic_seg(
         self, panoptic_seg: Any, segments_info: Sequence[Mapping[str, Any]], alpha: float = 0.5
     ) -> VisImage:
-        """Segments (H, W) and what they are."""
+        """Draw segments (H, W) and their classes."""
         return VisImage(
             draw_panoptic_seg(self.canvas, panoptic_seg, segments_info, self.metadata, alpha=alpha)
         )

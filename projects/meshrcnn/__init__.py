@@ -24,19 +24,38 @@ from lazycfg.projects.meshrcnn.mesh_head import (
 from lazycfg.projects.meshrcnn.metrics import compare_meshes
 from lazycfg.projects.meshrcnn.pix3d import Pix3DDataset
 from lazycfg.projects.meshrcnn.roi_heads import MeshRCNNROIHeads
+from lazycfg.projects.meshrcnn.shapenet_data import ShapeNetDataset, ShapeNetMapper
+from lazycfg.projects.meshrcnn.shapenet_evaluation import ShapeNetEvaluator
+from lazycfg.projects.meshrcnn.shapenet_models import (
+    MeshLoss,
+    MeshRefinementHead,
+    Pixel2MeshHead,
+    ResNetMaps,
+    SphereInitHead,
+    VoxMeshHead,
+)
 from lazycfg.projects.meshrcnn.structures import MeshInstances, VoxelInstances
 
 __all__ = [
     "FastRCNNFCHead",
     "MeshInstances",
+    "MeshLoss",
     "MeshRCNNGraphConvHead",
     "MeshRCNNGraphConvSubdHead",
     "MeshRCNNMaskHead",
     "MeshRCNNROIHeads",
+    "MeshRefinementHead",
     "MeshRefinementStage",
     "Pix3DDataset",
     "Pix3DEvaluator",
     "Pix3DMapper",
+    "Pixel2MeshHead",
+    "ResNetMaps",
+    "ShapeNetDataset",
+    "ShapeNetEvaluator",
+    "ShapeNetMapper",
+    "SphereInitHead",
+    "VoxMeshHead",
     "VoxelInstances",
     "VoxelRCNNConvUpsampleHead",
     "compare_meshes",

@@ -109,9 +109,6 @@ class ImplicitPointHead(nn.Module):
         image_feature_enabled: whether the fine features are looked at.
         positional_encoding_enabled: whether the place is.
         positional_channels: sines and cosines that a place becomes, an even number.
-
-    Attributes:
-        num_params: parameters of one object.
     """
 
     def __init__(
@@ -150,7 +147,11 @@ class ImplicitPointHead(nn.Module):
         sizes = [self.in_channels, *[channels] * num_fc, self.num_classes]
         self.num_weight_params = [i * o for i, o in itertools.pairwise(sizes)]
         self.num_bias_params = sizes[1:]
-        self.num_params = sum(self.num_weight_params) + sum(self.num_bias_params)
+
+    @property
+    def num_params(self) -> int:
+        """Number of parameters of one object."""
+        return sum(self.num_weight_params) + sum(self.num_bias_params)
 
     def forward(self, fine_grained_features: Tensor, point_coords: Tensor, parameters: Tensor) -> Tensor:
         """

@@ -50,7 +50,8 @@ class CocoPointsDataset(CocoDataset):
 
 def points_problem(annotation: dict[str, Any], width: int, height: int) -> Problem | None:
     """Return what is wrong with the points of an annotation of an image of this size, None if nothing is."""
-    coords, labels = (annotation.get(key) for key in POINT_KEYS)
+    coords: Any = annotation.get("point_coords")
+    labels: Any = annotation.get("point_labels")
     for key, value in zip(POINT_KEYS, (coords, labels), strict=True):
         if not isinstance(value, list | tuple) or not value:
             return Problem(f"without {key}", f"{key} must be a list of one or more, got {value!r}")

@@ -1,5 +1,7 @@
 """`lazycfg check` of a whole run: every setting, names, schedule, optimizer, and if asked the data."""
 
+import warnings
+
 import pytest
 
 from lazycfg.cli.main import main
@@ -79,8 +81,12 @@ def test_a_call_that_stands_more_than_once_in_a_list(run, tmp_path):
         "    def forward(self, batch):\n        return self.model(batch)\n"
         "model = L(Several)(model=model, heads=[L(nn.Linear)(2, 3)] * 3)\n"
     )
-    _, text = run(str(tmp_path / "c.py"))
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        _, text = run(str(tmp_path / "c.py"))
     assert "note: model.heads holds the same call 3 times" in text
+    # The model takes a list of dicts, and is tried on a tensor
+    assert not [each for each in warned if "non-tuple sequence" in str(each.message)]
 
 
 def test_a_value_to_be_filled_in_is_named_once(run):

@@ -1,11 +1,12 @@
 """Conversion at the border to OmegaConf."""
 
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
-from lazycfg import REQUIRED, ConfigError, Node, from_omegaconf, instantiate, to_omegaconf
+from lazycfg import REQUIRED, ConfigError, Node, diff, from_omegaconf, hash_of, instantiate, to_omegaconf
 from lazycfg import LazyCall as L
 from lazycfg.config.tree.node import to_nodes
 
@@ -99,3 +100,19 @@ def test_every_public_name_is_there():
         assert set(module.__all__) <= set(dir(module))
         with pytest.raises(AttributeError):
             _ = module.no_such_name
+
+
+def test_there_and_back_is_an_equal_config():
+    cfg = Node(
+        n=4,
+        part=L(Fraction)(numerator="${n}", denominator=L("fractions.Fraction")(numerator=1)),
+        rest=[L(dict)(a=None), {"b": REQUIRED}, 1.5],
+        some=L.partial(dict)(c=(1, 2)),
+    )
+    back = from_omegaconf(to_omegaconf(cfg))
+    assert [str(change) for change in diff(cfg, back)] == [
+        "~ some.c: (1, 2) -> [1, 2]"
+    ]  # OmegaConf has no tuples
+    cfg.some.c = [1, 2]
+    assert not diff(cfg, from_omegaconf(to_omegaconf(cfg)))
+    assert hash_of(cfg) == hash_of(from_omegaconf(to_omegaconf(cfg)))

@@ -1,6 +1,8 @@
 """What an override means where it is put: obeyed as written, or refused with the key and what to write."""
 
 import enum
+from pathlib import Path
+from typing import Literal
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -234,6 +236,9 @@ def test_any_override_is_applied_as_written_or_refused(prefix, key, end, value):
     elif type(override.value) is float and type(found) is int:
         assert override.raw.lower().count("e") == 1
         assert found == override.value
+    elif type(found) is str and type(override.value) is not str:  # where only text is taken
+        assert override.path.endswith(".name")
+        assert found == override.raw.strip()
     else:
         assert repr(found) == repr(override.value)
         assert isinstance(found, dict) or type(found) is type(override.value)
@@ -243,3 +248,64 @@ def test_any_override_is_applied_as_written_or_refused(prefix, key, end, value):
         return
     twice = apply_overrides(make(), [f"++{override.path}={again}"])
     assert repr(get_path(twice, override.path, resolve=False)) == repr(found)
+
+
+class DType:
+    """Stands for `torch.dtype`: objects in a module, which the text names."""
+
+
+DType.__name__ = "dtype"
+float16 = DType()
+
+
+def typed(
+    name: str = "a",
+    maybe: str | None = None,
+    folder: Path = Path("."),
+    either: Path | str = "x",
+    mode: Literal["fast", "12"] = "fast",
+    kind: DType = float16,
+    number: int | str = 1,
+): ...
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("name=123", "123"),
+        ("name=1e3", "1e3"),
+        ("name=true", "true"),
+        ("name=1,000", "1,000"),
+        ("name='1'", "1"),
+        ("maybe=12", "12"),
+        ("maybe=null", None),
+        ("folder=out/x", Path("out/x")),
+        ("folder=3", Path("3")),
+        ("folder=${root}", "${root}"),
+        ("either=out", "out"),
+        ("mode=12", "12"),
+        ("number=12", 12),
+        ("number=ten", "ten"),
+        ("kind=float16", float16),
+        (f"kind={__name__}.float16", float16),
+    ],
+)
+def test_text_is_taken_as_what_the_parameter_says(text, expected):
+    cfg = apply_overrides(Node(m=L(typed)()), [f"m.{text}"])
+    found = dict.get(cfg.m, text.partition("=")[0])
+    assert found == expected
+    assert type(found) is type(expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name=[1]", "expected str, got list"),
+        ("mode=slow", "expected Literal"),
+        ("kind=float61", "is not a dtype of .*did you mean 'float16'"),
+        ("name=null", "expected str, got None"),
+    ],
+)
+def test_what_is_no_such_text_is_refused(text, message):
+    with pytest.raises(OverrideError, match=message):
+        apply_overrides(Node(m=L(typed)()), [f"m.{text}"])

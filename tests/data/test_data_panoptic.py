@@ -202,5 +202,5 @@ def test_files_that_do_not_fit_each_other(paths, tmp_path):
 
 def test_a_map_of_another_size(paths):
     Image.fromarray(np.zeros((20, 29, 3), np.uint8)).save(paths.panoptic_root / "001.png")
-    with pytest.raises(AnnotationError, match=r"001\.png is 29x20 .* its picture 30x20"):
+    with pytest.raises(AnnotationError, match=r"001\.png is 29x20 .* its image 30x20"):
         make(paths)[0]

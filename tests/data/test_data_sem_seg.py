@@ -59,7 +59,7 @@ def test_training_batches(roots):
 def test_files_without_partner(roots):
     (roots[1] / "a" / "1.png").unlink()
     (roots[0] / "b" / "3.jpg").unlink()
-    with pytest.raises(AnnotationError, match=r"2 files.*1\.jpg has no label map; .*3\.png has no picture"):
+    with pytest.raises(AnnotationError, match=r"2 files.*1\.jpg has no label map; .*3\.png has no image"):
         make(roots)
     assert [r["image_id"] for r in make(roots, on_error="skip")] == ["a/2"]
 
@@ -75,14 +75,14 @@ def test_wrong_maps_are_found_at_once_if_asked(roots):
     with pytest.raises(AnnotationError, match=r"3 label maps are wrong:\n .*1\.png has the labels \[2\]"):
         make(roots, stuff_classes=("x", "y"), verify=True)
     Image.fromarray(np.zeros((5, 8), np.uint8)).save(roots[1] / "a" / "2.png")
-    with pytest.raises(AnnotationError, match=r"1 label maps.*\n.*2\.png is 8x5 .* its picture 8x6"):
+    with pytest.raises(AnnotationError, match=r"1 label maps.*\n.*2\.png is 8x5 .* its image 8x6"):
         make(roots, verify=True)
 
 
 def test_wrong_maps_are_named_when_used(roots):
     mapper = DatasetMapper(is_train=True)
     Image.fromarray(np.zeros((5, 8), np.uint8)).save(roots[1] / "a" / "1.png")
-    with pytest.raises(ImageError, match=r"image_id a/1.*1\.png is 8x5 .* its picture 8x6"):
+    with pytest.raises(ImageError, match=r"image_id a/1.*1\.png is 8x5 .* its image 8x6"):
         mapper(make(roots)[0])
     Image.fromarray(np.zeros((6, 8, 3), np.uint8)).save(roots[1] / "a" / "1.png")
     with pytest.raises(ImageError, match=r"1\.png' is an image of 3 channels"):

@@ -63,6 +63,12 @@ def test_right_annotations_give_no_warning(made, tmp_path):
     assert CocoDataset(json_file=json_file, image_root=image_root).warnings == []
 
 
+@pytest.mark.parametrize("factor", [0, 100])
+def test_areas_that_are_not_those_of_the_objects(made, factor):
+    (sentence,) = made(each(lambda annotation: annotation.update(area=annotation["area"] * factor))).warnings
+    assert sentence.startswith("the area of 6 of 6 objects is 0 or larger than their box (first: record 0")
+
+
 def test_what_is_there_twice(made):
     def annotation_twice(data):
         data["annotations"].append({**data["annotations"][2], "id": 99})

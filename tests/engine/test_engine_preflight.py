@@ -18,10 +18,12 @@ from toy_job import ToyModel
 from lazycfg import LazyCall as L
 from lazycfg import LazyConfig
 from lazycfg.data import CocoDataset, DatasetMapper, FilteredDataset
-from lazycfg.engine import CallbackHook, EarlyStopping, PreflightError, train
+from lazycfg.data import transforms as T
+from lazycfg.engine import CallbackHook, EarlyStopping, HookBase, PreflightError, train
 from lazycfg.evaluation import COCOEvaluator
 from lazycfg.modeling import DataNeeds, StandardROIHeads
 from lazycfg.solver import CosineParamScheduler
+from lazycfg.structures import Instances
 
 HERE = Path(__file__).parent
 
@@ -69,6 +71,7 @@ ODD_VALUES = [
     (["train.amp.dtype=float32"], ["float32", "bfloat16"]),
     (["train.amp.enabled=1"], ["train.amp.enabled"]),
     (["dataloader.train.total_batch_size=0"], ["dataloader.train.total_batch_size=0"]),
+    (["dataloader.test.batch_size=0"], ["dataloader.test: batch_size=0", "at least 1"]),
     (["optimizer=null"], ["no optimizer"]),
     (["dataloader.train=null"], ["no dataloader.train"]),
     (["model=null"], ["no model"]),
@@ -120,6 +123,15 @@ ODD_VALUES = [
     (["model.backbone.in_features=[res2,res9]"], ["model.backbone", "res9"]),
     (["model.backbone.out_channels=48"], ["model"]),
     (["model.pixel_mean=[1.0,2.0]"], ["pixel_mean"]),
+    (
+        ["model.roi_heads.box_predictor.test_score_thresh=2.0"],
+        ["box_predictor.test_score_thresh=2.0", "at most 1"],
+    ),
+    (["++model.roi_heads.box_predictor.test_nms_thresh=50"], ["test_nms_thresh=50", "a fraction of 1"]),
+    (["model.roi_heads.box_predictor.test_topk_per_image=0"], ["test_topk_per_image=0", "at least 1"]),
+    (["model.roi_heads.batch_size_per_image=0"], ["model.roi_heads.batch_size_per_image=0"]),
+    (["model.roi_heads.positive_fraction=25.0"], ["model.roi_heads.positive_fraction=25.0"]),
+    (["model.proposal_generator.nms_thresh=-1.0"], ["model.proposal_generator.nms_thresh=-1.0"]),
 ]
 
 
@@ -485,6 +497,125 @@ def test_black_images_are_no_images_of_another_scale(files, tmp_path):
     trained(cfg)
 
 
+def edited(edit):
+    """A mapper whose samples are edited."""
+
+    class Edited(DatasetMapper):
+        def __call__(self, record, rng=None):
+            sample = super().__call__(record, rng)
+            result = edit(sample)
+            return result if isinstance(result, tuple) else sample
+
+    return Edited
+
+
+def boxes(edit):
+    return edited(lambda s: edit(s["instances"].gt_boxes.tensor))
+
+
+def to_xywh(tensor):
+    tensor[:, 2:] -= tensor[:, :2]
+
+
+def other_image_size(sample):
+    sample["instances"] = Instances((640, 640), **sample["instances"].get_fields())
+
+
+def float_classes(sample):
+    sample["instances"].gt_classes = sample["instances"].gt_classes.float()
+
+
+ODD_SAMPLES = {
+    "tuple": (edited(lambda s: (s, 1)), ["it gives a tuple, expected a dict with 'image'"]),
+    "no image": (edited(lambda s: s.pop("image")), ["no 'image'", "(3, height, width)"]),
+    "numpy": (edited(lambda s: s.update(image=s["image"].numpy())), ["an 'image' of type ndarray"]),
+    "HWC": (edited(lambda s: s.update(image=s["image"].permute(1, 2, 0))), ["(64, 64, 3)", "(3, height"]),
+    "other size": (edited(other_image_size), ["(640, 640) (height, width)", "of (64, 64)"]),
+    "float classes": (edited(float_classes), ["torch.float32, expected int64"]),
+    "XYWH": (boxes(to_xywh), ["its right or lower side before the other"]),
+    "relative": (boxes(lambda b: b.div_(64)), ["fractions of 1, expected pixels"]),
+    "infinite": (boxes(lambda b: b.fill_(math.inf)), ["they are not finite numbers"]),
+    "elsewhere": (boxes(lambda b: b.add_(64)), ["outside of the image of (64, 64)"]),
+}
+
+
+@pytest.mark.parametrize("name", ODD_SAMPLES)
+def test_odd_samples_are_told_once(files, tmp_path, name):
+    mapper, words = ODD_SAMPLES[name]
+    cfg = job(tmp_path, *files)
+    cfg.dataloader.train.mapper._target_ = mapper
+    message = refused(cfg, "dataloader.train.mapper: ", *words)
+    assert "problems" not in message
+
+
+def test_detections_in_another_size(files, tmp_path):
+    cfg = job(tmp_path, *files)
+    cfg.dataloader.test.mapper._target_ = edited(lambda s: s.update(height=128))
+    refused(cfg, "dataloader.test.mapper", "(128, 64)", "the record has (64, 64)")
+
+
+def test_test_images_are_only_resized(files, tmp_path):
+    cfg = job(tmp_path, *files)
+    augmentations = [L(T.ResizeShortestEdge)(short_edge_length=48), L(T.RandomFlip)(prob=0.5)]
+    cfg.dataloader.test.mapper.augmentations = augmentations
+    message = refused(cfg, "dataloader.test.mapper.augmentations.1: RandomFlip moves")
+    (remedy,) = remedies(message)
+    trained(cfg, [remedy.strip("'")])
+    for number, other in enumerate((L(T.FixedSizeCrop)(crop_size=(80, 80)), L(T.RandomRotation)(angle=[5]))):
+        cfg = job(tmp_path / str(number), *files)
+        cfg.dataloader.test.mapper.augmentations = [other]
+        refused(cfg, "dataloader.test.mapper.augmentations.0")
+
+
+class Misspelt(HookBase):
+    def after_iteration(self):
+        raise AssertionError
+
+
+class HalfMisspelt(Misspelt):
+    def before_train(self):
+        pass
+
+    def after_training(self):
+        raise AssertionError
+
+
+def test_methods_of_hooks_that_nothing_calls(files, tmp_path, caplog):
+    cfg = job(tmp_path, *files)
+    cfg.train.hooks = [L(Misspelt)()]
+    refused(cfg, "train.hooks.0", "nothing calls Misspelt.after_iteration", "before_train, after_train")
+    cfg.train.hooks = [L(HalfMisspelt)(), L(HookBase)()]
+    trained(cfg)
+    assert "nothing calls HalfMisspelt.after_training" in caplog.text
+    assert "train.hooks.1: HookBase does nothing" in caplog.text
+
+
+def test_remarks_on_the_test_data(files, tmp_path, caplog):
+    nothing = write_data(tmp_path, "nothing", edit=lambda content: content.update(annotations=[]))
+    trained(job(tmp_path / "nothing", files[0], nothing))
+    assert "none of the 4 images of dataloader.test has an annotated object" in caplog.text
+
+    def as_corners(record):
+        for annotation in record["annotations"]:
+            x, y, w, h = annotation["bbox"]
+            annotation["bbox"] = [x, y, x + w, y + h]
+            del annotation["segmentation"]
+
+    cfg = job(tmp_path / "corners", *files)
+    own = L(OwnDataset)(json_file=str(files[1]), edit=as_corners)
+    cfg.dataloader.test.dataset = cfg.dataloader.evaluator.dataset = own
+    trained(cfg)
+    assert "dataloader.test.dataset: 4 of 8 boxes reach beyond their image if read as" in caplog.text
+
+
+def test_remarks_on_what_teaches_nothing(files, tmp_path, caplog):
+    cfg = job(tmp_path, files[0], files[0])
+    cfg.optimizer.lr = 0.0
+    trained(cfg)
+    assert "the learning rate is 0 in every group" in caplog.text
+    assert "dataloader.test reads the file of dataloader.train" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("mapper", "words"),
     [
@@ -602,6 +733,17 @@ class PlainEvaluator(COCOEvaluator):
 
     def evaluate(self):
         return {**super().evaluate(), "own": {"count": 1}}
+
+
+class ForgetfulEvaluator(COCOEvaluator):
+    def evaluate(self, img_ids=None):
+        super().evaluate(img_ids)
+
+
+def test_an_evaluator_that_returns_nothing(files, tmp_path):
+    cfg = job(tmp_path, *files)
+    cfg.dataloader.evaluator._target_ = ForgetfulEvaluator
+    refused(cfg, "dataloader.evaluator: ForgetfulEvaluator.evaluate returned None")
 
 
 def test_an_evaluator_whose_evaluate_takes_no_images(files, tmp_path):

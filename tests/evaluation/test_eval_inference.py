@@ -144,3 +144,17 @@ def test_csv_lines(caplog):
     assert "12.3457" in caplog.text
     assert "loss=0.5" in caplog.text
     assert "AP-cat" not in caplog.text
+
+
+def test_results_that_are_none_or_no_dict(caplog):
+    class Says(DatasetEvaluator):
+        def __init__(self, results):
+            self.results = results
+
+        def evaluate(self):
+            return self.results
+
+    assert inference_on_dataset(Model(), [], Says(None)) == {}
+    assert "Says.evaluate returned None" in caplog.text
+    with pytest.raises(TypeError, match="Says.evaluate must return a dict of results by task, got list"):
+        inference_on_dataset(Model(), [], Says([1]))

@@ -104,7 +104,7 @@ def test_deformable_stages() -> None:
     ("build", "message"),
     [
         (lambda: ResNet.make_default_stages(18, width_per_group=8), "depths from 50"),
-        (lambda: ResNet.make_default_stages(50, res5_dilation=4), "1 or 2, got 4"),
+        (lambda: ResNet.make_default_stages(50, res5_dilation=3), "res5_dilation 1, 2 or 4"),
         (lambda: ResNet.make_default_stages(50, deform_on_per_stage=[True]), "needs 4 values"),
         (lambda: resnet(out_features=["res6"]), "res6"),
         (lambda: resnet(out_features=["ras3"]), "res3"),

@@ -283,7 +283,7 @@ def test_side_by_side():
     assert tuple(picture[-1, 104]) == (255, 255, 255)
     assert tuple(picture[-1, -1]) == (10, 10, 10)
     assert side_by_side([blank()]).shape == (480, 640, 3)
-    with pytest.raises(ValueError, match="1 titles for 2 pictures"):
+    with pytest.raises(ValueError, match="1 titles for 2 images"):
         side_by_side([blank(), blank()], ["a"])
 
 

@@ -133,7 +133,7 @@ def _build(
 
 
 def _is_plain(root: dict[Any, Any]) -> bool:
-    """Whether there is nothing to build or resolve in a dict."""
+    """Return whether there is nothing to build or resolve in a dict."""
     for value, contents, _ in plan(root):
         if type(value) is Node or (isinstance(value, dict) and "_target_" in value):
             return False
@@ -162,7 +162,7 @@ def _watched_call(
 
 
 def _note(node: Node, link: Link, top: Any) -> str:
-    """Which node failed, where it was written and who changed it, or put it there, since."""
+    """Return which node failed, where it was written and who changed it, or put it there, since."""
     path = unlink(link)
     where = position_of(node)
     written = "" if where is None else f", written at {where}"

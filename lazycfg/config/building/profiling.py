@@ -22,7 +22,7 @@ __all__ = ["Profile", "ProfileRow", "Seeder", "seed_for"]
 
 
 def seed_for(seed: int, path: str) -> int:
-    """The 64-bit seed of the node at `path`: the same on every machine, for every process."""
+    """Return the 64-bit seed of the node at `path`: the same on every machine, for every process."""
     from hashlib import blake2b
 
     return int.from_bytes(blake2b(f"{seed}\0{path}".encode(), digest_size=8).digest(), "little")
@@ -113,7 +113,7 @@ class Profile:
         self.rows.append(ProfileRow(format_path(unlink(link)), name, seconds, memory))
 
     def table(self, count: int | None = 30) -> str:
-        """The slowest calls as text, `count` of them, and the sum of all."""
+        """Return the slowest calls as text, `count` of them, and the sum of all."""
         rows = sorted(self.rows, key=lambda row: -row.seconds)
         lines = [repr(row) for row in rows[:count]]
         seconds, memory = sum(row.seconds for row in rows), sum(row.memory for row in rows)

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import enum
 import re
+import sys
 import typing
+from pathlib import PurePath
 from typing import Any
 
 from lazycfg.config.editing.grammar import parse_value
 from lazycfg.config.errors import ConfigError, TargetError
 from lazycfg.config.signatures.binding import node_signature
+from lazycfg.config.signatures.types import fits
 from lazycfg.config.suggest import closest, closest_name
 from lazycfg.config.tree.node import Node, is_call, is_required
 from lazycfg.config.tree.repr import short_repr
@@ -34,7 +37,7 @@ class Meaning(ConfigError):
 
 def as_meant(old: Any, value: Any, raw: str, hint: Any) -> Any:
     """Return the value that is meant: a member of an enum for its name, an int for ``1e3`` where an int is
-    wanted.
+    wanted, the text itself where the parameter takes text, a path or a dtype.
 
     Args:
         old: what is there now, if anything.
@@ -43,14 +46,50 @@ def as_meant(old: Any, value: Any, raw: str, hint: Any) -> Any:
         hint: the annotation of the parameter, or `NO_HINT`.
 
     Raises:
-        Meaning: it is no member of the enum that is wanted.
+        Meaning: it is no member of the enum, or no dtype, that is wanted.
     """
+    if hint is not NO_HINT and value is not None:
+        value = _as_text(value, raw, hint)
     if type(value) is str and "${" not in value and not is_required(value):
         return _member(old, value, hint)
     is_int = type(old) is int or _accepts(hint, int, False)
     if type(value) is float and value.is_integer() and is_int and _EXPONENT.fullmatch(raw):
         return int(value) if not _accepts(hint, float, False) or type(old) is int else value
     return value
+
+
+def _as_text(value: Any, raw: str, hint: Any) -> Any:
+    """Return what the text of a value means where the annotation takes text or what text can name."""
+    is_text = type(value) is str
+    bare = type(value) in (int, float, bool, tuple) and raw[:1] not in ("(", "'", '"')
+    if not (is_text or bare) or (is_text and ("${" in value or is_required(value))):
+        return value
+    text = value if is_text else raw.strip()
+    parts = [part for part in _parts(hint) if isinstance(part, type)]
+    if bare and not {int, float, bool, complex}.isdisjoint(parts):
+        return value  # a number of the wrong kind, no text
+    if str in parts or not (is_text or any(map(_is_path, parts))):
+        return text if not fits(value, hint) and fits(text, hint) else value
+    for part in parts:
+        if _is_path(part) and (is_text or not fits(value, hint)):
+            return part(text)
+        if is_text and part.__name__ == "dtype" and part.__module__ in sys.modules:
+            return _dtype(text, part)
+    return value
+
+
+def _is_path(part: type) -> bool:
+    return issubclass(part, PurePath)
+
+
+def _dtype(text: str, kind: type) -> Any:
+    """Return the dtype of a name, with or without its module."""
+    module = sys.modules[kind.__module__]
+    known = {name: found for name, found in vars(module).items() if isinstance(found, kind)}
+    name = text.removeprefix(f"{kind.__module__}.")
+    if name not in known:
+        raise Meaning(f"{text!r} is not a dtype of {kind.__module__}{closest(name, known)}")
+    return known[name]
 
 
 def _member(old: Any, value: str, hint: Any) -> Any:

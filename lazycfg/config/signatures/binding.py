@@ -34,7 +34,9 @@ __all__ = [
 
 
 def node_signature(node: Node) -> Signature | None:
-    """The signature behind a node, None when it is not a call or nothing is known. Raises `TargetError`."""
+    """Return the signature behind a node, None when it is not a call or nothing is known. Raises
+    `TargetError`.
+    """
     target = raw_get(node, "_target_")
     return None if target is None or type(target) is Node else signature_of(target)
 
@@ -120,7 +122,7 @@ def arrange(
 
 
 def why_not(node: Node, key: str, value: Any = MISSING) -> str | None:
-    """Why the call that `node` records cannot take `key` (with this value); None when it can.
+    """Return why the call that `node` records cannot take `key` (with this value); None when it can.
 
     For a plain dict, a target without a signature or one that cannot be imported the answer is None: nothing
     is known against it. The text ends with a suggestion: "Conv2d takes no argument 'bais'; did you mean

@@ -97,12 +97,12 @@ class Signature:
 
     @property
     def text(self) -> str:
-        """The signature as it would be written."""
+        """Return the signature as it would be written."""
         return f"{target_name(self.target)}({', '.join(self._written())})"
 
     @property
     def brief(self) -> str:
-        """The signature for messages, of about 200 characters at most."""
+        """Return the signature for messages, of about 200 characters at most."""
         words: list[str] = []
         for word in self._written():
             if sum(map(len, words)) + 2 * len(words) + len(word) > _BRIEF and len(words) > 1:
@@ -111,7 +111,7 @@ class Signature:
         return f"{target_name(self.target)}({', '.join(words)})"
 
     def written(self, name: str) -> str:
-        """One parameter as it would be written."""
+        """Return one parameter as it would be written."""
         parameter = self.parameters[name]
         try:
             return str(parameter.replace(annotation=_short(parameter.annotation)))
@@ -119,7 +119,7 @@ class Signature:
             return name
 
     def _written(self) -> list[str]:
-        """The parameters as they would be written, types by their short names."""
+        """Return the parameters as they would be written, types by their short names."""
         whole = [self.written(name) for name in self.parameters]
         kinds = [int(parameter.kind) for parameter in self.parameters.values()]
         if 3 in kinds and 2 not in kinds:
@@ -130,7 +130,7 @@ class Signature:
 
     @property
     def hints(self) -> dict[str, Any]:
-        """The annotations by name, resolved; those that cannot be resolved, and missing ones, are left
+        """Return the annotations by name, resolved; those that cannot be resolved, and missing ones, are left
         out.
         """
         if self._hints is None:
@@ -139,7 +139,7 @@ class Signature:
 
     @property
     def tests(self) -> dict[str, Callable[[Any], bool]]:
-        """For each annotated name whether a literal fits."""
+        """Return for each annotated name whether a literal fits."""
         if self._tests is None:
             from lazycfg.config.signatures.types import fitter
 
@@ -152,7 +152,7 @@ class Signature:
 
     @property
     def doubtful(self) -> dict[str, frozenset[type]]:
-        """For each annotated name the types of literals that need a closer look."""
+        """Return for each annotated name the types of literals that need a closer look."""
         if self._doubtful is None:
             from lazycfg.config.signatures.types import doubtful_types
 
@@ -161,7 +161,7 @@ class Signature:
         return self._doubtful
 
     def candidates(self) -> list[str]:
-        """The names that can be given, in the order of the signature."""
+        """Return the names that can be given, in the order of the signature."""
         return [name for name in self.parameters if name in self.names]
 
 
@@ -190,7 +190,8 @@ _BRIEF = 170
 
 
 def signature_of(target: Any) -> Signature | None:
-    """The signature of a callable or of a target in text; None when it has none (many builtins) or is a node.
+    """Return the signature of a callable or of a target in text; None when it has none (many builtins) or is
+    a node.
 
     Raises `TargetError` for a text that cannot be imported.
     """
@@ -213,7 +214,7 @@ def signature_of(target: Any) -> Signature | None:
 
 
 def _is_lasting(target: Any) -> bool:
-    """Whether a module that is not a config file holds `target` under its name."""
+    """Return whether a module that is not a config file holds `target` under its name."""
     import sys
 
     name, module = getattr(target, "__qualname__", None), getattr(target, "__module__", None)
@@ -270,8 +271,8 @@ def _hints_of(target: Any, parameters: dict[str, Parameter]) -> dict[str, Any]:
 
 
 def can_be_named(target: Any) -> bool:
-    """Whether the positional arguments of a target can be passed by the names in its signature: so it is of
-    plain functions and classes. A decorated function and an object that is called may have another one.
+    """Return whether the positional arguments of a target can be passed by the names in its signature: so it
+    is of plain functions and classes. A decorated function and an object that is called may have another one.
     """
     if type(target) is MethodType:
         target = target.__func__

@@ -23,7 +23,7 @@ _REST = re.compile(r"^\s*:param\s+(?:[\w\[\], ]+\s)?(\w+):\s*(.*)$")
 
 
 def parameter_doc(node: Node, name: str) -> str:
-    """The documentation of one argument of a call, with its value in the config."""
+    """Return the documentation of one argument of a call, with its value in the config."""
     signature = node_signature(node)
     owner = target_name(raw_get(node, "_target_"), full=True)
     if signature is None:
@@ -46,7 +46,7 @@ def parameter_doc(node: Node, name: str) -> str:
 
 
 def target_doc(node: Node) -> str:
-    """Signature and docstring of what a node calls."""
+    """Return signature and docstring of what a node calls."""
     signature = node_signature(node)
     head = signature.text if signature is not None else target_name(raw_get(node, "_target_"))
     definition = getattr(signature, "definition", None)
@@ -60,7 +60,7 @@ def target_doc(node: Node) -> str:
 
 
 def _documented(node: Node, signature: Signature) -> dict[str, str]:
-    """The texts of the parameters of a node, from the source where the target is not imported."""
+    """Return the texts of the parameters of a node, from the source where the target is not imported."""
     definition = getattr(signature, "definition", None)
     if definition is None:
         return documented_parameters(resolve_target(raw_get(node, "_target_")))
@@ -68,7 +68,7 @@ def _documented(node: Node, signature: Signature) -> dict[str, str]:
 
 
 def documented_parameters(target: Any) -> dict[str, str]:
-    """The texts of a docstring's parameters by name, in Google's style or in that of Sphinx.
+    """Return the texts of a docstring's parameters by name, in Google's style or in that of Sphinx.
 
     For a class the docstrings of ``__init__`` and of the class itself, and of its bases, are read in this
     order.

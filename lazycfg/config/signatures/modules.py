@@ -14,7 +14,7 @@ __all__ = ["find_spec_of", "locate_module"]
 
 
 def locate_module(name: str) -> str | None:
-    """The file of a module, found without importing anything; a package's is its ``__init__.py``.
+    """Return the file of a module, found without importing anything; a package's is its ``__init__.py``.
 
     A built-in or extension module, a folder without ``__init__.py``: the empty text, or the path of its
     binary. None when there is no such module.

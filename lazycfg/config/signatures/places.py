@@ -22,8 +22,8 @@ __all__ = ["argument_position", "place_of", "writes_along"]
 
 
 def argument_position(node: Any, *keys: Any) -> Origin | None:
-    """Where an argument of `node`, or what stands at `keys` in it, was written: the latest write to it, the
-    nearest piece of source, else the call itself. Reads the source, so it is for messages only.
+    """Return where an argument of `node`, or what stands at `keys` in it, was written: the latest write to
+    it, the nearest piece of source, else the call itself. Reads the source, so it is for messages only.
     """
     writes = [write for write in writes_to(node, keys) if write.value is not Write.DELETED]
     if writes:
@@ -41,7 +41,7 @@ def argument_position(node: Any, *keys: Any) -> Origin | None:
 
 
 def place_of(top: Any, path: Path) -> Origin | None:
-    """Where what stands at a config path was written, as near as is known; a `${...}` is followed."""
+    """Return where what stands at a config path was written, as near as is known; a `${...}` is followed."""
     holders = [top]
     for depth, key in enumerate(path[:-1]):
         value = find_key(holders[-1], key)
@@ -60,8 +60,8 @@ def place_of(top: Any, path: Path) -> Origin | None:
 
 
 def writes_along(top: Any, path: Sequence[Key]) -> list[tuple[Path, Write]]:
-    """The writes that put in place what stands at `path`, from the topmost container down, with the path of
-    each.
+    """Return the writes that put in place what stands at `path`, from the topmost container down, with the
+    path of each.
     """
     found: list[tuple[Path, Write]] = []
     holder = top

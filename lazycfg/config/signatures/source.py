@@ -82,7 +82,7 @@ class SourceSignature(Signature):
 
     @property
     def hints(self) -> dict[str, Any]:
-        """The annotations that name nothing but builtins; the others are known to whoever imports."""
+        """Return the annotations that name nothing but builtins; the others are known to whoever imports."""
         if self._hints is None:
             self._hints = {}
             for name, parameter in self.parameters.items():
@@ -129,7 +129,9 @@ def _union(annotation: ast.expr) -> list[ast.expr]:
 
 
 def _built_in(annotation: ast.expr) -> Any:
-    """The type that an annotation of nothing but built-in types stands for: put together, never evaluated."""
+    """Return the type that an annotation of nothing but built-in types stands for: put together, never
+    evaluated.
+    """
     if isinstance(annotation, ast.Constant) and annotation.value in (None, ...):
         return annotation.value
     if isinstance(annotation, ast.Name):
@@ -201,7 +203,7 @@ def _find_assigned(name: str, depth: int = 0) -> ast.expr:
 
 
 def find_definition(name: str, depth: int = 0) -> Definition:
-    """The definition that a dotted name leads to.
+    """Return the definition that a dotted name leads to.
 
     Raises:
         Unsure: it is not found, or not for certain.
@@ -237,8 +239,9 @@ def _in_module(module: str, file: str, names: list[str], depth: int) -> Definiti
 
 @lru_cache(maxsize=1024)
 def _statement(file: str, name: str) -> tuple[Any, int] | None:
-    """The only class or function of that name at the top of a file, parsed alone, and how many lines stand
-    above it; None when there is none."""
+    """Return the only class or function of that name at the top of a file, parsed alone, and how many lines
+    stand above it; None when there is none.
+    """
     source = _source(file)
     starts = list(re.finditer(rf"^(?:class|def|async def)\s+{re.escape(name)}\b", source, re.MULTILINE))
     if re.search(rf"^{re.escape(name)}\s*[:=]|^[ \t]+(?:class|def)[ \t]+{re.escape(name)}\b(?![^\n]*self)",
@@ -260,7 +263,7 @@ def _statement(file: str, name: str) -> tuple[Any, int] | None:
 
 
 def _imported_from(module: str, file: str, name: str) -> str:
-    """The dotted name that a name at the top of a module was imported by."""
+    """Return the dotted name that a name at the top of a module was imported by."""
     source = _source(file)
     is_package = file.endswith("__init__.py")
     found = None
@@ -288,7 +291,7 @@ def _imported_from(module: str, file: str, name: str) -> str:
 
 
 def _from_star(module: str, source: str, name: str, is_package: bool) -> str | None:
-    """The dotted name that ``from x import *`` brings a name by."""
+    """Return the dotted name that ``from x import *`` brings a name by."""
     for match in _IMPORT.finditer(source):
         if not match[2].lstrip().startswith("*"):
             continue
@@ -308,7 +311,7 @@ def _from_star(module: str, source: str, name: str, is_package: bool) -> str | N
 
 
 def _of_class(first: Definition, definition: Definition, depth: int) -> dict[str, Parameter]:
-    """The parameters of calling a class, from the first of it and its bases that says."""
+    """Return the parameters of calling a class, from the first of it and its bases that says."""
     node = definition.node
     if depth > _DEEPEST or any(keyword.arg == "metaclass" for keyword in node.keywords):
         raise Unsure(node.name)
@@ -348,7 +351,7 @@ def _base(definition: Definition, name: str) -> Definition:
 
 
 def _require_no_new(definition: Definition, depth: int) -> None:
-    """Nothing above a class may decide how it is called: a `__new__` or a metaclass."""
+    """Raise `Unsure` where something above a class decides how it is called: a `__new__`, a metaclass."""
     for base in definition.node.bases:
         name = ast.unparse(base).partition("[")[0]
         if name in _ROOTS or name in _KNOWN:
@@ -363,7 +366,7 @@ def _require_no_new(definition: Definition, depth: int) -> None:
 
 
 def _sets_init(statement: Any) -> bool:
-    """Whether a statement of a class gives it an `__init__` or `__new__` without defining it."""
+    """Return whether a statement of a class gives it an `__init__` or `__new__` without defining it."""
     return isinstance(statement, ast.Assign) and any(
         isinstance(target, ast.Name) and target.id in ("__init__", "__new__", "__signature__")
         for target in statement.targets
@@ -371,7 +374,7 @@ def _sets_init(statement: Any) -> bool:
 
 
 def _fields(node: Any, decorators: list[Any]) -> dict[str, Parameter]:
-    """The parameters of a plain dataclass."""
+    """Return the parameters of a plain dataclass."""
     options = {word.arg for word in getattr(decorators[0], "keywords", ())}
     methods = {part.name for part in node.body if isinstance(part, ast.FunctionDef)}
     if len(decorators) > 1 or node.bases or {"init", "kw_only", None} & options or "__init__" in methods:
@@ -389,7 +392,7 @@ def _fields(node: Any, decorators: list[Any]) -> dict[str, Parameter]:
 
 
 def _method(definition: Definition, name: str, depth: int) -> Definition:
-    """A class method or static method, of the class or of a base."""
+    """Return a class method or static method, of the class or of a base."""
     if depth > _DEEPEST:
         raise Unsure(name)
     for part in definition.node.body:

@@ -44,7 +44,7 @@ def doubtful_types(fits: Callable[[Any], bool]) -> frozenset[type]:
 
 
 def misfit(value: Any, hint: Any, default: Any) -> str | None:
-    """What is wrong with a literal, as text; None when it fits."""
+    """Return what is wrong with a literal, as text; None when it fits."""
     if fits(value, hint, default):
         return None
     return f"expected {type_text(hint)}, got {shown(value)}{_as_number(value, hint, default)}"
@@ -72,7 +72,7 @@ def shown(value: Any) -> str:
 
 
 def type_text(hint: Any) -> str:
-    """An annotation as it would be written."""
+    """Return an annotation as it would be written."""
     if isinstance(hint, type) and not hasattr(hint, "__origin__") and not getattr(hint, "__args__", None):
         return hint.__qualname__
     return _MODULES.sub("", str(hint))
@@ -82,12 +82,12 @@ _MODULES = re.compile(r"\b(?:[A-Za-z_]\w*\.)+(?=[A-Za-z_])")
 
 
 def fits(value: Any, hint: Any, default: Any = None) -> bool:
-    """Whether a parameter with this annotation and default takes `value`."""
+    """Return whether a parameter with this annotation and default takes `value`."""
     return fitter(hint, default)(value)
 
 
 def fitter(hint: Any, default: Any = None) -> Callable[[Any], bool]:
-    """`fits` for one annotation and default, to be asked often: the annotation is looked at once."""
+    """Return `fits` for one annotation and default, to be asked often: the annotation is looked at once."""
     test = _test_of(hint)
     # A default that breaks the annotation shows that it is not to be trusted.
     trusted = () if type(default) in (type(None), dict) or _keeps(default, test) else (type(default),)
@@ -112,12 +112,14 @@ def _keeps(default: Any, test: _Test) -> bool:
 
 
 def _is_open(value: Any, kind: type) -> bool:
-    """Whether a value is no literal, or stands for something else."""
+    """Return whether a value is no literal, or stands for something else."""
     return kind not in _LITERALS or (kind is str and (value == "???" or "${" in value))
 
 
 def _test_of(hint: Any) -> _Test:
-    """Whether a literal, given with its type, is what the annotation says; open ones are asked elsewhere."""
+    """Return whether a literal, given with its type, is what the annotation says; open ones are asked
+    elsewhere.
+    """
     if hint is None or hint is type(None):
         return lambda value, kind: value is None
     if hint is typing.Any or hint is object or isinstance(hint, (str, typing.TypeVar, typing.ForwardRef)):
@@ -162,7 +164,7 @@ def _anything(value: Any, kind: type) -> bool:
 
 
 def _test_of_elements(origin: type, args: tuple[Any, ...]) -> _Test:
-    """The test of what is in a list, tuple or dict that is annotated as `origin[args]`."""
+    """Return the test of what is in a list, tuple or dict that is annotated as `origin[args]`."""
     if not args:
         return _anything
     one, of_one = args[0], _test_of(args[0])

@@ -74,7 +74,7 @@ def extend(chain: Chain, child: Any, standing: Standing | None = None) -> Chain:
 
 
 def is_above(parent: Any, chain: Chain | None) -> bool:
-    """Whether `parent`, what a node stands in, is the end of a chain."""
+    """Return whether `parent`, what a node stands in, is the end of a chain."""
     while type(parent) is tuple:
         if chain is None or parent[0] is not chain[0]:
             return False
@@ -156,5 +156,5 @@ def path_to(node: Any) -> Path:
 
 
 def top_of(value: Any) -> Any:
-    """The topmost container above `value`, as far as it was read through one; else `value` itself."""
+    """Return the topmost container above `value`, as far as it was read through one; else `value` itself."""
     return chain_of(value)[0]

@@ -92,7 +92,7 @@ def to_plain(value: Any) -> Any:
 
 
 def has_fields(value: Any) -> bool:
-    """Whether `value` is an object of a dataclass or of an attrs class (not the class itself)."""
+    """Return whether `value` is an object of a dataclass or of an attrs class (not the class itself)."""
     kind = type(value)
     return hasattr(kind, "__dataclass_fields__") or hasattr(kind, "__attrs_attrs__")
 

@@ -17,7 +17,7 @@ __all__ = ["as_ours", "from_omegaconf", "has_calls", "holds_call", "is_omegaconf
 
 
 def is_omegaconf(value: Any) -> bool:
-    """Whether `value` is a container of OmegaConf; imports nothing to find out."""
+    """Return whether `value` is a container of OmegaConf; imports nothing to find out."""
     omegaconf = sys.modules.get("omegaconf")
     return omegaconf is not None and isinstance(value, (omegaconf.DictConfig, omegaconf.ListConfig))
 
@@ -36,7 +36,7 @@ def as_ours(value: Any) -> Any:
 
 
 def has_calls(value: Any) -> bool:
-    """Whether a container of OmegaConf has a dict with a `_target_` in it."""
+    """Return whether a container of OmegaConf has a dict with a `_target_` in it."""
     from omegaconf import OmegaConf
 
     return holds_call(OmegaConf.to_container(value, resolve=False))
@@ -118,7 +118,7 @@ class _Border:
 
 
 def holds_call(value: Any) -> bool:
-    """Whether a tree has a dict with a `_target_` in it."""
+    """Return whether a tree has a dict with a `_target_` in it."""
     work, seen = [value], {id(value)}
     while work:
         holder = work.pop()

@@ -84,7 +84,9 @@ def resolve(text: str, chain: Chain, active: Active | None = None) -> tuple[Any,
 
 
 def split(text: str) -> list[tuple[bool, str]]:
-    """The parts of a text in order: (False, literal text) and (True, what stands between `${` and `}`)."""
+    """Return the parts of a text in order: (False, literal text) and (True, what stands between `${` and
+    `}`).
+    """
     parts: list[tuple[bool, str]] = []
     literal, at = "", 0
     while (start := text.find("${", at)) >= 0:
@@ -116,7 +118,7 @@ _DOTS = re.compile(r"(?:\$\{|[:,])\s*(\.+)")
 
 
 def _closing(text: str, start: int) -> int:
-    """Where the brace closes that opened before `start`; quotes hide braces."""
+    """Return where the brace closes that opened before `start`; quotes hide braces."""
     depth, quote, at = 1, "", start
     while at < len(text):
         char = text[at]
@@ -270,7 +272,7 @@ def _environment(name: Any, *default: Any) -> Any:
 
 
 def _arguments(name: str, text: str, chain: Chain, active: Active, least: int, most: int) -> list[Any]:
-    """The arguments of a resolver that is built in: text, numbers, null, or interpolations."""
+    """Return the arguments of a resolver that is built in: text, numbers, null, or interpolations."""
     words = [_argument(word.strip(), chain, active) for word in _commas(text)] if text.strip() else []
     if not least <= len(words) <= most:
         count = str(least) if least == most else f"{least} or {most}"

@@ -19,7 +19,7 @@ __all__ = ["dead_end", "find_key", "keys_of", "lookup"]
 
 
 def keys_of(value: Any) -> list[Key]:
-    """The keys that lead on from `value`: of a dict, the indices of a list or tuple, else the public
+    """Return the keys that lead on from `value`: of a dict, the indices of a list or tuple, else the public
     fields.
     """
     if isinstance(value, dict):
@@ -30,8 +30,9 @@ def keys_of(value: Any) -> list[Key]:
 
 
 def _fields(value: Any) -> Mapping[str, Any]:
-    """What a path may lead to in an object: the data that it holds, and never what its class or a module
-    defines. A method leads to everything that Python can do, and a path may come from somebody else's file.
+    """Return what a path may lead to in an object: the data that it holds, and never what its class or a
+    module defines. A method leads to everything that Python can do, and a path may come from somebody else's
+    file.
     """
     names = field_names(type(value))
     if names is not None:
@@ -41,7 +42,7 @@ def _fields(value: Any) -> Mapping[str, Any]:
 
 
 def lookup(value: Any, key: Key) -> Any:
-    """One step: the child of `value` at `key`, as stored (a `${...}` string is not resolved).
+    """Return the child of `value` at `key`, as stored (a `${...}` string is not resolved).
 
     Raises `LookupError` when there is none.
     """
@@ -52,7 +53,7 @@ def lookup(value: Any, key: Key) -> Any:
 
 
 def find_key(value: Any, key: Key) -> Any:
-    """As `lookup`, with `MISSING` for a key that is not there."""
+    """Do `lookup`, with `MISSING` for a key that is not there."""
     if isinstance(value, dict):
         found = dict.get(value, key, MISSING)
         if found is MISSING and isinstance(key, int):
@@ -73,7 +74,7 @@ def find_key(value: Any, key: Key) -> Any:
 
 
 def dead_end(keys: Sequence[Key], depth: int, value: Any) -> str:
-    """The message for a path of which the first `depth` keys lead to `value`, and no further."""
+    """Return the message for a path of which the first `depth` keys lead to `value`, and no further."""
     names = [str(k) for k in keys_of(value)]
     where = format_path(keys[:depth])
     place = repr(where) if where else "the config"

@@ -89,7 +89,7 @@ def _record_partial(target: Any, /, *args: Any, **kwargs: Any) -> Any:
 
 
 def lacks_its_call(value: Any) -> bool:
-    """Whether `value` is an `L(target)` without the second pair of parentheses."""
+    """Return whether `value` is an `L(target)` without the second pair of parentheses."""
     return type(value) is MethodType and value.__func__ in (_record, _record_partial)
 
 
@@ -176,17 +176,17 @@ else:
 
         @staticmethod
         def partial(target, /):
-            """`L.partial(f)(**kwargs)` is `LazyPartial(f)(**kwargs)`."""
+            """Record a partial: `L.partial(f)(**kwargs)` is `LazyPartial(f)(**kwargs)`."""
             return LazyPartial(target)
 
         @staticmethod
         def attr(node, name, /):
-            """`L.attr(node, "name")` is `attr(node, "name")`."""
+            """Return an attribute as a node: `L.attr(node, "name")` is `attr(node, "name")`."""
             return attr(node, name)
 
         @staticmethod
         def method(node, name, /):
-            """`L.method(node, "name")(...)` is `method(node, "name")(...)`."""
+            """Record a method call: `L.method(node, "name")(...)` is `method(node, "name")(...)`."""
             return method(node, name)
 
     class LazyPartial:
@@ -202,12 +202,16 @@ else:
 
 
 def attr(node: Any, name: str, /) -> Any:
-    """The attribute `name` of what `node` builds, as a node: `num_classes=attr(dataset, "num_classes")`."""
+    """Return the attribute `name` of what `node` builds, as a node: `num_classes=attr(dataset,
+    "num_classes")`.
+    """
     return _at_caller(_record(getattr, node, name))
 
 
 def method(node: Any, name: str, /) -> Callable[..., Any]:
-    """The method `name` of what `node` builds: `params=method(model, "parameters")()` records the call."""
+    """Return the method `name` of what `node` builds: `params=method(model, "parameters")()` records the
+    call.
+    """
     return MethodType(_record, _at_caller(_record(getattr, node, name)))
 
 

@@ -234,7 +234,7 @@ class Node(Placed):
         return {key: _read(self, key, budget) for key in raw_keys(self) if key not in SPECIAL}
 
     def copy(self) -> Any:
-        """A deep copy, as `copy.deepcopy`: what is shared inside the tree is shared inside the copy."""
+        """Return a deep copy, as `copy.deepcopy`: what is shared in the tree is shared in the copy."""
         return self.__deepcopy__({})
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
@@ -357,7 +357,7 @@ def raw_clear(holder: dict[Any, Any]) -> None:
 
 
 def is_frozen(node: Node) -> bool:
-    """Whether `freeze` was called for a node."""
+    """Return whether `freeze` was called for a node."""
     try:
         return "frozen" in _get_notes(node)
     except AttributeError:  # a slot that was never set
@@ -372,7 +372,7 @@ def refuse_frozen(node: Node) -> None:
 
 
 def is_call(value: Any) -> bool:
-    """Whether `value` is a node that records a call (it has a `_target_`)."""
+    """Return whether `value` is a node that records a call (it has a `_target_`)."""
     return type(value) is Node and raw_contains(value, "_target_")
 
 
@@ -437,8 +437,8 @@ def _as_read(node: Node, value: Any, budget: Budget | None = None) -> Any:
 
 
 def _is_settled(value: list[Any], node: Node) -> bool:
-    """Whether a list holds nothing but nodes, which are told that they stand in it where they are not yet:
-    read in a loop it is cheap.
+    """Return whether a list holds nothing but nodes, which are told that they stand in it where they are not
+    yet: read in a loop it is cheap.
     """
     place = parent_of(value[0]) if type(value[0]) is Node else None
     if type(place) is not tuple or place[0] is not value or place[1] is not node:

@@ -39,7 +39,7 @@ class Quoted(str):
 
 
 def _is_plain(key: str) -> bool:
-    """Whether a key needs no quotes, whatever an override makes of `=`, `*`, a sign, a blank."""
+    """Return whether a key needs no quotes, whatever an override makes of `=`, `*`, a sign, a blank."""
     if not key or _is_index(key) or key[0] in "+~-&@" or key[-1] == "+":
         return False
     return not any(char in ".[]'\"=*?" or char.isspace() for char in key)
@@ -50,7 +50,7 @@ def _is_index(text: str) -> bool:
 
 
 def parse_path(text: str) -> tuple[str | int, ...]:
-    """The keys of a path in text; "" is the root. Raises `PathError` when it is not well-formed."""
+    """Return the keys of a path in text; "" is the root. Raises `PathError` when it is not well-formed."""
     parts: list[str | int] = []
     position, size = 0, len(text)
     expect_key = True
@@ -80,7 +80,7 @@ def parse_path(text: str) -> tuple[str | int, ...]:
 
 
 def _parse_bracket(text: str, start: int) -> tuple[int, str | int]:
-    """The key in the brackets that open at `start`, and where the text goes on."""
+    """Return the key in the brackets that open at `start`, and where the text goes on."""
     if text[start + 1 : start + 2] in ("'", '"'):
         quote = text[start + 1]
         end = start + 2
@@ -103,7 +103,7 @@ def _parse_bracket(text: str, start: int) -> tuple[int, str | int]:
 
 
 def format_path(path: Iterable[Key]) -> str:
-    """The text of a path; the inverse of `parse_path`. The root is ""."""
+    """Return the text of a path; the inverse of `parse_path`. The root is ""."""
     text = ""
     for key in path:
         if isinstance(key, str):
@@ -119,12 +119,12 @@ def format_path(path: Iterable[Key]) -> str:
 
 
 def join(prefix: str, path: Iterable[Key]) -> str:
-    """`prefix` and `path` as one text."""
+    """Return `prefix` and `path` as one text."""
     return format_path((*parse_path(prefix), *path))
 
 
 def unlink(link: Link) -> Path:
-    """The path of a chain of links."""
+    """Return the path of a chain of links."""
     keys = []
     while link is not None:
         link, key = link

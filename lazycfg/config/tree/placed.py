@@ -52,7 +52,7 @@ def adopt(value: Any, parent: Any) -> None:
 
 
 def _adopt_all(value: Any, parent: Any) -> None:
-    """`adopt` for a list; each container is searched once, however many nodes are in it."""
+    """Do `adopt` for a list; each container is searched once, however many nodes are in it."""
     work = [(value, parent)]
     entered = {id(value)}
     standing: Standing = {}
@@ -79,7 +79,7 @@ def adopt_into(place: tuple[Any, Any], inside: Iterable[Any], standing: Standing
 
 
 def stands_in(child: Any, parent: Any, standing: Standing | None = None) -> bool:
-    """Whether `child` is still in `parent`, that in its own parent, and so on to the top.
+    """Return whether `child` is still in `parent`, that in its own parent, and so on to the top.
 
     `standing` is what was found out in the same traversal, during which nothing changes; it is added to.
     """

@@ -51,17 +51,17 @@ class Origin:
 
     @property
     def file(self) -> str | None:
-        """The file, as the code object or the loader names it."""
+        """Return the file, as the code object or the loader names it."""
         return None
 
     @property
     def line(self) -> int | None:
-        """The line, counted from 1."""
+        """Return the line, counted from 1."""
         return None
 
     @property
     def column(self) -> int | None:
-        """The column, counted from 1."""
+        """Return the column, counted from 1."""
         return None
 
     def __str__(self) -> str:
@@ -88,8 +88,8 @@ class Position(Origin):
         self.lasti = lasti
 
     def span(self) -> tuple[int | None, int | None, int | None, int | None]:
-        """(line, end line, column, end column) of the expression; lines from 1, columns from 0, in UTF-8
-        bytes.
+        """Return (line, end line, column, end column) of the expression; lines from 1, columns from 0, in
+        UTF-8 bytes.
         """
         from itertools import islice
 
@@ -112,8 +112,9 @@ class Position(Origin):
 
 
 def column_at(file: str, line: int, offset: int) -> int:
-    """The column, in characters from 1, of a place in Python code that is `offset` bytes of UTF-8 into a line
-    (as code objects and syntax trees count); where the line cannot be read, characters are taken for bytes.
+    """Return the column, in characters from 1, of a place in Python code that is `offset` bytes of UTF-8 into
+    a line (as code objects and syntax trees count); where the line cannot be read, characters are taken for
+    bytes.
     """
     import linecache
 
@@ -147,12 +148,12 @@ class FilePosition(Origin):
         return self._column
 
     def source(self) -> Any | None:
-        """What the file tells about the value that stands there, None when it tells nothing."""
+        """Return what the file tells about the value that stands there, None when it tells nothing."""
         return None
 
 
 def stamp(data: bytes) -> int:
-    """A number that tells whether a file still is what was loaded."""
+    """Return a number that tells whether a file still is what was loaded."""
     from zlib import crc32
 
     return crc32(data)
@@ -167,12 +168,12 @@ def note_config_file(file: str) -> None:
 
 
 def is_config_code(code: CodeType) -> bool:
-    """Whether a code object is that of a config file."""
+    """Return whether a code object is that of a config file."""
     return code.co_filename in _config_files
 
 
 def is_edited(file: str, stamps: Mapping[str, int] | None) -> bool:
-    """Whether a file is no longer what was loaded; False when what was loaded is not known."""
+    """Return whether a file is no longer what was loaded; False when what was loaded is not known."""
     if stamps is None or file not in stamps:
         return False
     try:
@@ -220,7 +221,7 @@ class Write:
 
 
 def position_of(node: Any) -> Origin | None:
-    """Where `node` was written, or None when that is not known (a plain dict turned into a node)."""
+    """Return where `node` was written, or None when that is not known (a plain dict turned into a node)."""
     try:
         code = _read(node, "_lz_code")
     except AttributeError:
@@ -238,7 +239,7 @@ def set_position(node: Any, origin: Origin | None) -> None:
 
 
 def notes_of(node: Any) -> dict[str, Any]:
-    """The rarely needed things that a node remembers (writes, resolver cache), made on first use."""
+    """Return the rarely needed things that a node remembers (writes, resolver cache), made on first use."""
     try:
         notes: dict[str, Any] = _read(node, "_lz_notes")
     except AttributeError:
@@ -274,7 +275,9 @@ def record_write(node: Any, key: str, value: Any, origin: Origin | None = None, 
 
 
 def writes_of(node: Any, key: str | None = None) -> list[Write]:
-    """The writes to `node` after it was made, oldest first; with `key` only those to that key or below it."""
+    """Return the writes to `node` after it was made, oldest first; with `key` only those to that key or below
+    it.
+    """
     try:
         log = _read(node, "_lz_notes").get("writes", ())
     except AttributeError:
@@ -288,7 +291,7 @@ def writes_of(node: Any, key: str | None = None) -> list[Write]:
 
 
 def writes_to(node: Any, keys: Sequence[Any]) -> list[Write]:
-    """The writes to `node` that put in place what stands at `keys` in it, oldest first."""
+    """Return the writes to `node` that put in place what stands at `keys` in it, oldest first."""
     path = f"{format_path(keys)}."
     return [
         write

@@ -34,7 +34,7 @@ def _readable(value: Any) -> Collection[Any] | None:
 
 
 def has_interpolation(value: Any) -> bool:
-    """Whether a list, tuple or dict has a text with `${` in it, at any depth; nodes are not entered."""
+    """Return whether a list, tuple or dict has a text with `${`, at any depth; nodes are not entered."""
     work, seen = [_readable(value) or ()], {id(value)}
     while work:
         for element in work.pop():

@@ -18,14 +18,14 @@ _LENGTH = 4000
 
 
 def printable(text: str) -> str:
-    """For a terminal: keys and names of a config that somebody else wrote could bring control characters."""
+    """Escape control characters, which keys and names that somebody else wrote could bring to a terminal."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)
 
 
 def short_repr(node: Any) -> str:
-    """`L(Conv2d)(in_channels=3, ...)` for a call, `{'lr': 0.1, ...}` for a plain dict."""
+    """Return `L(Conv2d)(in_channels=3, ...)` for a call, `{'lr': 0.1, ...}` for a plain dict."""
     return _text(node, _DEPTH, [_LENGTH])
 
 

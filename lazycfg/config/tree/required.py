@@ -35,5 +35,5 @@ REQUIRED: Any = Required()
 
 
 def is_required(value: Any) -> bool:
-    """Whether `value` is `REQUIRED` or "???"."""
+    """Return whether `value` is `REQUIRED` or "???"."""
     return value is REQUIRED or (type(value) is str and value == "???")

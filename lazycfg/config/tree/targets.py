@@ -42,7 +42,8 @@ class ImportName(NamedTuple):
 
 
 def find_name(obj: Any) -> ImportName | None:
-    """The canonical name of a module, class, function or method; None when importing it elsewhere would fail.
+    """Return the canonical name of a module, class, function or method; None when importing it elsewhere
+    would fail.
 
     Objects of ``__main__`` (scripts, notebooks) and of config files have no such name.
     """
@@ -81,7 +82,7 @@ def _leads_to(module_name: str, qualname: str, obj: Any) -> bool:
 
 
 def _is_reloaded(found: Any, obj: Any) -> bool:
-    """Whether an object is what a module defined before `importlib.reload`, with the same code as now."""
+    """Return whether a module defined an object before `importlib.reload`, with the same code as now."""
     if type(found) is not type(obj) or getattr(found, "__module__", "") in (None, "", "__main__"):
         return False
     if isinstance(obj, FunctionType):
@@ -111,7 +112,7 @@ def _search(obj: Any) -> ImportName | None:
 
 
 def public_name(name: ImportName, obj: Any) -> ImportName:
-    """The shortest package that re-exports the object under its own name: ``torch.nn.Conv2d``."""
+    """Return the shortest package that re-exports the object under its own name: ``torch.nn.Conv2d``."""
     if not name.qualname:
         return name
     first, _, rest = name.qualname.partition(".")
@@ -190,7 +191,8 @@ def import_target(text: str) -> Any:
 
 
 def is_deferred(target: Any) -> bool:
-    """Whether `target` stands for an import that has not happened; it is left alone until it is needed.
+    """Return whether `target` stands for an import that has not happened; it is left alone until it is
+    needed.
 
     The class of such a stand-in has a method `__lazycfg_resolve__`, which imports, and a method
     `__lazycfg_signature__`, which gives the signature that its source tells, or None.
@@ -199,7 +201,7 @@ def is_deferred(target: Any) -> bool:
 
 
 def resolve_target(target: Any) -> Any:
-    """The callable that a target in text stands for, imported; a callable is itself.
+    """Return the callable that a target in text stands for, imported; a callable is itself.
 
     Raises `TargetError`, which says what of the name exists and what was meant.
     """
@@ -224,7 +226,7 @@ def is_imported(target: Any) -> bool:
 
 
 def name_of_target(target: Any, *, importing: bool = True) -> str:
-    """The name under which a target was defined; the empty text when it has none.
+    """Return the name under which a target was defined; the empty text when it has none.
 
     A target in text is imported to find out, unless `importing` is false; one that cannot be imported, and a
     deferred import, has the name that was written.
@@ -242,7 +244,7 @@ def name_of_target(target: Any, *, importing: bool = True) -> str:
 
 
 def target_name(target: Any, *, full: bool = False) -> str:
-    """How a target is called in messages: its qualified name, with `full` also its module."""
+    """Return how a target is called in messages: its qualified name, with `full` also its module."""
     if isinstance(target, str):
         return target if full else target.rpartition(".")[2]
     if isinstance(target, dict):  # a node

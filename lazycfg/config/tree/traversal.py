@@ -61,7 +61,8 @@ __all__ = [
 
 
 def plan(root: Any) -> list[tuple[Any, Any, Link]]:
-    """All containers below and including `root`, children before parents, left before right, each once.
+    """Return all containers below and including `root`, children before parents, left before right, each
+    once.
 
     An entry is (container, a copy of its contents, link); the first time that a container is reached decides
     its path. Raises `CycleError` for a container inside itself.
@@ -255,13 +256,13 @@ def _cycle(child: Any, value: Any, key: Key, link: Link, stack: list[Any]) -> st
 
 
 def containers(root: Any) -> Iterator[tuple[Path, Any]]:
-    """Every container with its path, children before parents, each once. Raises `CycleError`."""
+    """Yield every container with its path, children before parents, each once. Raises `CycleError`."""
     for value, _, link in plan(root):
         yield unlink(link), value
 
 
 def walk(root: Any) -> Iterator[tuple[Path, Any]]:
-    """Every value with its path, parents before children, left to right; a container is entered once.
+    """Yield every value with its path, parents before children, left to right; a container is entered once.
 
     A container that is reached again is reported again, without its children, so that sharing can be shown.
     The children may be changed by the caller while it walks: those of a container are read when the walk
@@ -398,7 +399,7 @@ _FAR = 110  # about the square root of the depth that pickle can take then
 
 
 def same_tree(first: Any, second: Any) -> bool:
-    """Whether two trees are equal as dicts, lists and tuples are, whatever their depth."""
+    """Return whether two trees are equal as dicts, lists and tuples are, whatever their depth."""
     seen: set[tuple[int, int]] = set()
     work = [(first, second)]
     while work:
@@ -429,7 +430,7 @@ def same_tree(first: Any, second: Any) -> bool:
 
 
 def same_leaf(a: Any, b: Any) -> bool:
-    """`a == b` as one bool, also for arrays and tensors, which compare element by element."""
+    """Return `a == b` as one bool, also for arrays and tensors, which compare element by element."""
     if a is b:
         return True
     equal: Any = a == b

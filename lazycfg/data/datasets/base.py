@@ -145,6 +145,7 @@ class DatasetFromList:
 
     @property
     def num_classes(self) -> int:
+        """Return the number of thing classes."""
         return len(self.metadata.thing_classes)
 
     def __len__(self) -> int:

@@ -96,7 +96,7 @@ class _CityscapesFiles:
 
     @cached_property
     def image_sizes(self) -> np.ndarray:
-        """(N, 2) height and width in pixels, from the heads of the files."""
+        """Return (N, 2) height and width in pixels, read from the heads of the files."""
         sizes = [read_image_size(record["file_name"]) for record in self._records]
         return np.array(sizes, dtype=np.int32).reshape(-1, 2)
 
@@ -198,6 +198,7 @@ class CityscapesSemSeg(_CityscapesFiles):
 
     @property
     def num_classes(self) -> int:
+        """Return the number of classes of pixels."""
         return len(self.metadata.stuff_classes)
 
     @property
@@ -280,6 +281,7 @@ class CityscapesInstances(_CityscapesFiles):
 
     @property
     def num_classes(self) -> int:
+        """Return the number of thing classes."""
         return len(self.metadata.thing_classes)
 
     @cached_property

@@ -130,14 +130,16 @@ class CocoDataset(SkipsProblems):
 
     @property
     def num_classes(self) -> int:
+        """Return the number of thing classes."""
         return len(self.metadata.thing_classes)
 
     def __len__(self) -> int:
         return len(self._records)
 
     def __getitem__(self, index: int) -> Record:
-        """The record (see `Record`), a fresh object at every call; boxes are XYWH, or XYWHA where
-        the file has five numbers."""
+        """Return the record (see `Record`), a new object at every call; boxes are XYWH, or XYWHA where the
+        file has five numbers.
+        """
         return self._records[index]
 
     def __repr__(self) -> str:

@@ -18,7 +18,9 @@ from .metadata import Metadata
 
 
 def coco_dict(dataset: Any) -> dict[str, Any]:
-    """A dataset's annotations as what a COCO file holds (boxes XYWH or XYWHA, keypoints as pixel indices)."""
+    """Return the annotations of a dataset as the content of a COCO file (boxes XYWH or XYWHA, keypoints as
+    pixel indices).
+    """
     metadata: Metadata = dataset.metadata
     to_file = {v: k for k, v in metadata.thing_dataset_id_to_contiguous_id.items()}
     categories = []
@@ -59,18 +61,21 @@ def convert_to_coco_json(dataset: Any, output_file: str | Path) -> Path:
 
 
 def export_coco(dataset: Any, folder: str | Path) -> tuple[Path, Path]:
-    """Write the pictures a dataset keeps in memory to `folder`/images and its annotations to
+    """Write the images a dataset keeps in memory to `folder`/images and its annotations to
     `folder`/annotations.json.
 
     Returns:
-        (annotation file, folder of the pictures)
+        (annotation file, folder of the images)
+
+    Raises:
+        ValueError: a record has no "image"
     """
     images = Path(folder) / "images"
     images.mkdir(parents=True, exist_ok=True)
     for i in range(len(dataset)):
         record: Record = dataset[i]
         if "image" not in record:
-            raise ValueError(f"record {i} has no 'image'; for pictures in files use convert_to_coco_json")
+            raise ValueError(f"record {i} has no 'image'; for images in files use convert_to_coco_json")
         picture = record["image"]
         array = picture.permute(1, 2, 0).numpy() if isinstance(picture, torch.Tensor) else picture
         Image.fromarray(np.ascontiguousarray(array)).save(

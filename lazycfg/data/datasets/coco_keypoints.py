@@ -27,7 +27,7 @@ COCO_PERSON_KEYPOINT_FLIP_MAP = tuple(
 )
 
 COCO_PERSON_KEYPOINT_HFLIP_INDICES = (0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15)
-"""Which takes the place of which when the picture is mirrored."""
+"""Which takes the place of which when the image is mirrored."""
 
 # fmt: off
 COCO_PERSON_KEYPOINT_OKS_SIGMAS = (

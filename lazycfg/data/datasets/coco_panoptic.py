@@ -47,8 +47,8 @@ class CocoPanopticDataset(SkipsProblems):
     Args:
         panoptic_json: file with "categories" (each with "isthing"), "images" and "annotations".
         panoptic_root: folder of the PNG files.
-        image_root: folder of the pictures.
-        instances: a dataset of the same pictures, found by "image_id", whose "annotations" are given.
+        image_root: folder of the images.
+        instances: a dataset of the same images, found by "image_id", whose "annotations" are given.
         sem_seg_root: folder of label maps with the names of the PNG files; None: made of those as needed.
         sem_seg: give "sem_seg", the map of labels, with each record. False saves reading the PNG file for
             models that do not need it.
@@ -124,11 +124,11 @@ class CocoPanopticDataset(SkipsProblems):
         return len(self._records)
 
     def __getitem__(self, index: int) -> Record:
-        """The record, a fresh object at every call.
+        """Return the record, a new object at every call.
 
         Raises:
             FileNotFoundError, ImageError: the PNG file is missing or damaged.
-            AnnotationError: it is of another size than its picture.
+            AnnotationError: it is of another size than its image.
         """
         record = self.get_annotations(index)
         if self._gives_labels:
@@ -136,7 +136,7 @@ class CocoPanopticDataset(SkipsProblems):
         return record
 
     def get_annotations(self, index: int) -> Record:
-        """The record without its map of labels."""
+        """Return the record without its label map."""
         record = self._records[index]
         del record["_label_of_id"]
         position = record.pop("_instances")
@@ -162,12 +162,12 @@ class CocoPanopticDataset(SkipsProblems):
         if ids.shape != (record["height"], record["width"]):
             raise AnnotationError(
                 f"{record['pan_seg_file_name']} is {ids.shape[1]}x{ids.shape[0]} (width x height), its "
-                f"picture {record['width']}x{record['height']}"
+                f"image {record['width']}x{record['height']}"
             )
         return labels_of_segments(ids, label_of_id, self.metadata.ignore_label)
 
     def _check_things(self) -> None:
-        """The numbers of things must mean the same in both files."""
+        """Raise unless thing classes have the same numbers in both files."""
         if self._instances is None:
             return
         mine = self.metadata.thing_dataset_id_to_contiguous_id
@@ -197,7 +197,7 @@ class CocoPanopticDataset(SkipsProblems):
             )
         file_names = [a["file_name"] for a in entries]
         missing = {
-            "picture": self._missing("picture", self.image_root, [im["file_name"] for im in images.values()]),
+            "image": self._missing("image", self.image_root, [im["file_name"] for im in images.values()]),
             "panoptic map": self._missing("panoptic map", self.panoptic_root, file_names),
             "label map": self._missing("label map", self.sem_seg_root, file_names),
         }
@@ -224,7 +224,7 @@ class CocoPanopticDataset(SkipsProblems):
             yield record
 
     def _missing(self, what: str, root: Path | None, names: list[str]) -> set[str]:
-        """Those of the names that are not files below `root`. Raises unless they are to be skipped."""
+        """Return those of the names that are not files below `root`; raise unless they are to be skipped."""
         if root is None:
             return set()
         if not root.is_dir():
@@ -250,7 +250,7 @@ class CocoPanopticDataset(SkipsProblems):
                 "unknown image", f"image_id {annotation['image_id']!r} is not among the file's images"
             )
         for what, names in missing.items():
-            if (image if what == "picture" else annotation)["file_name"] in names:
+            if (image if what == "image" else annotation)["file_name"] in names:
                 return Problem(f"the {what} is missing", f"the {what} is missing")
         if self._instances is not None and image["id"] not in positions:
             return Problem(

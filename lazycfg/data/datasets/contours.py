@@ -89,7 +89,7 @@ def simplify_ring(ring: np.ndarray, tolerance: float) -> np.ndarray:
 
 
 def join_holes(outer: np.ndarray, holes: list[np.ndarray]) -> np.ndarray:
-    """One ring that runs along the outer border and, over bridges of no width, around the holes.
+    """Return one ring that runs along the outer border and, over bridges of zero width, around the holes.
 
     COCO polygons know no holes; this one has the area and the raster of the region with them.
     """
@@ -125,7 +125,9 @@ def mask_to_polygons(mask: np.ndarray, *, tolerance: float = 0.0, min_area: floa
 
 
 def _contains(outer: np.ndarray, inner: np.ndarray) -> bool:
-    """Whether the middle of the first edge of `inner`, nudged off the lattice, lies inside `outer`."""
+    """Return whether the middle of the first edge of `inner`, moved off the pixel lattice, lies inside
+    `outer`.
+    """
     x, y = (inner[0] + inner[1]) / 2 + 1e-3
     x0, y0 = outer[:, 0], outer[:, 1]
     x1, y1 = np.roll(x0, -1), np.roll(y0, -1)

@@ -1,4 +1,4 @@
-"""Maps with a label for every pixel: found beside their pictures, or made of panoptic segments."""
+"""Maps with a label for every pixel: found beside their images, or made of panoptic segments."""
 
 from __future__ import annotations
 
@@ -64,15 +64,15 @@ def find_pairs(
     """Pictures and label maps of the same path below their folders, but for the ending.
 
     Returns:
-        (picture, label map) in the order of their names, and what lacks its partner, in words.
+        (image, label map) in the order of their names, and what lacks its partner, in words.
 
     Raises:
         FileNotFoundError: no such folder, or no such files in it.
     """
-    images = _files_below(Path(image_root), image_ext, "pictures")
+    images = _files_below(Path(image_root), image_ext, "images")
     maps = _files_below(Path(gt_root), gt_ext, "label maps")
     lonely = [f"{images[name]} has no label map" for name in sorted(set(images) - set(maps))]
-    lonely += [f"{maps[name]} has no picture" for name in sorted(set(maps) - set(images))]
+    lonely += [f"{maps[name]} has no image" for name in sorted(set(maps) - set(images))]
     return [(images[name], maps[name]) for name in sorted(set(images) & set(maps))], lonely
 
 

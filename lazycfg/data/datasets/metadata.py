@@ -1,4 +1,6 @@
-"""What a dataset says about itself."""
+"""`Metadata`: names, colours and conventions of a dataset, which it carries itself instead of a global
+catalog.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ class Metadata:
         thing_colors: RGB 0..255, one per class; empty: choose.
         thing_dataset_id_to_contiguous_id: the ids written in the annotation file -> 0, 1, 2...
         keypoint_names: names of the keypoints, in order.
-        keypoint_flip_map: pairs of names that swap when the picture is mirrored ("left_eye", "right_eye").
+        keypoint_flip_map: pairs of names that swap when the image is mirrored ("left_eye", "right_eye").
         keypoint_connection_rules: (name, name, RGB): lines to draw.
         keypoint_oks_sigmas: one per keypoint, the evaluation's tolerance; empty: the evaluator's own.
         stuff_classes, stuff_colors, stuff_dataset_id_to_contiguous_id: the same for "stuff" of semantic and
@@ -63,7 +65,7 @@ class Metadata:
                 raise ValueError(f"Metadata {self.name!r}: {given} {name} for {expected} {of}")
 
     def replace(self, **changes: Any) -> Metadata:
-        """A copy with some fields changed."""
+        """Return a copy with some fields changed."""
         return replace(self, **changes)
 
 

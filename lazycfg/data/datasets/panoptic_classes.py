@@ -54,7 +54,7 @@ def panoptic_metadata(categories: Sequence[Mapping[str, Any]], *, separated: boo
 def segments_with_labels(
     segments: Sequence[Mapping[str, Any]], metadata: Metadata
 ) -> tuple[list[dict[str, Any]], dict[int, int]]:
-    """The segments of a picture, their category ids replaced by numbers of things and labels of stuff.
+    """Replace the category ids of an image's segments by thing numbers and stuff labels.
 
     Returns:
         dicts with "id", "category_id", "label" (in maps), "isthing", "iscrowd" and, where given, "bbox" and

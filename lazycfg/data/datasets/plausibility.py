@@ -93,6 +93,11 @@ class Plausibility:
                 f"{c['outside']} of {masks} masks lie outside their boxes (first: {first['outside']})"
                 + ("; read row by row they fit: run lengths of COCO go down the columns" if by_rows else "")
             )
+        if c["area"] >= max(1, 0.01 * boxes) and not result:  # else it is the boxes that are wrong
+            result.append(
+                f"the area of {c['area']} of {boxes} objects is 0 or larger than their box (first: "
+                f"{first['area']}): results by size (APs, APm, APl) go by it"
+            )
         return result
 
     def _signs(self, annotation: Mapping[str, Any], width: float, height: float) -> list[str]:
@@ -109,6 +114,9 @@ class Plausibility:
         as_corners = (x, y, a, b)
         if mode == BoxMode.XYWH_ABS and x < a <= width + 1 and y < b <= height + 1:
             signs.append("corners")
+        given, most = annotation.get("area"), abs(a * b) if mode != BoxMode.XYXY_ABS else _area(box)
+        if given is not None and (given == 0 or given > 1.5 * most + 4):
+            signs.append("area")
         segmentation = annotation.get("segmentation")
         if segmentation is None or len(segmentation) == 0 or mode == BoxMode.XYWHA_ABS:
             return signs

@@ -68,18 +68,22 @@ class ProposalsDataset:
 
     @property
     def metadata(self) -> Metadata:
+        """Return the metadata of the dataset without proposals."""
         return self.dataset.metadata
 
     @property
     def num_classes(self) -> int:
+        """Return the number of thing classes."""
         return len(self.metadata.thing_classes)
 
     @property
     def validated(self) -> bool:
+        """Return whether the dataset without proposals has checked its records."""
         return is_validated(self.dataset)
 
     @property
     def image_sizes(self) -> np.ndarray:
+        """Return (N, 2) height and width in pixels."""
         return get_image_sizes(self.dataset)
 
     def __len__(self) -> int:
@@ -97,12 +101,12 @@ class ProposalsDataset:
         return record
 
     def get_annotations(self, index: int) -> Record:
-        """The record without pixels and proposals."""
+        """Return the record without pixels and proposals."""
         return get_annotations(self.dataset, index)
 
 
 def load_proposals_into_dataset(dataset: Any, proposal_file: str | os.PathLike[str]) -> ProposalsDataset:
-    """The dataset with proposals in its records; see `ProposalsDataset`."""
+    """Return the dataset with proposals in its records; see `ProposalsDataset`."""
     return ProposalsDataset(dataset=dataset, proposal_file=proposal_file)
 
 
@@ -164,7 +168,7 @@ def read_proposals(
 
 
 def _items(value: Any) -> list[Any]:
-    """A list or an array of them, as a list."""
+    """Return the items of a list, or of an array of objects, as a list."""
     return list(value) if isinstance(value, Sequence | np.ndarray) and not isinstance(value, str) else [value]
 
 

@@ -1,4 +1,4 @@
-"""Semantic segmentation from two folders: pictures, and maps with the label of each of their pixels."""
+"""Semantic segmentation from two folders: images, and maps with the label of each of their pixels."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def load_sem_seg(
 
     Args:
         gt_root: folder of the label maps.
-        image_root: folder of the pictures; each lies where its map does, but for the ending.
+        image_root: folder of the images; each lies where its map does, but for the ending.
         gt_ext, image_ext: the endings.
-        on_error: "raise" if a picture or a map is without the other, or "skip" those.
+        on_error: "raise" if an image or a map is without the other, or "skip" those.
 
     Raises:
         FileNotFoundError: a folder or all files are missing.
@@ -64,14 +64,14 @@ class SemSegDataset:
     """Pictures and label maps (`load_sem_seg`); a label is the index of a class.
 
     Args:
-        image_root, sem_seg_root: folders of pictures and of label maps.
+        image_root, sem_seg_root: folders of images and of label maps.
         stuff_classes: names of the classes, in the order of the labels.
         stuff_colors: RGB 0..255 of each class; empty: chosen when drawing.
         image_ext, sem_seg_ext: endings of the files.
         ignore_label: label of pixels that do not count.
         name: for logs and reports; the name of `image_root` when None.
         on_error: see `load_sem_seg`.
-        verify: read every map, and compare its size and its labels with the picture and the classes. Else a
+        verify: read every map, and compare its size and its labels with the image and the classes. Else a
             wrong one is found when it is used.
 
     Attributes:
@@ -113,11 +113,12 @@ class SemSegDataset:
 
     @property
     def num_classes(self) -> int:
+        """Return the number of classes of pixels."""
         return len(self.metadata.stuff_classes)
 
     @cached_property
     def image_sizes(self) -> np.ndarray:
-        """(N, 2) height and width in pixels, from the heads of the files."""
+        """Return (N, 2) height and width in pixels, read from the heads of the files."""
         sizes = [read_image_size(record["file_name"]) for record in self._records]
         return np.array(sizes, dtype=np.int32).reshape(-1, 2)
 
@@ -142,7 +143,7 @@ class SemSegDataset:
             labels = read_labels(path)
             if labels.shape != tuple(size):
                 problems.append(
-                    f"{path} is {labels.shape[1]}x{labels.shape[0]} (width x height), its picture "
+                    f"{path} is {labels.shape[1]}x{labels.shape[0]} (width x height), its image "
                     f"{size[1]}x{size[0]}"
                 )
             known = {*range(self.num_classes), self.metadata.ignore_label}

@@ -1,4 +1,4 @@
-"""Generated pictures of overlapping shapes: a dataset that needs no download."""
+"""Generated images of overlapping shapes: a dataset that needs no download."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class _Scene:
 
 
 class ShapesDataset:
-    """Textured shapes on textured grounds, made on the fly. Picture `i` is a pure function of (seed, i).
+    """Textured shapes on textured grounds, made on the fly. Image `i` is a pure function of (seed, i).
 
     Shapes drawn later hide those drawn earlier; boxes, polygons and areas are of what remains visible, and
     every shape keeps at least `min_visible` of its area.
@@ -55,10 +55,10 @@ class ShapesDataset:
     Args:
         num_images: length of the dataset.
         image_size: pixels, (height, width) or one number for both.
-        seed: another seed, other pictures; take different ones for training and testing.
+        seed: another seed, other images; take different ones for training and testing.
         classes: names out of circle, triangle, square, pentagon, hexagon, star, cross, bar; the class ids
             follow.
-        num_objects: (fewest, most) shapes in a picture; fewer only where there is no room.
+        num_objects: (fewest, most) shapes in an image; fewer only where there is no room.
         radius: (smallest, largest), relative to the shorter side.
         min_visible: part of each shape that must stay visible, in (0, 1].
         max_turn: shapes are turned by at most so many degrees either way.
@@ -130,16 +130,17 @@ class ShapesDataset:
 
     @property
     def num_classes(self) -> int:
+        """Return the number of thing classes."""
         return len(self.classes)
 
     @property
     def image_sizes(self) -> np.ndarray:
-        """(num_images, 2): height and width, pixels."""
+        """Return (num_images, 2) height and width in pixels."""
         return np.tile(np.array([[self.height, self.width]]), (self.num_images, 1))
 
     @property
     def summary(self) -> DatasetSummary:
-        """Counts over the first 32 pictures only: all are made alike."""
+        """Counts over the first 32 images only: all are made alike."""
         summary = DatasetSummary()
         for i in range(min(32, self.num_images)):
             summary.add(self.get_annotations(i), i)
@@ -152,7 +153,7 @@ class ShapesDataset:
         return f"ShapesDataset({self.num_images} images of {self.height}x{self.width}, seed={self.seed})"
 
     def __getitem__(self, index: int) -> Record:
-        """The record with its "image", an RGB uint8 array (height, width, 3)."""
+        """Return the record with its "image", an RGB uint8 array (height, width, 3)."""
         index = self._position(index)
         scene = self._scene(index)
         owner = scene.owner[SUPERSAMPLE // 2 :: SUPERSAMPLE, SUPERSAMPLE // 2 :: SUPERSAMPLE]
@@ -160,15 +161,15 @@ class ShapesDataset:
         return {**self._record(index, scene), **labels, "image": self._paint(index, scene)}
 
     def get_annotations(self, index: int) -> Record:
-        """The record without its image and label maps."""
+        """Return the record without its image and label maps."""
         index = self._position(index)
         return self._record(index, self._scene(index))
 
     def export_coco(self, folder: str | Path) -> tuple[Path, Path]:
-        """Write all pictures (PNG) and a COCO annotation file.
+        """Write all images (PNG) and a COCO annotation file.
 
         Returns:
-            (annotation file, folder of the pictures), which `CocoDataset` reads back to the same records.
+            (annotation file, folder of the images), which `CocoDataset` reads back to the same records.
         """
         return export_coco(self, folder)
 
@@ -203,7 +204,7 @@ class ShapesDataset:
         return scene
 
     def _draw_polygon(self, category: int, rng: np.random.Generator) -> tuple[np.ndarray, float]:
-        """The outline (K, 2) in pixels, and the angle it is turned by."""
+        """Return the outline (K, 2) in pixels, and the angle by which it is turned."""
         shorter = min(self.height, self.width)
         r = rng.uniform(*self.radius) * shorter
         angle = rng.uniform(0, 2 * math.pi)

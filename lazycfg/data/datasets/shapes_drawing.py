@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 SUPERSAMPLE = 4
-"""Outlines are drawn at this many times the size of the picture, and averaged."""
+"""Outlines are drawn at this many times the size of the image, and averaged."""
 
 
 def _regular(corners: int, radius: float) -> np.ndarray:
@@ -63,7 +63,7 @@ SYMMETRY = {
 
 
 def rotated_box(points: np.ndarray, angle: float, symmetry: int) -> list[float]:
-    """The box around points (K, 2) that is turned as a shape is.
+    """Return the box around points (K, 2), turned as the shape is.
 
     Args:
         angle: degrees counter-clockwise.
@@ -104,7 +104,7 @@ def rasterize(polygon: np.ndarray, height: int, width: int) -> tuple[np.ndarray,
 def texture(
     rng: np.random.Generator, height: int, width: int, color: np.ndarray, contrast: float, scale: float
 ) -> np.ndarray:
-    """A pattern (height, width, 3) float32 around an RGB colour.
+    """Return a pattern (height, width, 3) float32 around an RGB colour.
 
     Args:
         contrast: largest difference from `color`, grey levels.
@@ -139,7 +139,7 @@ def clouds(rng: np.random.Generator, height: int, width: int, scale: float) -> n
 
 
 def distant_color(rng: np.random.Generator, others: list[np.ndarray]) -> np.ndarray:
-    """An RGB colour, of eight drawn the one farthest from all others."""
+    """Draw eight RGB colours and return the one that is farthest from all others."""
     drawn = rng.uniform(25, 230, (8, 3))
     distance = np.min([((drawn - o) ** 2).sum(axis=1) for o in others], axis=0)
     return drawn[int(np.argmax(distance))]

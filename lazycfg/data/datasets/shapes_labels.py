@@ -19,7 +19,7 @@ def stuff_classes(kind: LabelMaps, classes: Sequence[str]) -> tuple[str, ...]:
 def label_fields(
     kind: LabelMaps, owner: np.ndarray, classes: Sequence[int], num_classes: int
 ) -> dict[str, Any]:
-    """What a record has of label maps.
+    """Return the fields of a record that hold label maps.
 
     Args:
         owner: (H, W), 0 for the ground and k for shape k.

@@ -1,4 +1,4 @@
-"""Datasets made of datasets: several joined, some pictures of one."""
+"""Datasets made of datasets: several joined, some images of one."""
 
 from __future__ import annotations
 
@@ -46,14 +46,17 @@ class ConcatDataset:
 
     @property
     def num_classes(self) -> int:
+        """Return the number of thing classes."""
         return len(self.metadata.thing_classes)
 
     @property
     def validated(self) -> bool:
+        """Return whether all of the datasets have checked their records."""
         return all(map(is_validated, self.datasets))
 
     @property
     def image_sizes(self) -> np.ndarray:
+        """Return (N, 2) height and width in pixels, of all datasets in their order."""
         return np.concatenate([get_image_sizes(d) for d in self.datasets])
 
     def __len__(self) -> int:
@@ -71,12 +74,13 @@ class ConcatDataset:
         return dataset[i]
 
     def get_annotations(self, index: int) -> Record:
+        """Return the record without its image."""
         dataset, i = self._locate(index)
         return get_annotations(dataset, i)
 
 
 class SubsetDataset:
-    """Some pictures of a dataset, by index."""
+    """Some images of a dataset, by index."""
 
     def __init__(self, *, dataset: Any, indices: Sequence[int] | np.ndarray) -> None:
         self.dataset = dataset
@@ -86,18 +90,22 @@ class SubsetDataset:
 
     @property
     def metadata(self) -> Metadata:
+        """Return the metadata of the whole dataset."""
         return self.dataset.metadata
 
     @property
     def num_classes(self) -> int:
+        """Return the number of thing classes."""
         return len(self.metadata.thing_classes)
 
     @property
     def validated(self) -> bool:
+        """Return whether the whole dataset has checked its records."""
         return is_validated(self.dataset)
 
     @property
     def image_sizes(self) -> np.ndarray:
+        """Return (N, 2) height and width in pixels."""
         return get_image_sizes(self.dataset)[self.indices]
 
     def __len__(self) -> int:
@@ -107,6 +115,7 @@ class SubsetDataset:
         return self.dataset[int(self.indices[index])]
 
     def get_annotations(self, index: int) -> Record:
+        """Return the record without its image."""
         return get_annotations(self.dataset, int(self.indices[index]))
 
 
@@ -211,7 +220,7 @@ def has_only_label_maps(dataset: Any) -> bool:
 
 
 def has_instances(record: Record) -> bool:
-    """Whether a record has an annotation that is not a crowd region."""
+    """Return whether a record has an annotation that is not a crowd region."""
     return any(a.get("iscrowd", 0) == 0 for a in record.get("annotations", ()))
 
 
@@ -225,12 +234,12 @@ def count_visible_keypoints(record: Record) -> int:
 
 
 def filter_images_with_only_crowd_annotations(dataset: Any) -> FilteredDataset:
-    """The dataset without pictures that have no annotation, or crowd regions only."""
+    """Return the dataset without images that have no annotation, or crowd regions only."""
     return FilteredDataset(dataset=dataset)
 
 
 def filter_images_with_few_keypoints(dataset: Any, min_keypoints_per_image: int) -> FilteredDataset:
-    """The dataset without pictures that have fewer visible keypoints."""
+    """Return the dataset without images that have fewer visible keypoints than `min_keypoints_per_image`."""
     return FilteredDataset(dataset=dataset, filter_empty=False, min_keypoints=min_keypoints_per_image)
 
 
@@ -241,11 +250,14 @@ def get_detection_dataset_dicts(
     min_keypoints: int = 0,
     proposal_files: Sequence[str | os.PathLike[str]] | None = None,
 ) -> Any:
-    """One dataset out of a dataset or a sequence of them, without pictures that are of no use in training.
+    """Join datasets into one, and leave out images that are of no use in training.
 
     Args:
         filter_empty, min_keypoints: see `FilteredDataset`.
         proposal_files: one for each dataset, see `ProposalsDataset`.
+
+    Raises:
+        ValueError: `proposal_files` are not as many as the datasets
     """
     if proposal_files is not None:
         parts = datasets if isinstance(datasets, list | tuple) else [datasets]

@@ -51,7 +51,7 @@ class AugInput:
 
     @property
     def image_size(self) -> tuple[int, int]:
-        """(height, width)"""
+        """Return (height, width)."""
         return image_size(self.image)
 
     def transform(self, transform: Transform) -> None:
@@ -197,6 +197,7 @@ class AugmentationList(Augmentation):
 
     @from_image
     def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> TransformList:
+        """Return the transforms drawn in turn, each for the result of those before; keep the input."""
         return self(AugInput(aug_input.image, boxes=aug_input.boxes, sem_seg=aug_input.sem_seg), rng)
 
     def __call__(self, aug_input: AugInput, rng: np.random.Generator | None = None) -> TransformList:
@@ -218,4 +219,5 @@ class RandomApply(Augmentation):
 
     @from_image
     def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> Transform:
+        """Return the transform of the augmentation with probability `prob`, else one that does nothing."""
         return draw(self.aug, aug_input, rng) if rng.random() < self.prob else NoOpTransform()

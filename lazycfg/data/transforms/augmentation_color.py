@@ -30,10 +30,11 @@ class _RandomIntensity(Augmentation):
 
 
 class RandomContrast(_RandomIntensity):
-    """Mix with the picture's mean."""
+    """Mix with the image's mean."""
 
     @from_image
     def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> Transform:
+        """Return a blend with the mean of the image, a scalar."""
         w = self.draw(rng)
         return BlendTransform(float(to_chw(aug_input.image).float().mean()), 1 - w, w)
 
@@ -43,12 +44,13 @@ class RandomBrightness(_RandomIntensity):
 
     @from_image
     def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> Transform:
+        """Return a blend with black."""
         w = self.draw(rng)
         return BlendTransform(0.0, 1 - w, w)
 
 
 class RandomSaturation(_RandomIntensity):
-    """Mix with the picture's grey version. `channel_order`: of the picture it is applied to."""
+    """Mix with the image's grey version. `channel_order`: of the image it is applied to."""
 
     def __init__(
         self, intensity_min: float, intensity_max: float, channel_order: ChannelOrder = "RGB"
@@ -58,6 +60,7 @@ class RandomSaturation(_RandomIntensity):
 
     @from_image
     def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> Transform:
+        """Return a blend with the grey version of the image."""
         w = self.draw(rng)
         image = to_chw(aug_input.image)
         weights = torch.tensor([0.299, 0.587, 0.114])
@@ -73,7 +76,7 @@ class RandomLighting(Augmentation):
 
     Args:
         scale: standard deviation of the weights.
-        channel_order: of the picture it is applied to.
+        channel_order: of the image it is applied to.
     """
 
     def __init__(self, scale: float, channel_order: ChannelOrder = "RGB") -> None:
@@ -82,6 +85,7 @@ class RandomLighting(Augmentation):
 
     @from_image
     def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> Transform:
+        """Return a shift of all pixels along the principal components of ImageNet's colours."""
         vectors = np.array(
             [[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]]
         )

@@ -20,9 +20,9 @@ class RandomCrop(Augmentation):
 
     Args:
         crop_type: how to read `crop_size`, (height, width) always:
-            "relative": a part of the picture, each in (0, 1];
+            "relative": a part of the image, each in (0, 1];
             "relative_range": as before, drawn evenly between the given part and 1;
-            "absolute": pixels, at most the picture;
+            "absolute": pixels, at most the image;
             "absolute_range": (lowest, highest) in pixels, for height and width alike, drawn separately.
     """
 
@@ -42,7 +42,7 @@ class RandomCrop(Augmentation):
         self.crop_size = crop_size
 
     def get_crop_size(self, image_size: tuple[int, int], rng: np.random.Generator) -> tuple[int, int]:
-        """(height, width) of the crop for a picture of (height, width)."""
+        """Return (height, width) of the crop for an image of (height, width)."""
         h, w = image_size
         first, second = self.crop_size
         if self.crop_type == "absolute":
@@ -61,6 +61,7 @@ class RandomCrop(Augmentation):
 
     @from_image
     def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> CropTransform:
+        """Return a crop of the size that `get_crop_size` draws, at a random place."""
         h, w = aug_input.image_size
         crop_h, crop_w = self.get_crop_size((h, w), rng)
         y0, x0 = int(rng.integers(h - crop_h + 1)), int(rng.integers(w - crop_w + 1))
@@ -90,6 +91,8 @@ class RandomCrop_CategoryAreaConstraint(Augmentation):
 
     @from_image
     def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> CropTransform:
+        """Return a crop in which no category has too large a share of the pixels; the last one drawn if none
+        has."""
         crop = self.crop_aug.get_transform(aug_input, rng)
         if self.single_category_max_area >= 1.0 or aug_input.sem_seg is None:
             return crop
@@ -111,7 +114,7 @@ class FixedSizeCrop(Augmentation):
 
     Args:
         pad: pad at all.
-        pad_value, seg_pad_value: of pictures and of label maps.
+        pad_value, seg_pad_value: of images and of label maps.
     """
 
     def __init__(
@@ -128,6 +131,7 @@ class FixedSizeCrop(Augmentation):
 
     @from_image
     def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> TransformList:
+        """Return a crop at a random place, padded where the image is smaller than the crop."""
         h, w = aug_input.image_size
         crop_h, crop_w = min(h, self.crop_size[0]), min(w, self.crop_size[1])
         place = rng.random()  # one number for both axes: the crop lies on the diagonal of free places
@@ -147,7 +151,7 @@ class MinIoURandomCrop(Augmentation):
 
     Args:
         min_ious: the thresholds to draw from, beside "no crop" and "any overlap".
-        min_crop_size: smallest side of the crop relative to the picture.
+        min_crop_size: smallest side of the crop relative to the image.
         mode_trials: how often a threshold is drawn before giving up (no crop).
         crop_trials: how many crops are tried for a threshold.
     """

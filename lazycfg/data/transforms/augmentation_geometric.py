@@ -42,6 +42,7 @@ class RandomFlip(Augmentation):
 
     @from_image
     def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> Transform:
+        """Return a flip, or, with probability 1 - `prob`, a transform that does nothing."""
         height, width = aug_input.image_size
         if rng.random() >= self.prob:
             return NoOpTransform()
@@ -59,6 +60,7 @@ class Resize(Augmentation):
 
     @from_image
     def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> Transform:
+        """Return a resize to the given shape."""
         return ResizeTransform(*aug_input.image_size, *self.shape, self.interp)
 
 
@@ -75,6 +77,7 @@ class RandomResize(Augmentation):
 
     @from_image
     def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> Transform:
+        """Return a resize to one of the given shapes."""
         shape = self.shape_list[int(rng.integers(len(self.shape_list)))]
         return ResizeTransform(*aug_input.image_size, *shape, self.interp)
 
@@ -85,7 +88,7 @@ class ResizeShortestEdge(Augmentation):
     Args:
         short_edge_length: pixels; with sample_style="choice" one of these is taken, with "range" a whole
             number between the two (both included). One number stands for a list of one.
-        max_size: longest allowed side; the picture is scaled down as a whole when it would be longer.
+        max_size: longest allowed side; the image is scaled down as a whole when it would be longer.
     """
 
     def __init__(
@@ -105,6 +108,8 @@ class ResizeShortestEdge(Augmentation):
 
     @from_image
     def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> Transform:
+        """Return a resize that brings the shorter side to a drawn length, and the longer one to at most
+        `max_size`."""
         h, w = aug_input.image_size
         if self.sample_style == "range":
             size = int(rng.integers(self.short_edge_length[0], self.short_edge_length[1] + 1))
@@ -154,6 +159,7 @@ class ResizeScale(Augmentation):
 
     @from_image
     def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> Transform:
+        """Return a resize that fits the image into the target size times a drawn scale."""
         h, w = aug_input.image_size
         scale = rng.uniform(self.min_scale, self.max_scale)
         factor = min(self.target_height * scale / h, self.target_width * scale / w)
@@ -167,7 +173,7 @@ class RandomRotation(Augmentation):
     Args:
         angle: degrees: (lowest, highest) with sample_style="range", a list of angles with "choice".
         expand: enlarge the canvas so that nothing is cut off.
-        center: relative to the picture, ((x_min, y_min), (x_max, y_max)) for "range" or a list of (x, y) for
+        center: relative to the image, ((x_min, y_min), (x_max, y_max)) for "range" or a list of (x, y) for
             "choice"; None: the middle. Without effect when `expand`.
     """
 
@@ -190,6 +196,7 @@ class RandomRotation(Augmentation):
 
     @from_image
     def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> Transform:
+        """Return a rotation by a drawn angle about a drawn centre."""
         h, w = aug_input.image_size
         center = None
         if self.sample_style == "range":
@@ -209,11 +216,11 @@ class RandomRotation(Augmentation):
 
 
 class RandomExtent(Augmentation):
-    """Cut a randomly scaled and shifted rectangle, which may reach beyond the picture (filled with 0).
+    """Cut a randomly scaled and shifted rectangle, which may reach beyond the image (filled with 0).
 
     Args:
-        scale_range: (lowest, highest) size of the rectangle relative to the picture.
-        shift_range: (x, y): the middle moves by up to half of these, relative to the picture.
+        scale_range: (lowest, highest) size of the rectangle relative to the image.
+        shift_range: (x, y): the middle moves by up to half of these, relative to the image.
     """
 
     def __init__(self, scale_range: tuple[float, float], shift_range: tuple[float, float]) -> None:
@@ -222,6 +229,7 @@ class RandomExtent(Augmentation):
 
     @from_image
     def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> Transform:
+        """Return an extent of drawn size and place."""
         h, w = aug_input.image_size
         scale = rng.uniform(*self.scale_range)
         middle_x = w * (0.5 + self.shift_range[0] * (rng.random() - 0.5))

@@ -6,7 +6,7 @@ import numpy as np
 
 
 def clip_polygon_half_plane(polygon: np.ndarray, axis: int, limit: float, keep_below: bool) -> np.ndarray:
-    """The part of a polygon (K, 2) where coordinate `axis` is <= `limit` (or >=), as one ring (M, 2).
+    """Return the part of a polygon (K, 2) where coordinate `axis` is <= `limit` (or >=), as one ring (M, 2).
 
     Sutherland & Hodgman, "Reentrant polygon clipping", 1974. Where a concave polygon falls into several parts
     they stay joined by edges of no area along the line, so that area and raster are those of the true cut.
@@ -32,7 +32,7 @@ def clip_polygon_half_plane(polygon: np.ndarray, axis: int, limit: float, keep_b
 
 
 def clip_polygon_to_rectangle(polygon: np.ndarray, width: float, height: float) -> np.ndarray:
-    """The part of a polygon (K, 2) inside [0, width] x [0, height]; empty (0, 2) when no area is left."""
+    """Return the part of a polygon (K, 2) inside [0, width] x [0, height]; (0, 2) when no area is left."""
     for axis, limit in ((0, width), (1, height)):
         polygon = clip_polygon_half_plane(polygon, axis, 0.0, False)
         polygon = clip_polygon_half_plane(polygon, axis, float(limit), True)

@@ -18,7 +18,11 @@ from .transform import Transform, TransformList
 
 
 def as_interpolation(interp: InterpolationMode | str) -> InterpolationMode:
-    """InterpolationMode from itself or from its name ("nearest", "bilinear", "bicubic", "lanczos", ...)."""
+    """InterpolationMode from itself or from its name ("nearest", "bilinear", "bicubic", "lanczos", ...).
+
+    Raises:
+        ValueError: no such interpolation
+    """
     try:
         return InterpolationMode(interp)
     except ValueError:
@@ -105,33 +109,39 @@ def warp_affine(
 
 @dataclass(frozen=True)
 class HFlipTransform(Transform):
-    """Mirror left and right. `width`: of the picture, pixels."""
+    """Mirror left and right. `width`: of the image, pixels."""
 
     width: int
 
     def transform_image(self, image: Tensor) -> Tensor:
+        """Mirror pixels (..., H, W) left to right."""
         return image.flip(-1)
 
     def apply_coords(self, coords: np.ndarray) -> np.ndarray:
+        """Mirror points (N, 2) left to right."""
         return np.stack((self.width - coords[:, 0], coords[:, 1]), axis=1)
 
     def inverse(self) -> HFlipTransform:
+        """Return the same flip, which undoes itself."""
         return self
 
 
 @dataclass(frozen=True)
 class VFlipTransform(Transform):
-    """Mirror top and bottom. `height`: of the picture, pixels."""
+    """Mirror top and bottom. `height`: of the image, pixels."""
 
     height: int
 
     def transform_image(self, image: Tensor) -> Tensor:
+        """Mirror pixels (..., H, W) top to bottom."""
         return image.flip(-2)
 
     def apply_coords(self, coords: np.ndarray) -> np.ndarray:
+        """Mirror points (N, 2) top to bottom."""
         return np.stack((coords[:, 0], self.height - coords[:, 1]), axis=1)
 
     def inverse(self) -> VFlipTransform:
+        """Return the same flip, which undoes itself."""
         return self
 
 
@@ -152,18 +162,21 @@ class CropTransform(Transform):
     orig_h: int | None = None
 
     def transform_image(self, image: Tensor) -> Tensor:
+        """Cut pixels (..., H, W) out."""
         return image[..., self.y0 : self.y0 + self.h, self.x0 : self.x0 + self.w]
 
     def apply_coords(self, coords: np.ndarray) -> np.ndarray:
+        """Move points (N, 2) by the corner of the crop; they are not clipped."""
         return coords - np.array([self.x0, self.y0], dtype=np.float64)
 
     def apply_polygons(self, polygons: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Cut polygons, each (K, 2), at the borders of the crop."""
         return [clip_polygon_to_rectangle(p, self.w, self.h) for p in super().apply_polygons(polygons)]
 
     def inverse(self) -> PadTransform:
         if self.orig_w is None or self.orig_h is None:
             raise TypeError(
-                "CropTransform.inverse needs orig_w and orig_h, the size of the picture before the crop"
+                "CropTransform.inverse needs orig_w and orig_h, the size of the image before the crop"
             )
         return PadTransform(
             self.x0,
@@ -195,18 +208,21 @@ class PadTransform(Transform):
         return nnf.pad(image, (self.x0, self.x1, self.y0, self.y1), value=value)
 
     def transform_image(self, image: Tensor) -> Tensor:
+        """Surround pixels (..., H, W) with `pad_value`."""
         return self._pad(image, self.pad_value)
 
     def transform_segmentation(self, segmentation: Tensor) -> Tensor:
+        """Surround labels (..., H, W) with `seg_pad_value`."""
         return self._pad(segmentation, self.seg_pad_value)
 
     def apply_coords(self, coords: np.ndarray) -> np.ndarray:
+        """Move points (N, 2) by the padding before them."""
         return coords + np.array([self.x0, self.y0], dtype=np.float64)
 
     def inverse(self) -> CropTransform:
         if self.orig_w is None or self.orig_h is None:
             raise TypeError(
-                "PadTransform.inverse needs orig_w and orig_h, the size of the picture before padding"
+                "PadTransform.inverse needs orig_w and orig_h, the size of the image before padding"
             )
         return CropTransform(
             self.x0,
@@ -220,7 +236,7 @@ class PadTransform(Transform):
 
 @dataclass(frozen=True)
 class ResizeTransform(Transform):
-    """Resize a picture of (h, w) to (new_h, new_w).
+    """Resize an image of (h, w) to (new_h, new_w).
 
     Images are antialiased when shrunk, as Pillow does it; on uint8 the result is Pillow's within one grey
     level (about one value in 1,500 differs; 3 to 5 % in images of a few pixels). Segmentations take the
@@ -236,11 +252,12 @@ class ResizeTransform(Transform):
     def _check(self, image: Tensor) -> None:
         if tuple(image.shape[-2:]) != (self.h, self.w):
             raise ValueError(
-                f"{type(self).__name__} is for pictures of (h, w) = ({self.h}, {self.w}), "
+                f"{type(self).__name__} is for images of (h, w) = ({self.h}, {self.w}), "
                 f"got one of {tuple(image.shape[-2:])}"
             )
 
     def transform_image(self, image: Tensor) -> Tensor:
+        """Resize pixels (..., H, W) to (..., new_h, new_w)."""
         self._check(image)
         if (self.h, self.w) == (self.new_h, self.new_w):
             return image
@@ -250,13 +267,16 @@ class ResizeTransform(Transform):
         return tvf.resize_image(image, [self.new_h, self.new_w], interpolation=mode, antialias=True)
 
     def transform_segmentation(self, segmentation: Tensor) -> Tensor:
+        """Resize labels (..., H, W) by the nearest pixel."""
         self._check(segmentation)
         return resize_nearest(segmentation, (self.new_h, self.new_w))
 
     def apply_coords(self, coords: np.ndarray) -> np.ndarray:
+        """Scale points (N, 2)."""
         return coords * np.array([self.new_w / self.w, self.new_h / self.h])
 
     def inverse(self) -> ResizeTransform:
+        """Return the resize back to the size before."""
         return type(self)(self.new_h, self.new_w, self.h, self.w, self.interp)
 
 
@@ -281,12 +301,15 @@ class ExtentTransform(Transform):
         return sample_rectangle(image, self.src_rect, self.output_size, nearest=nearest, fill=self.fill)
 
     def transform_image(self, image: Tensor) -> Tensor:
+        """Sample pixels (..., H, W) of the source rectangle."""
         return self._warp(image, as_interpolation(self.interp) != InterpolationMode.BILINEAR)
 
     def transform_segmentation(self, segmentation: Tensor) -> Tensor:
+        """Sample labels (..., H, W) of the source rectangle by the nearest pixel."""
         return self._warp(segmentation, True)
 
     def apply_coords(self, coords: np.ndarray) -> np.ndarray:
+        """Move points (N, 2) from the source rectangle to the output."""
         x0, y0, x1, y1 = self.src_rect
         h, w = self.output_size
         return (coords - np.array([x0, y0])) * np.array([w / (x1 - x0), h / (y1 - y0)])
@@ -294,13 +317,13 @@ class ExtentTransform(Transform):
 
 @dataclass(frozen=True)
 class RotationTransform(Transform):
-    """Rotate a picture of (h, w) by `angle` degrees counter-clockwise.
+    """Rotate an image of (h, w) by `angle` degrees counter-clockwise.
 
     Args:
-        expand: enlarge the canvas so that the whole picture stays visible.
-        center: (x, y) in pixels, the middle of the picture when None. Without effect on an expanded canvas.
+        expand: enlarge the canvas so that the whole image stays visible.
+        center: (x, y) in pixels, the middle of the image when None. Without effect on an expanded canvas.
         interp: "bilinear" or "nearest".
-        fill: value of what lies outside the picture.
+        fill: value of what lies outside the image.
     """
 
     h: int
@@ -325,7 +348,7 @@ class RotationTransform(Transform):
 
     @property
     def matrix(self) -> np.ndarray:
-        """(2, 3), input to output, continuous pixel coordinates."""
+        """Return the matrix (2, 3) from input to output, in continuous pixel coordinates."""
         cos, sin = math.cos(math.radians(self.angle)), math.sin(math.radians(self.angle))
         middle = np.array([self.w / 2, self.h / 2])
         center = middle if self.center is None or self.expand else np.asarray(self.center, dtype=np.float64)
@@ -341,12 +364,15 @@ class RotationTransform(Transform):
         return warp_affine(image, back, (self.bound_h, self.bound_w), nearest=nearest, fill=self.fill)
 
     def transform_image(self, image: Tensor) -> Tensor:
+        """Rotate pixels (..., H, W)."""
         return self._warp(image, as_interpolation(self.interp) != InterpolationMode.BILINEAR)
 
     def transform_segmentation(self, segmentation: Tensor) -> Tensor:
+        """Rotate labels (..., H, W) by the nearest pixel."""
         return self._warp(segmentation, True)
 
     def apply_coords(self, coords: np.ndarray) -> np.ndarray:
+        """Rotate points (N, 2)."""
         if self.angle % 360 == 0:
             return coords
         matrix = self.matrix

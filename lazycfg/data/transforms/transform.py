@@ -1,10 +1,10 @@
-"""Deterministic transforms: what is done to a picture is done alike to its boxes, points, masks and polygons.
+"""Deterministic transforms: what is done to an image is done alike to its boxes, points, masks and polygons.
 
 A `Transform` has no randomness of its own (an `Augmentation` draws, a `Transform` applies), so it can be
 kept, replayed on other data and inverted.
 
 Coordinates are continuous pixels: pixel (0, 0) covers the square from (0, 0) to (1, 1), its centre is (0.5,
-0.5). Pictures are tensors of shape (C, H, W); numpy arrays (H, W, C) or (H, W) are taken too and given back
+0.5). Images are tensors of shape (C, H, W); numpy arrays (H, W, C) or (H, W) are taken too and given back
 as such.
 """
 
@@ -30,7 +30,7 @@ def on_array(function: Callable[[Tensor], Tensor], image: ImageT) -> ImageT:
 
 
 def to_chw(image: Tensor | np.ndarray) -> Tensor:
-    """The tensor (C, H, W) of a tensor, or of a numpy (H, W, C) or (H, W) array."""
+    """Return the tensor (C, H, W) of a tensor, or of a numpy array (H, W, C) or (H, W)."""
     if isinstance(image, Tensor):
         return image
     tensor = torch.from_numpy(np.ascontiguousarray(image))
@@ -45,7 +45,7 @@ def to_hwc(image: Tensor | np.ndarray) -> np.ndarray:
 
 
 def image_size(image: Tensor | np.ndarray) -> tuple[int, int]:
-    """(height, width) of a tensor (..., H, W) or an array (H, W[, C])."""
+    """Return (height, width) of a tensor (..., H, W) or an array (H, W[, C])."""
     shape = image.shape[-2:] if isinstance(image, Tensor) else image.shape[:2]
     return int(shape[0]), int(shape[1])
 
@@ -74,7 +74,7 @@ class Transform(ABC):
         return pixels_through(self, segmentation)
 
     def apply_image(self, image: ImageT) -> ImageT:
-        """Picture in, picture out: tensor (..., H, W), or numpy (H, W, C) / (H, W)."""
+        """Picture in, image out: tensor (..., H, W), or numpy (H, W, C) / (H, W)."""
         return on_array(self.transform_image, image)
 
     def apply_segmentation(self, segmentation: ImageT) -> ImageT:
@@ -107,7 +107,9 @@ class Transform(ABC):
         return np.column_stack((center, width, height, angle))
 
     def apply_polygons(self, polygons: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Polygons, each (K, 2) in pixels, to as many polygons; of one that leaves a crop (0, 2) remains."""
+        """Transform polygons, each (K, 2) in pixels, into as many polygons; one that leaves a crop becomes
+        (0, 2).
+        """
         if len(polygons) == 0:
             return []
         arrays = [np.asarray(p, dtype=np.float64).reshape(-1, 2) for p in polygons]
@@ -115,8 +117,8 @@ class Transform(ABC):
         return np.split(moved, np.cumsum([len(a) for a in arrays])[:-1])
 
     def inverse(self) -> Transform:
-        """The transform that undoes this one geometrically (colours lost are lost; so are pixels cropped
-        away).
+        """Return the transform that undoes this one geometrically; lost colours and cropped pixels do not
+        come back.
 
         Raises:
             TypeError: this transform cannot be undone.
@@ -170,37 +172,44 @@ class TransformList(Transform):
                 self.transforms.append(t)
 
     def transform_image(self, image: Tensor) -> Tensor:
+        """Apply all transforms in turn to pixels (..., H, W)."""
         for t in self.transforms:
             image = pixels_through(t, image)
         return image
 
     def transform_segmentation(self, segmentation: Tensor) -> Tensor:
+        """Apply all transforms in turn to labels (..., H, W)."""
         for t in self.transforms:
             segmentation = labels_through(t, segmentation)
         return segmentation
 
     def apply_coords(self, coords: np.ndarray) -> np.ndarray:
+        """Apply all transforms in turn to points (N, 2)."""
         for t in self.transforms:
             coords = t.apply_coords(coords)
         return coords
 
     def apply_box(self, box: np.ndarray) -> np.ndarray:
+        """Apply all transforms in turn to boxes (N, 4)."""
         for t in self.transforms:
             box = t.apply_box(box)
         return np.asarray(box, dtype=np.float64).reshape(-1, 4)
 
     def apply_rotated_box(self, box: np.ndarray) -> np.ndarray:
+        """Apply all transforms in turn to rotated boxes (N, 5)."""
         box = np.asarray(box, dtype=np.float64).reshape(-1, 5)
         for t in self.transforms:
             box = t.apply_rotated_box(box)
         return box
 
     def apply_polygons(self, polygons: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Apply all transforms in turn to polygons, each (K, 2)."""
         for t in self.transforms:
             polygons = t.apply_polygons(polygons)
         return list(polygons)
 
     def inverse(self) -> TransformList:
+        """Return the inverse transforms in the opposite order."""
         return TransformList([t.inverse() for t in reversed(self.transforms)])
 
     def __len__(self) -> int:
@@ -220,15 +229,19 @@ class NoOpTransform(Transform):
     """Changes nothing."""
 
     def transform_image(self, image: Tensor) -> Tensor:
+        """Return the pixels (..., H, W) unchanged."""
         return image
 
     def apply_coords(self, coords: np.ndarray) -> np.ndarray:
+        """Return the points (N, 2) unchanged."""
         return coords
 
     def apply_box(self, box: np.ndarray) -> np.ndarray:
+        """Return the boxes (N, 4) unchanged."""
         return np.asarray(box, dtype=np.float64).reshape(-1, 4)
 
     def inverse(self) -> NoOpTransform:
+        """Return the same transform."""
         return self
 
     def __repr__(self) -> str:
@@ -239,10 +252,13 @@ class ColorTransformBase(Transform):
     """A change of colours: places and labels stay as they are, the inverse is no change."""
 
     def transform_segmentation(self, segmentation: Tensor) -> Tensor:
+        """Return the labels (..., H, W) unchanged."""
         return segmentation
 
     def apply_coords(self, coords: np.ndarray) -> np.ndarray:
+        """Return the points (N, 2) unchanged."""
         return coords
 
     def inverse(self) -> NoOpTransform:
+        """Return a transform that does nothing: geometrically there is nothing to undo."""
         return NoOpTransform()

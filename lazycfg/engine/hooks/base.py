@@ -1,4 +1,4 @@
-"""What every hook is."""
+"""`HookBase`, the base class of hooks: when they are called in a training, and what state they keep."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ class HookBase:
         """Called after every step."""
 
     def state_dict(self) -> dict[str, Any]:
-        """What a resumed run needs: tensors and plain values."""
+        """Return what a resumed run needs: tensors and plain values."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take back what `state_dict` gave."""
 
     def is_due(self, period: int) -> bool:
-        """Whether the iteration just done ends a period; never for a period of 0."""
+        """Return whether the iteration just done ends a period; never for a period of 0."""
         return period > 0 and (self.trainer.iter + 1) % period == 0

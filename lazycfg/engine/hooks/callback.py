@@ -1,4 +1,4 @@
-"""A hook made of functions."""
+"""A hook made of functions, for what is too small for a class."""
 
 from __future__ import annotations
 
@@ -36,21 +36,26 @@ class CallbackHook(HookBase):
         self._after_step = after_step
 
     def before_train(self) -> None:
+        """Call the function that was given for this moment, if any."""
         if self._before_train:
             self._before_train(self.trainer)
 
     def after_train(self) -> None:
+        """Call the function that was given for this moment, if any."""
         if self._after_train:
             self._after_train(self.trainer)
 
     def before_step(self) -> None:
+        """Call the function that was given for this moment, if any."""
         if self._before_step:
             self._before_step(self.trainer)
 
     def after_backward(self) -> None:
+        """Call the function that was given for this moment, if any."""
         if self._after_backward:
             self._after_backward(self.trainer)
 
     def after_step(self) -> None:
+        """Call the function that was given for this moment, if any."""
         if self._after_step:
             self._after_step(self.trainer)

@@ -1,4 +1,4 @@
-"""Saving while training."""
+"""Hooks that save checkpoints while training: at intervals, at the end, and the best weights."""
 
 import logging
 import math
@@ -37,10 +37,12 @@ class PeriodicCheckpointer(HookBase):
         self._saved = -1
 
     def after_step(self) -> None:
+        """Save a checkpoint where a period ends."""
         if self.is_due(self.period):
             self._save()
 
     def after_train(self) -> None:
+        """Save what is not saved yet, and the final weights of a training that came to its end."""
         if self.trainer.iter == 0 or not (self.trainer.finished or self.trainer.stop_signal):
             return
         if self._saved != self.trainer.iter - 1 and self.trainer.iter > self.trainer.start_iter:
@@ -94,9 +96,11 @@ class BestCheckpointer(HookBase):
         self._look()
 
     def after_step(self) -> None:
+        """Keep the weights if an evaluation has just found them to be the best."""
         self._look()
 
     def after_train(self) -> None:
+        """Look at the last evaluation, too."""
         if self.trainer.finished:
             self._look()
 
@@ -125,8 +129,10 @@ class BestCheckpointer(HookBase):
         self.best, self.best_iter = broadcast_object((self.best, self.best_iter))
 
     def state_dict(self) -> dict[str, Any]:
+        """Return the best result so far, and when it was found."""
         return {"best": self.best, "best_iter": self.best_iter, "looked_at": self._looked_at}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore the best result."""
         self.best, self.best_iter = state["best"], state["best_iter"]
         self._looked_at = state["looked_at"]

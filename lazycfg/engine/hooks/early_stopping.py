@@ -1,4 +1,4 @@
-"""Stopping when nothing gets better."""
+"""The hook that ends a training when a result has not improved for some evaluations."""
 
 import logging
 import math
@@ -47,6 +47,7 @@ class EarlyStopping(HookBase):
         self._looked_at = -1
 
     def after_step(self) -> None:
+        """Stop the training when the metric has not improved for too many evaluations."""
         last = max((hook.last_iter for hook in self.trainer.hooks if isinstance(hook, EvalHook)), default=-1)
         if last <= self._looked_at:
             return
@@ -69,8 +70,10 @@ class EarlyStopping(HookBase):
             self.trainer.should_stop = True
 
     def state_dict(self) -> dict[str, Any]:
+        """Return the best result, and how many evaluations were no better."""
         return {"best": self._best, "without": self._without, "looked_at": self._looked_at}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore the best result and the count."""
         self._best, self._without = state["best"], state["without"]
         self._looked_at = state["looked_at"]

@@ -1,4 +1,4 @@
-"""Evaluating while training."""
+"""The hook that evaluates while training, and records the results."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -43,16 +43,19 @@ class EvalHook(HookBase):
         """The iteration after which the last evaluation took place."""
 
     def before_train(self) -> None:
+        """Make up for an evaluation that was due when the run before ended."""
         done = self.trainer.start_iter - 1
         if done > 0 and self.eval_period > 0 and (done + 1) % self.eval_period == 0 and self.last_iter < done:
             self._evaluate(done)
 
     def after_step(self) -> None:
         # The last one is left to after_train
+        """Evaluate where a period ends, but for the last one."""
         if self.is_due(self.eval_period) and self.trainer.iter + 1 != self.trainer.max_iter:
             self._evaluate(self.trainer.iter)
 
     def after_train(self) -> None:
+        """Evaluate at the end of a training that was not interrupted."""
         if self.eval_after_train and self.trainer.finished and self.last_iter != self.trainer.iter - 1:
             self._evaluate(self.trainer.iter - 1)
 
@@ -80,14 +83,18 @@ class EvalHook(HookBase):
         synchronize()
 
     def state_dict(self) -> dict[str, Any]:
+        """Return the iteration of the last evaluation."""
         return {"last_iter": self.last_iter}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore the iteration of the last evaluation."""
         self.last_iter = state["last_iter"]
 
 
 def flatten_results(results: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
-    """``{"bbox": {"AP": 1.0}}`` as ``{"bbox/AP": 1.0}``; what is no number is left out."""
+    """Flatten nested results: ``{"bbox": {"AP": 1.0}}`` becomes ``{"bbox/AP": 1.0}``; what is no number is
+    left out.
+    """
     flat: dict[str, float] = {}
     for name, value in results.items():
         if isinstance(value, Mapping):

@@ -23,18 +23,22 @@ class LRScheduler(HookBase):
 
     def before_train(self) -> None:
         # The group that most parameters are in stands for all
+        """Choose the group whose learning rate is recorded: that of most parameters."""
         groups = self.trainer.optimizer.param_groups
         self._shown = max(range(len(groups)), key=lambda i: sum(p.numel() for p in groups[i]["params"]))
 
     def after_step(self) -> None:
+        """Record the learning rate and step the schedule."""
         rate = self.trainer.optimizer.param_groups[self._shown]["lr"]
         self.trainer.storage.put_scalar("lr", rate, smoothing_hint=False)
         self.scheduler.step()
 
     def state_dict(self) -> dict[str, Any]:
+        """Return the state of the schedule."""
         return dict(self.scheduler.state_dict())
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore the state of the schedule."""
         self.scheduler.load_state_dict(state)
         groups = self.scheduler.optimizer.param_groups
         if isinstance(self.scheduler, LRMultiplier):

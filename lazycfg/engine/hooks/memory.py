@@ -1,4 +1,4 @@
-"""Memory of the GPU."""
+"""Statistics of the GPU memory of a training, in the log."""
 
 import logging
 
@@ -26,6 +26,7 @@ class TorchMemoryStats(HookBase):
         self._left = max_runs
 
     def after_step(self) -> None:
+        """Log the memory of the GPU where a period ends."""
         device = self.trainer.device
         if device.type != "cuda" or self._left <= 0 or not is_main_process():
             return

@@ -32,6 +32,7 @@ class PreciseBN(HookBase):
         self.num_iter = num_iter
 
     def after_step(self) -> None:
+        """Compute the statistics anew where a period ends, and after the last step."""
         if self.is_due(self.period) or self.trainer.iter + 1 == self.trainer.max_iter:
             with preserved_rng():
                 count = update_bn_stats(self.trainer.model, islice(self.data_loader, self.num_iter))

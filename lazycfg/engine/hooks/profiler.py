@@ -1,4 +1,4 @@
-"""Where the time goes."""
+"""Traces of torch's profiler, for some iterations of a training."""
 
 from __future__ import annotations
 
@@ -42,11 +42,13 @@ class TorchProfiler(HookBase):
         self._profiler: torch.profiler.profile | None = None
 
     def before_step(self) -> None:
+        """Start the profiler where it is to run."""
         if self._enabled(self.trainer):
             self._profiler = torch.profiler.profile(activities=self._activities)
             self._profiler.__enter__()
 
     def after_step(self) -> None:
+        """End the profile of the step, write its trace and log the costliest operations."""
         if self._profiler is None:
             return
         profiler, self._profiler = self._profiler, None

@@ -1,4 +1,4 @@
-"""How long things take."""
+"""The hook that measures how long iterations take, and tells the speed at the end."""
 
 import datetime
 import logging
@@ -23,14 +23,17 @@ class IterationTimer(HookBase):
         self._started: float | None = None
 
     def before_train(self) -> None:
+        """Start the clock."""
         self._train_started = time.perf_counter()
         self._in_steps = 0.0
         self._counted = 0
 
     def before_step(self) -> None:
+        """Note when the step begins."""
         self._started = time.perf_counter()
 
     def after_step(self) -> None:
+        """Record the time of the step."""
         if self._started is None:
             return
         seconds = time.perf_counter() - self._started
@@ -40,6 +43,7 @@ class IterationTimer(HookBase):
             self.trainer.storage.put_scalar("time", seconds)
 
     def after_train(self) -> None:
+        """Log the speed of the training."""
         if self._counted == 0:
             return
         total = time.perf_counter() - self._train_started

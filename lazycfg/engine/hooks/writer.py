@@ -1,4 +1,4 @@
-"""Hands what was recorded to writers."""
+"""The hook that passes recorded values on to the writers (log, JSON, TensorBoard)."""
 
 from collections.abc import Sequence
 
@@ -24,15 +24,18 @@ class PeriodicWriter(HookBase):
         self._writers = list(writers)
 
     def before_train(self) -> None:
+        """Start the writers."""
         for writer in self._writers:
             writer.start(self.trainer.storage, self.trainer.start_iter, self.trainer.max_iter)
 
     def after_step(self) -> None:
+        """Write where a period ends, and after the last step."""
         if self.is_due(self.trainer.log_period) or self.trainer.iter + 1 == self.trainer.max_iter:
             self._write()
 
     def after_train(self) -> None:
         # Evaluation results that came after the last period; then, error or not, the files are closed
+        """Write what is left and close the writers."""
         self._write()
         for writer in self._writers:
             writer.close()

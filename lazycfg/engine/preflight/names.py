@@ -87,7 +87,7 @@ def _places(cfg: Node) -> Iterator[tuple[str, dict[Any, Any], tuple[str, ...]]]:
 
 
 def _meant(name: str, known: tuple[str, ...], holder: dict[Any, Any]) -> str | None:
-    """The known name that is nearly this one, None if there is none."""
+    """Return the known name that is nearly this one, None if there is none."""
     for right in known:
         there = dict.get(holder, right) is not None  # as stored: an interpolation is left alone
         # model_ema, train2: names with something added on purpose
@@ -100,7 +100,7 @@ def _meant(name: str, known: tuple[str, ...], holder: dict[Any, Any]) -> str | N
 
 
 def _used(cfg: Node) -> set[tuple[str, Any]]:
-    """(path, key) of what something else in the config refers to, by ``${...}`` or by holding it too."""
+    """Return (path, key) of what something else in the config refers to, by ``${...}`` or by sharing it."""
     texts: list[str] = []
     holders: dict[int, int] = {}
     work: list[Any] = [cfg]

@@ -25,6 +25,10 @@ def check_parts(parts: Parts, settings: TrainSettings, found: Findings) -> None:
         found.add("optimizer", f"it builds a {kind}, expected a torch optimizer, such as torch.optim.SGD")
     elif not any(p.requires_grad for group in parts.optimizer.param_groups for p in group["params"]):
         found.add("optimizer", "none of its parameters is trained: all are frozen")
+    elif all(group.get("lr", 1.0) == 0 for group in parts.optimizer.param_groups):
+        found.remark(
+            "the learning rate is 0 in every group of the optimizer (optimizer.lr): nothing is learned"
+        )
     if (said := schedule_problem(parts.lr_multiplier)) is not None:
         found.add("lr_multiplier", *said)
     if parts.clip_grad is not None and not callable(parts.clip_grad):
@@ -38,6 +42,8 @@ def check_parts(parts: Parts, settings: TrainSettings, found: Findings) -> None:
             found.add(
                 f"train.hooks.{number}", f"{hook!r} is no hook: expected an object of a class of HookBase"
             )
+        else:
+            _check_moments(number, hook, found)
     _check_evaluation(parts, settings, found)
     if settings.font is not None:
         try:
@@ -50,6 +56,26 @@ def check_parts(parts: Parts, settings: TrainSettings, found: Findings) -> None:
             "TensorBoard is not installed",
             "pip install 'lazycfg[tensorboard]', or train.tensorboard=false",
         )
+
+
+_MOMENTS = ("before_train", "after_train", "before_step", "after_backward", "after_step")
+
+
+def _check_moments(number: int, hook: HookBase, found: Findings) -> None:
+    """See whether a hook has methods that are called, and others that look as if they were."""
+    cls = type(hook)
+    called = any(getattr(cls, name) is not getattr(HookBase, name) or name in vars(hook) for name in _MOMENTS)
+    alike = [name for name in vars(cls) if name.startswith(("before_", "after_"))]
+    unknown = [name for name in alike if not hasattr(HookBase, name) and callable(getattr(cls, name))]
+    where, moments = f"train.hooks.{number}", ", ".join(_MOMENTS)
+    if unknown:
+        text = f"nothing calls {cls.__name__}.{unknown[0]}; a trainer calls {moments}"
+        if called:
+            found.remark(f"{where}: {text}")
+        else:
+            found.add(where, text)
+    elif not called:
+        found.remark(f"{where}: {cls.__name__} does nothing: it overrides none of {moments}")
 
 
 def _check_evaluation(parts: Parts, settings: TrainSettings, found: Findings) -> None:

@@ -33,10 +33,13 @@ from .samples import (
     check_formats,
     check_image_sizes,
     check_sigmas,
+    check_test_augmentations,
     check_training_mapper,
-    remark_on_crowded_images,
+    remark_on_same_data,
+    remark_on_test_data,
 )
 from .trial import check_images, quiet, try_evaluation, try_training
+from .values import check_values
 
 __all__ = ["build_or_tell", "check_config", "check_written", "compare", "config_problem", "share", "try_out"]
 
@@ -204,6 +207,7 @@ def compare(
     with preserved_rng():
         _guarded(found, check_formats, parts.model, loaders, found)
         _guarded(found, check_image_sizes, loaders, found)
+        check_values(parts.model, found)
         if training:
             check_built_parts(parts, settings, found)
             check_folder(settings, found)
@@ -232,7 +236,10 @@ def compare(
                 )
             _guarded(found, check_evaluated_data, cfg, parts.evaluator, parts.test_loader, found)
             check_sigmas(parts.model, parts.evaluator, found)
-            _guarded(found, remark_on_crowded_images, parts.evaluator, parts.test_loader, found)
+            _guarded(found, check_test_augmentations, parts.test_loader, found)
+            if training:
+                remark_on_same_data(parts.train_loader, parts.test_loader, found)
+            _guarded(found, remark_on_test_data, parts.evaluator, parts.test_loader, found)
 
 
 def try_out(

@@ -4,14 +4,16 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
+import torch
 from torch import nn
 
 from lazycfg.config.tree.node import Node
 from lazycfg.data import DatasetMapper, SubsetDataset, get_annotations, summarize
-from lazycfg.data.datasets.base import describe
+from lazycfg.data.datasets.base import describe, is_validated
 from lazycfg.data.datasets.coco_keypoints import COCO_PERSON_KEYPOINT_OKS_SIGMAS
-from lazycfg.data.transforms import RandomFlip
+from lazycfg.data.transforms import AugInput, AugmentationList, RandomFlip
 from lazycfg.evaluation import COCOEvaluator
+from lazycfg.utils import printable
 
 from .findings import Findings
 from .looking import evaluators_of, mapper_of, metadata_of, needs_of, records_of, stored
@@ -21,8 +23,10 @@ __all__ = [
     "check_formats",
     "check_image_sizes",
     "check_sigmas",
+    "check_test_augmentations",
     "check_training_mapper",
-    "remark_on_crowded_images",
+    "remark_on_same_data",
+    "remark_on_test_data",
 ]
 
 _MAX_DETECTIONS = 100  # of COCO's evaluation
@@ -84,6 +88,50 @@ def check_image_sizes(loaders: Mapping[str, Any], found: Findings) -> None:
             continue
         memory = f"about {7 * most / 2**30:.1f} GiB for each process that reads"
         found.add(path, said, f"{path}={most} ({memory}), or dataloader.{split}.on_error=skip")
+
+
+def check_test_augmentations(loader: Any, found: Findings) -> None:
+    """See whether the augmentations of a test loader do anything but resize images.
+
+    Detections are scaled back to the size of the original image; what was mirrored, cropped or padded would
+    be compared with ground truth elsewhere.
+    """
+    mapper, records = mapper_of(loader), records_of(loader)
+    if not isinstance(mapper, DatasetMapper) or not len(records):
+        return
+    record = get_annotations(records, 0)
+    size = (record.get("height") or 480, record.get("width") or 640)
+    factor = max(1, round((size[0] * size[1] / 2**20) ** 0.5))  # a smaller image does as well
+    image = torch.zeros(3, *(max(1, int(side) // factor) for side in size), dtype=torch.uint8)
+    wrong = set()
+    for seed in range(8):
+        rng, aug_input = np.random.default_rng(seed), AugInput(image, boxes=np.zeros((0, 4)))
+        for number, augmentation in enumerate(mapper.augmentations.augs):
+            height, width = aug_input.image_size
+            transform = AugmentationList([augmentation])(aug_input, rng)
+            corners = np.array([[0, 0], [width, 0], [0, height], [width, height]], dtype=np.float64)
+            scale = np.array(aug_input.image_size[::-1]) / (width, height)
+            if np.abs(transform.apply_coords(corners.copy()) - corners * scale).max() > 1:
+                wrong.add(number)
+    for number in sorted(wrong):
+        path = f"dataloader.test.mapper.augmentations.{number}"
+        name = type(mapper.augmentations.augs[number]).__name__
+        found.add(
+            path,
+            f"{name} moves what is in a test image, and detections are only scaled back: they would be "
+            "compared with ground truth elsewhere",
+            f"'~{path}'",
+        )
+
+
+def remark_on_same_data(train: Any, test: Any, found: Findings) -> None:
+    """Remark on test data that is the training data."""
+    one, other = (getattr(metadata_of(loader), "json_file", None) for loader in (train, test))
+    if one is not None and one == other:
+        found.remark(
+            f"dataloader.test reads the file of dataloader.train, {printable(one)}: its results tell how "
+            "well the training data was learned, not what other images would give"
+        )
 
 
 def _known_sizes(dataset: Any) -> Any:
@@ -184,15 +232,25 @@ def check_evaluated_data(cfg: Node, evaluator: Any, loader: Any, found: Findings
             )
 
 
-def remark_on_crowded_images(evaluator: Any, loader: Any, found: Findings) -> None:
-    """Remark on test images with more objects than detections count."""
+def remark_on_test_data(evaluator: Any, loader: Any, found: Findings) -> None:
+    """Remark on test data without objects, on signs that it is misread, and on crowded images."""
     records = records_of(loader)
-    for single in evaluators_of(evaluator):
-        if records is None or not isinstance(single, COCOEvaluator):
-            continue
-        most = summarize(records).most_instances
+    boxes = [each for each in evaluators_of(evaluator) if isinstance(each, COCOEvaluator)]
+    if records is None or not boxes:
+        return
+    summary = summarize(records)
+    if not is_validated(records):  # others have said so
+        for sentence in summary.warnings():
+            found.remark(f"dataloader.test.dataset: {sentence}")
+    if summary.num_images and not summary.num_instances:
+        found.remark(
+            f"none of the {summary.num_images} images of dataloader.test has an annotated object: all "
+            "results will be NaN"
+        )
+    for single in boxes:
         limit = single.max_dets_per_image or _MAX_DETECTIONS
-        if most > limit:
+        if summary.most_instances > limit:
+            most = summary.most_instances
             found.remark(
                 f"an image of dataloader.test has {most} objects, and {limit} detections of a class count: "
                 f"dataloader.evaluator.max_dets_per_image={most} counts more, and the model must find as "

@@ -56,9 +56,10 @@ def check_images(loader: Any, split: str, model: nn.Module, found: Findings) -> 
     for index in _spread(total, _IMAGES):
         looked += 1
         try:
-            if looked == 1 and "image" in mapped.dataset[index]:
+            record = mapped.dataset[index]
+            if looked == 1 and "image" in record:
                 return
-            sample_check.look(mapped[index])
+            sample_check.look(mapped[index], record)
         except Exception as error:  # whatever a data set or a mapper of the user's raises
             failed += 1
             if failed <= _SHOWN:
@@ -77,7 +78,8 @@ def try_training(parts: Parts, settings: TrainSettings, device: torch.device, fo
     sample_check = SampleCheck(parts.model, "train", found)
     for sample in batch if isinstance(batch, list) else ():
         sample_check.look(sample)
-    model = None if batch is None else _copy(parts.model, found)
+    # A sample that the model does not take would only fail once more
+    model = None if batch is None or sample_check.told else _copy(parts.model, found)
     if model is None:
         return
     amp_dtype = settings.amp.autocast_dtype()

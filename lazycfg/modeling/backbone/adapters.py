@@ -185,7 +185,7 @@ def _by_name(out_features: Mapping[str, str] | Iterable[str]) -> dict[str, str]:
 
 
 def _prefixes(nodes: Iterable[str]) -> set[str]:
-    """The nodes of a graph and all modules that they are in."""
+    """Return the nodes of a graph and all modules that contain them."""
     parts = [node.split(".") for node in nodes]
     return {".".join(p[:i]) for p in parts for i in range(1, len(p) + 1)}
 

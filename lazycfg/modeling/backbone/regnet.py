@@ -110,7 +110,7 @@ class AnyNet(Backbone):
 def adjust_block_compatibility(
     ws: Sequence[int], bs: Sequence[float], gs: Sequence[int]
 ) -> tuple[list[int], list[float], list[int]]:
-    """Widths, bottleneck ratios and group widths, changed a little so that groups divide the bottlenecks.
+    """Adjust widths, bottleneck ratios and group widths slightly, so that groups divide the bottlenecks.
 
     Raises:
         ValueError: lists of different lengths, a number that is not positive, or no such width nearby.

@@ -36,7 +36,7 @@ class BlockClass(Protocol):
 def conv2d(
     w_in: int, w_out: int, k: int, *, stride: int = 1, groups: int = 1, bias: bool = False
 ) -> nn.Conv2d:
-    """A convolution with an odd kernel, padded to keep the size at stride 1."""
+    """Return a convolution with an odd kernel, padded to keep the size at stride 1."""
     return nn.Conv2d(w_in, w_out, k, stride=stride, padding=(k - 1) // 2, groups=groups, bias=bias)
 
 

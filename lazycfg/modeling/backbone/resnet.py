@@ -123,7 +123,7 @@ class ResNet(Backbone):
         out_channels: int,
         **kwargs: Any,
     ) -> list[CNNBlockBase]:
-        """The blocks of one stage; only the first one changes the number of channels.
+        """Return the blocks of one stage; only the first one changes the number of channels.
 
         Args:
             block_class: called as ``block_class(in_channels=, out_channels=, **kwargs)``.
@@ -160,7 +160,7 @@ class ResNet(Backbone):
         deform_on_per_stage: Sequence[bool] = (False, False, False, False),
         **kwargs: Any,
     ) -> list[list[CNNBlockBase]]:
-        """The stages res2 to res5 of a standard ResNet.
+        """Return the stages res2 to res5 of a standard ResNet.
 
         Args:
             depth: 18, 34, 50, 101 or 152.

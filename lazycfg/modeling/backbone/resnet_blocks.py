@@ -22,7 +22,7 @@ def conv_norm(
     conv_class: type[nn.Module] = Conv2d,
     **options: Any,
 ) -> nn.Module:
-    """A convolution without bias, padded so that it keeps the size but for its stride, and its norm.
+    """Return a convolution without bias, padded so that only its stride changes the size, and its norm.
 
     Args:
         norm: as `get_norm` takes it.
@@ -96,7 +96,7 @@ class ResidualBlock(CNNBlockBase):
             self.shortcut = conv_norm(in_channels, out_channels, 1, stride=stride, norm=norm)
 
     def residual(self, x: Tensor) -> Tensor:
-        """(N, Cin, H, W) -> (N, Cout, H / stride, W / stride), before the sum."""
+        """Map (N, Cin, H, W) to (N, Cout, H / stride, W / stride), before the sum."""
         raise NotImplementedError
 
     def forward(self, x: Tensor) -> Tensor:

@@ -242,7 +242,7 @@ class BasicLayer(nn.Module):
         self.downsample = downsample(dim=dim, norm_layer=norm_layer) if downsample is not None else None
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, H, W, dim) -> the stage's own map, and the next stage's input."""
+        """Map (B, H, W, dim) to the stage's own map, and the next stage's input."""
         size = self.window_size
         padded = (x.shape[1] + -x.shape[1] % size, x.shape[2] + -x.shape[2] % size)
         mask = None

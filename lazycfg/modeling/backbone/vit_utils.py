@@ -147,7 +147,7 @@ def get_rel_pos(q_size: int, k_size: int, rel_pos: Tensor) -> Tensor:
 def decomposed_rel_pos(
     q: Tensor, rel_pos_h: Tensor, rel_pos_w: Tensor, q_hw: tuple[int, int], k_hw: tuple[int, int]
 ) -> tuple[Tensor, Tensor]:
-    """What each query adds to its logits per key row and per key column (MViTv2, arXiv:2112.01526).
+    """Return what each query adds to its logits per key row and per key column (MViTv2, arXiv:2112.01526).
 
     Args:
         q: queries (..., q_h * q_w, C), not scaled.
@@ -259,7 +259,7 @@ def init_transformer_weights(module: nn.Module) -> None:
 
 
 def run_block(block: nn.Module, *inputs: Tensor | None, use_checkpoint: bool) -> Tensor:
-    """``block(*inputs)``; with `use_checkpoint`, activations are computed again in the backward pass."""
+    """Run ``block(*inputs)``; with `use_checkpoint`, activations are computed again in the backward pass."""
     if use_checkpoint and torch.is_grad_enabled():
         out: Tensor = checkpoint(block, *inputs, use_reentrant=False)
         return out

@@ -105,7 +105,7 @@ class DenseDetector(ImageModel):
         predictions: Sequence[Sequence[Tensor]],
         gt_instances: Sequence[Instances],
     ) -> dict[str, Tensor]:
-        """The losses by name."""
+        """Return the losses by name."""
         raise NotImplementedError
 
     def forward_inference(
@@ -240,7 +240,7 @@ class DenseCandidates:
 
     @torch.compiler.disable
     def detect(self, nms_thresh: float, max_detections: int, image_sizes: ImageSizes) -> list[Instances]:
-        """The best candidates of each image after NMS within each class."""
+        """Return the best candidates of each image after NMS within each class."""
         kept, counts = self.suppress(nms_thresh, max_detections)
         return make_detections(kept, counts, image_sizes, self.scores.device)[0]
 

@@ -141,7 +141,7 @@ class FCOS(DenseDetector):
         return labels, gt.boxes.gather(1, matches.unsqueeze(-1).expand(-1, -1, 4))
 
     def match_quality(self, anchors: Tensor, counts: Sequence[int], gt_boxes: Tensor) -> Tensor:
-        """How well each object suits each place: 0 for not at all, else higher for smaller objects.
+        """Return how well each object suits each place: 0 for not at all, else higher for smaller objects.
 
         Args:
             anchors: (A, 4); counts: of each level; gt_boxes: (B, M, 4).
@@ -206,7 +206,7 @@ class FCOS(DenseDetector):
         }
 
     def compute_ctrness_targets(self, anchors: Tensor, gt_boxes: Tensor) -> Tensor:
-        """(B, A) in [0, 1]: 1 where a place is the centre of its box, falling to 0 at the edges.
+        """Return (B, A) in [0, 1]: 1 where a place is the centre of its box, falling to 0 at the edges.
 
         Args:
             anchors: (A, 4); gt_boxes: (B, A, 4), each with its place inside.

@@ -39,7 +39,8 @@ class PanopticFPN(GeneralizedRCNN):
         self.combine_instances_score_thresh = combine_instances_score_thresh
 
     def forward(self, batched_inputs: Sequence[dict[str, Any]]) -> Any:
-        """
+        """Return the losses by name in training, else the result of each image.
+
         Args:
             batched_inputs: as `GeneralizedRCNN` takes them; in training "sem_seg" (H, W) int64 besides.
 
@@ -61,8 +62,7 @@ class PanopticFPN(GeneralizedRCNN):
         detected_instances: Sequence[Any] | None = None,
         do_postprocess: bool = True,
     ) -> list[Any]:
-        """
-        Args: as `GeneralizedRCNN.inference`.
+        """Predict instances, semantic and panoptic segmentation.
 
         Returns:
             Per image {"sem_seg": logits (K, height, width), "instances": `Instances`, "panoptic_seg": (map

@@ -125,7 +125,7 @@ def by_score(instances: Sequence[Instances], threshold: float) -> list[np.ndarra
 
 
 def cat_padded(instances: Sequence[Instances], like: Tensor) -> Tensor:
-    """The masks of all images, padded to the size of the maps `like` (B, H, W)."""
+    """Concatenate the masks of all images, padded to the size of the maps `like` (B, H, W)."""
     masks = [x.pred_masks.to(device=like.device, dtype=torch.bool) for x in instances]
     size = like.shape[1:]
     if all(x.shape[1:] == size for x in masks):

@@ -51,7 +51,7 @@ class ImageModel(nn.Module):
         return DataNeeds(input_format=self.input_format)
 
     def preprocess_image(self, batched_inputs: Sequence[dict[str, Any]]) -> ImageList:
-        """The images of the inputs, normalised and padded, on the device of the model."""
+        """Return the images of the inputs, normalised and padded, on the device of the model."""
         return batch_images(
             [x["image"] for x in batched_inputs],
             self.pixel_mean,
@@ -61,7 +61,7 @@ class ImageModel(nn.Module):
         )
 
     def ground_truth(self, batched_inputs: Sequence[dict[str, Any]]) -> list[Instances] | None:
-        """The "instances" of the inputs on the device of the model, None if there are none."""
+        """Return the "instances" of the inputs on the device of the model, None if there are none."""
         if not all("instances" in x for x in batched_inputs):
             return None
         return instances_to_device([x["instances"] for x in batched_inputs], self.device)
@@ -76,7 +76,7 @@ class GeneralizedRCNN(ImageModel):
         roi_heads: as `StandardROIHeads`.
         pixel_mean, pixel_std: of each channel, in the units and the order of the images given.
         input_format: "BGR" or "RGB", for those who read and draw images.
-        vis_period: every so many iterations the heads may record pictures; 0 for never.
+        vis_period: every so many iterations the heads may record images; 0 for never.
         paste_masks: whether predicted masks become whole images. If not, they stay `ROIMasks`, small and
             relative to their boxes, which is enough for evaluation and spares most of the memory.
     """
@@ -102,7 +102,8 @@ class GeneralizedRCNN(ImageModel):
         self.paste_masks = paste_masks
 
     def forward(self, batched_inputs: Sequence[dict[str, Any]]) -> Any:
-        """
+        """Return the losses by name in training, else the result of each image.
+
         Args:
             batched_inputs: per image a dict with "image" (C, H, W); in training "instances" with
                 ``gt_boxes``, ``gt_classes``...; optionally "height" and "width" of the output,
@@ -127,7 +128,7 @@ class GeneralizedRCNN(ImageModel):
         features: dict[str, Tensor],
         gt_instances: Sequence[Instances] | None,
     ) -> dict[str, Tensor]:
-        """The losses of proposals and heads by name."""
+        """Return the losses of proposals and heads by name."""
         proposals, proposal_losses = self.propose(batched_inputs, images, features, gt_instances)
         _, detector_losses = self.roi_heads(images, features, proposals, gt_instances)
         return {**detector_losses, **proposal_losses}
@@ -169,7 +170,8 @@ class GeneralizedRCNN(ImageModel):
         detected_instances: Sequence[Instances] | None = None,
         do_postprocess: bool = True,
     ) -> list[Any]:
-        """
+        """Detect objects in images.
+
         Args:
             batched_inputs: as `forward` takes them.
             detected_instances: boxes to take instead of detecting them, with ``pred_boxes`` and
@@ -236,7 +238,8 @@ class ProposalNetwork(ImageModel):
         self.proposal_generator = proposal_generator
 
     def forward(self, batched_inputs: Sequence[dict[str, Any]]) -> Any:
-        """
+        """Return the losses by name in training, else the proposals of each image.
+
         Args:
             batched_inputs: as `GeneralizedRCNN` takes them.
 
@@ -259,7 +262,7 @@ class ProposalNetwork(ImageModel):
 def output_sizes(
     batched_inputs: Sequence[dict[str, Any]], image_sizes: Sequence[tuple[int, int]]
 ) -> list[tuple[int, int]]:
-    """The (height, width) that each result is wanted in: that of the input where it does not say."""
+    """Return the (height, width) that each result is wanted in: that of the input where it does not say."""
     return [
         (int(x.get("height", size[0])), int(x.get("width", size[1])))
         for x, size in zip(batched_inputs, image_sizes, strict=True)

@@ -39,7 +39,7 @@ class RetinaNet(DenseDetector):
         test_nms_thresh: overlap above which the worse of two boxes of a class goes.
         max_detections_per_image: detections of an image in all.
         pixel_mean, pixel_std, input_format: as for `GeneralizedRCNN`.
-        vis_period: accepted for the reference's sake; pictures are drawn from outside.
+        vis_period: accepted for the reference's sake; images are drawn from outside.
     """
 
     def __init__(

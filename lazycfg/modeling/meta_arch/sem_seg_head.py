@@ -86,7 +86,8 @@ class SemSegFPNHead(nn.Module):
     def forward(
         self, features: Mapping[str, Tensor], targets: Tensor | None = None
     ) -> tuple[Tensor | None, dict[str, Tensor]]:
-        """
+        """Classify the pixels.
+
         Args:
             features: feature maps by name, (N, channels, H / stride, W / stride).
             targets: labels (N, H, W), int64; needed in training.

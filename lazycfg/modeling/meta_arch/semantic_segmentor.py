@@ -16,7 +16,9 @@ __all__ = ["SemanticSegmentor", "batch_labels"]
 def batch_labels(
     batched_inputs: Sequence[dict[str, Any]], backbone: Backbone, ignore_value: int, device: Any
 ) -> Tensor | None:
-    """The "sem_seg" (H, W) of the inputs as (N, H, W), padded as the images are; None if there are none."""
+    """Return the "sem_seg" (H, W) of the inputs as (N, H, W), padded as the images are; None if there are
+    none.
+    """
     if not all("sem_seg" in x for x in batched_inputs):
         return None
     labels = [x["sem_seg"] for x in batched_inputs]
@@ -49,7 +51,8 @@ class SemanticSegmentor(ImageModel):
         self.sem_seg_head = sem_seg_head
 
     def forward(self, batched_inputs: Sequence[dict[str, Any]]) -> Any:
-        """
+        """Return the losses by name in training, else the scores of each image.
+
         Args:
             batched_inputs: per image a dict with "image" (C, H, W), in training "sem_seg" (H, W) int64, and
                 optionally "height" and "width" of the output.

@@ -30,7 +30,7 @@ GT_LOGIT = math.log((1.0 - 1e-10) / (1 - (1.0 - 1e-10)))
 
 
 def image_bounds(image_sizes: Sequence[tuple[int, int]], device: torch.device) -> Tensor:
-    """(B, 4) float32: width, height, width, height in pixels, the upper bounds of XYXY."""
+    """Return (B, 4) float32: width, height, width, height in pixels, the upper bounds of XYXY."""
     return upload([(w, h, w, h) for h, w in image_sizes], device, torch.float32)
 
 
@@ -56,7 +56,7 @@ def find_top_rpn_proposals(
     min_box_size: float,
     training: bool,
 ) -> list[Instances]:
-    """The best proposals of all levels after NMS within each level.
+    """Return the best proposals of all levels after NMS within each level.
 
     Args:
         proposals: per level (B, N_i, 4) decoded XYXY boxes, or (B, N_i, 5) rotated ones.
@@ -103,7 +103,7 @@ def select_by_nms(
     min_box_size: float,
     check_finite: bool,
 ) -> list[Instances]:
-    """One NMS for all images and levels.
+    """Run one NMS for all images and levels.
 
     Args:
         boxes: (B, K, 4) XYXY candidates, not clipped yet; or (B, K, 5) rotated ones.
@@ -180,7 +180,9 @@ def suppress_levels(
 
 
 def kept_of_levels(boxes: Tensor, scores: Tensor, level_sizes: Sequence[int], nms_thresh: float) -> Tensor:
-    """(B, K) bool: what NMS keeps. A host is faster when it looks at no more pairs than it must."""
+    """Return (B, K) bool: the boxes that NMS keeps. A host is faster when it looks at no more pairs than it
+    must.
+    """
     sizes = enumerate(level_sizes)
     levels = torch.cat([scores.new_full((size,), level, dtype=torch.int64) for level, size in sizes])
     groups = torch.arange(len(boxes), device=boxes.device)[:, None] * len(level_sizes) + levels

@@ -108,7 +108,8 @@ class RPN(nn.Module):
         features: Mapping[str, Tensor],
         gt_instances: Sequence[Instances] | None = None,
     ) -> tuple[list[Instances], dict[str, Tensor]]:
-        """
+        """Propose regions, and compute the losses in training.
+
         Args:
             images: what the maps were made of; only the sizes are used.
             features: maps by name, (N, C, H_i, W_i).
@@ -148,7 +149,9 @@ class RPN(nn.Module):
         image_sizes: Sequence[tuple[int, int]],
         gt_instances: Sequence[Instances] | None,
     ) -> tuple[list[Instances], AnchorSamples | None]:
-        """`predict_proposals` and, given ground truth, `label_and_sample_anchors`: one cut when compiled."""
+        """Call `predict_proposals` and, given ground truth, `label_and_sample_anchors`: one cut when
+        compiled.
+        """
         samples = None
         if gt_instances is not None:
             samples = self.label_and_sample_anchors(anchors, gt_instances, image_sizes)
@@ -189,7 +192,9 @@ class RPN(nn.Module):
         return self.anchor_matcher.match_boxes(gt.boxes, gt.valid, anchors)
 
     def anchors_inside(self, anchors: Tensor, bounds: Tensor) -> Tensor:
-        """(B, A) bool: anchors within `anchor_boundary_thresh` pixels of images of these bounds (B, 4)."""
+        """Return (B, A) bool: anchors within `anchor_boundary_thresh` pixels of images of these bounds (B,
+        4).
+        """
         low = (anchors[:, :2] >= -self.anchor_boundary_thresh).all(dim=-1)
         high = (anchors[:, 2:] < bounds[:, None, :2] + self.anchor_boundary_thresh).all(dim=-1)
         return low & high
@@ -236,7 +241,7 @@ class RPN(nn.Module):
         deltas: Tensor,
         image_sizes: Sequence[tuple[int, int]],
     ) -> list[Instances]:
-        """The best anchors of each level, moved and put through NMS.
+        """Move the anchors of each level by the predicted offsets, and return the best ones after NMS.
 
         Args:
             anchors: (A, box_dim), of all levels; counts: anchors of each level.

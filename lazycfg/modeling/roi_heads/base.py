@@ -59,7 +59,8 @@ class ROIHeads(nn.Module):
         proposals: Sequence[Instances],
         targets: Sequence[Instances] | None = None,
     ) -> tuple[list[Instances], dict[str, Tensor]]:
-        """
+        """Sample proposals and compute losses in training, else detect objects.
+
         Args:
             images: what the maps were made of.
             features: maps by name, (N, C, H_i, W_i).

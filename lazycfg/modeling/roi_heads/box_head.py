@@ -65,7 +65,9 @@ class FastRCNNConvFCHead(nn.Sequential):
             self._output_shape = ShapeSpec(channels=channels, height=height, width=width)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(R, C, H, W) -> (R, fc_dims[-1]), or (R, conv_dims[-1], H, W) without fully connected layers."""
+        """Map (R, C, H, W) to (R, fc_dims[-1]), or to (R, conv_dims[-1], H, W) without fully connected
+        layers.
+        """
         for layer in self:
             x = layer(x)
         return x
@@ -86,5 +88,5 @@ def flat_size(input_shape: ShapeSpec | int) -> int:
 
 
 def flatten_regions(x: Tensor) -> Tensor:
-    """(R, ...) -> (R, K)."""
+    """Flatten (R, ...) to (R, K)."""
     return x.flatten(1) if x.dim() > 2 else x

@@ -198,7 +198,7 @@ class CascadeROIHeads(StandardROIHeads):
 
     @staticmethod
     def stage_losses(outputs: Sequence[tuple[BoxPredictor, Any, Sequence[Instances]]]) -> dict[str, Tensor]:
-        """The losses of all stages, "_stage0" and so on behind their names."""
+        """Return the losses of all stages, with "_stage0" and so on at the end of their names."""
         losses = {}
         storage = get_event_storage()
         for stage, (predictor, predictions, proposals) in enumerate(outputs):

@@ -169,7 +169,9 @@ def suppress(table: np.ndarray, nms_thresh: float, topk: int) -> tuple[np.ndarra
 def make_detections(
     table: np.ndarray, counts: Sequence[int], image_shapes: ImageSizes, device: torch.device
 ) -> tuple[list[Instances], list[Tensor]]:
-    """A host table (N, box_dim + 3) as `Instances` of each image on the device, and the rows they are of."""
+    """Make `Instances` of each image on the device from a host table (N, box_dim + 3), and return the rows
+    they come from.
+    """
     host = torch.from_numpy(table)
     found = upload(host, device, torch.float32)
     fields = {

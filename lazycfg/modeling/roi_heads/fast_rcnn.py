@@ -121,7 +121,8 @@ class FastRCNNOutputLayers(nn.Module):
         return self.cls_score(x), self.bbox_pred(x)
 
     def losses(self, predictions: Predictions, proposals: Sequence[Instances]) -> dict[str, Tensor]:
-        """
+        """Return the losses of classes and boxes.
+
         Args:
             predictions: what `forward` returns for the regions of all images.
             proposals: per image, with ``proposal_boxes``, ``gt_boxes`` and ``gt_classes``.

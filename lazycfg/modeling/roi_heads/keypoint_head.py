@@ -48,7 +48,8 @@ class BaseKeypointRCNNHead(nn.Module):
         return DataNeeds(keypoints=self.num_keypoints)
 
     def forward(self, x: Tensor, instances: Sequence[Instances]) -> dict[str, Tensor] | Sequence[Instances]:
-        """
+        """Return the losses by name in training, else the instances with keypoints.
+
         Args:
             x: (R, C, H, W) features of the regions of all images.
             instances: per image. In training with ``proposal_boxes`` and ``gt_keypoints``; at inference with
@@ -119,7 +120,7 @@ class KRCNNConvDeconvUpsampleHead(BaseKeypointRCNNHead, nn.Sequential):
 def keypoint_rcnn_loss(
     pred_keypoint_logits: Tensor, instances: Sequence[Instances], normalizer: float | None
 ) -> Tensor:
-    """Cross-entropy over the cells of each visible keypoint's heatmap; 0 where there is none.
+    """Return the cross-entropy over the cells of each visible keypoint's heatmap; 0 where there is none.
 
     Args:
         pred_keypoint_logits: (R, K, S, S).

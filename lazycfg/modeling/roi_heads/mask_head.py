@@ -31,7 +31,7 @@ class BaseMaskRCNNHead(nn.Module):
 
     Args:
         loss_weight: of "loss_mask".
-        vis_period: every so many iterations the predicted and the true masks are recorded as a picture; 0 for
+        vis_period: every so many iterations the predicted and the true masks are recorded as an image; 0 for
             never.
     """
 
@@ -45,7 +45,8 @@ class BaseMaskRCNNHead(nn.Module):
         return DataNeeds(masks=True)
 
     def forward(self, x: Tensor, instances: Sequence[Instances]) -> dict[str, Tensor] | Sequence[Instances]:
-        """
+        """Return the losses by name in training, else the instances with masks.
+
         Args:
             x: (R, C, H, W) features of the regions of all images.
             instances: per image. In training the foreground, with ``proposal_boxes``, ``gt_classes`` and
@@ -144,7 +145,8 @@ def mask_rcnn_loss(pred_mask_logits: Tensor, instances: Sequence[Instances], vis
 
 
 def masks_of_classes(masks: Tensor, classes: Tensor) -> Tensor:
-    """(R, K, M, M) and (R,) -> (R, M, M) the mask of each row's class; the only one if K is 1.
+    """Select from masks (R, K, M, M), by classes (R,), the mask (R, M, M) of each row's class; the only one
+    if K is 1.
 
     Raises:
         ValueError: they are not equally many.
@@ -159,7 +161,8 @@ def masks_of_classes(masks: Tensor, classes: Tensor) -> Tensor:
 @torch.compiler.disable
 @torch.no_grad()
 def mask_targets(instances: Sequence[Instances], side: int) -> Tensor:
-    """What each proposal shows of its object: (R, side, side) bool, all images together where possible.
+    """Return what each proposal shows of its object: (R, side, side) bool, all images together where
+    possible.
 
     Raises:
         ValueError: the ground truth has no masks.
@@ -183,7 +186,7 @@ def mask_targets(instances: Sequence[Instances], side: int) -> Tensor:
 
 
 def missing_masks(x: Instances) -> str:
-    """What to say when there is a mask head but no ground truth for it."""
+    """Return the message for a mask head without ground truth."""
     return (
         f"the mask head needs 'gt_masks' in the ground truth, which has {sorted(x.get_fields())}. If the "
         "data has segmentations, let the mapper read them (dataloader.train.mapper.use_instance_mask=True); "
@@ -193,7 +196,7 @@ def missing_masks(x: Instances) -> str:
 
 @torch.no_grad()
 def record_mask_stats(logits: Tensor, targets: Tensor, vis_period: int) -> None:
-    """Accuracy, false positives and false negatives of (R, M, M) logits, as shares."""
+    """Record accuracy, false positives and false negatives of (R, M, M) logits, as fractions."""
     storage = get_event_storage()
     wrong = (logits > 0.0) != targets
     positives = targets.sum()

@@ -95,7 +95,7 @@ class Res5ROIHeads(ROIHeads):
         return self.mask_head(x, instances)
 
     def _shared_roi_transform(self, features: Mapping[str, Tensor], boxes: Sequence[Any]) -> Tensor:
-        """(R, C, H, W) features of the regions of all images."""
+        """Return features (R, C, H, W) of the regions of all images."""
         return self.res5(self.pooler([features[name] for name in self.in_features], boxes))
 
     def _predict(self, x: Tensor) -> Any:

@@ -26,7 +26,7 @@ def fast_rcnn_inference_rotated(
     nms_thresh: float,
     topk_per_image: int,
 ) -> tuple[list[Instances], list[Tensor]]:
-    """`fast_rcnn_inference` of rotated boxes: per image (R_i, K * 5) or (R_i, 5)."""
+    """Apply `fast_rcnn_inference` to rotated boxes: per image (R_i, K * 5) or (R_i, 5)."""
     return fast_rcnn_inference(
         boxes, scores, image_shapes, score_thresh, nms_thresh, topk_per_image, box_dim=5
     )

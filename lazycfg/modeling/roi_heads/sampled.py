@@ -88,7 +88,7 @@ def check_keypoints(proposals: Sequence[Instances], foreground: Sequence[int]) -
 
 
 def is_foreground(proposals: Sequence[Instances], bg_label: int) -> Tensor:
-    """(N,) bool of the proposals of all images."""
+    """Return (N,) bool of the proposals of all images."""
     classes = cat_field(proposals, "gt_classes")
     return (classes >= 0) & (classes != bg_label)
 
@@ -126,7 +126,7 @@ def log_keypoint_samples(counts: Sequence[int]) -> None:
 
 @torch.no_grad()
 def has_visible_keypoint(keypoints: Tensor, boxes: Tensor) -> Tensor:
-    """(R,) bool, of keypoints (R, K, 3) and boxes (R, 4) XYXY."""
+    """Return (R,) bool, for keypoints (R, K, 3) and boxes (R, 4) XYXY."""
     x, y, visibility = keypoints.unbind(dim=2)
     x0, y0, x1, y1 = boxes[:, None].unbind(dim=2)
     inside = (x >= x0) & (x <= x1) & (y >= y0) & (y <= y1)

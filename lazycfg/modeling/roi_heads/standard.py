@@ -146,7 +146,7 @@ def pool_branch(
     instances: Sequence[Instances],
     training: bool,
 ) -> Any:
-    """What a branch's head is given: pooled regions, or the maps by name where there is no pooler."""
+    """Return what a branch's head is given: pooled regions, or the maps by name where there is no pooler."""
     if pooler is None:
         return {name: features[name] for name in in_features}
     boxes = [x.proposal_boxes if training else x.pred_boxes for x in instances]

@@ -36,15 +36,21 @@ model.sem_seg_head.update(
     aspp_dilations=[1, 2, 3],
     norm="BN",
     train_size=None,
-    num_classes=5,  # the ground and four shapes
+    num_classes=3,  # the ground and two shapes
     loss_type="cross_entropy",  # mining hard pixels is for long trainings of pretrained weights
 )
 
 for _split in (dataloader.train, dataloader.test):
-    _split.dataset.label_maps = "semantic"
+    _split.dataset.update(
+        image_size=64,
+        classes=("circle", "star"),
+        num_objects=(1, 2),
+        radius=(0.2, 0.35),
+        label_maps="semantic",
+    )
 dataloader.train.mapper.update(image_format="RGB", use_instance_mask=False)
 dataloader.evaluator = L(SemSegEvaluator)(dataset=ref("..test.dataset"))
 
-optimizer.update(lr=2e-3, weight_decay=0.05)
+optimizer.update(lr=5e-3, weight_decay=0.05)
 lr_multiplier = warmup_poly(warmup_length=0.1)
-train.update(output_dir="./output/quickstart_deeplab", max_iter=500, eval_period=0)
+train.update(output_dir="./output/quickstart_deeplab", max_iter=800, eval_period=0)

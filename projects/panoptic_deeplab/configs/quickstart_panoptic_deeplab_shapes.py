@@ -43,22 +43,28 @@ model.sem_seg_head.update(
     aspp_dilations=[1, 2, 3],
     norm="BN",
     train_size=None,
-    num_classes=5,  # four shapes and the ground
+    num_classes=3,  # two shapes and the ground
     loss_top_k=1.0,  # mining hard pixels is for long trainings of pretrained weights
 )
 model.ins_embed_head.update(decoder_channels=[32, 32, 64], norm="BN")
-model.update(thing_ids=[0, 1, 2, 3], stuff_area=64)
+model.update(thing_ids=[0, 1], stuff_area=64)
 
 for _split in (dataloader.train, dataloader.test):
-    _split.dataset.label_maps = "joint"
-dataloader.train.mapper = panoptic_mapper((128,), max_size=128, crop=(128, 128), sigma=4)
+    _split.dataset.update(
+        image_size=64,
+        classes=("circle", "star"),
+        num_objects=(1, 2),
+        radius=(0.2, 0.35),
+        label_maps="joint",
+    )
+dataloader.train.mapper = panoptic_mapper((64,), max_size=64, crop=(64, 64), sigma=4)
 dataloader.train.mapper.augmentations = [L(T.RandomFlip)()]
 dataloader.train.mapper.panoptic_target_generator.small_instance_area = 256
 dataloader.evaluator = [
     L(evaluator)(dataset=ref("...test.dataset")) for evaluator in (COCOPanopticEvaluator, COCOEvaluator)
 ]
 
-optimizer.lr = 2e-3
+optimizer.lr = 5e-3
 lr_multiplier = warmup_poly(warmup_length=0.1)
 train.update(
     output_dir="./output/quickstart_panoptic_deeplab", init_checkpoint="", max_iter=900, eval_period=0

@@ -130,10 +130,9 @@ def quickstart(*overrides):
 
 
 def batch(mapper, count, sizes=((64, 96),)):
-    return [
-        mapper(ShapesDataset(num_images=count, image_size=sizes[i % len(sizes)], label_maps="joint")[i])
-        for i in range(count)
-    ]
+    classes = ("circle", "star")
+    data = [ShapesDataset(num_images=8, image_size=x, classes=classes, label_maps="joint") for x in sizes]
+    return [mapper(data[i % len(data)][i]) for i in range(count)]
 
 
 @pytest.mark.parametrize("size", [(64, 96), (65, 97), (33, 47)], ids=str)
@@ -145,7 +144,7 @@ def test_any_size_of_image(size):
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
     with torch.no_grad():
         for x in model.eval()(batch(mapper, 2, [size])):
-            assert x["sem_seg"].shape == (5, *size)
+            assert x["sem_seg"].shape == (3, *size)
             assert x["panoptic_seg"][0].shape == size
 
 
@@ -183,7 +182,7 @@ def test_nothing_found():
     for x in outputs:
         assert "instances" not in x
         labels = x["panoptic_seg"][0]
-        assert set(labels.unique().tolist()) <= {-1, 4000}
+        assert set(labels.unique().tolist()) <= {-1, 2000}
     assert model([]) == []
 
 
@@ -252,7 +251,7 @@ def test_inputs_that_cannot_be_used():
         model([item, lacking])
     with pytest.raises(ValueError, match=r"needs 'sem_seg'.*input 0 .* has one of shape \(3, 4\)"):
         model([{**item, "sem_seg": torch.zeros(3, 4).long()}, item])
-    with pytest.raises(ValueError, match=r"thing_ids \[7\] are none of the 5 classes"):
+    with pytest.raises(ValueError, match=r"thing_ids \[7\] are none of the 3 classes"):
         PanopticDeepLab(
             backbone=model.backbone,
             sem_seg_head=model.sem_seg_head,
