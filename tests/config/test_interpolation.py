@@ -144,7 +144,7 @@ def test_a_node_is_resolved_where_it_was_put_first():
         assert first.child.n == "first"
     assert instantiate(first)["child"] == {"n": "first"}
     for refuse in (check, instantiate):
-        with pytest.raises(CheckError, match=r"text 'first' where .* text 'second' here.*copy\(\)"):
+        with pytest.raises(CheckError, match=r"text 'first' in child, where .* text 'second' here.*copy\(\)"):
             refuse(second)
     second.child = shared.copy()
     assert second.child.n == instantiate(second)["child"]["n"] == "second"
