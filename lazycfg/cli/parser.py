@@ -104,7 +104,7 @@ def make_parser() -> argparse.ArgumentParser:
     show.add_argument("--format", choices=("tree", "py", "yaml", "json"), default="tree")
     show.add_argument("--colour", "--color", choices=("auto", "always", "never"), default="auto")
     show.add_argument("--matches", action="store_true", help="first list what overrides with wildcards match")
-    text = "show what the syntax of a .py config tells, without running it"
+    text = "show what the syntax of a .py config says, without running it"
     show.add_argument("--no-run", action="store_true", help=text)
     command("get", "show.get", "print one value")
     command("explain", "explain.explain", "show where a value was set: files, lines, overrides")

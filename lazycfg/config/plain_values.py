@@ -95,7 +95,7 @@ def _why_costly(function: Any, args: tuple[Any, ...], keywords: Mapping[str, Any
         for arg in args:
             pairs = arg if isinstance(arg, list | tuple) else ()
             if is_call(arg) or (type(arg) is str and "${" in arg) or not all(map(_is_pair, pairs)):
-                return f"{name!r} takes keywords, or a mapping that stands in the file"
+                return f"{name!r} takes keywords, or a mapping written in the file"
             reason = refuse_colliding(pair[0] if isinstance(pair, list | tuple) else pair for pair in pairs)
             if reason is not None:
                 return reason
@@ -103,7 +103,7 @@ def _why_costly(function: Any, args: tuple[Any, ...], keywords: Mapping[str, Any
     if name not in _LITERALS_ONLY:
         return None
     if not all(is_literal(value) for value in given):
-        return f"{name!r} takes nothing but plain values that stand in the file"
+        return f"{name!r} takes nothing but plain values written in the file"
     module, _, short = name.partition(".")
     if module in ("numpy", "torch"):
         return _why_large(short, args, keywords)

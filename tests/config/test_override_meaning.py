@@ -63,11 +63,11 @@ def refused(*overrides):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("train.max_iter*=2", "'*=' is no operator; write the value, max_iter=..."),
-        ("train.lr**=2", "'*=' is no operator"),
-        ("train.max_iter-=1", "'-=' is no operator; write the value, max_iter=..."),
-        ("train.max_iter//=2", "'//=' is no operator"),
-        ("train.out==x", "'==' is no operator"),
+        ("train.max_iter*=2", "'*=' is not an operator; write the value, max_iter=..."),
+        ("train.lr**=2", "'*=' is not an operator"),
+        ("train.max_iter-=1", "'-=' is not an operator; write the value, max_iter=..."),
+        ("train.max_iter//=2", "'//=' is not an operator"),
+        ("train.out==x", "'==' is not an operator"),
         ("train.max_iter=1,000", "did you mean 1000?"),
         ("train.max_iter=ten", "'train.max_iter' is the int 900, and 'ten' is text (++train.max_iter=..."),
         ("train.max_iter=true", "True is a truth value"),

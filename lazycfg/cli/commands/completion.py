@@ -22,7 +22,7 @@ _BASH = r"""_lazycfg_complete() {
     local IFS=$'\n' line="${COMP_LINE:0:COMP_POINT}" word
     word="${line##* }"
     COMPREPLY=($(lazycfg --complete "$line" 2>/dev/null))
-    # bash takes '=' and ':' for ends of words: give back what stands behind the last one
+    # bash takes '=' and ':' for ends of words: give back what is behind the last one
     local prefix="${word%"${word##*[=:]}"}"
     if [[ "$COMP_WORDBREAKS" == *=* && -n "$prefix" ]]; then
         COMPREPLY=("${COMPREPLY[@]#"$prefix"}")

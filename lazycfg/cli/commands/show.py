@@ -12,7 +12,7 @@ __all__ = ["get", "show"]
 
 
 def show(arguments: argparse.Namespace) -> int:
-    """Print a config, or what stands at a path of it."""
+    """Print a config, or what is at a path of it."""
     from lazycfg.config.tree.access import get_path
 
     path, overrides = one_path(arguments.words, required=False)
@@ -44,7 +44,7 @@ def _show_syntax(arguments: argparse.Namespace, path: str, overrides: list[str])
     cfg = read_syntax(file)
     value = get_path(cfg, path, resolve=False) if path else cfg
     print(tree_text(value, max_depth=arguments.depth, colour=wants_colour(arguments.colour)))
-    say("# from the syntax alone: <...> stands for what only running the file would tell", file=sys.stderr)
+    say("# from the syntax alone: <...> is what only running the file would show", file=sys.stderr)
     return 0
 
 

@@ -78,7 +78,7 @@ class ImportRef:
 
 @dataclass(frozen=True, slots=True)
 class ShareRef:
-    """``&a.b``: a value that is whatever stands at another path of the config."""
+    """``&a.b``: a value that is whatever is at another path of the config."""
 
     path: str
 
@@ -133,7 +133,7 @@ def parse_override(text: str) -> Override:
         raise GrammarError(f"expected key=value, +key=value or ~key{hint}")
     key, raw = body[:equals].rstrip(), body[equals + 1 :].strip()
     if raw.startswith("="):
-        raise GrammarError(f"'==' is no operator; for text that begins with '=' write {key}={raw!r}")
+        raise GrammarError(f"'==' is not an operator; for text that begins with '=' write {key}={raw!r}")
     value = parse_value(raw)
     op: Operation = {"": "set", "+": "add", "++": "force", "~": "delete"}[prefix]  # type: ignore[assignment]
     if key.endswith("+"):

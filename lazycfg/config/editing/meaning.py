@@ -40,7 +40,7 @@ def as_meant(old: Any, value: Any, raw: str, hint: Any) -> Any:
     wanted, the text itself where the parameter takes text, a path or a dtype.
 
     Args:
-        old: what stands there now, if anything.
+        old: what is there now, if anything.
         value: the value as parsed.
         raw: its text.
         hint: the annotation of the parameter, or `NO_HINT`.

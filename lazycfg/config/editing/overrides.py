@@ -212,7 +212,7 @@ def _refuse_ways_around(writer: Writer, override: Override, policy: Policy) -> N
         key, value = work.pop()
         if isinstance(value, ShareRef):
             if key in SPECIAL or "*" in str(key):
-                raise Wrong(f"{key!r} cannot be what stands elsewhere, {value.path!r}")
+                raise Wrong(f"{key!r} cannot be the value of another place, {value.path!r}")
             shared = get_path(writer.root, parse_path(value.path), resolve=False)
             if isinstance(shared, str) or callable(shared):
                 raise Wrong(f"{value.path!r} is {short_repr(shared)}; write it out")

@@ -121,7 +121,7 @@ def _nothing(cfg: Any, what: Any, where: Any) -> str:
 class Selection:
     """Places of a config: (path, value) pairs in the order of the tree.
 
-    Iterating gives pairs of the path as text and the value. A node that stands in several places is selected
+    Iterating gives pairs of the path as text and the value. A node that is in several places is selected
     once.
     """
 
@@ -181,7 +181,7 @@ class Selection:
         return self
 
     def replace(self, new: Any) -> Selection:
-        """Put something else in the place of every selected value, wherever the same object stands.
+        """Put something else in the place of every selected value, wherever the same object is.
 
         Args:
             new: the new value, copied for each if it is a node; or a class, which becomes the target of the

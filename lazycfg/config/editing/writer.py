@@ -337,7 +337,7 @@ class Writer:
             and plain != str(key)
             and self._current(Place(place.chain, (*place.keys[:-1], plain))) is not MISSING
         ):
-            raise Wrong(f"'{str(key)[len(plain) :]}=' is no operator; write the value, {plain}=...")
+            raise Wrong(f"'{str(key)[len(plain) :]}=' is not an operator; write the value, {plain}=...")
         names = [str(k) for k in raw_keys(holder) if k not in SPECIAL] if isinstance(holder, dict) else []
         if signature is not None and (key == "_args_" or not signature.any_name):
             named = f"the arguments of {target_name(signature.target)} have names; set these"
@@ -495,5 +495,5 @@ def _refuse_operator(last: Any, present: Sequence[Any]) -> None:
     """Refuse ``train.max_iter*=2``, which reads as a pattern but means an operator that does not exist."""
     if type(last) is str and last.endswith("*") and (stem := last.rstrip("*")) and stem in map(str, present):
         raise Wrong(
-            f"'*=' is no operator; write the value, {stem}=... (the pattern of longer names is {stem}?*=...)"
+            f"'*=' is not an operator; write the value, {stem}=... (for longer names write {stem}?*=...)"
         )

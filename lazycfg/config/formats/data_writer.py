@@ -95,7 +95,7 @@ class DataDocument:
         kind, parts = item.kind, item.parts
         if kind == "dict":
             return Shape(None, Mapping(list(parts)))
-        if kind == "call":  # `_args_` is a tuple whatever stands in the file
+        if kind == "call":  # `_args_` is a tuple whatever is in the file
             return Shape(None, Mapping([(k, _as_list(v) if k == "_args_" else v) for k, v in parts]))
         if kind in ("list", "tuple", "set", "frozenset"):
             return Shape(None if kind == "list" else kind, [value for _, value in parts])

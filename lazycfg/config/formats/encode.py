@@ -96,7 +96,7 @@ class Encoder:
             encoded.obj = value
 
     def _refuse(self, where_from: Where | str, value: Any, reason: str) -> Encoded:
-        """Note why a value cannot be kept, and return what stands in its place."""
+        """Note why a value cannot be kept, and return what is in its place."""
         path = str(where_from)
         where = f"config path {path!r}" if path else "the config"
         shown = short_repr(value)
@@ -266,7 +266,7 @@ class Encoder:
         if made is None:
             hint = "write it as a call, L(Class)(...), or give it to the function that needs it"
             if str(path).isidentifier():
-                hint += f"; if it is no config, name it '_{path}'"
+                hint += f"; if it is not config, name it '_{path}'"
             name = (
                 kind.__qualname__
                 if config_file_of(kind.__module__)

@@ -1,6 +1,6 @@
 """Configs as JSON: special values are objects with one key, ``{"!tuple": [1, 2]}``; shared ones are named.
 
-What is reached more than once stands under ``_shared_`` and is referred to by ``{"!ref": name}``.
+What is reached more than once is under ``_shared_`` and is referred to by ``{"!ref": name}``.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(result) != len(pairs):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise ValueError(f"the key {twice!r} stands in one object twice")
+        raise ValueError(f"the key {twice!r} is in one object twice")
     return result
 
 
@@ -129,5 +129,5 @@ class _Reader:
 
     def _reference(self, name: Any) -> Any:
         if not isinstance(name, str) or name not in self.shared:
-            raise DataFileError(f"{self.file}: nothing named {name!r} stands above under {SHARED_KEY!r}")
+            raise DataFileError(f"{self.file}: nothing named {name!r} is above, under {SHARED_KEY!r}")
         return self.shared[name]

@@ -79,7 +79,9 @@ class Judge:
         """
         if isinstance(value, dict):
             return (
-                "a mapping with '_target_' that is no call" if dict.__contains__(value, "_target_") else None
+                "a mapping with '_target_' that is not a call"
+                if dict.__contains__(value, "_target_")
+                else None
             )
         if value is getattr:
             return "'builtins.getattr', which only makes an attribute of what another node builds"
@@ -97,7 +99,7 @@ class Judge:
         if odd:
             return f"the argument {odd[0]!r}"
         if type(args) is not tuple or type(raw_get(node, "_partial_", False)) is not bool:
-            return "'_args_' that is no list, or '_partial_' that is no truth value"
+            return "'_args_' that is not a list, or '_partial_' that is not true or false"
         if target is getattr:
             if self._is_plain_attribute(node):
                 return None

@@ -68,7 +68,7 @@ class Expressions:
     def _arguments(
         self, opening: str, parts: list[tuple[str | None, Encoded]], column: int, indent: int
     ) -> str:
-        """Return a call: what stands before its arguments, and these; the key None is that of a positional
+        """Return a call: what is before its arguments, and these; the key None is that of a positional
         one.
         """
         first = next(
@@ -92,7 +92,7 @@ class Expressions:
         return self.names.imported(ImportName("lazycfg", "LazyCall"), "L")
 
     def _opening(self, target: Encoded, partial: bool, column: int, indent: int) -> str:
-        """Return what stands before the arguments of a call."""
+        """Return what is before the arguments of a call."""
         if partial:
             wrapper = self.names.imported(ImportName("lazycfg", "LazyPartial"))
         else:
@@ -122,7 +122,7 @@ class Expressions:
         try:
             signature = signature_of(target)
             front, _ = arrange(target, tuple(values), dict(named))
-        except Exception:  # what stands before *args is missing: no call gives this node
+        except Exception:  # what is before *args is missing: no call gives this node
             return None
         if signature is None or len(front) == len(values):
             return values
@@ -181,7 +181,9 @@ class Expressions:
     def _write_attribute(self, item: Item, column: int, indent: int) -> str:
         name = str(item.parts[0][1])
         if not is_name(name):
-            self._problems.append(f"config path {item.path!r}: the attribute {name!r} is no name in Python")
+            self._problems.append(
+                f"config path {item.path!r}: the attribute {name!r} is not a valid Python name"
+            )
         return f"{self.expression(item.value, column, indent)}.{name}"
 
     def _write_name(self, item: Item, column: int, indent: int) -> str:

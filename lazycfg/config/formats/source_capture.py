@@ -304,7 +304,7 @@ def _capture_class(cls: type) -> Captured:
 
 
 def _locals_around(tree: ast.Module, definition: ast.ClassDef) -> set[str]:
-    """Return the local variables of the functions that a class statement stands in."""
+    """Return the local variables of the functions that a class statement is in."""
     found: set[str] = set()
     for function in ast.walk(tree):
         if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):

@@ -291,7 +291,7 @@ class _Composer:
     def _alias(self, event: Any) -> None:
         if event.anchor in self.open:
             raise self._error(
-                event, f"*{event.anchor} stands inside &{event.anchor}: a config cannot contain itself"
+                event, f"*{event.anchor} is inside &{event.anchor}: a config cannot contain itself"
             )
         if event.anchor not in self.anchors:
             raise self._error(event, f"there is no anchor &{event.anchor} above")
@@ -348,7 +348,7 @@ class _Composer:
             return payload
         if kind == "none" and isinstance(payload, str):
             return None
-        if kind in _PYTHON_KINDS and name:
+        if kind in _PYTHON_KINDS and name and (kind != "name" or payload == ""):
             named = self._tagged(event, "!name", name)
             return (
                 named if kind == "name" else self._tagged(event, f"!{_PYTHON_KINDS[kind]}", [named, payload])
@@ -401,7 +401,7 @@ class _Composer:
             if isinstance(value, Node | list | Tagged):
                 raise self._error(event, "a key is text, a number, a truth value or null")
             if value is not _MERGE and raw_contains(frame.value, value):
-                raise self._error(event, f"the key {short_repr(value)} stands here twice")
+                raise self._error(event, f"duplicate key {short_repr(value)}")
             if type(value) is int and abs(value) >= LARGEST_HASHED:
                 self.large += 1
                 if self.large > MOST_LARGE:

@@ -1,7 +1,7 @@
 """When two configs are equal: what they would build, and what is shared, is the same.
 
 Classes and functions are equal when they are the same object, have the same import name, or, for those of
-config files, have the same source and refer to equal things under the same names. A node that stands at
+config files, have the same source and refer to equal things under the same names. A node that is at
 several places of one config must stand at the same places of the other. The order of keys does not matter;
 nan equals nan.
 """

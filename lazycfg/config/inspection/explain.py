@@ -40,7 +40,7 @@ class Step:
             the steps before gives the value that is there now.
         value: what was written, as text.
         origin: where; None when that is not known.
-        certain: False when it may not have happened: it stands in an `if`, a loop, a `try` ...
+        certain: False when it may not have happened: it is in an `if`, a loop, a `try` ...
     """
 
     __slots__ = ("certain", "kind", "origin", "path", "value")
@@ -68,7 +68,7 @@ class Step:
 
 _VERBS = {
     "default": "the default of the target,",
-    "interpolation": "stands for another value,",
+    "interpolation": "refers to another value,",
     "changed": "changed later,",
 }
 
@@ -92,7 +92,7 @@ class Explanation:
     def __str__(self) -> str:
         lines = [f"{self.path or 'the root'} = {short(self.value)}"]
         lines += [f"  {number}. {step}" for number, step in enumerate(self.steps, 1)]
-        return "\n".join(lines if self.steps else [*lines, "  nobody is known to have written it"])
+        return "\n".join(lines if self.steps else [*lines, "  it is not known where it was written"])
 
     def __repr__(self) -> str:
         return str(self)
@@ -156,7 +156,7 @@ def _sorted(found: list[tuple[Path, Write]]) -> list[Step]:
 
 
 def _written(value: Any, shown: str, source: Source | None, node: Any, keys: Path) -> list[Step]:
-    """Return the steps of the text that first gave a value, which stands at `keys` in the nearest node above
+    """Return the steps of the text that first gave a value, which is at `keys` in the nearest node above
     it.
     """
     places = [] if source is None else source.places()

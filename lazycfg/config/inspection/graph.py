@@ -39,7 +39,7 @@ class Line:
     """One argument in a box.
 
     Attributes:
-        key: its name; with dots or brackets, where it stands inside a plain dict or list.
+        key: its name; with dots or brackets, where it is inside a plain dict or list.
         text: its value, cut short; empty when it is the box to the right.
         full: the value in full, for a tooltip.
         kind: "value", "required", "child" or "shared".
@@ -73,7 +73,7 @@ class Box:
         group: the package of the target, which decides its colour; "" for a dict.
         hint: a tooltip: the whole name of the target, the path and the place.
         lines: its arguments.
-        mark: a number when it stands at several places, else 0.
+        mark: a number when it is at several places, else 0.
         depth: how many boxes are to its left.
         x, y, width, height: its place, in pixels.
     """

@@ -106,7 +106,7 @@ class _View:
             return f'<div class="lz-row">{label} {link} {_dim(row.repeated)}</div>'
         mark = ""
         if row.mark:
-            mark = f' <span class="lz-mark" title="it stands at several places">&amp;{row.mark}</span>'
+            mark = f' <span class="lz-mark" title="it is at several places">&amp;{row.mark}</span>'
         anchor = f' id="{self.prefix}-{row.mark}"' if row.mark else ""
         who = self._who(row)
         if not _opens(row):

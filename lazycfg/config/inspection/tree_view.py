@@ -39,8 +39,8 @@ class Row:
         self.value = value
         self.text = text
         self.kind = kind
-        self.mark = 0  # the number of a value that stands at several places, else 0
-        self.repeated: str | None = None  # the path where it stands first
+        self.mark = 0  # the number of a value that is at several places, else 0
+        self.repeated: str | None = None  # the path where it is first
 
 
 def rows(cfg: Any, max_depth: int | None = None) -> Iterator[Row]:

@@ -368,7 +368,7 @@ class Session:
                 raise _missing_name(module, name, spelled, folder)
 
     def _site(self, module_globals: Mapping[str, object]) -> _ImportSite:
-        """Return where the import statement that runs now stands."""
+        """Return where the import statement that runs now is."""
         frame = sys._getframe(1)
         while frame.f_back is not None and frame.f_globals is not module_globals:
             frame = frame.f_back

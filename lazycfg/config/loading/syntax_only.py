@@ -302,7 +302,7 @@ class _Reader:
 
 
 def _settled(value: Any) -> Any:
-    """Return a value as it stands in a config."""
+    """Return a value as it is in a config."""
     if isinstance(value, _Module):
         return value.named()
     if isinstance(value, _ConfigFile):

@@ -50,7 +50,6 @@ if TYPE_CHECKING:
     Visit: TypeAlias = "tuple[Any, Any, Link, Any]"
 
 __all__ = [
-    "containers",
     "deep_copy",
     "plan",
     "rebuild",
@@ -254,12 +253,6 @@ def _cycle(child: Any, value: Any, key: Key, link: Link, stack: list[Any]) -> st
     outer = link if value is child else next((entry[2] for entry in stack if entry[0] is child), None)
     there = format_path(unlink(outer)) or "the root"
     return f"config path {here!r} leads back to {there!r}: a config cannot contain itself"
-
-
-def containers(root: Any) -> Iterator[tuple[Path, Any]]:
-    """Yield every container with its path, children before parents, each once. Raises `CycleError`."""
-    for value, _, link in plan(root):
-        yield unlink(link), value
 
 
 def walk(root: Any) -> Iterator[tuple[Path, Any]]:
