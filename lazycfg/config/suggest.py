@@ -6,7 +6,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["closest", "closest_name"]
+__all__ = ["closest", "closest_name", "did_you_mean"]
 
 
 def closest_name(name: str, candidates: Iterable[str], cutoff: float = 0.6) -> str | None:
@@ -32,9 +32,15 @@ def closest_name(name: str, candidates: Iterable[str], cutoff: float = 0.6) -> s
 def closest(name: str, candidates: Iterable[str], cutoff: float = 0.6) -> str:
     """Return the end of an error message: `"; did you mean 'x'?"`, the few available names, or `""`."""
     pool = list(dict.fromkeys(candidates))
-    best = closest_name(name, pool, cutoff)
-    if best is not None:
-        return f"; did you mean {best!r}?"
+    meant = did_you_mean(name, pool, cutoff)
+    if meant:
+        return meant
     if 0 < len(pool) <= 12:
         return "; available: " + ", ".join(repr(c) for c in pool)
     return ""
+
+
+def did_you_mean(name: str, candidates: Iterable[object], cutoff: float = 0.6) -> str:
+    """Return the end of an error message, `"; did you mean 'x'?"`, or `""` where nothing is like `name`."""
+    best = closest_name(str(name), [str(candidate) for candidate in candidates], cutoff)
+    return "" if best is None else f"; did you mean {best!r}?"

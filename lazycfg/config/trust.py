@@ -199,6 +199,8 @@ class Policy:
     def resolve_called(self, written: str) -> Any:
         """Do `resolve` for what is going to be called with anything: no constructor that takes only what
         stands in a file.
+
+        Raises as `resolve` does.
         """
         found = self.resolve(written)
         if not self._all and takes_literals_only(found):

@@ -28,7 +28,11 @@ if TYPE_CHECKING:
     from lazycfg.config.tree.paths import Link, Path
     from lazycfg.config.tree.traversal import Survey
 
-__all__ = ["Checker", "check", "examine", "problems_of"]
+__all__ = [
+    "Checker",
+    "check",
+    "examine",
+]
 
 
 class _Failed:
@@ -70,11 +74,6 @@ def check(cfg: Any, *, raises: bool = True, strict: bool = True) -> list[Problem
         for note in (*mild, *checker.notes):
             warnings.warn(note, stacklevel=2)
     return checker.problems
-
-
-def problems_of(cfg: Any) -> list[Problem]:
-    """Return the problems of a tree, in its order."""
-    return examine(cfg).problems
 
 
 def examine(cfg: Any) -> Checker:

@@ -103,10 +103,12 @@ class Profile:
         self._memory = 0
 
     def before_call(self) -> None:
+        """Note time and memory before a call."""
         self._memory = _resident_bytes()
         self._start = perf_counter()
 
     def after_call(self, node: Node, link: Link) -> None:
+        """Add the row of a call."""
         seconds = perf_counter() - self._start
         memory = _resident_bytes() - self._memory
         name = target_name(raw_get(node, "_target_"), full=True)

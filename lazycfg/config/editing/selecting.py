@@ -9,18 +9,18 @@ from lazycfg.config.errors import ConfigError, TargetError, with_article
 from lazycfg.config.signatures.binding import why_not
 from lazycfg.config.tree.lazy_call import _record, _record_partial
 from lazycfg.config.tree.node import SPECIAL, Node, as_assigned, is_call, raw_get, raw_items, raw_set
-from lazycfg.config.tree.paths import format_path, parse_path, unlink
+from lazycfg.config.tree.paths import format_path, link_of, parse_path, unlink
 from lazycfg.config.tree.position import record_write
 from lazycfg.config.tree.repr import short_repr
 from lazycfg.config.tree.targets import resolve_target, target_name
-from lazycfg.config.tree.traversal import plan, rebuild, walk
+from lazycfg.config.tree.traversal import plan, rebuild, walk_links
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
-    from lazycfg.config.tree.paths import Path
+    from lazycfg.config.tree.paths import Link
 
 __all__ = ["SelectError", "Selection", "select"]
 
@@ -54,23 +54,23 @@ def select(
         found = _by_path(cfg, what)
     else:
         found = [
-            (path, value) for path, value in _nodes(cfg) if what is None or _calls(value, what, subclasses)
+            (link, value) for link, value in _nodes(cfg) if what is None or _calls(value, what, subclasses)
         ]
     if where is not None:
-        found = [(path, value) for path, value in found if where(value)]
+        found = [(link, value) for link, value in found if where(value)]
     if not found and not allow_empty:
         raise SelectError(_nothing(cfg, what, where))
     return Selection(cfg, found)
 
 
-def _nodes(cfg: Any) -> list[tuple[Path, Node]]:
+def _nodes(cfg: Any) -> list[tuple[Link, Node]]:
     """Return all call nodes in the order of the tree, each once."""
     seen: set[int] = set()
     found = []
-    for path, value in walk(cfg):
+    for link, value in walk_links(cfg):
         if is_call(value) and id(value) not in seen:
             seen.add(id(value))
-            found.append((path, value))
+            found.append((link, value))
     return found
 
 
@@ -86,10 +86,10 @@ def _calls(node: Node, what: Any, subclasses: bool) -> bool:
     return subclasses and isinstance(what, type) and isinstance(target, type) and issubclass(target, what)
 
 
-def _by_path(cfg: Any, pattern: str) -> list[tuple[Path, Any]]:
+def _by_path(cfg: Any, pattern: str) -> list[tuple[Link, Any]]:
     keys = parse_path(pattern)
     if not keys:
-        return [((), cfg)]
+        return [(None, cfg)]
     found: dict[tuple[Any, ...], Any] = {}
     last = keys[-1]
     if last == "**":
@@ -101,14 +101,14 @@ def _by_path(cfg: Any, pattern: str) -> list[tuple[Path, Any]]:
             is_target = is_call(child) and target_name(raw_get(child, "_target_")) == last
             if key_matches(key, last, holder) or is_target:
                 found[(*path, key)] = child
-    return list(found.items())
+    return [(link_of(path), value) for path, value in found.items()]
 
 
 def _nothing(cfg: Any, what: Any, where: Any) -> str:
     from lazycfg.config.suggest import closest
 
     if isinstance(what, str):
-        names = {str(key) for path, _ in walk(cfg) for key in path[-1:]}
+        names = {str(link[1]) for link, _ in walk_links(cfg) if link is not None}
         names |= {target_name(raw_get(node, "_target_")) for _, node in _nodes(cfg)}
         word = next((str(k) for k in reversed(parse_path(what)) if "*" not in str(k)), what)
         return f"nothing in the config matches {what!r}{closest(word, sorted(names))}"
@@ -125,7 +125,7 @@ class Selection:
     once.
     """
 
-    def __init__(self, cfg: Any, found: list[tuple[Path, Any]]):
+    def __init__(self, cfg: Any, found: list[tuple[Link, Any]]):
         self._cfg = cfg
         self._found = found
 
@@ -136,16 +136,16 @@ class Selection:
         return bool(self._found)
 
     def __iter__(self) -> Iterator[tuple[str, Any]]:
-        return iter([(format_path(path), value) for path, value in self._found])
+        return iter([(_text(link), value) for link, value in self._found])
 
     def __repr__(self) -> str:
-        lines = [f"{format_path(path) or '(the root)'} = {value!r}" for path, value in self._found]
+        lines = [f"{_text(link) or '(the root)'} = {value!r}" for link, value in self._found]
         return "\n".join([f"{len(lines)} selected:", *(f"  {line}" for line in lines)])
 
     @property
     def paths(self) -> list[str]:
         """Return the config paths as text."""
-        return [format_path(path) for path, _ in self._found]
+        return [_text(link) for link, _ in self._found]
 
     @property
     def values(self) -> list[Any]:
@@ -162,15 +162,15 @@ class Selection:
         Raises `SelectError`, which names all that cannot.
         """
         problems = []
-        for path, value in self._found:
+        for link, value in self._found:
             if type(value) is not Node:
                 kind = with_article(type(value).__name__)
-                problems.append(f"{format_path(path)}: {kind} has no arguments; use replace()")
+                problems.append(f"{_text(link)}: {kind} has no arguments; use replace()")
                 continue
             for key, new in arguments.items():
                 reason = why_not(value, key, new)
                 if reason is not None:
-                    problems.append(f"{format_path((*path, key))}: {reason}")
+                    problems.append(f"{_text((link, key))}: {reason}")
         if problems:
             raise SelectError("\n  ".join(["cannot set the selected arguments:", *problems]))
         for _, value in self._found:
@@ -202,27 +202,30 @@ class Selection:
             return self._retarget(new)
         made: dict[int, Any] = {}
         by_place: dict[tuple[Any, ...], Any] = {}
-        for path, value in self._found:
+        replaced: list[tuple[Link, Any]] = []
+        for link, value in self._found:
             fresh = new(value) if callable(new) else new.copy() if type(new) is Node else new
             fresh = as_assigned(fresh)
-            if not path:
+            if link is None:
                 raise SelectError("the whole config cannot be replaced: there is nothing that holds it")
             if _has_identity(value):
                 made[id(value)] = fresh
-            by_place[path] = fresh
+            else:
+                by_place[unlink(link)] = fresh
+            replaced.append((link, fresh))
         self._replace_in_place(made, by_place)
-        return Selection(self._cfg, [(path, by_place[path]) for path, _ in self._found])
+        return Selection(self._cfg, replaced)
 
     def _retarget(self, target: type) -> Selection:
         """Make a class the target of every selected call."""
         problems = []
-        for path, value in self._found:
+        for link, value in self._found:
             if not is_call(value):
-                problems.append(f"{format_path(path)}: {short_repr(value)} is not a call")
+                problems.append(f"{_text(link)}: {short_repr(value)} is not a call")
                 continue
             trial = Node({**dict(raw_items(value)), "_target_": target})
             reasons = [why_not(trial, key, part) for key, part in raw_items(value) if key not in SPECIAL]
-            problems += [f"{format_path((*path,))}: {reason}" for reason in reasons if reason is not None]
+            problems += [f"{_text(link)}: {reason}" for reason in reasons if reason is not None]
         if problems:
             raise SelectError("\n  ".join([f"cannot make {target_name(target)} the target:", *problems]))
         for _, value in self._found:
@@ -234,7 +237,7 @@ class Selection:
         """Go through the tree from the leaves up; tuples and the like above a new value are rebuilt."""
         selected = {id(value) for _, value in self._found}
         for container, contents, link in plan(self._cfg):
-            here = unlink(link)
+            here = unlink(link) if by_place else ()
             if id(container) in selected and id(container) in made:
                 continue
             changes = {}
@@ -254,6 +257,10 @@ class Selection:
                     container[key] = value
             else:
                 made[id(container)] = rebuild(container, changes)
+
+
+def _text(link: Link) -> str:
+    return format_path(unlink(link))
 
 
 def _has_identity(value: Any) -> bool:

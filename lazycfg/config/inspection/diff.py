@@ -135,10 +135,11 @@ class _Comparison:
         self.changes: list[Change] = []
         self.steps: list[tuple[str, Path, Any]] = []
         self._first: dict[int, Link] = {}  # where a container of the first tree was met first
-        self._partner: dict[
-            int, int
-        ] = {}  # container of the second tree -> that of the first it was met with
-        self._placed: dict[int, Link] = {}  # where a container of the second tree is once the steps are done
+        # By id of a container of the second tree: the container of the first that it was met with, and where
+        # it stands once the steps are done.
+        self._partner: dict[int, int] = {}
+        self._placed: dict[int, Link] = {}
+        self._rewritten: set[int] = set()  # ids of lists of the second tree that a step writes as a whole
         self._removed: list[tuple[Link, Any, Change]] = []
         self._added: list[tuple[Link, Any, Change]] = []
         self._work: list[tuple[Link, Any, Any]] = []
@@ -160,8 +161,10 @@ class _Comparison:
             return
         if _mutable(old):
             if id(new) in self._placed:
+                other = self._placed[id(new)]
+                if self._partner.get(id(new)) == id(old) and id(new) in self._rewritten:
+                    self.steps.append(("=", unlink(path), ShareRef(_text(other))))
                 if self._partner.get(id(new)) != id(old):
-                    other = self._placed[id(new)]
                     self.changes.append(Change("joined", _text(path), old, new, _text(other)))
                     self.steps.append(("=", unlink(path), ShareRef(_text(other))))
                 return
@@ -234,6 +237,7 @@ class _Comparison:
             else:
                 parts.append(_leaf_spelling(old[partner[index]]))
         self.steps.append(("=", unlink(path), tuple(parts) if type(new) is tuple else parts))
+        self._rewritten.add(id(new))
         self.steps += [("=", unlink(place), ShareRef(_text(other))) for place, other in later]
 
     def _write(self, path: Link, value: Any) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
-from lazycfg.config.building.check import problems_of
+from lazycfg.config.building.check import examine
 from lazycfg.config.building.problems import Problem
 from lazycfg.config.errors import CycleError, TargetError
 from lazycfg.config.formats.files import format_of, read_data_file
@@ -126,7 +126,7 @@ def _compare(cfg: Any, imports: list[Problem], file: str | None, policy: Policy 
         tree = maker.tree(cfg)
     except CycleError as error:
         return Drift([Problem("cycle", (), str(error), position_of(cfg))], file, 0)
-    found = [problem for problem in problems_of(tree) if problem.kind in _KINDS]
+    found = [problem for problem in examine(tree).problems if problem.kind in _KINDS]
     found += maker.misfits(tree)
     found = [_with_place(_whereabouts(problem, tree, policy), tree) for problem in _renamed(found, tree)]
     known = " ".join(problem.message for problem in found)

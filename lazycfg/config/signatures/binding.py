@@ -101,6 +101,8 @@ def arrange(
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Return the arguments as they must be passed when some have no name: where others that come before
     `*args` have been given their names, these go by position too.
+
+    Raises `TypeError` where one that comes before `*args` is missing.
     """
     signature = signature_of(target)
     if signature is None or not signature.any_position or not can_be_named(target):

@@ -41,6 +41,7 @@ def locate_module(name: str) -> str | None:
 
 
 def find_spec_of(package: str, folders: Sequence[str] | None) -> ModuleSpec | None:
+    """Return the spec of a module that stands in some folders (None: at the top); None when there is none."""
     for finder in sys.meta_path:
         find_spec = getattr(finder, "find_spec", None)
         try:

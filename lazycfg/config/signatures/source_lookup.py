@@ -53,6 +53,7 @@ class Assigned(Origin):
 
     @property
     def file(self) -> str:
+        """Return the file."""
         return self._file
 
     def _place(self) -> Origin | None:
@@ -61,11 +62,13 @@ class Assigned(Origin):
 
     @property
     def line(self) -> int | None:
+        """Return the line of the latest assignment."""
         place = self._place()
         return None if place is None else place.line
 
     @property
     def column(self) -> int | None:
+        """Return the column of the latest assignment."""
         place = self._place()
         return None if place is None else place.column
 

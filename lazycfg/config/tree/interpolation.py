@@ -63,7 +63,10 @@ def resolve_in(text: str, chain: list[Any]) -> Any:
 
 
 def resolve(text: str, chain: Chain, active: Active | None = None) -> tuple[Any, Chain]:
-    """Return the value of `text`, held at the end of `chain`, and the chain that ends with the value."""
+    """Return the value of `text`, held at the end of `chain`, and the chain that ends with the value.
+
+    Raises `InterpolationError`.
+    """
     active = (active or Active()).enter((id(chain[0]), text))
     parts = split(text)
     active.step(len(parts) // PARTS_A_STEP)

@@ -82,10 +82,7 @@ def _place(node: Node) -> None:
 def _record_partial(target: Any, /, *args: Any, **kwargs: Any) -> Any:
     node = _record(target, *args, **kwargs)
     raw_set(node, "_partial_", True)
-    frame = _getframe(1)
-    _set_code(node, frame.f_code)
-    _set_lasti(node, frame.f_lasti)
-    return node
+    return _at_caller(node)
 
 
 def lacks_its_call(value: Any) -> bool:

@@ -147,12 +147,15 @@ class Node(Placed):
         return dict.__iter__(self)
 
     def get(self, key: Any, default: Any = None, /) -> Any:
+        """Return an item as reading gives it, or the default."""
         return _read(self, key) if raw_contains(self, key) else default
 
     def items(self) -> Any:
+        """Return a view of the items as reading gives them."""
         return _Items(self)
 
     def values(self) -> Any:
+        """Return a view of the values as reading gives them."""
         return _Values(self)
 
     # Writing: every way to write goes through `_put` or `_drop`, which remember who did it.
@@ -176,6 +179,7 @@ class Node(Placed):
         _drop(self, key)
 
     def update(self, *args: Any, **kwargs: Any) -> None:
+        """Set items. Warns where a node that calls another target leaves arguments in place."""
         new = dict(*args, **kwargs)
         if args and is_call(args[0]):
             from lazycfg.config.tree.merging import warn_of_kept
@@ -185,11 +189,13 @@ class Node(Placed):
             _put(self, key, value)
 
     def setdefault(self, key: Any, default: Any = None, /) -> Any:
+        """Set an item that is not there, and return it as reading gives it."""
         if not raw_contains(self, key):
             _put(self, key, default)
         return self[key]
 
     def pop(self, key: Any, default: Any = MISSING, /) -> Any:
+        """Delete an item and return it as reading gave it. Raises `ConfigKeyError` without a default."""
         if raw_contains(self, key):
             value = _read(self, key)
             _drop(self, key)
@@ -199,6 +205,7 @@ class Node(Placed):
         return default
 
     def popitem(self) -> tuple[Any, Any]:
+        """Delete the last item and return it with its key. Raises `KeyError` for an empty node."""
         if not len(self):
             raise KeyError("popitem(): the node is empty")
         key = next(reversed(raw_keys(self)))
@@ -207,6 +214,7 @@ class Node(Placed):
         return key, value
 
     def clear(self) -> None:
+        """Delete all items."""
         for key in list(raw_keys(self)):
             _drop(self, key)
 

@@ -27,6 +27,7 @@ __all__ = [
     "Quoted",
     "format_path",
     "join",
+    "link_of",
     "parse_path",
     "unlink",
 ]
@@ -131,3 +132,11 @@ def unlink(link: Link) -> Path:
         keys.append(key)
     keys.reverse()
     return tuple(keys)
+
+
+def link_of(path: Path) -> Link:
+    """Return a path as a chain of links; the inverse of `unlink`."""
+    link: Link = None
+    for key in path:
+        link = (link, key)
+    return link

@@ -98,15 +98,18 @@ class Position(Origin):
 
     @property
     def file(self) -> str | None:
+        """Return the file."""
         return self.code.co_filename
 
     @property
     def line(self) -> int | None:
+        """Return the line, counted from 1."""
         line = self.span()[0]
         return self.code.co_firstlineno if line is None else line
 
     @property
     def column(self) -> int | None:
+        """Return the column, counted from 1."""
         line, _, offset, _ = self.span()
         return None if line is None or offset is None else column_at(self.code.co_filename, line, offset)
 
@@ -137,14 +140,17 @@ class FilePosition(Origin):
 
     @property
     def file(self) -> str | None:
+        """Return the file."""
         return self._file
 
     @property
     def line(self) -> int | None:
+        """Return the line, counted from 1."""
         return self._line
 
     @property
     def column(self) -> int | None:
+        """Return the column, counted from 1."""
         return self._column
 
     def source(self) -> Any | None:

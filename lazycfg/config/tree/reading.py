@@ -61,6 +61,8 @@ def read_in_chain(value: Any, chain: Chain, active: Active | None = None) -> Any
     """Return what reading a list, tuple or dict at the end of `chain` gives.
 
     A container that several interpolations lead to is read once.
+
+    Raises `InterpolationError`.
     """
     if not has_interpolation(value):
         return value

@@ -220,6 +220,7 @@ def resolve_target(target: Any) -> Any:
 
 
 def is_imported(target: Any) -> bool:
+    """Return whether a target is a callable, or a text of which the module is imported."""
     if type(target) is not str:
         return not is_deferred(target)
     return target.rpartition(".")[0] in sys.modules

@@ -50,13 +50,13 @@ if TYPE_CHECKING:
     Visit: TypeAlias = "tuple[Any, Any, Link, Any]"
 
 __all__ = [
-    "containers",
     "deep_copy",
     "plan",
     "rebuild",
     "same_tree",
     "survey",
     "walk",
+    "walk_links",
 ]
 
 
@@ -255,12 +255,6 @@ def _cycle(child: Any, value: Any, key: Key, link: Link, stack: list[Any]) -> st
     return f"config path {here!r} leads back to {there!r}: a config cannot contain itself"
 
 
-def containers(root: Any) -> Iterator[tuple[Path, Any]]:
-    """Yield every container with its path, children before parents, each once. Raises `CycleError`."""
-    for value, _, link in plan(root):
-        yield unlink(link), value
-
-
 def walk(root: Any) -> Iterator[tuple[Path, Any]]:
     """Yield every value with its path, parents before children, left to right; a container is entered once.
 
@@ -268,12 +262,18 @@ def walk(root: Any) -> Iterator[tuple[Path, Any]]:
     The children may be changed by the caller while it walks: those of a container are read when the walk
     goes on.
     """
+    for link, value in walk_links(root):
+        yield unlink(link), value
+
+
+def walk_links(root: Any) -> Iterator[tuple[Link, Any]]:
+    """Yield what `walk` does with links, which cost the same at every depth, in place of paths."""
     seen: set[int] = set()
     stack: list[tuple[Link, Any]] = [(None, root)]
     while stack:
         link, value = stack.pop()
-        yield unlink(link), value
-        if type(value) in ATOMS or type(value) is str or id(value) in seen:
+        yield link, value
+        if type(value) in LEAVES or id(value) in seen:
             continue
         items = children(value)
         if items is None:

@@ -22,7 +22,7 @@ from lazycfg import (
 )
 from lazycfg import LazyCall as L
 from lazycfg.config import RequiredError, get_path, to_nodes
-from lazycfg.config.building.check import problems_of
+from lazycfg.config.building.check import examine
 
 
 def make(**kwargs):
@@ -402,7 +402,7 @@ def test_reading_check_and_instantiate_agree(recipe, before):
     if before:
         with contextlib.suppress(ConfigError, RecursionError):
             read(cfg)
-    problems = problems_of(cfg)
+    problems = examine(cfg).problems
     if problems:
         with pytest.raises(ConfigError):
             instantiate(cfg)
@@ -410,7 +410,7 @@ def test_reading_check_and_instantiate_agree(recipe, before):
     built = instantiate(cfg)
     assert read(cfg) == built
     copied = cfg.copy()
-    assert problems_of(copied) == []
+    assert examine(copied).problems == []
     assert read(copied) == instantiate(copied) == built
     assert read(pickle.loads(pickle.dumps(cfg))) == built
     assert instantiate(cfg) == built

@@ -226,3 +226,11 @@ def test_what_was_read_from_a_config_is_a_list_as_any_other():
     assert not diff(written, read)
     assert str(diff(read, Node(x=[5, 3]))) == "~ x.1: 2 -> 3"
     assert diff(read, Node(x=[5])).overrides() == ["++x=[5]"]
+
+
+def test_a_shared_list_that_is_written_anew_stays_shared():
+    old, new = [1], [1, 2]
+    a, b = Node(root=[old, None, old]), Node(root=[new, None, new])
+    overrides = diff(a, b).overrides()
+    assert overrides == ["++root.0=[1, 2]", "++root.2=&root.0"]
+    assert equal_configs(LazyConfig.apply_overrides(a, overrides), b)

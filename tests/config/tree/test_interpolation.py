@@ -7,7 +7,7 @@ import pytest
 
 from lazycfg import CheckError, InterpolationError, Node, check, get_path, instantiate
 from lazycfg import LazyCall as L
-from lazycfg.config.building.check import problems_of
+from lazycfg.config.building.check import examine
 from lazycfg.config.tree.chains import chain_of
 from lazycfg.config.tree.node import to_nodes
 
@@ -104,10 +104,10 @@ def test_instantiate_and_check_of_a_list_see_the_whole(wrap):
     c = cfg(hooks=wrap(L(make)(period="${train.n}")), train={"n": 3})
     whole = instantiate(c)["hooks"]
     assert instantiate(c.hooks) == whole
-    assert problems_of(c.hooks) == []
+    assert examine(c.hooks).problems == []
     part = c.hooks
     c.train.pop("n")
-    (problem, *_) = problems_of(part)
+    (problem, *_) = examine(part).problems
     assert (problem.path[0], problem.path[-1]) == ("hooks", "period")
     c.train.n = 4
     assert get_path(part, [*problem.path[1:]]) == 4
