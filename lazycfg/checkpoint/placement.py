@@ -85,8 +85,8 @@ def place(file_keys: Sequence[str], model_keys: Iterable[str], *, prefix: str = 
 
 
 def foreign_prefixes(file_keys: Sequence[str], model_keys: Iterable[str]) -> list[str]:
-    """What may stand before the keys of a file that the model does not have: the beginning without which most
-    keys are the model's (those, where several are as good), and what all keys begin with.
+    """Return what may stand before the keys of a file that the model does not have: the beginning without
+    which most keys are the model's (those, where several are as good), and what all keys begin with.
     """
     model = set(model_keys)
     counts: Counter[str] = Counter()

@@ -154,7 +154,7 @@ def _counted(output: dict[str, Any], threshold: float) -> str:
 
 
 def _has_labels(output: dict[str, Any]) -> bool:
-    """Whether there is a panoptic map whose labels tell the classes, as Panoptic-DeepLab's do."""
+    """Return whether there is a panoptic map whose labels tell the classes, as Panoptic-DeepLab's do."""
     return output.get("panoptic_seg", (None, ()))[1] is None
 
 

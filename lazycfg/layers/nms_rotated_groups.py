@@ -47,8 +47,9 @@ def grouped_nms_rotated(groups: Sequence[Tensor], iou_threshold: float) -> list[
 
 
 def _near_pairs(groups: Sequence[Tensor], iou_threshold: float) -> tuple[Tensor, Tensor]:
-    """The pairs of one list that may overlap by more than this, the better box first: two tensors (P,) of
-    positions among the boxes of all groups."""
+    """Return the pairs of one list that may overlap by more than this, the better box first: two tensors (P,)
+    of positions among the boxes of all groups.
+    """
     shapes = [(group.shape[0], group.shape[1]) for group in groups]
     near = torch.zeros(sum(g * k * k for g, k in shapes), dtype=torch.bool, device=groups[0].device)
     for group, (lists, k), part in zip(

@@ -44,7 +44,7 @@ class Keypoints:
         return self.tensor.device
 
     def to_heatmap(self, boxes: Tensor, heatmap_size: int) -> tuple[Tensor, Tensor]:
-        """The cell of a heatmap over each box that a keypoint falls into: targets of a keypoint head.
+        """Return the cell of a heatmap over each box that a keypoint falls into: targets of a keypoint head.
 
         A keypoint on the right or lower side of the box counts to the last cell.
 
@@ -90,7 +90,7 @@ class Keypoints:
 @torch.compiler.disable
 @torch.no_grad()
 def heatmaps_to_keypoints(maps: Tensor, rois: Tensor) -> Tensor:
-    """The likeliest place of each keypoint, to the pixel.
+    """Return the likeliest place of each keypoint, to the pixel.
 
     Each heatmap is resized to its box (bicubic), and the highest pixel taken. Resizing is separable: two
     products with matrices of interpolation weights, on a device for a chunk of boxes, padded to the largest.

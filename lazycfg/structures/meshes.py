@@ -107,7 +107,7 @@ class Meshes:
         return self._upload([count > 0 for count in self._faces_per_mesh], torch.bool)
 
     def isempty(self) -> bool:
-        """Whether no mesh has a face."""
+        """Return whether no mesh has a face."""
         return not any(self._faces_per_mesh)
 
     def __repr__(self) -> str:
@@ -312,7 +312,7 @@ class Meshes:
         return of_meshes.to(self.device)[self.faces_packed_to_mesh_idx()]
 
     def _slots(self, counts: Sequence[int]) -> Tensor:
-        """Where each packed row is in the padded view, its first two dimensions flattened."""
+        """Return where each packed row is in the padded view, its first two dimensions flattened."""
         width = max(counts, default=0)
         return self._upload(_ranges(np.arange(len(counts), dtype=np.int64) * width, counts))
 
@@ -347,7 +347,7 @@ def _check(verts: Tensor, faces: Tensor, number: int) -> None:
 
 
 def _starts(counts: Sequence[int] | np.ndarray) -> np.ndarray:
-    """Where each of several ranges begins that follow one another."""
+    """Return where each of several ranges begins that follow one another."""
     ends = np.cumsum(np.asarray(counts, dtype=np.int64))
     return ends - np.asarray(counts, dtype=np.int64)
 

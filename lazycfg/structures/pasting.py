@@ -97,7 +97,7 @@ def paste_masks_in_images(
 def paste_masks_in_boxes(
     masks: Tensor, boxes: Boxes | Tensor, image_shape: tuple[int, int], threshold: float = 0.5
 ) -> list[MaskCrop]:
-    """What `paste_masks_in_image` draws, as one small mask per instance instead of whole images.
+    """Return what `paste_masks_in_image` draws, as one small mask per instance instead of whole images.
 
     For run-length encoding and other work on the host that need not see the empty rest of the image.
     Arguments as there; masks and boxes are fetched from a device at once.
@@ -125,7 +125,7 @@ def _check(masks: Tensor, boxes: Boxes | Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _sampling_axes(boxes: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
-    """Where the columns (N, width) and rows (N, height) of the image lie in each mask.
+    """Return where the columns (N, width) and rows (N, height) of the image lie in each mask.
 
     They are in [-1, 1] inside the box. Positions more than a pixel outside of the box get 2, which is outside
     of every mask.

@@ -112,7 +112,7 @@ class PolygonMasks:
         return Boxes(torch.cat((low, high), dim=1))
 
     def crop_and_resize(self, boxes: Tensor, mask_size: int, indices: Tensor | None = None) -> Tensor:
-        """What each box shows of its object, drawn at (mask_size, mask_size): targets of a mask head.
+        """Return what each box shows of its object, drawn at (mask_size, mask_size): targets of a mask head.
 
         All boxes are drawn together on the device of ``boxes``, with the pixels that the COCO tools give.
 

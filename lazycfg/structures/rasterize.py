@@ -122,7 +122,7 @@ def rasterize_within_boxes(packed: PackedPolygons, boxes: Tensor, size: int) -> 
 
 
 def rasterize_images(packed: PackedPolygons, height: int, width: int) -> Tensor:
-    """The masks of N objects on the whole image, (N, height, width) bool, on the host.
+    """Return the masks of N objects on the whole image, (N, height, width) bool, on the host.
 
     Work and memory traffic are those of the boxes around the polygons, not of the image.
     """

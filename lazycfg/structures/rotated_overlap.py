@@ -76,7 +76,8 @@ def hulls_meet(boxes1: Tensor, boxes2: Tensor) -> Tensor:
 
 
 def may_exceed(boxes1: Tensor, boxes2: Tensor, iou_threshold: float) -> Tensor:
-    """Whether the overlap of boxes (..., 5) that broadcast against each other may be above a threshold.
+    """Return whether the overlap of boxes (..., 5) that broadcast against each other may be above a
+    threshold.
 
     Judged by areas and upright hulls, with little work: (...) bool, true where it is, and somewhere else.
     """

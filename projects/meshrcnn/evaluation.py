@@ -119,7 +119,7 @@ class Pix3DEvaluator(DatasetEvaluator):
     def _judge(
         self, found: Instances, record: Mapping[str, Any]
     ) -> list[tuple[int, float, tuple[bool, bool, bool]]]:
-        """The class, the score and what is right of each detection that counts."""
+        """Return the class, the score and what is right of each detection that counts."""
         truth = [a for a in record["annotations"] if a.get("iscrowd", 0) == 0]
         if len(truth) > 1:
             raise ValueError(

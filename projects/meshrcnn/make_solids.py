@@ -66,7 +66,7 @@ def make_model(name: str, rng: np.random.Generator) -> tuple[Tensor, Tensor, np.
 
 
 def contains(polygon: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Whether points are in a polygon (K, 2): whether a ray crosses its sides an odd number of times."""
+    """Return whether points are in a polygon (K, 2): whether a ray crosses its sides an odd number of times."""
     inside = np.zeros(x.shape, dtype=bool)
     for (x0, y0), (x1, y1) in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):
         if y0 != y1:
@@ -178,7 +178,7 @@ def make_solids(
 
 
 def _place(rng: np.random.Generator, side: int) -> dict[str, Any]:
-    """A pose from which the whole solid is seen."""
+    """Return a pose from which the whole solid is seen."""
     focal = 1.2 * side
     away = rng.uniform(1.7, 2.3)
     room = max(0.0, away * 0.5 / 1.2 - 0.55)  # half of what is seen at this distance, less the solid

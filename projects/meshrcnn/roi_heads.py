@@ -117,7 +117,9 @@ class MeshRCNNROIHeads(StandardROIHeads):
     def _first_meshes(
         self, features: Mapping[str, Tensor], instances: Sequence[Instances]
     ) -> tuple[Meshes | None, Tensor]:
-        """The meshes that refinement begins with (None without a shape head), and the logits of voxels."""
+        """Return the meshes that refinement begins with (None without a shape head), and the logits of
+        voxels.
+        """
         count = sum(len(x) for x in instances)
         some = next(iter(features.values()))
         if self.voxel_head is not None:

@@ -92,7 +92,7 @@ class ShapeNetDataset:
         return len(self._records)
 
     def __getitem__(self, index: int) -> Record:
-        """A dict with "image_id" (class, model and view), "folder", "class_id" and "view"."""
+        """Return a dict with "image_id" (class, model and view), "folder", "class_id" and "view"."""
         return self._records[index]
 
     def __repr__(self) -> str:

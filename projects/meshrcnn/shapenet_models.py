@@ -295,7 +295,9 @@ class _ImageToMesh(nn.Module):
         return self.pixel_mean.device
 
     def first_meshes(self, maps: Sequence[Tensor]) -> tuple[Meshes, Tensor | None]:
-        """The meshes that refinement begins with, and the logits of voxels (N, V, V, V), if there are any."""
+        """Return the meshes that refinement begins with, and the logits of voxels (N, V, V, V), if there are
+        any.
+        """
         raise NotImplementedError
 
     def forward(self, batched_inputs: Sequence[Mapping[str, Any]]) -> Any:

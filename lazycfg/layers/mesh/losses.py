@@ -60,7 +60,7 @@ def mesh_laplacian_smoothing(meshes: Meshes, method: Literal["uniform", "cot"] =
 
 @torch.no_grad()
 def _cotangents(meshes: Meshes) -> tuple[Tensor, Tensor]:
-    """The edge opposite to each corner of each face (3 F, 2), and the cotangent of the angle there."""
+    """Return the edge opposite to each corner of each face (3 F, 2), and the cotangent of the angle there."""
     corners = meshes.verts_packed()[meshes.faces_packed()]
     after, before = corners.roll(-1, 1), corners.roll(-2, 1)
     u, v = after - corners, before - corners

@@ -79,7 +79,7 @@ class RetinaNetHead(nn.Module):
         return logits, *self.regress([self.bbox_subnet(x) for x in features])
 
     def regress(self, towers: Sequence[Tensor]) -> tuple[list[Tensor], ...]:
-        """What is predicted from the tower of boxes, one list over the levels for each kind."""
+        """Return what is predicted from the tower of boxes, one list over the levels for each kind."""
         return ([self.bbox_pred(x) for x in towers],)
 
 
@@ -112,5 +112,5 @@ class FCOSHead(RetinaNetHead):
         nn.init.zeros_(self.ctrness.bias)
 
     def regress(self, towers: Sequence[Tensor]) -> tuple[list[Tensor], ...]:
-        """The offsets, and the logits of centerness (N, 1, H, W)."""
+        """Return the offsets, and the logits of centerness (N, 1, H, W)."""
         return *super().regress(towers), [self.ctrness(x) for x in towers]

@@ -146,7 +146,7 @@ class FastRCNNOutputLayers(nn.Module):
         return {name: loss * self.loss_weight.get(name, 1.0) for name, loss in losses.items()}
 
     def classification_loss(self, scores: Tensor, gt_classes: Tensor) -> Tensor:
-        """The loss on the classes alone, the place to put another one: (R, K + 1), (R,) -> scalar.
+        """Return the loss on the classes alone, the place to put another one: (R, K + 1), (R,) -> scalar.
 
         Regions of the class `IGNORED` (-100) do not count; there are some in cascades only.
         """

@@ -53,7 +53,7 @@ dataloader: Any = dict(
 
 
 def parts(*, subdivide: bool = False) -> dict[str, Any]:
-    """What the three models share."""
+    """Return what the three models share."""
     return dict(
         # resnet50-0676ba61.pth of torchvision: model.backbone.weights=...
         backbone=L(ResNetMaps)(name="resnet50", weights=""),
