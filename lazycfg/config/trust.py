@@ -31,8 +31,10 @@ __all__ = ["DEFAULT_ALLOW", "TRUST_ALL", "Policy", "UntrustedError"]
 
 _DEFAULT_TEXT = """
     lazycfg.structures lazycfg.layers lazycfg.modeling lazycfg.data lazycfg.solver lazycfg.evaluation
+    lazycfg.projects
     lazycfg.data.build_detection_test_loader lazycfg.data.build_detection_train_loader
     lazycfg.data.trivial_batch_collator lazycfg.layers.get_norm lazycfg.modeling.get_vit_lr_decay_rate
+    lazycfg.data.RepeatFactorTrainingSampler.repeat_factors_from_category_frequency
     lazycfg.modeling.ResNet.make_default_stages lazycfg.modeling.ResNet.make_stage
     lazycfg.solver.get_default_optimizer_params lazycfg.engine.PreciseBN
     lazycfg.modeling.backbone.regnet_blocks.ResBasicBlock
@@ -85,7 +87,7 @@ _NEVER_BELOW = ("lazycfg.config.", "lazycfg.cli.", "lazycfg.model_zoo.")
 _ATTRIBUTES_TEXT = """
     parameters named_parameters buffers named_buffers modules children weight bias in_channels
     out_channels in_features out_features num_features embed_dim channels stride strides num_classes
-    num_keypoints num_anchors box_dim metadata output_shape size_divisibility dataset thing_classes
+    num_keypoints num_anchors num_params box_dim metadata output_shape size_divisibility dataset thing_classes
     stuff_classes thing_colors stuff_colors keypoint_names keypoint_flip_map keypoint_oks_sigmas
     ignore_label name
 """

@@ -133,3 +133,24 @@ def test_the_public_names_have_types(tmp_path):
     assert "str" in shown[1]
     assert "list[lazycfg.config.building.problems.Problem]" in shown[2]
     assert "error:" not in out
+
+
+@pytest.mark.slow
+def test_an_editable_install_is_seen_from_another_folder(tmp_path, monkeypatch):
+    """No search path is set: both checkers find the package where the install put it."""
+    monkeypatch.delenv("MYPYPATH")
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "from lazycfg import LazyCall as L, model_zoo\n"
+        "from lazycfg.model_zoo.common.models.mask_rcnn_fpn import model\n"
+        "from lazycfg.structures import Boxes\n"
+        "model.backbone.bottom_up.freeze_at = 2\n"
+        "wrong: int = L(Boxes)(tensor=3)\n"
+        "reveal_type(model_zoo.get_config('x'))\n"
+    )
+    command = [sys.executable, "-m", "mypy", path.name, "--cache-dir", str(tmp_path / "cache")]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=300)
+    assert "import-not-found" not in done.stdout
+    assert "Node" in done.stdout
+    assert {5} == {int(line.split(":")[1]) for line in done.stdout.splitlines() if ": error:" in line}, done
+    assert {d["range"]["start"]["line"] + 1 for d in pyright_errors(path, tmp_path)} == {5}

@@ -66,7 +66,7 @@ def make_model(name: str, rng: np.random.Generator) -> tuple[Tensor, Tensor, np.
 
 
 def contains(polygon: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return whether points are in a polygon (K, 2): whether a ray crosses its sides an odd number of times."""
+    """Return whether points are in a polygon (K, 2): a ray crosses its sides an odd number of times."""
     inside = np.zeros(x.shape, dtype=bool)
     for (x0, y0), (x1, y1) in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):
         if y0 != y1:
