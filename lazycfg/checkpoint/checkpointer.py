@@ -1,5 +1,6 @@
 """Checkpoints of a training run: the weights, and all else that must come back for the run to go on as if it
-had never stopped."""
+had never stopped.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
 """Reading a file of weights, whatever made it: the format is recognised by its content, never by its
-suffix."""
+suffix.
+"""
 
 from __future__ import annotations
 

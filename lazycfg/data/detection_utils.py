@@ -70,7 +70,8 @@ def transform_instance_annotations(
     mask_format: MaskFormat = "bitmask",
 ) -> Annotation:
     """Apply transforms to one annotation, see `transform_annotations`; a run-length encoded mask becomes an
-    array (H, W) by default, as in detectron2."""
+    array (H, W) by default, as in detectron2.
+    """
     return transform_annotations(
         [annotation],
         transforms,

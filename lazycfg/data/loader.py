@@ -208,7 +208,8 @@ class TrainLoader:
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Continue after `state["position"]` batches. When something else has changed the order cannot be the
-        same; that is logged, and the position is kept in images."""
+        same; that is logged, and the position is kept in images.
+        """
         mine = self.state_dict()
         changed = [k for k in ("seed", "total_batch_size", "num_images") if state.get(k, mine[k]) != mine[k]]
         for key in changed:
@@ -423,7 +424,8 @@ class _DropMissing:
 
 class _WorkerInit:
     """Seeds numpy's and Python's global generators in a worker, for mappers of others that draw from them
-    (torch's is seeded by torch)."""
+    (torch's is seeded by torch).
+    """
 
     def __init__(self, seed: int, rank: int) -> None:
         self.seed = seed

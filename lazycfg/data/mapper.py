@@ -240,7 +240,8 @@ class DatasetMapper:
 
 def load_rgb(record: Record, mapper: Any = None) -> torch.Tensor:
     """Return the image of a record, uint8 (3, H, W) RGB, with the value range and the limit of pixels of a
-    mapper if it is a `DatasetMapper`; to draw on."""
+    mapper if it is a `DatasetMapper`; to draw on.
+    """
     reader = mapper if isinstance(mapper, DatasetMapper) else DatasetMapper(is_train=False)
     return reader.load_image(record, "RGB")
 

@@ -63,5 +63,6 @@ class Interruption:
 
 def exception_of(number: int, message: str) -> BaseException:
     """Return what a program ends with after a signal: KeyboardInterrupt after Ctrl-C, else the usual exit
-    code, 128 and the number of the signal."""
+    code, 128 and the number of the signal.
+    """
     return KeyboardInterrupt(message) if number == signal.SIGINT else SystemExit(128 + number)

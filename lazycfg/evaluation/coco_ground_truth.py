@@ -1,5 +1,6 @@
 """The annotations of a dataset object in the form of a COCO file, which is what COCO's metrics are defined
-on."""
+on.
+"""
 
 from __future__ import annotations
 

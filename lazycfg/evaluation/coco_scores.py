@@ -64,7 +64,8 @@ class CocoScores:
         class_index: int | Sequence[int] | None = None,
     ) -> float:
         """Mean precision over recalls, classes (all, or one, or some) and (unless one is given) IoU
-        thresholds, in [0, 1]."""
+        thresholds, in [0, 1].
+        """
         values = self.precision[..., self.areas.index(area), -1]
         if class_index is not None:
             values = values[:, :, class_index]

@@ -31,7 +31,8 @@ _BEYOND = 1e6  # pixels: farther out than any box
 
 def best_of_each_image(detections: Sequence[Detection], limit: int) -> list[Detection]:
     """Return the detections without those of an image that score less than `limit` others of it, over all
-    classes; of equal ones the first stay. The order is kept."""
+    classes; of equal ones the first stay. The order is kept.
+    """
     numbers: dict[Any, int] = {}
     images = np.array([numbers.setdefault(d["image_id"], len(numbers)) for d in detections], dtype=np.int64)
     scores = np.array([d["score"] for d in detections], dtype=np.float64)

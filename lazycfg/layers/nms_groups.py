@@ -67,7 +67,8 @@ def suppression_steps(
 
 def _defeats(boxes: Tensor, iou_threshold: float) -> Tensor:
     """(G, K, K), 1 where a box of a list (row) overlaps a worse one (column) too much; of a type in which
-    devices multiply matrices fast."""
+    devices multiply matrices fast.
+    """
     lists, k, _ = boxes.shape
     kind = torch.float32 if boxes.device.type == "cpu" else torch.float16
     out = torch.zeros((lists, k, k), dtype=kind, device=boxes.device)
@@ -82,7 +83,8 @@ def _defeats(boxes: Tensor, iou_threshold: float) -> Tensor:
 
 def _rounds(defeats: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
     """(G, K) bool: what no box that stands itself has defeated, after more and more rounds; and whether the
-    last one changed nothing."""
+    last one changed nothing.
+    """
     stands = defeats.new_ones((defeats.shape[0], 1, defeats.shape[2]))
     while True:
         for _ in range(_ROUNDS):

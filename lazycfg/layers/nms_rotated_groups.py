@@ -78,7 +78,8 @@ def _near_pairs(groups: Sequence[Tensor], iou_threshold: float) -> tuple[Tensor,
 
 def _undefeated(winner: np.ndarray, loser: np.ndarray, count: int) -> np.ndarray:
     """(count,) bool: what no winner that stands itself has beaten. In rounds, until nothing changes: as many
-    as the longest chain of boxes that decide about each other."""
+    as the longest chain of boxes that decide about each other.
+    """
     stands = np.ones(count, dtype=bool)
     while True:
         now = np.ones_like(stands)

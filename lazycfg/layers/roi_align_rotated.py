@@ -25,11 +25,10 @@ class ROIAlignRotated(nn.Module):
     """
 
     def __init__(self, output_size: int | tuple[int, int], spatial_scale: float, sampling_ratio: int) -> None:
-        """
-        Args:
-            output_size: (height, width) of a pooled region, or one number for both.
-            spatial_scale: what box coordinates are multiplied with to get feature coordinates.
-            sampling_ratio: samples per output cell along each axis; 0 takes as many as the region has pixels.
+        """Args:
+        output_size: (height, width) of a pooled region, or one number for both.
+        spatial_scale: what box coordinates are multiplied with to get feature coordinates.
+        sampling_ratio: samples per output cell along each axis; 0 takes as many as the region has pixels.
         """
         super().__init__()
         height, width = (output_size, output_size) if isinstance(output_size, int) else output_size
@@ -38,8 +37,7 @@ class ROIAlignRotated(nn.Module):
         self.sampling_ratio = sampling_ratio
 
     def forward(self, input: Tensor, rois: Tensor) -> Tensor:
-        """
-        Args:
+        """Args:
             input: (N, C, H, W).
             rois: (R, 6): index of the image in the batch, then (xc, yc, width, height, angle) in pixels
                 before ``spatial_scale`` and degrees counter-clockwise.
@@ -149,7 +147,8 @@ def _of_levels(
     inputs: Sequence[Tensor], levels: Tensor | None, scales: Sequence[float], rois: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """For each region, (R,): scale, width and height of its map, and the map's first pixel among those of
-    all maps. Made of numbers that the host knows, without sending it any table."""
+    all maps. Made of numbers that the host knows, without sending it any table.
+    """
     scale = rois.new_full((len(rois),), scales[0])
     numbers = [torch.zeros_like(scale, dtype=torch.int64) for _ in range(3)]
     start = 0

@@ -129,7 +129,8 @@ class Box2BoxTransformRotated:
 
     def apply_deltas(self, deltas: Tensor, boxes: Tensor) -> Tensor:
         """Boxes (..., 5) moved by offsets (..., k * 5) -> (..., k * 5), in float32 or better; the angles
-        within [-180, 180)."""
+        within [-180, 180).
+        """
         deltas = deltas.float() if deltas.dtype != torch.float64 else deltas
         x, y, w, h, angle = boxes.to(deltas.dtype).unsqueeze(-2).unbind(-1)
         wx, wy, ww, wh, wa = self.weights

@@ -1,5 +1,6 @@
 """What the parts of a model need of the data, said by the parts themselves, so that a run can be checked
-before its first step."""
+before its first step.
+"""
 
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable

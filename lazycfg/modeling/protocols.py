@@ -1,5 +1,6 @@
 """What the replaceable parts of a detector must be able to do. Any module that does is accepted: nothing has
-to be registered or inherited."""
+to be registered or inherited.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol

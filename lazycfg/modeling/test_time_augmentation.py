@@ -85,8 +85,7 @@ class GeneralizedRCNNWithTTA(nn.Module):
         return self.model.device
 
     def forward(self, batched_inputs: Inputs) -> list[dict[str, Any]]:
-        """
-        Args:
+        """Args:
             batched_inputs: as the model takes them; "height" and "width" are those of the original, which
                 the result is for.
 

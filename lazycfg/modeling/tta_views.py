@@ -96,8 +96,7 @@ class DatasetMapperTTA:
         self.flip = flip
 
     def __call__(self, dataset_dict: dict[str, Any]) -> list[dict[str, Any]]:
-        """
-        Args:
+        """Args:
             dataset_dict: with "image" (C, H, W), and "height" and "width" of the original (by default those
                 of the image).
 

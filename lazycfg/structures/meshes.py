@@ -31,8 +31,7 @@ class Meshes:
     """
 
     def __init__(self, verts: Sequence[Tensor], faces: Sequence[Tensor]) -> None:
-        """
-        Args:
+        """Args:
             verts: of each mesh (V_i, 3), floating point.
             faces: of each mesh (F_i, 3), rows of its vertices, any integer type.
 
@@ -200,7 +199,8 @@ class Meshes:
 
     def face_normals(self) -> Tensor:
         """(F, 3): vectors across each face, counter-clockwise seen from their tips, twice as long as its area
-        is large."""
+        is large.
+        """
         a, b, c = self._verts[self._faces].unbind(1)
         return torch.linalg.cross(b - a, c - b)
 

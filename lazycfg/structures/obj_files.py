@@ -55,11 +55,10 @@ def _vertices(lines: list[str], path: Path, numbers: list[int]) -> np.ndarray:
 
 
 def _faces(lines: list[str], path: Path, numbers: list[int], known: np.ndarray, count: int) -> np.ndarray:
-    """
-    Args:
-        numbers: of the lines, counted from 0.
-        known: how many vertices come before each line, from where negative numbers count back.
-        count: vertices of the file.
+    """Args:
+    numbers: of the lines, counted from 0.
+    known: how many vertices come before each line, from where negative numbers count back.
+    count: vertices of the file.
     """
     corners = [re.sub(r"/\S*", "", line).split()[1:] for line in lines]
     sizes = np.array([len(own) for own in corners], dtype=np.int64)

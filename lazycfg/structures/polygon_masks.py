@@ -26,8 +26,7 @@ class PolygonMasks:
     polygons: list[list[np.ndarray]]
 
     def __init__(self, polygons: Sequence[Sequence[Any]]) -> None:
-        """
-        Args:
+        """Args:
             polygons: ``polygons[i][j]`` is the j-th polygon of object i, an array, tensor or list of at least
                 6 numbers.
 

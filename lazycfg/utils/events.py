@@ -141,7 +141,8 @@ class EventStorage:
 
     def pop_pending(self) -> list[tuple[str, float, int]]:
         """Take all ``(name, value, iteration)`` that no history has yet, read in one transfer per device
-        and dtype."""
+        and dtype.
+        """
         pending, self._pending = self._pending, []
         groups: dict[tuple[torch.device, torch.dtype], list[int]] = defaultdict(list)
         values: list[float] = [0.0] * len(pending)

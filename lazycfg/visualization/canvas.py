@@ -62,8 +62,7 @@ def rotated_corners(box: Sequence[float]) -> list[tuple[float, float]]:
 
 
 class Canvas:
-    """
-    Draw masks first, then lines, then labels: each covers what was drawn before.
+    """Draw masks first, then lines, then labels: each covers what was drawn before.
 
     Args:
         image: the image to begin with; see `as_rgb`.

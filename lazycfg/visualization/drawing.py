@@ -144,7 +144,8 @@ def draw_sem_seg(
     font: Font = None,
 ) -> np.ndarray:
     """Draw a label for every pixel: (H, W) class ids. The ignored label of the metadata (else 255) is left
-    bare."""
+    bare.
+    """
     canvas = Canvas.on(image, scale=scale, font=font)
     labels = np.asarray(sem_seg.cpu() if isinstance(sem_seg, Tensor) else sem_seg)
     names = list(getattr(metadata, "stuff_classes", None) or ())
@@ -262,7 +263,8 @@ def _label_texts(
 
 def _with_labels(canvas: Canvas, order: Sequence[int], texts: Sequence[str]) -> list[int]:
     """Choose whose labels are written: of the largest objects, as long as labels cover no more
-    than a quarter of the image. Where there are more, they would hide what they stand for."""
+    than a quarter of the image. Where there are more, they would hide what they stand for.
+    """
     height, width = canvas.image_size
     room = height * width / 4
     chosen = []

@@ -39,8 +39,7 @@ class VisImage:
 
 
 class Visualizer:
-    """
-    Each method draws on what was drawn before and returns the image.
+    """Each method draws on what was drawn before and returns the image.
 
     Args:
         img_rgb: (H, W, 3), RGB; as the functions of this package take it.

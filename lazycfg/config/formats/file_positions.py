@@ -72,7 +72,8 @@ class _YamlMapping(Source):
 
 class _YamlValue(Source):
     """What is at `spot`; its text and what is in it are known from `(text of the file, node of PyYAML)`,
-    unless the file has changed."""
+    unless the file has changed.
+    """
 
     __slots__ = ("file", "found", "spot")
 

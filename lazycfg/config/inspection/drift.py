@@ -194,7 +194,8 @@ def _moved_to(written: str, message: str, policy: Policy) -> str:
 
 class _Concrete:
     """Makes a tree like a loaded one in which stand-ins are what they stand for, where there is such a thing,
-    and objects that the file makes itself are calls. The original stays as it is."""
+    and objects that the file makes itself are calls. The original stays as it is.
+    """
 
     def __init__(self) -> None:
         self.made: list[Any] = []
@@ -283,7 +284,8 @@ def _call_node(target: Any, args: Iterable[Any], keywords: Mapping[str, Any]) ->
 
 def _renamed(found: list[Problem], tree: Any) -> list[Problem]:
     """Take an argument that is gone and one that is newly needed for one that was renamed; suggest for those
-    that are gone only what is not given already."""
+    that are gone only what is not given already.
+    """
     missing = [problem for problem in found if problem.kind == "missing argument"]
     result = []
     for problem in found:

@@ -240,7 +240,8 @@ def _inspect(target: Any) -> Signature | None:
 
 def _hints_of(target: Any, parameters: dict[str, Parameter]) -> dict[str, Any]:
     """Resolve annotations that are text (`from __future__ import annotations`) one by one: one bad name in a
-    signature must not hide the others."""
+    signature must not hide the others.
+    """
     import sys
     from inspect import unwrap
 

@@ -223,7 +223,8 @@ _allows: ContextVar[Callable[[str], bool] | None] = ContextVar("lazycfg_resolver
 @contextlib.contextmanager
 def limited_resolvers(allows: Callable[[str], bool] = INNER_RESOLVERS.__contains__) -> Iterator[None]:
     """While this lasts run only the resolvers that `allows` (see `Policy.allows_resolver`); by default those
-    that look at nothing but the config, as what is read then is shown to others."""
+    that look at nothing but the config, as what is read then is shown to others.
+    """
     token = _allows.set(allows)
     try:
         yield

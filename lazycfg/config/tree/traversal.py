@@ -213,7 +213,6 @@ def survey(
 
 def _with_calls(value: Any, done: dict[int, Any]) -> tuple[Any, Chain | None]:
     """Return a container of OmegaConf that has calls in it as nodes, with its chain; any other is itself."""
-
     if not is_omegaconf(value) or not has_calls(value):
         return value, None
     kept = done.setdefault(-id(value), as_ours(value))  # no id is negative: the same one gives the same node
@@ -222,7 +221,6 @@ def _with_calls(value: Any, done: dict[int, Any]) -> tuple[Any, Chain | None]:
 
 def _hand_on(node: Node, chain: Chain, link: Link, resolve: Resolve, result: Survey) -> dict[Any, Any]:
     """Return the contents of a node whose arguments are not built: nodes stay nodes, texts are resolved."""
-
     contents = {}
     for key, child in raw_items(node):
         if type(child) is str and "${" in child:
@@ -241,7 +239,6 @@ def _both_ways(
     child: Node, chain: Chain, way: Chain | None, standing: Standing
 ) -> tuple[Chain, Chain | None]:
     """Return the chain of a node along its parents, and the way that led to it where that is another one."""
-
     own = extend(chain, child, standing)
     if own[1] is chain:
         return own, way

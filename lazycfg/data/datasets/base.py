@@ -79,7 +79,8 @@ def get_image_sizes(dataset: Any) -> np.ndarray:
 
 def is_validated(dataset: Any) -> bool:
     """Return whether a dataset has checked its records. A subclass may change them, so it does not inherit
-    this."""
+    this.
+    """
     return "validated" in vars(type(dataset)) and bool(dataset.validated)
 
 

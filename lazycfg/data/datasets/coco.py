@@ -240,7 +240,8 @@ class CocoDataset(SkipsProblems):
 
     def as_coco(self, annotation: dict[str, Any]) -> dict[str, Any]:
         """Return an annotation with COCO's keys: for a subclass whose files mean something else by one of
-        them, which it may rename in the dict that it is given."""
+        them, which it may rename in the dict that it is given.
+        """
         return annotation
 
     def further_problem(self, annotation: dict[str, Any], image: dict[str, Any]) -> Problem | None:

@@ -92,7 +92,8 @@ class RandomCrop_CategoryAreaConstraint(Augmentation):
     @from_image
     def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> CropTransform:
         """Return a crop in which no category has too large a share of the pixels; the last one drawn if none
-        has."""
+        has.
+        """
         crop = self.crop_aug.get_transform(aug_input, rng)
         if self.single_category_max_area >= 1.0 or aug_input.sem_seg is None:
             return crop

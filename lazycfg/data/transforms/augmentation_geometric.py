@@ -109,7 +109,8 @@ class ResizeShortestEdge(Augmentation):
     @from_image
     def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> Transform:
         """Return a resize that brings the shorter side to a drawn length, and the longer one to at most
-        `max_size`."""
+        `max_size`.
+        """
         h, w = aug_input.image_size
         if self.sample_style == "range":
             size = int(rng.integers(self.short_edge_length[0], self.short_edge_length[1] + 1))

@@ -40,8 +40,7 @@ class GraphConv(nn.Module):
             nn.init.zeros_(linear.bias)
 
     def forward(self, verts: Tensor, edges: Tensor) -> Tensor:
-        """
-        Args:
+        """Args:
             verts: (V, input_dim) features.
             edges: (E, 2) int64, rows of `verts`.
 

@@ -190,7 +190,8 @@ def _biased_by_channels(
     q: Tensor, k: Tensor, v: Tensor, rel_h: Tensor, rel_w: Tensor, k_hw: tuple[int, int]
 ) -> Tensor:
     """Attention whose bias is part of the scalar product: [q, rel_h, rel_w] . [k, row of k, column of k], the
-    last two one-hot. There is no matrix of all pairs, in the backward pass either: linear memory."""
+    last two one-hot. There is no matrix of all pairs, in the backward pass either: linear memory.
+    """
     channels = q.shape[-1]
     (rows, columns), like = k_hw, {"dtype": k.dtype, "device": k.device}
     row = torch.eye(rows, **like)[:, None].expand(rows, columns, rows)

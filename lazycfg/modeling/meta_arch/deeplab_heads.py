@@ -289,7 +289,8 @@ class DeepLabV3PlusHead(_PixelHead):
 
     def layers(self, features: Mapping[str, Tensor]) -> Tensor:
         """Return the logits at the stride `common_stride`; the decoder's features if there is no
-        classifier."""
+        classifier.
+        """
         y = self.decode(features)
         return y if self.predictor is None else self.predictor(y)
 

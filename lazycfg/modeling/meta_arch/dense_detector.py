@@ -70,8 +70,7 @@ class DenseDetector(ImageModel):
             self.register_buffer("loss_normalizer", torch.tensor(float(initial_normalizer)), persistent=False)
 
     def forward(self, batched_inputs: Sequence[dict[str, Any]]) -> Any:
-        """
-        Args:
+        """Args:
             batched_inputs: per image a dict with "image" (C, H, W); in training "instances" with ``gt_boxes``
                 and ``gt_classes``; optionally "height" and "width" of the output.
 
@@ -224,7 +223,8 @@ class DenseCandidates:
 
     def fetch(self, limit: int) -> tuple[np.ndarray, list[int]]:
         """Of each image the `limit` best ones, on the host: a table (B, C, 7) of XYXY, score (-1 for none),
-        class and anchor; and how many candidates each image has in all. Waits for the device."""
+        class and anchor; and how many candidates each image has in all. Waits for the device.
+        """
         scores = torch.where(self.passed, self.scores, -1.0)
         score, where = scores.topk(min(limit, scores.shape[1]), dim=1)
         index = self.index.gather(1, where)

@@ -117,7 +117,8 @@ class Candidates:
 
     def fetch(self, limit: int) -> tuple[np.ndarray, list[int]]:
         """Of each image the `limit` best ones, on the host: a table (B, C, box_dim + 3) of the box, score
-        (-1 for none), class and row; and how many candidates each image has in all. Waits for the device."""
+        (-1 for none), class and row; and how many candidates each image has in all. Waits for the device.
+        """
         batch = len(self.scores)
         score, index = self.scores.topk(min(limit, self.scores.shape[1]), dim=1)
         row = torch.div(index, self.num_classes, rounding_mode="floor")

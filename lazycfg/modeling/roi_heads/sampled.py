@@ -63,7 +63,8 @@ def select_foreground_with_visible_keypoints(
     proposals: Sequence[Instances], bg_label: int
 ) -> list[Instances]:
     """Do as `select_foreground_proposals` and `select_proposals_with_visible_keypoints`, one after the other,
-    with one wait for the device."""
+    with one wait for the device.
+    """
     counts = [len(x) for x in proposals]
     if sum(counts) == 0:
         log_keypoint_samples([])

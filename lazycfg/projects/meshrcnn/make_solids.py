@@ -30,7 +30,8 @@ CELLS = 40
 
 def outline(name: str, rng: np.random.Generator) -> tuple[np.ndarray, float]:
     """Return the corners (K, 2) of a solid's base, counter-clockwise, and its height. From the first corner
-    all others can be seen."""
+    all others can be seen.
+    """
     if name == "block":
         width, depth = rng.uniform(0.6, 1.0, size=2)
         return np.array([[0, 0], [width, 0], [width, depth], [0, depth]]), float(rng.uniform(0.6, 1.2))
@@ -45,7 +46,8 @@ def outline(name: str, rng: np.random.Generator) -> tuple[np.ndarray, float]:
 
 def make_model(name: str, rng: np.random.Generator) -> tuple[Tensor, Tensor, np.ndarray]:
     """Return vertices (V, 3) and faces (F, 3) of a closed solid, centred and at most 0.5 from the origin, and
-    its voxels, bool (X, Y, Z)."""
+    its voxels, bool (X, Y, Z).
+    """
     base, height = outline(name, rng)
     count = len(base)
     verts = np.concatenate([np.insert(base, 1, level, axis=1) for level in (0.0, height)])  # x, y up, z

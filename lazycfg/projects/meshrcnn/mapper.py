@@ -20,7 +20,7 @@ __all__ = ["Pix3DMapper"]
 
 
 class Pix3DMapper(DatasetMapper):
-    """`DatasetMapper` of records of `Pix3DDataset`. Instances have besides boxes and classes:
+    """`DatasetMapper` of records of `Pix3DDataset`. Instances have, besides boxes and classes, what follows.
 
     - ``gt_K`` (N, 3): the focal length and the centre of the augmented image, in pixels;
     - ``gt_dz`` (N,): how far an object reaches in depth, in pixels, as its height would be seen;

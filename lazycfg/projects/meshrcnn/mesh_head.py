@@ -53,8 +53,7 @@ class MeshRefinementStage(nn.Module):
     def forward(
         self, x: Tensor, meshes: Meshes, edges: Tensor, vert_feats: Tensor | None = None
     ) -> tuple[Meshes, Tensor]:
-        """
-        Args:
+        """Args:
             x: (N, img_feat_dim, H, W).
             meshes: N meshes, x and y of their vertices in [-1, 1] of the maps.
             edges: (E, 2) of `meshes`.
@@ -125,8 +124,7 @@ class MeshRCNNGraphConvHead(nn.Module):
         self.gt_coord_thresh = gt_coord_thresh
 
     def forward(self, x: Tensor, meshes: Meshes) -> list[Meshes]:
-        """
-        Args:
+        """Args:
             x: (N, input_channels, H, W) pooled regions.
             meshes: N meshes to begin with, in [-1, 1] of the regions.
 
@@ -180,6 +178,7 @@ class MeshRCNNGraphConvHead(nn.Module):
 
 class MeshRCNNGraphConvSubdHead(MeshRCNNGraphConvHead):
     """`MeshRCNNGraphConvHead` that cuts each triangle into four between its stages (Pixel2Mesh,
-    arXiv:1804.01654)."""
+    arXiv:1804.01654).
+    """
 
     subdivide = True

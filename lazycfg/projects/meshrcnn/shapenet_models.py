@@ -143,7 +143,8 @@ class _Stage(nn.Module):
         self, maps: Sequence[Tensor], meshes: Meshes, edges: Tensor, matrix: Tensor, feats: Tensor | None
     ) -> tuple[Meshes, Tensor]:
         """Return the meshes with their vertices moved, and features (V, hidden_dim); see
-        `MeshRefinementStage`. `matrix` (4, 4) is that of `project`."""
+        `MeshRefinementStage`. `matrix` (4, 4) is that of `project`.
+        """
         seen = project(meshes.verts_padded(), matrix)
         image = vert_align(maps, seen * seen.new_tensor((1, -1, 1)))  # lines are counted from the top
         image = F.relu(self.bottleneck(meshes.pack_verts(image)))
@@ -185,8 +186,7 @@ class MeshRefinementHead(nn.Module):
         )
 
     def forward(self, maps: Sequence[Tensor], meshes: Meshes, matrix: Tensor) -> list[Meshes]:
-        """
-        Args:
+        """Args:
             maps: each (N, C_i, H_i, W_i).
             meshes: N meshes before the camera.
             matrix: (4, 4), see `project`.
@@ -239,8 +239,7 @@ class MeshLoss(nn.Module):
         voxel_logits: Tensor | None,
         voxels: Any,
     ) -> dict[str, Tensor]:
-        """
-        Args:
+        """Args:
             refined: of each stage N meshes.
             points, normals: (N, P, 3) of the true surface.
             voxel_logits: (N, V, V, V), None of a model without voxels; voxels: as many, bool.
@@ -301,8 +300,7 @@ class _ImageToMesh(nn.Module):
         raise NotImplementedError
 
     def forward(self, batched_inputs: Sequence[Mapping[str, Any]]) -> Any:
-        """
-        Args:
+        """Args:
             batched_inputs: per image a dict with "image" (3, H, W), all of one size; in training "points" and
                 "normals" (P, 3) and, for a model with voxels, "voxels" (V, V, V) bool.
 
@@ -367,7 +365,8 @@ class VoxMeshHead(_ImageToMesh):
 
     def surface(self, probabilities: Tensor) -> Meshes:
         """Return the surface of voxels (N, V, V, V) before the camera. Where no cell is occupied, the half of
-        the grid around its centre is."""
+        the grid around its centre is.
+        """
         quarter = self.voxel_size // 4
         inner = torch.zeros_like(probabilities[0], dtype=torch.bool)
         middle = slice(quarter, quarter + self.voxel_size // 2)
@@ -402,7 +401,8 @@ class SphereInitHead(_ImageToMesh):
 
 class Pixel2MeshHead(SphereInitHead):
     """A sphere, refined and subdivided between the stages (Pixel2Mesh, arXiv:1804.01654): its mesh head has
-    subdivide=True."""
+    subdivide=True.
+    """
 
     def __init__(self, *, ico_sphere_level: int = 2, **kwargs: Any) -> None:
         super().__init__(ico_sphere_level=ico_sphere_level, **kwargs)

@@ -131,7 +131,8 @@ def _reciprocals(scale: int) -> Tensor:
 
 def bgr_to_hsv(image: Tensor) -> Tensor:
     """Convert colours as OpenCV does: uint8 (3, H, W), blue first, to hue (0..179, steps of 2 degrees),
-    saturation and value (0..255), uint8 (3, H, W)."""
+    saturation and value (0..255), uint8 (3, H, W).
+    """
     blue, green, red = image.to(torch.int32)
     value = torch.maximum(torch.maximum(blue, green), red)
     spread = value - torch.minimum(torch.minimum(blue, green), red)

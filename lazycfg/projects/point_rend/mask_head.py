@@ -288,8 +288,7 @@ class PointRendMaskHead(PointMaskHead):
     def forward(
         self, features: Mapping[str, Tensor], instances: Sequence[Instances]
     ) -> dict[str, Tensor] | Sequence[Instances]:
-        """
-        Args:
+        """Args:
             features: maps (N, C, H, W) by name.
             instances: per image. In training the foreground, with ``proposal_boxes``, ``gt_classes`` and
                 ``gt_masks`` as `BitMasks`; at inference with ``pred_boxes`` and ``pred_classes``.
@@ -316,7 +315,8 @@ class PointRendMaskHead(PointMaskHead):
 
     def training_points(self, coarse: Tensor, instances: Sequence[Instances]) -> Tensor:
         """Draw the points to train on, where the coarse masks (R, K, side, side) of the true classes are
-        uncertain: (R, P, 2) relative to the boxes."""
+        uncertain: (R, P, 2) relative to the boxes.
+        """
         classes = cat_field(instances, "gt_classes")
         own = masks_of_classes(coarse.detach(), classes).unsqueeze(1)  # sampled without the other classes
         return get_uncertain_point_coords_with_randomness(

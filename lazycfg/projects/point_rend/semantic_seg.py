@@ -75,8 +75,7 @@ class PointRendSemSegHead(nn.Module):
     def forward(
         self, features: Mapping[str, Tensor], targets: Tensor | None = None
     ) -> tuple[Tensor | None, dict[str, Tensor]]:
-        """
-        Args:
+        """Args:
             features: maps by name, (N, C, H / stride, W / stride).
             targets: labels (N, H, W), int64; needed in training.
 

@@ -22,7 +22,8 @@ class MaskRCNNConvUpsamplePointSupHead(MaskRCNNConvUpsampleHead):
 
     def forward(self, x: Tensor, instances: Sequence[Instances]) -> dict[str, Tensor] | Sequence[Instances]:
         """As `BaseMaskRCNNHead.forward`; in training the instances have points in place of masks, see
-        `get_point_coords_from_point_annotation`."""
+        `get_point_coords_from_point_annotation`.
+        """
         if not self.training:
             return super().forward(x, instances)
         logits = self.layers(x)

@@ -14,7 +14,8 @@ __all__ = ["get_point_coords_from_point_annotation", "get_point_coords_wrt_box"]
 @torch.no_grad()
 def get_point_coords_wrt_box(boxes_coords: Tensor, point_coords: Tensor) -> Tensor:
     """Bring points from the image into boxes: (R, 4) XYXY and (R, P, 2) absolute -> (R, P, 2) relative. Of a
-    box without size they are no numbers."""
+    box without size they are no numbers.
+    """
     corner, far = boxes_coords[:, None, :2], boxes_coords[:, None, 2:]
     return (point_coords - corner) / (far - corner)
 

@@ -92,8 +92,7 @@ class TensorMaskHead(nn.Module):
         return DataNeeds(thing_classes=self.num_classes, masks=True)
 
     def forward(self, features: Sequence[Tensor]) -> Predictions:
-        """
-        Args:
+        """Args:
             features: maps (N, C, H_i, W_i), finest first.
 
         Returns:

@@ -78,8 +78,7 @@ class TridentBottleneckBlock(ResidualBlock):
         self.conv3 = conv_norm(width, out_channels, 1, norm=norm)
 
     def forward(self, x: Tensor | Sequence[Tensor]) -> Any:
-        """
-        Args:
+        """Args:
             x: a map (N, Cin, H, W), or one for each branch that is computed.
 
         Returns:

@@ -71,8 +71,7 @@ class TridentRPN(RPN):
         features: Mapping[str, Tensor],
         gt_instances: Sequence[Instances] | None = None,
     ) -> tuple[list[Instances], dict[str, Tensor]]:
-        """
-        Args:
+        """Args:
             images: N images; only their sizes are used.
             features: maps by name, (branches * N, C, H_i, W_i), those of one branch together.
             gt_instances: per image, with ``gt_boxes``; needed in training.
