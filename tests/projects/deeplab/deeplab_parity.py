@@ -103,7 +103,13 @@ def training_step(model: nn.Module, batch: list[dict[str, Any]]) -> tuple[dict[s
     return {name: loss.item() for name, loss in losses.items()}, norms
 
 
-def assert_training(model: nn.Module, golden: dict[str, Any], batch: list[dict[str, Any]]) -> None:
+def assert_training(
+    model: nn.Module,
+    golden: dict[str, Any],
+    batch: list[dict[str, Any]],
+    gradient: float = parity_check.GRADIENT,
+) -> None:
+    """Compare losses and, relative to `gradient`, the gradient norm of each parameter."""
     expected = golden["train"]
     losses, norms = training_step(model, batch)
     assert losses == {
@@ -115,7 +121,7 @@ def assert_training(model: nn.Module, golden: dict[str, Any], batch: list[dict[s
     wrong = {
         name: (norms[name], value)
         for name, value in zip(sorted(norms), expected["grad_norms"], strict=True)
-        if abs(norms[name] - value) > parity_check.GRADIENT * max(value, floor)
+        if abs(norms[name] - value) > gradient * max(value, floor)
     }
     assert not wrong, f"gradient norms (got, expected): {wrong}"
 
