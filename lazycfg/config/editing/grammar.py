@@ -62,6 +62,7 @@ _SIMPLE_ESCAPES = dict(zip("abfnrtv\\'\"\n", "\a\b\f\n\r\t\v\\'\"", strict=False
 _FILE = re.compile(r"file:(?!//)(.+\.(?:py|yaml|yml|json))(?:#(.*))?", re.IGNORECASE)
 _PLAIN_WORD = re.compile(r"[^\W\d][\w./-]*")
 
+# What `Writer` has a method for; `tree.paths` quotes keys that begin or end with the sign of one.
 Operation = Literal["set", "add", "force", "append", "delete"]
 
 
@@ -104,8 +105,8 @@ Reference = ImportRef | ShareRef | CallRef
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """One parsed override. ``path`` is still text; ``value`` may contain `ImportRef` and `ShareRef`;
-    ``raw`` is the text of the value.
+    """One parsed override. ``path`` is still text; ``value`` may be a `FileRef`, and be or contain an
+    `ImportRef`, a `ShareRef` or a `CallRef`; ``raw`` is the text of the value.
     """
 
     op: Operation

@@ -238,6 +238,10 @@ class Writer:
             raise Wrong(f"{part.file}: {error}") from None
 
     # ---------------------------------------------------------------- the operations
+    # Each is given a place, and a value made for it alone in which references are looked up. It may raise
+    # `Wrong` at any time: what was changed by then is undone. So an operation that changes a container itself
+    # calls `journal.note` before and `_record` after, as `_append` does. `_write` does both; `_checked_write`
+    # also lets the call above judge the argument; `_write_as_meant` first finds out what the value means.
 
     def _set(self, place: Place, value: Any) -> None:
         old = self._current(place)
@@ -366,6 +370,7 @@ class Writer:
             raise Wrong(f"{kind} has no field {place.key!r}{closest(str(place.key), names)}")
 
     def _checked_write(self, place: Place, value: Any) -> None:
+        """Write the value and let the nearest call above judge its argument."""
         # a whole argument is judged anew; of a part of it only what was not wrong before is blamed on the
         # override
         is_argument = is_call(place.holder)
@@ -374,6 +379,7 @@ class Writer:
         self._report(before, self._argument_problem(place))
 
     def _report(self, before: str | None, after: str | None) -> None:
+        """Raise what `_argument_problem` says after a write, if it said nothing before."""
         if after is not None and before is None:
             raise Wrong(after)
 
@@ -482,6 +488,7 @@ class Writer:
             raise Wrong(f"{format_path(place.keys)!r} would contain itself")
 
 
+# By `Override.op`; the signs are read in `grammar.parse_override`.
 _OPERATIONS: dict[str, Callable[[Writer, Place, Any], None]] = {
     "set": Writer._set,
     "add": Writer._add,
