@@ -75,3 +75,11 @@ def test_two_runs_of_one_config_are_named(run, tmp_path):
     status, _, err = run("sweep", "base.py", "a.b=0.5,5e-1,1.0")
     assert (status, err) == (2, "lazycfg: two runs are the same: a.b=0.5 and a.b=5e-1\n")
     assert len(run("sweep", "base.py", "a.b=1,2,3", "a.c=4,5")[1].splitlines()) == 6
+
+
+def test_a_sweep_over_a_key_with_an_equals_sign(run, tmp_path):
+    (tmp_path / "base.py").write_text("__config__ = {'x=y': 1, 'a': 2}\n")
+    status, out, err = run("sweep", "base.py", '["x=y"]=1,3', "a=4,5")
+    assert (status, err) == (0, "")
+    assert len(out.splitlines()) == 4
+    assert run("sweep", "base.py", '["x=y"]=3,3')[0] == 2

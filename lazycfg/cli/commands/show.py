@@ -49,11 +49,12 @@ def _show_syntax(arguments: argparse.Namespace, path: str, overrides: list[str])
 
 
 def _print_matches(config: str, text: str) -> None:
+    from lazycfg.config.editing.grammar import parse_override
     from lazycfg.config.editing.matching import has_wildcard
     from lazycfg.config.editing.overrides import matched_paths
     from lazycfg.config.tree.paths import parse_path
 
-    if has_wildcard(parse_path(text.lstrip("+~").partition("=")[0])):
+    if has_wildcard(parse_path(parse_override(text).path)):
         for matched in matched_paths(load_config(config), text):
             say(f"# {text}: {matched}")
 

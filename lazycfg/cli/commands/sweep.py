@@ -68,6 +68,7 @@ def _configs(arguments: argparse.Namespace, runs: list[list[str]]) -> list[Any]:
 
 def _refuse_duplicates(runs: list[list[str]], configs: list[Any]) -> None:
     """Refuse two runs of one config, of which the second would only repeat the first."""
+    from lazycfg.config.editing.grammar import parse_override
     from lazycfg.config.editing.matching import has_wildcard
     from lazycfg.config.errors import ConfigError, PathError
     from lazycfg.config.inspection.hashing import hash_of
@@ -75,7 +76,7 @@ def _refuse_duplicates(runs: list[list[str]], configs: list[Any]) -> None:
     from lazycfg.config.tree.paths import parse_path
 
     texts = dict.fromkeys(text for run in runs for text in run)
-    paths = {text.partition("=")[0].strip("+~ ") for text in texts}
+    paths = {parse_override(text).path for text in texts}
     plain = not any(has_wildcard(parse_path(path)) for path in paths)
 
     def value(cfg: Any, path: str) -> str | None:
@@ -138,10 +139,12 @@ def _apart(runs: list[list[str]], folders: list[str | None]) -> list[list[str]]:
 
 def product_of(overrides: Iterable[str]) -> Iterator[list[str]]:
     """Yield all combinations of ``key=a,b,c``: commas outside brackets and quotes separate the choices."""
+    from lazycfg.config.editing.grammar import find_equals
+
     choices = []
     for text in overrides:
-        key, equals, value = text.partition("=")
-        choices.append([f"{key}{equals}{part}" for part in split_choices(value)] if equals else [text])
+        at = find_equals(text) + 1
+        choices.append([text[:at] + part for part in split_choices(text[at:])] if at else [text])
     for combination in itertools.product(*choices):
         yield list(combination)
 
