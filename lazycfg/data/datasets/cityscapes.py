@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -31,7 +30,7 @@ from lazycfg.utils.cityscapes import (
 from ..image import read_image_size
 from .base import Record, SerializedList, describe
 from .coco_panoptic import CocoPanopticDataset
-from .coco_validation import AnnotationError, Problem, ProblemLog
+from .coco_validation import AnnotationError, Problem, ProblemLog, SkipsProblems
 from .label_maps import IGNORE, read_labels
 from .metadata import Metadata
 from .summary import DatasetSummary
@@ -46,7 +45,7 @@ _TRAIN_ID = np.full(256, IGNORE, dtype=np.uint8)
 _TRAIN_ID[[label.id for label in TRAIN_LABELS]] = [label.train_id for label in TRAIN_LABELS]
 
 
-class _CityscapesFiles:
+class _CityscapesFiles(SkipsProblems):
     """Images and a map of ground truth for each.
 
     Args:
@@ -85,14 +84,6 @@ class _CityscapesFiles:
                 + (f": {self._log.report()}" if self.problems else f" (*{IMAGE_ENDING} in folders of cities)")
             )
         self._records = SerializedList(records)
-
-    @property
-    def on_error(self) -> str:
-        return self._log.on_error
-
-    @property
-    def problems(self) -> Counter[str]:
-        return self._log.counts
 
     @cached_property
     def image_sizes(self) -> np.ndarray:
