@@ -52,6 +52,16 @@ def test_copy(run, tmp_path):
     assert "is not in the model zoo" in run("copy", "mask_rcnn_R_50_FPN_1x.py", "y.py")[2]
 
 
+def test_copy_writes_no_file_that_is_not_meant(run, tmp_path):
+    assert "there is no folder new" in run("copy", ZOO, "new/")[2]
+    for word in ("new", "train.max_iter=5", "x.yaml"):
+        status, _, said = run("copy", ZOO, word)
+        assert status == 2
+        assert f"{word} is no .py file" in said
+    assert "copy takes no --set-file" in run("copy", ZOO, "x.py", "--set-file", "y.py")[2]
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_set_file(run, tmp_path):
     (tmp_path / "base.py").write_text("a = dict(b=1, c=2)\nd = 3\n")
     (tmp_path / "exp.yaml").write_text("a:\n  b: 10\ne: 4\n")

@@ -39,11 +39,19 @@ def copy(arguments: argparse.Namespace) -> int:
     """Write a config of the model zoo as a file of your own, which goes on importing its bases from there."""
     if len(arguments.words) > 1:
         raise CommandError("copy takes a config of the model zoo, and the file to write")
+    if arguments.set_file:
+        raise CommandError("copy takes no --set-file: it copies the text of a file; lazycfg save merges")
     source, folder = Path(find_config(arguments.config)), zoo_folder()
     if not source.is_relative_to(folder):
         raise CommandError(f"{arguments.config} is not in the model zoo; copy it with cp")
     written = Path(arguments.words[0]) if arguments.words else Path(source.name)
+    if arguments.words and arguments.words[0].endswith(("/", os.sep)) and not written.is_dir():
+        raise CommandError(f"there is no folder {written}")
     written = written / source.name if written.is_dir() else written
+    if written.suffix != ".py":
+        raise CommandError(
+            f"{written} is no .py file, which a copy is; lazycfg save takes overrides and formats"
+        )
     if written.exists():
         raise CommandError(f"{written} is there already")
     if not written.parent.is_dir():

@@ -21,7 +21,7 @@ inside ``[..]``, ``{..}``, ``(..)`` need no quotes (``{x:1,y:[a,b]}``); everythi
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 __all__ = [
@@ -90,6 +90,7 @@ class CallRef:
 
     target: ImportRef
     arguments: dict[str, object]
+    raws: dict[str, str] = field(default_factory=dict, compare=False, repr=False)  # the text of each
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +265,9 @@ class _ValueParser:
         if word == "set" and self.text.startswith("()", self.pos):
             self.pos += 2
             return set()
+        named = _FILE.fullmatch(word)
+        if named is not None:
+            return FileRef(named[1], named[2] or "")
         known, value = _scalar(word)
         self.saw_word |= not known
         return value
@@ -283,10 +287,13 @@ class _ValueParser:
         if not _DOTTED.fullmatch(name):
             self.pos = start
             raise self.fail("a dotted name such as '@torch.nn.ReLU'")
-        return CallRef(ImportRef(name), self.arguments()) if self.peek() == "(" else ImportRef(name)
+        if self.peek() != "(":
+            return ImportRef(name)
+        raws: dict[str, str] = {}
+        return CallRef(ImportRef(name), self.arguments(raws), raws)
 
-    def arguments(self) -> dict[str, object]:
-        """Return the arguments of a call: ``(x=1, y=[2])``."""
+    def arguments(self, raws: dict[str, str]) -> dict[str, object]:
+        """Return the arguments of a call: ``(x=1, y=[2])``; put the text of each into `raws`."""
         self.depth += 1
         if self.depth > _MAX_DEPTH:
             raise GrammarError(f"value nested deeper than {_MAX_DEPTH} levels")
@@ -298,8 +305,14 @@ class _ValueParser:
             if not isinstance(key, str) or not key.isidentifier() or self.peek() != "=":
                 self.pos = start
                 raise self.fail("an argument with its name, such as x=1")
+            if key == "_target_":
+                self.pos = start
+                raise self.fail("an argument (the target is the name after '@')")
             self.pos += 1
-            self.put(found, key, self.value(",)"), start)
+            before = self.pos
+            value = self.value(",)")
+            raws[key] = self.text[before : self.pos].strip()
+            self.put(found, key, value, start)
             self.separator(")")
         self.pos += 1
         self.depth -= 1

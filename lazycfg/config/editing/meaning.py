@@ -11,8 +11,10 @@ import enum
 import re
 import sys
 import typing
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import PurePath
-from typing import Any
+from typing import Any, Literal
 
 from lazycfg.config.editing.grammar import parse_value
 from lazycfg.config.errors import ConfigError, TargetError
@@ -48,8 +50,11 @@ def as_meant(old: Any, value: Any, raw: str, hint: Any) -> Any:
     Raises:
         Meaning: it is no member of the enum, or no dtype, that is wanted.
     """
-    if hint is not NO_HINT and value is not None:
-        value = _as_text(value, raw, hint)
+    if hint is not NO_HINT:
+        if type(value) in (list, tuple):
+            value = _elements(value, hint)
+        value = _as_name(value, raw, hint) if value is None else _as_text(value, raw, hint)
+        value = _member_for_literal(value, raw, hint)
     if type(value) is str and "${" not in value and not is_required(value):
         return _member(old, value, hint)
     is_int = type(old) is int or _accepts(hint, int, False)
@@ -78,6 +83,61 @@ def _as_text(value: Any, raw: str, hint: Any) -> Any:
     return value
 
 
+def _as_name(value: None, raw: str, hint: Any) -> str | None:
+    """Return the text ``none`` where the annotation lists it and no None."""
+    parts = _parts(hint)
+    listed = [text for part in parts if typing.get_origin(part) is Literal for text in typing.get_args(part)]
+    return raw if raw in listed and None not in listed and type(None) not in parts else value
+
+
+def _member_for_literal(value: Any, raw: str, hint: Any) -> Any:
+    """Return the member of an enum that has a literal as its name or value, where only a member is wanted."""
+    parts = [part for part in _parts(hint) if part is not type(None) or value is None]
+    enums = [part for part in parts if isinstance(part, type) and issubclass(part, enum.Enum)]
+    if type(value) not in (type(None), bool, int, float) or not enums or len(enums) < len(parts):
+        return value
+    for owner in enums:
+        if raw in owner.__members__:
+            return owner[raw]
+        for member in owner:
+            if member.value == (raw if type(member.value) is str else value) and (
+                type(member.value) in (str, type(value))
+            ):
+                return member
+    if value is None:
+        return value
+    if type(value) is int:
+        for owner in enums:
+            with suppress(ValueError):
+                return owner(value)  # flags, and classes that say themselves what a value means
+    raise _no_member(raw, enums)
+
+
+def _no_member(value: str, enums: Sequence[type[enum.Enum]]) -> Meaning:
+    names = [name for owner in enums for name in owner.__members__]
+    near = closest_name(value, names)
+    hint = f"did you mean {near!r}?" if near else f"use one of {', '.join(names[:12])}"
+    return Meaning(f"{value!r} is not a member of {enums[0].__qualname__}; {hint}")
+
+
+def _elements(value: Any, hint: Any) -> Any:
+    """Return a list or tuple with the texts in it as the annotation of its elements means them."""
+    for part in _parts(hint):
+        origin, args = typing.get_origin(part), typing.get_args(part)
+        if not isinstance(origin, type) or not args or not issubclass(origin, Sequence):
+            continue
+        if issubclass(origin, tuple) and args[-1] is not ...:
+            if len(args) == len(value):
+                return type(value)(map(_element, value, args))
+        else:
+            return type(value)(_element(element, args[0]) for element in value)
+    return value
+
+
+def _element(value: Any, hint: Any) -> Any:
+    return as_meant(None, value, value, hint) if type(value) is str else value
+
+
 def _is_path(part: type) -> bool:
     return issubclass(part, PurePath)
 
@@ -104,10 +164,7 @@ def _member(old: Any, value: str, hint: Any) -> Any:
         if found is not None:
             return found
     if enums and not any(part in (str, Any, object) for part in parts):
-        names = [name for owner in enums for name in owner.__members__]
-        near = closest_name(value, names)
-        hint = f"did you mean {near!r}?" if near else f"use one of {', '.join(names[:12])}"
-        raise Meaning(f"{value!r} is not a member of {enums[0].__qualname__}; {hint}")
+        raise _no_member(value, enums)
     return value
 
 

@@ -211,9 +211,12 @@ class Writer:
             return self._part_of_file(value)
         if isinstance(value, CallRef):
             node = Node(_target_=self._value(value.target))
-            for key, element in value.arguments.items():
-                raw_set(node, key, self._value(element))
             set_position(node, self.origin)
+            for key, element in value.arguments.items():
+                meant = self._value(element)
+                if not isinstance(element, Reference | FileRef):
+                    meant = as_meant(MISSING, meant, value.raws.get(key, ""), hint_at(node, key))
+                raw_set(node, key, meant)
             reasons = [why_not(node, key, element) for key, element in raw_items(node)]
             if any(reasons):
                 raise Wrong("; ".join(reason for reason in reasons if reason is not None))
@@ -224,7 +227,9 @@ class Writer:
             return tuple(self._value(element) for element in value)
         if type(value) is dict:
             return to_nodes({key: self._value(element) for key, element in value.items()})
-        if type(value) is set and any(isinstance(element, ImportRef | ShareRef) for element in value):
+        if type(value) is set and any(
+            isinstance(element, ImportRef | ShareRef | FileRef) for element in value
+        ):
             return {self._value(element) for element in value}
         return value
 
@@ -270,6 +275,8 @@ class Writer:
             old = []
         if type(old) is str and "${" in old:
             old = resolve_in(old, place.chain)
+        if type(value) in (list, tuple):
+            value = as_meant(old, value, "", hint_at(place.holder, place.key))
         fixed = isinstance(old, tuple) and type(old) is not tuple  # a named tuple has as many as it has
         if isinstance(old, list | tuple) and isinstance(value, list | tuple) and not fixed:
             before = self._argument_problem(place)

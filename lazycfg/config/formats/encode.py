@@ -12,7 +12,7 @@ import functools
 import re
 import uuid
 from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import PurePath
 from types import MethodType, ModuleType
 from typing import Any
@@ -163,7 +163,7 @@ class Encoder:
             else:
                 again = kind(**{argument: getattr(value, name) for name, argument in arguments.items()})
             same = all(same_leaf(getattr(value, name), getattr(again, name)) for name in names)
-            same = same and getattr(value, "__dict__", {}).keys() == getattr(again, "__dict__", {}).keys()
+            same = same and _same_rest(value, again, names)
         except Exception as error:
             return self._refuse(path, value, f"its class cannot make it again from its fields ({error})")
         if not same:
@@ -353,3 +353,18 @@ def _array(value: Any) -> _Made | None:
 def _set_order(value: Any) -> tuple[str, str]:
     """Return a stable order for the elements of a set: those of strings change from process to process."""
     return type(value).__qualname__, repr(value)
+
+
+def _same_rest(value: Any, again: Any, names: Iterable[str]) -> bool:
+    """Return whether two objects agree in what their class keeps beside the fields: in plain values, as
+    others need not be equal when they are made again.
+    """
+    old, new = getattr(value, "__dict__", {}), getattr(again, "__dict__", {})
+    if old.keys() != new.keys():
+        return False
+    fields = set(names)
+    plain = [key for key, part in old.items() if key not in fields and type(part) in _PLAIN_PARTS]
+    return all(repr(old[key]) == repr(new[key]) for key in plain)
+
+
+_PLAIN_PARTS = (str, int, float, bool, complex, bytes, type(None))

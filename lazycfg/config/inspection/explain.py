@@ -5,13 +5,13 @@ changed.
 from __future__ import annotations
 
 from lazycfg.config.errors import ConfigError, TargetError
-from lazycfg.config.signatures.places import place_of, writes_along
+from lazycfg.config.signatures.places import origin_of, place_of, writes_along
 from lazycfg.config.signatures.source_lookup import Assigned, latest, source_of
 from lazycfg.config.tree.access import get_path
 from lazycfg.config.tree.keys import find_key
 from lazycfg.config.tree.node import Node, raw_contains
 from lazycfg.config.tree.paths import MISSING, format_path, parse_path
-from lazycfg.config.tree.position import FilePosition, Position, Write, position_of, writes_to
+from lazycfg.config.tree.position import CommandLine, FilePosition, Position, Write, position_of, writes_to
 from lazycfg.config.tree.targets import target_name
 
 TYPE_CHECKING = False
@@ -134,6 +134,10 @@ def explain(cfg: Any, path: str | Sequence[Key]) -> Explanation:
                 if not last:
                     raise
                 steps.append(Step(shown, "unresolved", str(error), None))
+        if node is not None and any(
+            isinstance(write.origin, CommandLine) for write in writes_to(node, keys[above : depth + 1])
+        ):
+            source = None  # what the files say of it is no longer there
         holder = value
     along = writes_along(cfg, keys)
     outer = [(place, write) for place, write in along if len(place) <= above]  # they put the node in place
@@ -150,7 +154,7 @@ def _sorted(found: list[tuple[Path, Write]]) -> list[Step]:
     for place, write in sorted(found, key=lambda pair: pair[1].number):
         deleted = write.value is Write.DELETED
         steps.append(
-            Step(format_path(place), "deleted" if deleted else "set", short(write.value), write.origin)
+            Step(format_path(place), "deleted" if deleted else "set", short(write.value), origin_of(write))
         )
     return steps
 

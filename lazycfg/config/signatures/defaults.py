@@ -20,7 +20,8 @@ def with_defaults(cfg: Node) -> Node:
     So `${model.head.dropout}` leads to the default where the file leaves `dropout` out, and `merge` lets it
     count as in tools that keep defaults in the tree. Parameters that are positional-only, and all of a
     `_partial_` call, are left out, as are texts that mean something else in a config ("???", `${...}`).
-    A default is that of the signature itself, no copy of it. What cannot be imported stays as it is.
+    Lists, dicts and sets are copied, so that a change stays in the config; any other default is that of the
+    signature itself. What cannot be imported stays as it is.
     """
     result: Node = cfg.copy()
     for node, _, _ in plan(result):
@@ -39,5 +40,13 @@ def with_defaults(cfg: Node) -> Node:
                 continue
             if type(default) is str and ("${" in default or default == "???"):
                 continue
-            raw_set(node, name, default)
+            raw_set(node, name, _own(default))
     return result
+
+
+def _own(default: Any) -> Any:
+    """Return a default with containers of its own: what is written to them must not reach the signature."""
+    kind = type(default)
+    if kind is dict:
+        return {key: _own(value) for key, value in default.items()}
+    return kind(map(_own, default)) if kind in (list, tuple, set) else default

@@ -8,7 +8,7 @@ from lazycfg.config.tree.access import get_path
 from lazycfg.config.tree.keys import find_key
 from lazycfg.config.tree.node import Node
 from lazycfg.config.tree.paths import MISSING, format_path, parse_path
-from lazycfg.config.tree.position import Write, position_of, writes_of, writes_to
+from lazycfg.config.tree.position import Write, WrittenAt, position_of, writes_of, writes_to
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lazycfg.config.tree.paths import Key, Path
     from lazycfg.config.tree.position import Origin
 
-__all__ = ["argument_position", "place_of", "writes_along"]
+__all__ = ["argument_position", "origin_of", "place_of", "writes_along"]
 
 
 def argument_position(node: Any, *keys: Any) -> Origin | None:
@@ -27,7 +27,7 @@ def argument_position(node: Any, *keys: Any) -> Origin | None:
     """
     writes = [write for write in writes_to(node, keys) if write.value is not Write.DELETED]
     if writes:
-        return writes[-1].origin
+        return origin_of(writes[-1])
     found = position_of(node)
     source = source_of(node)
     value = node
@@ -38,6 +38,12 @@ def argument_position(node: Any, *keys: Any) -> Origin | None:
         for wanted in (False, None, True):  # the last that gives the value, as far as that is known
             found = next((p.position for p in reversed(places) if p.gives(value) is wanted), found)
     return found
+
+
+def origin_of(write: Write) -> Origin:
+    """Return where a write comes from; of what `merge` took from another config, its place there."""
+    origin = write.origin
+    return (argument_position(origin.node, origin.key) or origin) if isinstance(origin, WrittenAt) else origin
 
 
 def place_of(top: Any, path: Path) -> Origin | None:

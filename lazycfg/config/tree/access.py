@@ -5,12 +5,13 @@ from __future__ import annotations
 from lazycfg.config.errors import PathError
 from lazycfg.config.tree.budget import Active, Budget
 from lazycfg.config.tree.chains import chain_above, extend
+from lazycfg.config.tree.containers import LEAVES
 from lazycfg.config.tree.interpolation import resolve as resolve_text
 from lazycfg.config.tree.keys import dead_end, find_key
 from lazycfg.config.tree.node import REQUIRED, Node, raw_get, raw_set
 from lazycfg.config.tree.paths import MISSING, format_path, parse_path
 from lazycfg.config.tree.placed import set_parent
-from lazycfg.config.tree.reading import has_interpolation, read_in_chain
+from lazycfg.config.tree.reading import read_in_chain
 from lazycfg.config.tree.targets import full_name
 from lazycfg.config.tree.traversal import survey
 
@@ -54,7 +55,7 @@ def get_path(root: Any, path: str | Sequence[Key], default: Any = MISSING, *, re
         elif chain is not None:
             chain = extend(chain, child)
         value = child
-    if resolve and type(value) is not Node and has_interpolation(value):
+    if resolve and type(value) is not Node and type(value) not in LEAVES:
         return read_in_chain(value, _chain(root, keys) if chain is None else chain)
     return value
 
@@ -152,4 +153,6 @@ def to_dict(cfg: Any, *, resolve: bool = True) -> Any:
         for key, child in result.items() if type(result) is dict else enumerate(result):
             if child is REQUIRED:
                 result[key] = "???"
+            elif type(child) is tuple:  # with nothing to resolve in it
+                result[key] = list(child)
     return result

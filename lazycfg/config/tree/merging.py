@@ -5,11 +5,21 @@ from __future__ import annotations
 import warnings
 
 from lazycfg.config.tree.chains import path_to
-from lazycfg.config.tree.node import SPECIAL, Node, is_call, raw_contains, raw_get, raw_items, to_nodes
+from lazycfg.config.tree.node import (
+    SPECIAL,
+    Node,
+    is_call,
+    raw_contains,
+    raw_get,
+    raw_items,
+    raw_set,
+    to_nodes,
+)
 from lazycfg.config.tree.parents import settle
 from lazycfg.config.tree.paths import format_path
+from lazycfg.config.tree.position import WrittenAt, position_of, record_write, set_position, writes_of
 from lazycfg.config.tree.repr import short_repr
-from lazycfg.config.tree.targets import target_name
+from lazycfg.config.tree.targets import full_name, target_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,21 +49,46 @@ def merge(
     Raises:
         TypeError: one of the configs is no node or dict.
     """
+    if calls not in ("keep", "replace"):
+        raise ValueError(f"merge takes calls='keep' or 'replace', not {calls!r}")
     for config in (base, *others):
         if not isinstance(config, dict):
             raise TypeError(f"merge takes nodes and dicts, not {type(config).__name__}")
     result: Node = _own(base)
     for other in others:
-        _merge_into(result, _own(other), calls)
+        _merge_into(result, _own(other), other, calls)
     settle(result)
     return result
 
 
 def kept_arguments(old: Any, new: Any) -> list[str]:
     """Return the arguments that stay when the items of another call, `new`, are put into `old`."""
-    if not (is_call(old) and "_target_" in new) or raw_get(old, "_target_") == raw_get(new, "_target_"):
+    if not (is_call(old) and "_target_" in new) or _same_target(old, new):
         return []
-    return [key for key in dict.keys(old) if key not in SPECIAL and not raw_contains(new, key)]
+    names = [key for key in dict.keys(old) if key == "_args_" or key not in SPECIAL]
+    return [key for key in names if not raw_contains(new, key)]
+
+
+def _same_target(old: Any, new: Any) -> bool:
+    """Return whether two calls have one target; a name in text is as good as what it stands for."""
+    targets = [raw_get(node, "_target_") for node in (old, new)]
+    if sum(type(target) is str for target in targets) == 1:
+        targets = [_loaded(target) if type(target) is str else target for target in targets]
+    return bool(targets[0] == targets[1]) or full_name(targets[0]) == full_name(targets[1])
+
+
+def _loaded(name: str) -> Any:
+    """Return what a dotted name stands for in the modules that are imported; else the name."""
+    import sys
+
+    parts = name.split(".")
+    for length in range(len(parts) - 1, 0, -1):
+        found = vars(sys.modules.get(".".join(parts[:length]), object)).get(parts[length])
+        if found is not None:
+            for part in parts[length + 1 :]:
+                found = getattr(found, part, None) if isinstance(found, type) else None
+            return name if found is None else found
+    return name
 
 
 def warn_of_kept(old: Any, new: Any) -> None:
@@ -64,26 +99,35 @@ def warn_of_kept(old: Any, new: Any) -> None:
 
 
 def _own(config: Any) -> Any:
-    node = to_nodes(dict(raw_items(config)))
-    return node.copy()
+    node = to_nodes(dict(raw_items(config))).copy()
+    if type(config) is Node:
+        set_position(node, position_of(config))
+    return node
 
 
-def _merge_into(base: Node, other: Node, calls: str) -> None:
+def _merge_into(base: Node, other: Node, source: Any, calls: str) -> None:
     work: list[tuple[Path, Node, Node]] = [((), base, other)]
     while work:
         path, old, new = work.pop()
         kept = kept_arguments(old, new)
         if kept and calls == "keep":
             _warn(path, old, new, kept, "calls='replace'", 4)
-        elif calls == "replace" and is_call(new) and raw_get(old, "_target_") != raw_get(new, "_target_"):
-            for key in kept:
+        elif calls == "replace" and is_call(old) and is_call(new) and not _same_target(old, new):
+            for key in [key for key in dict.keys(old) if not raw_contains(new, key)]:
                 del old[key]
         for key, value in raw_items(new):
             present = raw_get(old, key)
             if type(present) is Node and type(value) is Node:
                 work.append(((*path, key), present, value))
             else:
-                old[key] = value
+                record_write(old, key, value, _written(new if path else source, key), depth=3)
+                raw_set(old, key, value)
+
+
+def _written(node: Any, key: str) -> WrittenAt | None:
+    """Return where a value was written that is taken from another config; None when that is not known."""
+    is_known = type(node) is Node and (position_of(node) is not None or bool(writes_of(node, key)))
+    return WrittenAt(node, key) if is_known else None
 
 
 def _warn(path: Path, old: Any, new: Any, kept: list[str], remedy: str, depth: int) -> None:

@@ -203,6 +203,22 @@ class CommandLine(Origin):
         return f"override{place} {self.text!r}"
 
 
+class WrittenAt(Origin):
+    """The place of what stands at a key of a node of another config, from where it was taken."""
+
+    __slots__ = ("key", "node")
+
+    def __init__(self, node: Any, key: str):
+        self.node = node
+        self.key = key
+
+    @property
+    def file(self) -> str | None:
+        """Return the file of the node."""
+        origin = position_of(self.node)
+        return None if origin is None else origin.file
+
+
 class Write:
     """One write to a node.
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from lazycfg.config.tree.budget import Budget
     from lazycfg.config.tree.chains import Chain
 
-__all__ = ["has_interpolation", "read_holder", "read_in_chain", "resolve_read"]
+__all__ = ["has_interpolation", "in_frozen", "read_holder", "read_in_chain", "resolve_read"]
 
 
 def _readable(value: Any) -> Collection[Any] | None:
@@ -64,12 +64,22 @@ def read_in_chain(value: Any, chain: Chain, active: Active | None = None) -> Any
 
     Raises `InterpolationError`.
     """
-    if not has_interpolation(value):
+    frozen = in_frozen(chain)
+    if not (frozen or has_interpolation(value)):
         return value
     try:
-        return _Reader(active or Active()).holder(value, chain)
+        return _Reader(active or Active(), frozen).holder(value, chain)
     except RecursionError:
         raise InterpolationError("lists or dicts with ${...} are nested too deep to be read") from None
+
+
+def in_frozen(chain: Chain | None) -> bool:
+    """Return whether the nearest node of a chain is frozen."""
+    while chain is not None:
+        if type(chain[0]) is Node:
+            return is_frozen(chain[0])
+        chain = chain[1]
+    return False
 
 
 class _Reader:

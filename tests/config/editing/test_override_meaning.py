@@ -1,6 +1,7 @@
 """What an override means where it is put: obeyed as written, or refused with the key and what to write."""
 
 import enum
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -309,3 +310,46 @@ def test_text_is_taken_as_what_the_parameter_says(text, expected):
 def test_what_is_no_such_text_is_refused(text, message):
     with pytest.raises(OverrideError, match=message):
         apply_overrides(Node(m=L(typed)()), [f"m.{text}"])
+
+
+class Level(enum.IntEnum):
+    none = 0
+    LOW = 1
+
+
+class Typed:
+    def __init__(
+        self,
+        level: Level = Level.LOW,
+        norm: Literal["none", "BN"] = "BN",
+        levels: Sequence[Level] = (),
+        files: list[Path] | None = None,
+        pair: tuple[Path, Level] | None = None,
+    ):
+        self.given = locals()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("level=0", Level.none),
+        ("level=none", Level.none),
+        ("level=1", Level.LOW),
+        ("norm=none", "none"),
+        ("levels=[LOW, none]", [Level.LOW, None]),
+        ("levels+=[LOW]", [Level.LOW]),
+        ("files=[a, b/c]", [Path("a"), Path("b/c")]),
+        ("pair=(a, LOW)", (Path("a"), Level.LOW)),
+    ],
+)
+def test_a_literal_may_be_a_member_and_elements_mean_what_their_annotation_says(text, expected):
+    cfg = apply_overrides(Node(t=L(Typed)()), [f"t.{text}"])
+    value = cfg.t[text.partition("=")[0].rstrip("+")]
+    assert value == expected
+    assert type(value) is type(expected)
+
+
+@pytest.mark.parametrize("text", ["level=5", "level=true", "level=1.5"])
+def test_a_literal_that_is_no_member_is_refused(text):
+    with pytest.raises(OverrideError, match="is not a member of Level; "):
+        apply_overrides(Node(t=L(Typed)()), [f"t.{text}"])

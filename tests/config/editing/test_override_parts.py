@@ -1,6 +1,8 @@
 """Overrides that put a whole part in place: a new call, or what another config file has."""
 
+import enum
 import functools
+from pathlib import Path
 
 import pytest
 
@@ -47,7 +49,15 @@ def test_a_call_and_its_text():
 
 
 @pytest.mark.parametrize(
-    "text", ["@pkg.Cls(1)", "@pkg.Cls(x=1", "@pkg.Cls(x=1, x=2)", "@pkg.Cls(x=1)y", "@(x=1)"]
+    "text",
+    [
+        "@pkg.Cls(1)",
+        "@pkg.Cls(x=1",
+        "@pkg.Cls(x=1, x=2)",
+        "@pkg.Cls(x=1)y",
+        "@(x=1)",
+        "@pkg.Cls(_target_=b.C)",
+    ],
 )
 def test_a_call_that_is_not_well_formed(text):
     with pytest.raises(GrammarError):
@@ -77,6 +87,33 @@ def test_the_arguments_of_a_new_call_are_checked(value, message):
     with pytest.raises(OverrideError, match=message.replace("(", r"\(")):
         apply_overrides(cfg, [f"m=@{ME}.{value}"])
     assert cfg.m == L(Old)(width=3)
+
+
+class Kind(enum.Enum):
+    A = 1
+    B = 2
+
+
+class Typed:
+    def __init__(self, *, kind: Kind = Kind.A, file: Path = Path("x"), name: str = "", steps: int = 1):
+        self.kind = kind
+
+
+def test_the_arguments_of_a_new_call_mean_what_their_annotations_say():
+    cfg = Node(m=None)
+    apply_overrides(cfg, [f"m=@{ME}.Typed(kind=B, file=a/b, name=123, steps=1e3)"])
+    assert cfg.m == L(Typed)(kind=Kind.B, file=Path("a/b"), name="123", steps=1000)
+    with pytest.raises(OverrideError, match="'C' is not a member of Kind"):
+        apply_overrides(cfg, [f"m=@{ME}.Typed(kind=C)"])
+
+
+def test_the_history_of_a_new_call_is_that_of_the_override(tmp_path):
+    (tmp_path / "c.py").write_text("from lazycfg import LazyCall as L\nm = L(dict)(depth=1)\n")
+    cfg = load(tmp_path / "c.py")
+    apply_overrides(cfg, [f"m=@{ME}.New(depth=2)"])
+    told = str(explain(cfg, "m.depth"))
+    assert "c.py" not in told
+    assert "m.depth = 2  written by override 1" in told
 
 
 def test_a_new_call_is_judged_by_a_policy():
@@ -115,6 +152,17 @@ def test_a_part_of_another_file(nets):
     assert cfg.model.net.in_features == 7
     apply_overrides(cfg, ["+extra=file:nets/big.py"])
     assert cfg.extra.more.deep is cfg.extra.net
+
+
+def test_a_part_of_another_file_inside_a_value(nets):
+    part = FileRef("nets/big.py", "net")
+    assert parse_value("[file:nets/big.py#net, 2]") == [part, 2]
+    cfg = Node(dim=5, nets=[], m=None)
+    apply_overrides(
+        cfg, ["nets+=[file:nets/big.py#net]", f"m=@{ME}.New(depth=1, inner=file:nets/big.py#net)"]
+    )
+    assert cfg.nets[0].in_features == cfg.m.inner.in_features == 5
+    assert parse_value("['file:nets/big.py#net']") == ["file:nets/big.py#net"]
 
 
 @pytest.mark.parametrize(

@@ -465,3 +465,19 @@ def test_yaml_for_a_logger_never_refuses(tmp_path):
         LazyConfig.load(tmp_path / "c.yaml", trusted=True)
     plain = Node(a=1, m=L(Thing)(x=[2]))
     assert LazyConfig.to_log_yaml(plain) == to_yaml(plain)
+
+
+@dataclasses.dataclass
+class Seeded:
+    width: int = 1
+    seed: dataclasses.InitVar[int] = 0
+
+    def __post_init__(self, seed):
+        self.state = seed * 2
+
+
+def test_what_a_class_keeps_beside_its_fields_is_not_lost(tmp_path):
+    assert round_trip(Node(a=Seeded(3)), tmp_path, "py").a.state == 0
+    for suffix in ("py", "yaml", "json"):
+        with pytest.raises(SaveError, match="makes another object from the same fields"):
+            round_trip(Node(a=Seeded(3, seed=5)), tmp_path, suffix)

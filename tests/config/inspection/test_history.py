@@ -6,7 +6,7 @@ import pytest
 
 from lazycfg import LazyCall as L
 from lazycfg import LazyConfig, Node
-from lazycfg.config import PathError
+from lazycfg.config import PathError, merge
 from lazycfg.config.inspection.explain import explain
 from lazycfg.config.tree.node import to_nodes
 
@@ -277,3 +277,17 @@ def test_an_interpolation_without_a_value_keeps_its_history():
     told = str(explain(cfg, "a"))
     assert "a = '${oc.env:LAZYCFG_NO_SUCH_VARIABLE}'  set at" in told
     assert "a cannot be resolved: " in told
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("o.py", "\nlr = 2\nt = dict(a=3)\n"), ("o.yaml", "\nlr: 2\nt: {a: 3}\n")]
+)
+def test_what_was_merged_in_was_written_in_its_own_file(tmp_path, name, text):
+    (tmp_path / "base.py").write_text("lr = 1\nt = dict(a=1, b=1)\n")
+    (tmp_path / name).write_text(text)
+    merged = merge(LazyConfig.load(tmp_path / "base.py"), LazyConfig.load(tmp_path / name))
+    for path, line in (("lr", 2), ("t.a", 3)):
+        told = str(explain(merged, path))
+        assert f"written at {tmp_path}/base.py:{line - 1}:" in told
+        assert f"set at {tmp_path}/{name}:{line}:" in told
+    assert "merging.py" not in str(explain(merge({"a": 1}, {"a": 2}), "a"))

@@ -83,7 +83,7 @@ def test_what_is_not_there_has_a_default():
 
 
 def test_a_frozen_config_refuses_every_change():
-    cfg = Node(lr=1, steps=[1, 2], plain={"a": [1]}, net=L(build)(a=1, b={"k": 1}))
+    cfg = Node(lr=1, steps=[1, 2], plain={"a": [1]}, net=L(build)(a=1, b={"k": 1}), same="${steps}")
     cfg.net.update(a=2)
     assert freeze(cfg) is cfg
     for change in (
@@ -100,12 +100,16 @@ def test_a_frozen_config_refuses_every_change():
         lambda: LazyConfig.apply_overrides(cfg, ["lr=2"]),
         lambda: LazyConfig.apply_overrides(cfg, ["steps.0=2"]),
         lambda: cfg.__ior__({"lr": 2}),
+        lambda: cfg.same.append(3),
+        lambda: get_path(cfg, "steps").append(3),
+        lambda: get_path(cfg, "net.b").update(k=3),
     ):
         with pytest.raises(TypeError, match="frozen"):
             change()
     with pytest.raises(TypeError, match=r"^net is frozen: change a copy of the config, cfg.copy\(\)"):
         cfg.net.a = 1
-    assert cfg == Node(lr=1, steps=[1, 2], plain={"a": [1]}, net=L(build)(a=2, b={"k": 1}))
+    expected = Node(lr=1, steps=[1, 2], plain={"a": [1]}, net=L(build)(a=2, b={"k": 1}), same="${steps}")
+    assert cfg == expected
     assert instantiate(cfg)["net"] == (2, {"k": 1}, (1, 2), "${x}")
     assert type(instantiate(cfg)["steps"]) is list
     assert check(cfg) == []
@@ -132,3 +136,43 @@ def test_defaults_are_written_in_on_request():
     assert not diff(with_defaults(full), full)
     by_position = with_defaults(Node(net=L(build)(1, 7)))
     assert by_position.net.b == 7
+
+
+def test_what_is_written_to_a_default_stays_in_the_config():
+    def net(sizes=[1], options={"k": [1]}):  # noqa: B006
+        return sizes, options
+
+    cfg = with_defaults(Node(n=L(net)()))
+    LazyConfig.apply_overrides(cfg, ["n.sizes+=[2]", "n.options.k.0=5"])
+    assert instantiate(cfg)["n"] == ([1, 2], {"k": [5]})
+    assert net() == ([1], {"k": [1]})
+
+
+def test_every_tuple_becomes_a_list():
+    cfg = Node(a=(1, 2), b=L(max)(1, 2), c=((1,), {"k": (2,)}), d="${a}")
+    for resolve in (True, False):
+        plain = to_dict(cfg, resolve=resolve)
+        assert plain["a"] == [1, 2]
+        assert plain["b"]["_args_"] == [1, 2]
+        assert plain["c"] == [[1], {"k": [2]}]
+        assert plain["d"] == ([1, 2] if resolve else "${a}")
+
+
+def test_merge_knows_a_target_by_its_name_too(recwarn):
+    base = Node(f=L(Fraction)(numerator=1, denominator=2))
+    for calls in ("keep", "replace"):
+        merged = merge(base, {"f": {"_target_": "fractions.Fraction", "numerator": 3}}, calls=calls)
+        assert merged.f.denominator == 2
+    assert not recwarn
+
+
+def test_merge_takes_a_call_whole_on_request():
+    base = Node(f=L.partial(Fraction)(numerator=1), g=L(max)(1, 2))
+    other = Node(f=L(dict)(a=1), g=L(dict)(a=1))
+    merged = merge(base, other, calls="replace")
+    assert merged == Node(f=L(dict)(a=1), g=L(dict)(a=1))
+    assert list(merged.f) == ["_target_", "a"]
+    with pytest.warns(UserWarning, match=r"g becomes .* and keeps _args_"):
+        merge(Node(g=L(max)(1, 2)), Node(g=L(dict)(a=1)))
+    with pytest.raises(ValueError, match="not 'all'"):
+        merge(base, other, calls="all")
