@@ -55,6 +55,8 @@ def as_meant(old: Any, value: Any, raw: str, hint: Any) -> Any:
             value = _elements(value, hint)
         value = _as_name(value, raw, hint) if value is None else _as_text(value, raw, hint)
         value = _member_for_literal(value, raw, hint)
+    elif isinstance(old, enum.Enum) and value is not None:
+        value = _member_for_literal(value, raw, type(old))
     if type(value) is str and "${" not in value and not is_required(value):
         return _member(old, value, hint)
     is_int = type(old) is int or _accepts(hint, int, False)

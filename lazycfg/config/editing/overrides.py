@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from lazycfg.config.editing.grammar import (
     CallRef,
+    FileRef,
     GrammarError,
     ImportRef,
     Override,
@@ -104,11 +105,13 @@ def apply_overrides(
             if policy is not None:
                 _refuse_untrusted(override, policy)
                 _refuse_ways_around(writer, override, policy)
-            count = writer.apply()
+            places = writer.apply()
             if writer.matches:
-                counted.append((text, count))
-            problems += _without_effect(earlier, override, writer.keys)
-            if not writer.matches:
+                counted.append((text, len(places)))
+                for place in places:
+                    problems += _without_effect(earlier, override, place.keys)
+            else:
+                problems += _without_effect(earlier, override, writer.keys)
                 earlier.append((index, override, writer.keys))
         except (GrammarError, ConfigError, ImportError) as error:
             problems.append(OverrideProblem(index, text, str(error)))
@@ -156,8 +159,11 @@ def _without_effect(
     """Return the earlier overrides that a later one undoes by setting the same place, or one above it, once
     more.
     """
-    if later.op not in ("set", "delete") or has_wildcard(keys) or isinstance(later.value, ImportRef):
+    if later.op not in ("set", "delete") or has_wildcard(keys):
         return []
+    if isinstance(later.value, ImportRef):  # another target, with the arguments that were given before
+        calls = (CallRef, FileRef, ShareRef, dict)
+        earlier = [each for each in earlier if each[2] == keys and not isinstance(each[1].value, calls)]
     return [
         OverrideProblem(index, override.text, f"{later.text!r} sets it again; leave one of them out")
         for index, override, place in earlier

@@ -90,12 +90,12 @@ class Writer:
         if not self.keys:
             raise Wrong("missing key before '='")
 
-    def apply(self) -> int:
-        """Apply the override and return at how many places it did something."""
+    def apply(self) -> list[Place]:
+        """Apply the override and return the places where it did something."""
         places = self.places()
         for place in places:  # each with a value of its own: a list must not be shared by several places
             _OPERATIONS[self.override.op](self, place, self._value(self.override.value))
-        return len(places)
+        return places
 
     # ---------------------------------------------------------------- where
 

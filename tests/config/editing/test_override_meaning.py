@@ -353,3 +353,24 @@ def test_a_literal_may_be_a_member_and_elements_mean_what_their_annotation_says(
 def test_a_literal_that_is_no_member_is_refused(text):
     with pytest.raises(OverrideError, match="is not a member of Level; "):
         apply_overrides(Node(t=L(Typed)()), [f"t.{text}"])
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("model.width=2", "**.width=3"),
+        ("model.width=2", "model.w*=3"),
+        ("train.hooks=x", "train.hooks=@fractions.Fraction"),
+    ],
+)
+def test_a_pattern_or_an_import_that_undoes_an_override_is_refused(first, second):
+    assert f"override 1 {first!r}: {second!r} sets it again" in refused(first, second)
+
+
+def test_a_pattern_may_come_before_what_differs():
+    assert applied("**.width=3", "model.width=2").model.width == 2
+
+
+def test_a_member_is_not_replaced_by_a_number_that_is_none():
+    assert applied("train.colour=2").train.colour is Colour.BLUE
+    assert "'7' is not a member of Colour" in refused("train.colour=7")
