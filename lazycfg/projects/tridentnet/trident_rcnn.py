@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lazycfg.modeling import Matcher, Res5ROIHeads, StandardROIHeads
+from lazycfg.modeling import Matcher, Res5ROIHeads, ROIHeads, StandardROIHeads
 from lazycfg.modeling.batched_instances import append_instances, cat_field, select_rows
 from lazycfg.modeling.padding import pad_rows
 from lazycfg.modeling.protocols import BoxHead, BoxPredictor, MaskHead, RegionPooler
@@ -64,7 +64,54 @@ def merge_branch_instances(
     return select_rows(merged, [own.numpy() for own in rows])
 
 
-class TridentRes5ROIHeads(Res5ROIHeads):
+class _BranchedHeads(ROIHeads):
+    """What heads do for several branches: each branch of each image is an image to the class behind this one.
+
+    Attributes:
+        num_branch, trident_fast: see `TridentRes5ROIHeads`, which sets them.
+    """
+
+    num_branch: int
+    trident_fast: bool
+    box_predictor: Any
+
+    def forward(
+        self,
+        images: ImageList,
+        features: Mapping[str, Tensor],
+        proposals: Sequence[Instances],
+        targets: Sequence[Instances] | None = None,
+    ) -> tuple[list[Instances], dict[str, Tensor]]:
+        """As `ROIHeads.forward`; maps and proposals are those of all branches, one branch after the other."""
+        branches = computed_branches(self, self.training)
+        repeated = None if targets is None else list(targets) * branches
+        found, losses = super().forward(images, features, proposals, repeated)
+        if self.training:
+            return found, losses
+        predictor = self.box_predictor
+        return (
+            merge_branch_instances(found, branches, predictor.test_nms_thresh, predictor.test_topk_per_image),
+            losses,
+        )
+
+    def forward_with_given_boxes(
+        self, features: Mapping[str, Tensor], instances: Sequence[Instances]
+    ) -> Sequence[Instances]:
+        """As `ROIHeads.forward_with_given_boxes`, on the maps of one branch.
+
+        Raises:
+            ValueError: there are the maps of several branches.
+        """
+        maps = features[self.in_features[0]]
+        if len(maps) != len(instances):
+            raise ValueError(
+                f"{type(self).__name__}: boxes of {len(instances)} images, but maps of {len(maps)}. Masks "
+                "of given boxes are predicted from one branch: choose it by the backbone's test_branch_idx"
+            )
+        return super().forward_with_given_boxes(features, instances)
+
+
+class TridentRes5ROIHeads(_BranchedHeads, Res5ROIHeads):
     """`Res5ROIHeads` on the proposals of all branches.
 
     In training each branch of each image counts as an image. In evaluation the detections of all branches are
@@ -107,25 +154,8 @@ class TridentRes5ROIHeads(Res5ROIHeads):
         self.num_branch = num_branch
         self.trident_fast = trident_fast
 
-    def forward(
-        self,
-        images: ImageList,
-        features: Mapping[str, Tensor],
-        proposals: Sequence[Instances],
-        targets: Sequence[Instances] | None = None,
-    ) -> tuple[list[Instances], dict[str, Tensor]]:
-        """As `ROIHeads.forward`; maps and proposals are those of all branches, one branch after the other."""
-        found, losses = super().forward(images, features, proposals, of_branches(self, targets))
-        return merge_branches(self, found), losses
 
-    def forward_with_given_boxes(
-        self, features: Mapping[str, Tensor], instances: Sequence[Instances]
-    ) -> Sequence[Instances]:
-        check_given(self, features[self.in_features[0]], instances)
-        return super().forward_with_given_boxes(features, instances)
-
-
-class TridentStandardROIHeads(StandardROIHeads):
+class TridentStandardROIHeads(_BranchedHeads, StandardROIHeads):
     """`StandardROIHeads` on the proposals of all branches, as `TridentRes5ROIHeads` does it.
 
     Args:
@@ -176,53 +206,3 @@ class TridentStandardROIHeads(StandardROIHeads):
         )
         self.num_branch = num_branch
         self.trident_fast = trident_fast
-
-    def forward(
-        self,
-        images: ImageList,
-        features: Mapping[str, Tensor],
-        proposals: Sequence[Instances],
-        targets: Sequence[Instances] | None = None,
-    ) -> tuple[list[Instances], dict[str, Tensor]]:
-        """As `ROIHeads.forward`; maps and proposals are those of all branches, one branch after the other."""
-        found, losses = super().forward(images, features, proposals, of_branches(self, targets))
-        return merge_branches(self, found), losses
-
-    def forward_with_given_boxes(
-        self, features: Mapping[str, Tensor], instances: Sequence[Instances]
-    ) -> Sequence[Instances]:
-        check_given(self, features[self.box_in_features[0]], instances)
-        return super().forward_with_given_boxes(features, instances)
-
-
-def of_branches(
-    heads: TridentRes5ROIHeads | TridentStandardROIHeads, targets: Sequence[Instances] | None
-) -> list[Instances] | None:
-    """Return the ground truth of the images of all branches."""
-    return None if targets is None else list(targets) * computed_branches(heads, heads.training)
-
-
-def merge_branches(
-    heads: TridentRes5ROIHeads | TridentStandardROIHeads, found: list[Instances]
-) -> list[Instances]:
-    """Return in evaluation the detections of the images; in training the samples as they are."""
-    if heads.training:
-        return found
-    predictor: Any = heads.box_predictor
-    return merge_branch_instances(
-        found,
-        computed_branches(heads, heads.training),
-        predictor.test_nms_thresh,
-        predictor.test_topk_per_image,
-    )
-
-
-def check_given(
-    heads: TridentRes5ROIHeads | TridentStandardROIHeads, maps: Tensor, instances: Sequence[Instances]
-) -> None:
-    """Raise ValueError where boxes are given for images of which there are the maps of several branches."""
-    if len(maps) != len(instances):
-        raise ValueError(
-            f"{type(heads).__name__}: boxes of {len(instances)} images, but maps of {len(maps)}. Masks "
-            "of given boxes are predicted from one branch: choose it by the backbone's test_branch_idx"
-        )
