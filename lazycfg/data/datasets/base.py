@@ -132,6 +132,40 @@ class SerializedList(Sequence[Any]):
         return int(self._data.numel())
 
 
+class DatasetWrapper:
+    """A dataset made of another one, which it is like in all that a subclass does not say.
+
+    Args:
+        dataset: any dataset.
+    """
+
+    def __init__(self, *, dataset: Any) -> None:
+        self.dataset = dataset
+
+    @property
+    def metadata(self) -> Metadata:
+        """Return the metadata of the other dataset."""
+        return self.dataset.metadata
+
+    @property
+    def num_classes(self) -> int:
+        """Return the number of thing classes."""
+        return len(self.metadata.thing_classes)
+
+    @property
+    def validated(self) -> bool:
+        """Return whether the other dataset has checked its records."""
+        return is_validated(self.dataset)
+
+    @property
+    def image_sizes(self) -> np.ndarray:
+        """Return (N, 2) height and width in pixels."""
+        return get_image_sizes(self.dataset)
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+
 class DatasetFromList:
     """A dataset of given records (see `Record`).
 

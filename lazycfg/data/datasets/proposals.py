@@ -14,8 +14,7 @@ import torch
 from lazycfg.structures import BoxMode
 from lazycfg.utils import UnsafeFileError, load_numpy_pickle
 
-from .base import Record, describe, get_annotations, get_image_sizes, is_validated
-from .metadata import Metadata
+from .base import DatasetWrapper, Record, describe, get_annotations
 
 __all__ = ["ProposalsDataset", "load_proposals_into_dataset", "read_proposals"]
 
@@ -24,7 +23,7 @@ _OLD_NAMES = {"indexes": "ids", "scores": "objectness_logits"}
 _MODES = ("detectron2.structures.boxes.BoxMode", "lazycfg.structures.box_mode.BoxMode")
 
 
-class ProposalsDataset:
+class ProposalsDataset(DatasetWrapper):
     """A dataset whose records have "proposal_boxes", "proposal_objectness_logits" (best first) and
     "proposal_bbox_mode" besides, from a file of proposals as detectron2 and Detectron write it, or
     `COCOEvaluator` with an ``output_dir``.
@@ -42,7 +41,7 @@ class ProposalsDataset:
     """
 
     def __init__(self, *, dataset: Any, proposal_file: str | os.PathLike[str]) -> None:
-        self.dataset = dataset
+        super().__init__(dataset=dataset)
         self.proposal_file = os.fspath(proposal_file)
         boxes, logits, ids, self.bbox_mode = read_proposals(proposal_file)
         place = {image_id: i for i, image_id in enumerate(ids)}
@@ -65,29 +64,6 @@ class ProposalsDataset:
         empty = np.zeros((0, boxes[0].shape[1] if boxes else 4), np.float32)
         self._boxes = torch.from_numpy(np.concatenate([empty, *(boxes[row] for row in rows)]))
         self._logits = torch.from_numpy(np.concatenate([empty[:, 0], *(logits[row] for row in rows)]))
-
-    @property
-    def metadata(self) -> Metadata:
-        """Return the metadata of the dataset without proposals."""
-        return self.dataset.metadata
-
-    @property
-    def num_classes(self) -> int:
-        """Return the number of thing classes."""
-        return len(self.metadata.thing_classes)
-
-    @property
-    def validated(self) -> bool:
-        """Return whether the dataset without proposals has checked its records."""
-        return is_validated(self.dataset)
-
-    @property
-    def image_sizes(self) -> np.ndarray:
-        """Return (N, 2) height and width in pixels."""
-        return get_image_sizes(self.dataset)
-
-    def __len__(self) -> int:
-        return len(self.dataset)
 
     def __getitem__(self, index: int) -> Record:
         record = dict(self.dataset[index])

@@ -13,7 +13,7 @@ import numpy as np
 
 from lazycfg.utils import printable
 
-from .base import Record, get_annotations, get_image_sizes, is_validated
+from .base import DatasetWrapper, Record, get_annotations, get_image_sizes, is_validated
 from .metadata import Metadata
 from .proposals import load_proposals_into_dataset
 from .records import RecordRules
@@ -79,29 +79,14 @@ class ConcatDataset:
         return get_annotations(dataset, i)
 
 
-class SubsetDataset:
+class SubsetDataset(DatasetWrapper):
     """Some images of a dataset, by index."""
 
     def __init__(self, *, dataset: Any, indices: Sequence[int] | np.ndarray) -> None:
-        self.dataset = dataset
+        super().__init__(dataset=dataset)
         self.indices = np.asarray(indices, dtype=np.int64)
         if len(self.indices) and not 0 <= self.indices.min() <= self.indices.max() < len(dataset):
             raise IndexError(f"SubsetDataset: indices must lie in 0..{len(dataset) - 1}")
-
-    @property
-    def metadata(self) -> Metadata:
-        """Return the metadata of the whole dataset."""
-        return self.dataset.metadata
-
-    @property
-    def num_classes(self) -> int:
-        """Return the number of thing classes."""
-        return len(self.metadata.thing_classes)
-
-    @property
-    def validated(self) -> bool:
-        """Return whether the whole dataset has checked its records."""
-        return is_validated(self.dataset)
 
     @property
     def image_sizes(self) -> np.ndarray:

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from lazycfg.data import CocoDataset, Metadata, get_annotations, summarize
-from lazycfg.data.datasets.base import Record, describe, get_image_sizes, is_validated
+from lazycfg.data import CocoDataset, get_annotations, summarize
+from lazycfg.data.datasets.base import DatasetWrapper, Record, describe
 from lazycfg.data.datasets.coco_validation import AnnotationError, Problem, is_number
 from lazycfg.data.datasets.summary import DatasetSummary
 from lazycfg.structures import BitMasks, BoxMode
@@ -70,7 +70,7 @@ def points_problem(annotation: dict[str, Any], width: int, height: int) -> Probl
     return None
 
 
-class PointsFromMasks:
+class PointsFromMasks(DatasetWrapper):
     """A dataset with masks as one with points: each object has points drawn evenly from its box, labelled by
     its mask, which is left out then.
 
@@ -85,33 +85,14 @@ class PointsFromMasks:
     def __init__(self, *, dataset: Any, num_points: int = 10, seed: int = 0) -> None:
         if num_points < 1:
             raise ValueError(f"PointsFromMasks: num_points must be 1 or more, got {num_points}")
-        self.dataset = dataset
+        super().__init__(dataset=dataset)
         self.num_points = num_points
         self.seed = seed
-
-    @property
-    def metadata(self) -> Metadata:
-        return self.dataset.metadata
-
-    @property
-    def num_classes(self) -> int:
-        return len(self.metadata.thing_classes)
-
-    @property
-    def image_sizes(self) -> np.ndarray:
-        return get_image_sizes(self.dataset)
-
-    @property
-    def validated(self) -> bool:
-        return is_validated(self.dataset)
 
     @property
     def summary(self) -> DatasetSummary:
         """Counts of what there is: the points change nothing about them."""
         return summarize(self.dataset)
-
-    def __len__(self) -> int:
-        return len(self.dataset)
 
     def __getitem__(self, index: int) -> Record:
         return self._with_points(self.dataset[index], index)
