@@ -19,7 +19,7 @@ from lazycfg.config.tree.parents import settle
 from lazycfg.config.tree.paths import format_path
 from lazycfg.config.tree.position import WrittenAt, position_of, record_write, set_position, writes_of
 from lazycfg.config.tree.repr import short_repr
-from lazycfg.config.tree.targets import full_name, target_name
+from lazycfg.config.tree.targets import full_name, loaded_target, target_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,22 +73,8 @@ def _same_target(old: Any, new: Any) -> bool:
     """Return whether two calls have one target; a name in text is as good as what it stands for."""
     targets = [raw_get(node, "_target_") for node in (old, new)]
     if sum(type(target) is str for target in targets) == 1:
-        targets = [_loaded(target) if type(target) is str else target for target in targets]
+        targets = [loaded_target(target) if type(target) is str else target for target in targets]
     return bool(targets[0] == targets[1]) or full_name(targets[0]) == full_name(targets[1])
-
-
-def _loaded(name: str) -> Any:
-    """Return what a dotted name stands for in the modules that are imported; else the name."""
-    import sys
-
-    parts = name.split(".")
-    for length in range(len(parts) - 1, 0, -1):
-        found = vars(sys.modules.get(".".join(parts[:length]), object)).get(parts[length])
-        if found is not None:
-            for part in parts[length + 1 :]:
-                found = getattr(found, part, None) if isinstance(found, type) else None
-            return name if found is None else found
-    return name
 
 
 def warn_of_kept(old: Any, new: Any) -> None:

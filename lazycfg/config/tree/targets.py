@@ -23,6 +23,7 @@ __all__ = [
     "import_target",
     "is_deferred",
     "is_imported",
+    "loaded_target",
     "name_of_target",
     "public_name",
     "resolve_name",
@@ -224,6 +225,18 @@ def is_imported(target: Any) -> bool:
     if type(target) is not str:
         return not is_deferred(target)
     return target.rpartition(".")[0] in sys.modules
+
+
+def loaded_target(name: str) -> Any:
+    """Return what a dotted name stands for in the modules that are imported; else the name."""
+    parts = name.split(".")
+    for length in range(len(parts) - 1, 0, -1):
+        found = vars(sys.modules.get(".".join(parts[:length]), object)).get(parts[length])
+        if found is not None:
+            for part in parts[length + 1 :]:
+                found = getattr(found, part, None) if isinstance(found, type) else None
+            return name if found is None else found
+    return name
 
 
 def name_of_target(target: Any, *, importing: bool = True) -> str:

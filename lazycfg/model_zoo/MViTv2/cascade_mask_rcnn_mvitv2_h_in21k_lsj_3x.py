@@ -4,16 +4,11 @@ The reference published box AP 56.1, mask AP 48.5.
 """
 
 from ..common.data.coco_lsj import dataloader
+from ..common.models.mvitv2 import mvitv2_h
 from .cascade_mask_rcnn_mvitv2_t_3x import lr_multiplier, model, optimizer, train
 
-model.backbone.bottom_up.update(
-    embed_dim=192,
-    depth=80,
-    num_heads=3,
-    last_block_indexes=(3, 11, 71, 79),
-    drop_path_rate=0.6,
-    use_act_checkpoint=True,
-)
+model.backbone.bottom_up = mvitv2_h
+del mvitv2_h
 
 # Padded to 1024x1024 in training; tested on images of the usual size.
 dataloader.train.mapper.augmentations[-1].pad = True

@@ -8,16 +8,11 @@ from typing import Any
 from lazycfg import LazyCall as L
 from lazycfg.solver import MultiStepParamScheduler, WarmupParamScheduler
 
+from ..common.models.mvitv2 import mvitv2_l
 from .cascade_mask_rcnn_mvitv2_h_in21k_lsj_3x import dataloader, model, optimizer, train
 
-model.backbone.bottom_up.update(
-    embed_dim=144,
-    depth=48,
-    num_heads=2,
-    last_block_indexes=(1, 7, 43, 47),
-    drop_path_rate=0.5,
-    use_act_checkpoint=False,
-)
+model.backbone.bottom_up = mvitv2_l
+del mvitv2_l
 
 train.max_iter = 92187  # 50 epochs of 64 images
 train.init_checkpoint = "${oc.env:LAZYCFG_WEIGHTS,weights}/ImageNetPretrained/mvitv2/MViTv2_L_in21k.pyth"

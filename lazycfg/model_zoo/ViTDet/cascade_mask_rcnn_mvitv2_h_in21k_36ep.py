@@ -8,16 +8,11 @@ from typing import Any
 from lazycfg import LazyCall as L
 from lazycfg.solver import MultiStepParamScheduler, WarmupParamScheduler
 
+from ..common.models.mvitv2 import mvitv2_h
 from .cascade_mask_rcnn_mvitv2_b_in21k_100ep import dataloader, model, optimizer, train
 
-model.backbone.bottom_up.update(
-    embed_dim=192,
-    depth=80,
-    num_heads=3,
-    last_block_indexes=(3, 11, 71, 79),
-    drop_path_rate=0.6,
-    use_act_checkpoint=True,
-)
+model.backbone.bottom_up = mvitv2_h
+del mvitv2_h
 train.init_checkpoint = "${oc.env:LAZYCFG_WEIGHTS,weights}/ImageNetPretrained/mvitv2/MViTv2_H_in21k.pyth"
 train.max_iter = 67500
 

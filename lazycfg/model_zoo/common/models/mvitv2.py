@@ -24,3 +24,16 @@ mvitv2_s.update(depth=16, last_block_indexes=(0, 2, 13, 15))
 
 mvitv2_b = mvitv2_t.copy()
 mvitv2_b.update(depth=24, last_block_indexes=(1, 4, 20, 23), drop_path_rate=0.4)
+
+mvitv2_l = mvitv2_t.copy()
+mvitv2_l.update(embed_dim=144, depth=48, num_heads=2, last_block_indexes=(1, 7, 43, 47), drop_path_rate=0.5)
+
+mvitv2_h = mvitv2_t.copy()
+mvitv2_h.update(
+    embed_dim=192,
+    depth=80,
+    num_heads=3,
+    last_block_indexes=(3, 11, 71, 79),
+    drop_path_rate=0.6,
+    use_act_checkpoint=True,
+)
