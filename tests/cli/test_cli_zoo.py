@@ -87,6 +87,14 @@ def test_two_runs_of_one_config_are_named(run, tmp_path):
     assert len(run("sweep", "base.py", "a.b=1,2,3", "a.c=4,5")[1].splitlines()) == 6
 
 
+def test_matches_are_those_of_the_merged_config(run, tmp_path):
+    (tmp_path / "base.py").write_text("a = dict(norm=1)\n")
+    (tmp_path / "more.yaml").write_text("b:\n  norm: 2\n")
+    status, out, err = run("show", "base.py", "--matches", "--set-file", "more.yaml", "**.norm=3")
+    assert (status, err) == (0, "")
+    assert "# **.norm=3: a.norm\n# **.norm=3: b.norm\n" in out
+
+
 def test_a_sweep_over_a_key_with_an_equals_sign(run, tmp_path):
     (tmp_path / "base.py").write_text("__config__ = {'x=y': 1, 'a': 2}\n")
     status, out, err = run("sweep", "base.py", '["x=y"]=1,3', "a=4,5")

@@ -6,7 +6,16 @@ import argparse
 import sys
 from typing import Any
 
-from lazycfg.cli.common import CommandError, find_config, load_config, look_at, one_path, say, wants_colour
+from lazycfg.cli.common import (
+    CommandError,
+    find_config,
+    load_config,
+    loading_options,
+    look_at,
+    one_path,
+    say,
+    wants_colour,
+)
 
 __all__ = ["get", "show"]
 
@@ -18,8 +27,8 @@ def show(arguments: argparse.Namespace) -> int:
     path, overrides = one_path(arguments.words, required=False)
     if arguments.no_run:
         return _show_syntax(arguments, path, overrides)
-    for text in overrides if arguments.matches else ():
-        _print_matches(arguments.config, text)
+    if arguments.matches:
+        _print_matches(arguments, overrides)
     value = look_at(arguments, overrides, lambda cfg: get_path(cfg, path, resolve=False) if path else cfg)
     if arguments.format == "tree":
         from lazycfg.config.inspection.tree_view import tree_text
@@ -48,14 +57,17 @@ def _show_syntax(arguments: argparse.Namespace, path: str, overrides: list[str])
     return 0
 
 
-def _print_matches(config: str, text: str) -> None:
+def _print_matches(arguments: argparse.Namespace, overrides: list[str]) -> None:
+    """Print the config paths that overrides with wildcards would set."""
     from lazycfg.config.editing.grammar import parse_override
     from lazycfg.config.editing.matching import has_wildcard
     from lazycfg.config.editing.overrides import matched_paths
     from lazycfg.config.tree.paths import parse_path
 
-    if has_wildcard(parse_path(parse_override(text).path)):
-        for matched in matched_paths(load_config(config), text):
+    patterns = [text for text in overrides if has_wildcard(parse_path(parse_override(text).path))]
+    cfg = load_config(arguments.config, **loading_options(arguments)) if patterns else None
+    for text in patterns:
+        for matched in matched_paths(cfg, text):
             say(f"# {text}: {matched}")
 
 
