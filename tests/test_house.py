@@ -45,6 +45,16 @@ def test_importing_lazycfg_imports_nothing_heavy():
     assert not {"torch", "omegaconf", "yaml", "numpy", "rich"} & set(json.loads(out))
 
 
+def test_the_names_of_the_core_import_none_of_the_slow_parts_of_the_standard_library():
+    code = (
+        "import sys, json; before = set(sys.modules)\n"
+        "from lazycfg import LazyCall, LazyConfig, check, instantiate\n"
+        "print(json.dumps(sorted(set(sys.modules) - before)))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert not {"typing", "inspect", "dataclasses", "ast", "logging"} & set(json.loads(out))
+
+
 def test_importing_the_library_has_no_side_effects():
     code = """
 import logging, torch, warnings

@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections import namedtuple
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
-from typing import Any, NamedTuple
 
 from lazycfg.config.errors import TargetError, with_article
 from lazycfg.config.suggest import closest
 from lazycfg.config.tree.paths import MISSING
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = [
     "ImportName",
@@ -32,9 +36,11 @@ __all__ = [
 ]
 
 
-class ImportName(NamedTuple):
+# Not of `typing`, whose import takes as long as that of the core.
+class ImportName(namedtuple("ImportName", ["module", "qualname"])):
     """``module`` and the dotted ``qualname`` inside it; the qualname of a module itself is empty."""
 
+    __slots__ = ()
     module: str
     qualname: str
 
