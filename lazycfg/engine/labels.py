@@ -60,9 +60,11 @@ class LabelCheck:
             if low < 0 or (self.things is not None and high >= self.things):
                 return True
         for pixels in (found for sample in samples if (found := _pixels(sample)) is not None):
-            if self.stuff is not None:
-                ignored = sum(int((pixels == label).sum()) for label in self.ignored if label is not None)
-                if int(((pixels < 0) | (pixels >= self.stuff)).sum()) > ignored:
+            if self.stuff is not None and pixels.numel():
+                for label in self.ignored:
+                    pixels = pixels if label is None else pixels.masked_fill(pixels == label, 0)
+                low, high = (int(value) for value in pixels.aminmax())
+                if low < 0 or high >= self.stuff:
                     return True
         return False
 

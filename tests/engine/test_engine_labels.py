@@ -53,6 +53,13 @@ def test_labels_of_pixels():
             check([sample(pixels=[0, 255, 2]), sample(pixels=[0, 255, wrong])])
 
 
+def test_pixels_that_do_not_count_hide_no_wrong_ones():
+    check = LabelCheck(Tells(stuff_classes=3, ignore_label=0)).check
+    check([sample(pixels=[0, 0, 1, 2])])
+    with pytest.raises(AnnotationError, match="the label 7, expected 0 to 2, or 0"):
+        check([sample(pixels=[0, 0, 0, 7])])
+
+
 class OneWrong(DatasetMapper):
     """Gives a class that there is not for one image, after the first samples."""
 
