@@ -35,7 +35,7 @@ MESH_NAMES = (
 class DensePoseDataRelative:
     """The annotated points of one object, and its coarse segmentation.
 
-    Coordinates are relative to the box of the object: 0 is its left or upper side, 256 the right or lower one.
+    Coordinates are relative to the box of the object: 0 is its left or upper side, 256 the other one.
 
     Attributes:
         x, y: (P,) float32, where the points are.
