@@ -211,11 +211,13 @@ class DensePoseDataRelative:
 class DensePoseList:
     """The DensePose annotations of the objects of one image: the field ``gt_densepose`` of `Instances`.
 
+    They stay on the host, as polygons do (``to(device)`` returns the same object): the losses copy the points
+    of a batch to the device together, and the proposals of an object share its annotation.
+
     Args:
         densepose_datas: one for each object; None for those that have no annotation.
         boxes_xyxy_abs: (N, 4), the boxes of the objects, to which the annotations are relative.
         image_size_hw: height and width of the image.
-        device: where the boxes and annotations are put.
     """
 
     def __init__(
@@ -223,7 +225,6 @@ class DensePoseList:
         densepose_datas: Sequence[DensePoseDataRelative | None],
         boxes_xyxy_abs: Tensor,
         image_size_hw: tuple[int, int],
-        device: torch.device | str | None = None,
     ) -> None:
         boxes = torch.as_tensor(boxes_xyxy_abs)
         if boxes.shape != (len(densepose_datas), 4):
@@ -232,30 +233,15 @@ class DensePoseList:
                 f"annotations, got {tuple(boxes.shape)}"
             )
         self.densepose_datas = list(densepose_datas)
-        self.boxes_xyxy_abs = boxes
+        self.boxes_xyxy_abs = boxes if boxes.device.type == "cpu" else boxes.cpu()
         self.image_size_hw = image_size_hw
-        if device is not None:
-            moved = self.to(device)
-            self.densepose_datas, self.boxes_xyxy_abs = moved.densepose_datas, moved.boxes_xyxy_abs
 
     @property
     def device(self) -> torch.device:
-        return self.boxes_xyxy_abs.device
+        return torch.device("cpu")
 
     def to(self, *args: Any, **kwargs: Any) -> DensePoseList:
-        """Return a copy on a device; annotations that several objects share are moved once."""
-        return self._map(lambda value: value.to(*args, **kwargs))
-
-    def pin_memory(self) -> DensePoseList:
-        return self._map(lambda value: value.pin_memory())
-
-    def _map(self, function: Any) -> DensePoseList:
-        moved = {id(data): function(data) for data in self._distinct()}
-        datas = [None if data is None else moved[id(data)] for data in self.densepose_datas]
-        return DensePoseList(datas, function(self.boxes_xyxy_abs), self.image_size_hw)
-
-    def _distinct(self) -> list[DensePoseDataRelative]:
-        return list({id(data): data for data in self.densepose_datas if data is not None}.values())
+        return self
 
     def __iter__(self) -> Iterator[DensePoseDataRelative | None]:
         return iter(self.densepose_datas)
@@ -273,14 +259,14 @@ class DensePoseList:
             return self.densepose_datas[item]
         if isinstance(item, slice):
             return DensePoseList(self.densepose_datas[item], self.boxes_xyxy_abs[item], self.image_size_hw)
-        index = torch.as_tensor(item)
-        if index.dtype == torch.bool:
+        index = np.asarray(item.cpu() if isinstance(item, Tensor) else item)
+        if index.dtype == bool:
             if index.shape != (len(self),):
-                raise IndexError(f"a mask of shape {tuple(index.shape)} does not fit {len(self)} objects")
-            index = index.nonzero().squeeze(1)
-        index = index.to(torch.int64)
-        datas = [self.densepose_datas[i] for i in index.tolist()]
-        return DensePoseList(datas, self.boxes_xyxy_abs[index.to(self.device)], self.image_size_hw)
+                raise IndexError(f"a mask of shape {index.shape} does not fit {len(self)} objects")
+            index = index.nonzero()[0]
+        datas = [self.densepose_datas[i] for i in index]
+        boxes = self.boxes_xyxy_abs[torch.from_numpy(index.astype(np.int64))]
+        return DensePoseList(datas, boxes, self.image_size_hw)
 
     @staticmethod
     def cat(parts: Sequence[DensePoseList]) -> DensePoseList:
