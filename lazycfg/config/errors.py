@@ -11,18 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-__all__ = [
-    "ConfigAttributeError",
-    "ConfigError",
-    "ConfigKeyError",
-    "CycleError",
-    "InterpolationError",
-    "PathError",
-    "RequiredError",
-    "TargetError",
-    "with_article",
-]
-
 
 _OF_OMEGACONF = frozenset(("_is_none", "_set_flag", "_get_flag", "_metadata", "_is_missing", "_get_root"))
 

@@ -11,8 +11,6 @@ from lazycfg.config.tree.node import Node, raw_clear, raw_items, raw_update
 from lazycfg.config.tree.paths import MISSING
 from lazycfg.config.tree.position import notes_of
 
-__all__ = ["Journal"]
-
 
 class Journal:
     """What was there before: contents of containers and their logs of writes."""

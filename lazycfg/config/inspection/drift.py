@@ -35,8 +35,6 @@ from lazycfg.config.tree.targets import target_name
 from lazycfg.config.tree.traversal import plan, refill, walk
 from lazycfg.config.trust import TRUST_ALL, Policy
 
-__all__ = ["Drift", "drift"]
-
 _KINDS = ("target", "unknown argument", "missing argument", "type", "cycle")
 
 

@@ -22,16 +22,6 @@ if TYPE_CHECKING:
 
     from lazycfg.config.signatures.callables import Signature
 
-__all__ = [
-    "arrange",
-    "bind_positional",
-    "call_specially",
-    "given_by_position",
-    "named_later",
-    "node_signature",
-    "why_not",
-]
-
 
 def node_signature(node: Node) -> Signature | None:
     """Return the signature behind a node, None when it is not a call or nothing is known. Raises

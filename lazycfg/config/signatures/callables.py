@@ -15,12 +15,6 @@ if TYPE_CHECKING:
     from inspect import Parameter
     from typing import Any
 
-__all__ = [
-    "Signature",
-    "can_be_named",
-    "signature_of",
-]
-
 # Signatures of what a module holds under its own name, which lives as long as the program. Those of classes
 # and functions of config files, which are new at every load, are not kept.
 _cache: dict[Any, Signature | None] = {}

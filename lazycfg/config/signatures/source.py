@@ -20,8 +20,6 @@ from lazycfg.config.signatures.callables import Signature
 from lazycfg.config.signatures.modules import locate_module
 from lazycfg.config.signatures.types import fits
 
-__all__ = ["Definition", "SourceSignature", "Unsure", "find_constant", "find_definition", "source_signature"]
-
 _IMPORT = re.compile(r"^from[ \t]+([.\w]+)[ \t]+import[ \t]+(\([^)]*\)|[^\n]*)", re.MULTILINE)
 _END = re.compile(r"^(?![ \t\n#)\]}]|$)", re.MULTILINE)  # the next statement at the left margin
 _PLAIN_DECORATORS = frozenset(("final", "runtime_checkable", "total_ordering", "typing.final"))

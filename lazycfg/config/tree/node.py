@@ -36,7 +36,7 @@ from lazycfg.config.tree.containers import ATOMS, LEAVES, ReadOnlyError, inner_v
 from lazycfg.config.tree.paths import MISSING, format_path
 from lazycfg.config.tree.placed import Placed, adopt, adopt_into, parent_of, set_parent
 from lazycfg.config.tree.position import Write, record_write
-from lazycfg.config.tree.required import REQUIRED, is_required
+from lazycfg.config.tree.required import is_required
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,27 +48,6 @@ if TYPE_CHECKING:
 else:
     _ItemsBase = ItemsView
     _ValuesBase = ValuesView
-
-__all__ = [
-    "REQUIRED",
-    "Node",
-    "as_assigned",
-    "is_call",
-    "is_frozen",
-    "is_required",
-    "raw_clear",
-    "raw_contains",
-    "raw_get",
-    "raw_items",
-    "raw_keys",
-    "raw_node",
-    "raw_pop",
-    "raw_set",
-    "raw_update",
-    "raw_values",
-    "refuse_frozen",
-    "to_nodes",
-]
 
 SPECIAL = ("_target_", "_args_", "_partial_", "_recursive_", "_convert_")
 

@@ -19,25 +19,6 @@ if TYPE_CHECKING:
     from types import CodeType
     from typing import Any
 
-
-__all__ = [
-    "CommandLine",
-    "FilePosition",
-    "Origin",
-    "Position",
-    "Write",
-    "column_at",
-    "is_config_code",
-    "is_edited",
-    "note_config_file",
-    "position_of",
-    "record_write",
-    "set_position",
-    "stamp",
-    "writes_of",
-    "writes_to",
-]
-
 _read = object.__getattribute__
 _write = object.__setattr__
 _clock = count(1).__next__  # numbers the writes, so that those to different nodes can be put in order
@@ -45,23 +26,29 @@ _LIMIT = 512  # writes remembered for one node; a loop that writes for ever must
 
 
 class Origin:
-    """A place that a value can come from. `str()` of it is what messages show."""
+    """A place that a value can come from. `str()` of it is what messages show.
+
+    Attributes:
+        file: as the code object or the loader names it; None where there is none.
+        line, column: counted from 1; None where they are not known.
+    """
 
     __slots__ = ()
 
     @property
     def file(self) -> str | None:
-        """Return the file, as the code object or the loader names it."""
         return None
 
     @property
     def line(self) -> int | None:
-        """Return the line, counted from 1."""
         return None
 
     @property
     def column(self) -> int | None:
-        """Return the column, counted from 1."""
+        return None
+
+    def source(self) -> Any | None:
+        """Return what the file tells about the value that stands there, None when it tells nothing."""
         return None
 
     def __str__(self) -> str:
@@ -98,18 +85,15 @@ class Position(Origin):
 
     @property
     def file(self) -> str | None:
-        """Return the file."""
         return self.code.co_filename
 
     @property
     def line(self) -> int | None:
-        """Return the line, counted from 1."""
         line = self.span()[0]
         return self.code.co_firstlineno if line is None else line
 
     @property
     def column(self) -> int | None:
-        """Return the column, counted from 1."""
         line, _, offset, _ = self.span()
         return None if line is None or offset is None else column_at(self.code.co_filename, line, offset)
 
@@ -131,31 +115,15 @@ class FilePosition(Origin):
     node).
     """
 
-    __slots__ = ("_column", "_file", "_line")
+    __slots__ = ("column", "file", "line")
+    file: str
+    line: int | None
+    column: int | None
 
     def __init__(self, file: str, line: int | None = None, column: int | None = None):
-        self._file = file
-        self._line = line
-        self._column = column
-
-    @property
-    def file(self) -> str | None:
-        """Return the file."""
-        return self._file
-
-    @property
-    def line(self) -> int | None:
-        """Return the line, counted from 1."""
-        return self._line
-
-    @property
-    def column(self) -> int | None:
-        """Return the column, counted from 1."""
-        return self._column
-
-    def source(self) -> Any | None:
-        """Return what the file tells about the value that stands there, None when it tells nothing."""
-        return None
+        self.file = file
+        self.line = line
+        self.column = column
 
 
 def stamp(data: bytes) -> int:
@@ -214,7 +182,6 @@ class WrittenAt(Origin):
 
     @property
     def file(self) -> str | None:
-        """Return the file of the node."""
         origin = position_of(self.node)
         return None if origin is None else origin.file
 
