@@ -283,9 +283,4 @@ def written_by(holder: Any, key: Any) -> Write | None:
         return None
     made = position_of(holder)
     found = [write for write in writes_of(holder, str(key)) if write.value is not Write.DELETED]
-    for write in reversed(found):
-        place = write.origin
-        if isinstance(place, Position) and isinstance(made, Position) and place == made:
-            continue
-        return write
-    return None
+    return next((w for w in reversed(found) if not (isinstance(made, Position) and w.origin == made)), None)

@@ -9,7 +9,9 @@ its own.
 
 from __future__ import annotations
 
-from itertools import count
+import sys
+from collections import namedtuple
+from itertools import count, islice
 
 from lazycfg.config.tree.paths import format_path
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
 _read = object.__getattribute__
 _write = object.__setattr__
-_clock = count(1).__next__  # numbers the writes, so that those to different nodes can be put in order
+_clock = count(1)  # numbers the writes, so that those to different nodes can be put in order
 _LIMIT = 512  # writes remembered for one node; a loop that writes for ever must not fill the memory
 
 
@@ -78,8 +80,6 @@ class Position(Origin):
         """Return (line, end line, column, end column) of the expression; lines from 1, columns from 0, in
         UTF-8 bytes.
         """
-        from itertools import islice
-
         empty = (None, None, None, None)
         return next(islice(self.code.co_positions(), self.lasti // 2, None), empty)
 
@@ -186,27 +186,24 @@ class WrittenAt(Origin):
         return None if origin is None else origin.file
 
 
-class Write:
+# Not of `typing`, whose import takes as long as that of the core.
+class Write(namedtuple("Write", ["key", "value", "origin", "number"])):
     """One write to a node.
 
     Attributes:
-        key: what was written: a key of the node, or a dotted path below it ("stages.0") for a plain
-        container. value: what was written; `Write.DELETED` for a deletion.
+        key: what was written: a key of the node, or for a plain container a dotted path below it
+            ("stages.0").
+        value: what was written; `Write.DELETED` for a deletion.
         origin: where it was written.
         number: grows from write to write, over all nodes.
     """
 
-    __slots__ = ("key", "number", "origin", "value")
+    __slots__ = ()
     DELETED: Any = type("Deleted", (), {"__repr__": lambda self: "<deleted>", "__slots__": ()})()
-
-    def __init__(self, key: str, value: Any, origin: Origin, number: int = 0):
-        self.key = key
-        self.value = value
-        self.origin = origin
-        self.number = number
-
-    def __repr__(self) -> str:
-        return f"Write({self.key!r}, {self.value!r}, {self.origin!r})"
+    key: str
+    value: Any
+    origin: Origin
+    number: int
 
 
 def position_of(node: Any) -> Origin | None:
@@ -247,20 +244,13 @@ def record_write(node: Any, key: str, value: Any, origin: Origin | None = None, 
         origin: where from; without it the calling code, `depth` frames up.
         depth: 1 is the caller of this function.
     """
-    entry: tuple[Any, ...]
     if origin is None:
-        import sys
-
         frame = sys._getframe(depth)
-        entry = (key, value, frame.f_code, frame.f_lasti, _clock())
-    elif isinstance(origin, Position):
-        entry = (key, value, origin.code, origin.lasti, _clock())
-    else:
-        entry = (key, value, origin, None, _clock())
+        origin = Position(frame.f_code, frame.f_lasti)
     log = notes_of(node).setdefault("writes", [])
     if len(log) >= _LIMIT:
         del log[_LIMIT // 4 : _LIMIT // 2]
-    log.append(entry)
+    log.append(Write(key, value, origin, next(_clock)))
 
 
 def writes_of(node: Any, key: str | None = None) -> list[Write]:
@@ -268,15 +258,10 @@ def writes_of(node: Any, key: str | None = None) -> list[Write]:
     it.
     """
     try:
-        log = _read(node, "_lz_notes").get("writes", ())
+        log: list[Write] = _read(node, "_lz_notes").get("writes", [])
     except AttributeError:
         return []
-    found = []
-    for name, value, code, lasti, number in log:
-        if key is None or name == key or str(name).startswith(f"{key}."):
-            origin = code if isinstance(code, Origin) else Position(code, lasti)
-            found.append(Write(name, value, origin, number))
-    return found
+    return [w for w in log if key is None or w.key == key or str(w.key).startswith(f"{key}.")]
 
 
 def writes_to(node: Any, keys: Sequence[Any]) -> list[Write]:
