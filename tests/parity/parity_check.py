@@ -1,8 +1,8 @@
 """One model against numbers that the reference implementation gave with the same weights and inputs.
 
 A golden file holds, for one model: the keys, shapes and dtypes of its state_dict (or a digest of them); how
-its weights are made from the names (`parity_fill`) and their checksum; outputs, outputs of submodules, losses,
-gradient norms and logged statistics for the inputs of `parity_inputs`, turned into numbers by
+its weights are made from the names (`parity_fill`) and their checksum; outputs, outputs of submodules,
+losses, gradient norms and logged statistics for the inputs of `parity_inputs`, turned into numbers by
 `parity_numbers`.
 """
 
