@@ -2,6 +2,10 @@
 
 from .annotations import MESH_NAMES, DensePoseDataRelative, DensePoseList
 from .chart_outputs import DensePoseChartPredictorOutput, DensePoseChartPredictorOutputWithConfidences
+from .cse_outputs import (
+    DensePoseEmbeddingPredictorOutput,
+    DensePoseEmbeddingPredictorOutputWithConfidences,
+)
 from .predictor_output import PredictorOutput
 
 __all__ = [
@@ -9,6 +13,8 @@ __all__ = [
     "DensePoseChartPredictorOutput",
     "DensePoseChartPredictorOutputWithConfidences",
     "DensePoseDataRelative",
+    "DensePoseEmbeddingPredictorOutput",
+    "DensePoseEmbeddingPredictorOutputWithConfidences",
     "DensePoseList",
     "PredictorOutput",
 ]
