@@ -108,7 +108,7 @@ def _output_dir(cfg: Any) -> str | None:
     """Return where a run of the config writes; None when it does not say."""
     from lazycfg.config.errors import ConfigError
     from lazycfg.config.tree.access import get_path
-    from lazycfg.config.tree.node import is_required
+    from lazycfg.config.tree.required import is_required
 
     try:
         folder = get_path(cfg, "train.output_dir")

@@ -34,8 +34,6 @@ from lazycfg.config.tree.repr import short_repr
 from lazycfg.config.tree.targets import resolve_name, resolve_target
 from lazycfg.config.trust import Policy
 
-__all__ = ["OverrideError", "OverrideProblem", "apply_overrides", "matched_paths"]
-
 
 class OverrideProblem(NamedTuple):
     """What is wrong with one override: its place on the command line (from 1), its text, and why."""

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from lazycfg.config.tree.paths import Link
 
-__all__ = ["SelectError", "Selection", "select"]
-
 
 class SelectError(ConfigError, LookupError):
     """A selection that matches nothing, or an edit that one of the selected places cannot take."""

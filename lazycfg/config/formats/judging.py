@@ -19,8 +19,6 @@ from lazycfg.config.tree.repr import short_repr
 from lazycfg.config.tree.targets import is_deferred, target_name
 from lazycfg.config.trust import Policy, UntrustedError
 
-__all__ = ["Judge", "call_text"]
-
 _LONGEST_REASON = 400
 _PLAIN = (str, int, float, bool, complex, bytes, type(None))
 

@@ -30,8 +30,6 @@ from lazycfg.config.formats.source_capture import Captured
 from lazycfg.config.isolation.bindings import bindings_of
 from lazycfg.config.tree.targets import public_name
 
-__all__ = ["PythonWriter", "to_py"]
-
 _WIDTH = 100
 # deeper parts become variables: Python's parser refuses 200 nested brackets, people refuse earlier
 _MAX_HEIGHT = 20

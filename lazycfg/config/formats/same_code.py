@@ -9,8 +9,6 @@ from types import CodeType
 
 from lazycfg.config.formats.class_changes import CaptureError
 
-__all__ = ["compile_definition", "compiles_to", "not_what_runs", "same_code", "verify"]
-
 _FLAGS = ~(0x10 | 0x20000 | 0x80000 | 0x100000 | 0x1000000)  # "nested" and the flags of __future__ imports
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 

@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-__all__ = ["Bindings", "Import", "bindings_of"]
-
 Kind = Literal["assigned", "def", "class", "imported", "loop"]
 _ORDER: tuple[Kind, ...] = ("loop", "imported", "class", "def", "assigned")  # the last one counts
 

@@ -31,8 +31,6 @@ from lazycfg.config.suggest import closest
 from lazycfg.config.tree.node import Node, raw_items, to_nodes
 from lazycfg.config.tree.position import note_config_file, position_of, set_position, stamp
 
-__all__ = ["ConfigModule", "Session", "config_file_of", "modules_in", "run_file", "run_source"]
-
 _PREFIX = "lazycfg_configs."
 _CODE_LIMIT = 4096
 _code: dict[str, tuple[bytes, CodeType, Bindings]] = {}

@@ -29,8 +29,6 @@ from lazycfg.config.tree.placed import set_parent
 from lazycfg.config.tree.position import notes_of, set_position
 from lazycfg.config.trust import Policy
 
-__all__ = ["left_out", "load", "load_rel"]
-
 
 def load(
     path: str | os.PathLike[str],

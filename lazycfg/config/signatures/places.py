@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from lazycfg.config.tree.paths import Key, Path
     from lazycfg.config.tree.position import Origin
 
-__all__ = ["argument_position", "origin_of", "place_of", "writes_along"]
-
 
 def argument_position(node: Any, *keys: Any) -> Origin | None:
     """Return where an argument of `node`, or what stands at `keys` in it, was written: the latest write to

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-__all__ = ["Assigned", "Place", "Source", "latest", "places_of", "read_once", "source_of"]
-
 
 class Assigned(Origin):
     """A variable of a config file, for a dict that was written without a call that could be recorded.
@@ -39,36 +37,34 @@ class Assigned(Origin):
         stamps: what `stamp` gave for each file of the load; None when that is not known.
     """
 
-    __slots__ = ("_file", "path", "stamps")
+    __slots__ = ("file", "path", "stamps")
+    file: str
 
     def __init__(self, file: str, path: tuple[str, ...] = (), stamps: Mapping[str, int] | None = None):
-        self._file = file
+        self.file = file
         self.path = path
         self.stamps = stamps
 
     def __str__(self) -> str:
-        if is_edited(self._file, self.stamps):
-            return f"{self._file} (edited after it was loaded)"
+        if is_edited(self.file, self.stamps):
+            return f"{self.file} (edited after it was loaded)"
         return super().__str__()
 
-    @property
-    def file(self) -> str:
-        """Return the file."""
-        return self._file
+    def source(self) -> Source:
+        return _Variable(self.file, self.path, self.stamps)
 
     def _place(self) -> Origin | None:
-        places = places_of(self._file, self.path, self.stamps)
+        """Return the place of the latest assignment."""
+        places = places_of(self.file, self.path, self.stamps)
         return places[-1].position if places else None
 
     @property
     def line(self) -> int | None:
-        """Return the line of the latest assignment."""
         place = self._place()
         return None if place is None else place.line
 
     @property
     def column(self) -> int | None:
-        """Return the column of the latest assignment."""
         place = self._place()
         return None if place is None else place.column
 
@@ -204,13 +200,8 @@ def places_of(file: str, path: tuple[Key, ...], stamps: Mapping[str, int] | None
 def source_of(node: Any) -> Source | None:
     """Return the text that made `node`; None when it was not written in a file that can be read."""
     origin = position_of(node)
-    if isinstance(origin, Assigned):
-        return _Variable(origin.file, origin.path, origin.stamps)
-    if isinstance(origin, FilePosition):
-        found: Source | None = origin.source()
-        return found
     if not isinstance(origin, Position):
-        return None
+        return None if origin is None else origin.source()
     parsed = read_once(str(origin.file), _Parsed)
     if parsed is None or (is_config_code(origin.code) and not parsed.has(origin.code)):
         return None

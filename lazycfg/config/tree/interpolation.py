@@ -31,8 +31,9 @@ from lazycfg.config.tree.budget import (
 from lazycfg.config.tree.chains import extend, link, linked
 from lazycfg.config.tree.from_omegaconf import from_omegaconf, holds_call
 from lazycfg.config.tree.keys import dead_end, find_key
-from lazycfg.config.tree.node import is_required, to_nodes
+from lazycfg.config.tree.node import to_nodes
 from lazycfg.config.tree.paths import MISSING, parse_path
+from lazycfg.config.tree.required import is_required
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,13 +41,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from lazycfg.config.tree.chains import Chain
-
-__all__ = [
-    "INNER_RESOLVERS",
-    "limited_resolvers",
-    "resolve",
-    "resolve_in",
-]
 
 # Resolvers that look at nothing but the config itself
 INNER_RESOLVERS = frozenset(["oc.select", "oc.dict.keys", "oc.dict.values"])

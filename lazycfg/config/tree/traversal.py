@@ -21,20 +21,11 @@ from lazycfg.config.tree.containers import (
     to_plain,
 )
 from lazycfg.config.tree.from_omegaconf import as_ours, has_calls, is_omegaconf
-from lazycfg.config.tree.node import (
-    _HOLDERS,
-    REQUIRED,
-    Node,
-    _inherit,
-    _read,
-    raw_get,
-    raw_items,
-    raw_node,
-    raw_set,
-)
+from lazycfg.config.tree.node import _HOLDERS, Node, _inherit, _read, raw_get, raw_items, raw_node, raw_set
 from lazycfg.config.tree.paths import MISSING, format_path, unlink
 from lazycfg.config.tree.placed import parent_of, set_parent
 from lazycfg.config.tree.reading import read_in_chain
+from lazycfg.config.tree.required import REQUIRED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,16 +39,6 @@ if TYPE_CHECKING:
     # Given a text, its chain, the chain along which it was reached where that is another one, and its link.
     Resolve: TypeAlias = "Callable[[str, Chain, Chain | None, Link], tuple[Any, Chain]]"
     Visit: TypeAlias = "tuple[Any, Any, Link, Any]"
-
-__all__ = [
-    "deep_copy",
-    "plan",
-    "rebuild",
-    "same_tree",
-    "survey",
-    "walk",
-    "walk_links",
-]
 
 
 def plan(root: Any) -> list[tuple[Any, Any, Link]]:

@@ -6,7 +6,9 @@ from .cse_outputs import (
     DensePoseEmbeddingPredictorOutput,
     DensePoseEmbeddingPredictorOutputWithConfidences,
 )
+from .moving import transform_densepose
 from .predictor_output import PredictorOutput
+from .symmetry import DensePoseFileError, DensePoseTransformData
 
 __all__ = [
     "MESH_NAMES",
@@ -15,6 +17,9 @@ __all__ = [
     "DensePoseDataRelative",
     "DensePoseEmbeddingPredictorOutput",
     "DensePoseEmbeddingPredictorOutputWithConfidences",
+    "DensePoseFileError",
     "DensePoseList",
+    "DensePoseTransformData",
     "PredictorOutput",
+    "transform_densepose",
 ]
