@@ -194,6 +194,21 @@ def test_embedders_that_do_not_fit() -> None:
         embedder("cow_5002")
 
 
+def test_the_mesh_of_a_class() -> None:
+    parts = {name: VertexDirectEmbedder(num_vertices=7, embed_dim=3) for name in ("cow_5002", "cat_5001")}
+    embedder = Embedder(embedders=parts, class_to_mesh_name={"0": "cow_5002", 1: "cat_5001"})
+    assert embedder.mesh_names_of([1, 0, 1]) == ["cat_5001", "cow_5002", "cat_5001"]
+    assert embedder.mesh_names_of([]) == []
+    with pytest.raises(ValueError, match=r"classes \[2\]"):
+        embedder.mesh_names_of([2, 0])
+    with pytest.raises(ValueError, match="class_to_mesh_name is None"):
+        Embedder(embedders=parts).mesh_names_of([0])
+    with pytest.raises(ValueError, match=r"names \['bear_4936'\]"):
+        Embedder(embedders=parts, class_to_mesh_name={0: "bear_4936"})
+    one = Embedder(embedders={"cow_5002": parts["cow_5002"]})
+    assert one.mesh_names_of([3, 0]) == ["cow_5002"] * 2
+
+
 # ---------------------------------------------------------------------- alignment
 
 

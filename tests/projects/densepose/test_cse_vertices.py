@@ -7,7 +7,6 @@ import torch.nn.functional as F
 from lazycfg.projects.densepose.cse.closest_vertices import (
     find_closest_vertices,
     int_boxes,
-    mesh_names_of_classes,
     nearest_rows,
 )
 from lazycfg.projects.densepose.cse.embedders import Embedder, VertexDirectEmbedder
@@ -78,17 +77,6 @@ def test_what_does_not_fit(embedder: Embedder, output: DensePoseEmbeddingPredict
         find_closest_vertices(output, BOXES[:3], MESHES, embedder)
     with pytest.raises(KeyError, match="dog_5002"):
         find_closest_vertices(output, BOXES, ["dog_5002"] * 4, embedder)
-
-
-def test_the_mesh_of_a_class() -> None:
-    classes = torch.tensor([1, 0, 1])
-    assert mesh_names_of_classes(classes, {"0": "cow_5002", "1": "cat_5001"}) == [
-        "cat_5001",
-        "cow_5002",
-        "cat_5001",
-    ]
-    with pytest.raises(KeyError, match=r"no mesh for classes \[1\]"):
-        mesh_names_of_classes(classes, {0: "cow_5002"})
 
 
 def test_waits_do_not_grow_with_objects(

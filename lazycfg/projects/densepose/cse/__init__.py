@@ -1,6 +1,6 @@
 """Continuous surface embeddings (arXiv:2011.12438): each pixel is compared with the vertices of a mesh."""
 
-from .closest_vertices import ClosestVertices, find_closest_vertices, mesh_names_of_classes
+from .closest_vertices import ClosestVertices, find_closest_vertices
 from .cycle_losses import PixToShapeCycleLoss, ShapeToShapeCycleLoss
 from .embedders import Embedder, VertexDirectEmbedder, VertexFeatureEmbedder, normalize_embeddings
 from .losses import DensePoseCseLoss, EmbeddingLoss, SoftEmbeddingLoss
@@ -21,7 +21,6 @@ __all__ = [
     "VertexDirectEmbedder",
     "VertexFeatureEmbedder",
     "find_closest_vertices",
-    "mesh_names_of_classes",
     "normalize_embeddings",
     "published_mesh",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,7 +16,6 @@ __all__ = [
     "ClosestVertices",
     "find_closest_vertices",
     "int_boxes",
-    "mesh_names_of_classes",
     "nearest_rows",
 ]
 
@@ -85,7 +84,7 @@ def find_closest_vertices(
     Args:
         output: of the objects.
         boxes: (N, 4) XYXY in pixels of the image.
-        mesh_names: the mesh of each object, such as ``class_to_mesh_name[c] for c in pred_classes``.
+        mesh_names: the mesh of each object, such as `Embedder.mesh_names_of` gives for classes.
         embedder: of the vertices.
         chunk: how many pixels are compared with the vertices at once.
 
@@ -117,24 +116,6 @@ def find_closest_vertices(
         ClosestVertices(name, box, part.view(box[3], box[2]))
         for name, box, part in zip(mesh_names, places, vertices.split(sizes), strict=True)
     ]
-
-
-def mesh_names_of_classes(classes: Tensor, class_to_mesh_name: Mapping[int | str, str]) -> list[str]:
-    """Return the mesh of each object by its class.
-
-    Args:
-        classes: (N,) integers.
-        class_to_mesh_name: such as {0: "smpl_27554"}; keys may be text, as in files.
-
-    Raises:
-        KeyError: a class has no mesh.
-    """
-    names = {int(key): name for key, name in class_to_mesh_name.items()}
-    numbers = classes.tolist()
-    missing = sorted(set(numbers) - set(names))
-    if missing:
-        raise KeyError(f"no mesh for classes {missing}: class_to_mesh_name has {names}")
-    return [names[number] for number in numbers]
 
 
 def _taps(
