@@ -6,9 +6,9 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-__all__ = ["check_detections"]
+__all__ = ["FIELDS", "check_detections", "check_truth"]
 
-_FIELDS = {"bbox": "bbox", "segm": "segmentation", "keypoints": "keypoints"}
+FIELDS = {"bbox": "bbox", "segm": "segmentation", "keypoints": "keypoints"}
 
 
 def check_detections(
@@ -18,28 +18,12 @@ def check_detections(
     sigmas: Sequence[float] = (),
 ) -> None:
     """Raise ValueError if detections and annotations do not belong together, see `coco_scores`."""
-    if iou_type not in _FIELDS:
-        raise ValueError(f"iou_type={iou_type!r}: expected 'bbox', 'segm' or 'keypoints'")
-    field = _FIELDS[iou_type]
+    check_truth(truth, iou_type, sigmas)
+    field = FIELDS[iou_type]
     images = {image["id"] for image in truth["images"]}
     categories = {category["id"] for category in truth["categories"]}
-    if len(categories) < len(truth["categories"]):
-        ids = [category["id"] for category in truth["categories"]]
-        twice = next(number for number in ids if ids.count(number) > 1)
-        raise ValueError(f"two categories have the id {twice!r}: give each one of its own")
-    try:
-        right = (
-            images.issuperset({detection["image_id"] for detection in detections})
-            and categories.issuperset({detection["category_id"] for detection in detections})
-            and all(field in detection for detection in detections)
-            and math.isfinite(sum([detection["score"] for detection in detections]))
-        )
-    except KeyError:
-        right = False
-    if not right:
-        for index, detection in enumerate(detections):
-            _check_detection(index, detection, field, iou_type, images, categories)
-    _check_truth(truth, field, iou_type, sigmas)
+    for index, detection in enumerate(detections):
+        _check_detection(index, detection, field, iou_type, images, categories)
 
 
 def _check_detection(
@@ -69,11 +53,18 @@ def _check_detection(
         )
 
 
-def _check_truth(truth: Mapping[str, Any], field: str, iou_type: str, sigmas: Sequence[float]) -> None:
-    annotations = truth["annotations"]
+def check_truth(truth: Mapping[str, Any], iou_type: str, sigmas: Sequence[float] = ()) -> None:
+    """Raise ValueError if there is no such `iou_type`, or the annotations lack what it takes."""
+    if iou_type not in FIELDS:
+        raise ValueError(f"iou_type={iou_type!r}: expected 'bbox', 'segm' or 'keypoints'")
+    field, annotations = FIELDS[iou_type], truth["annotations"]
+    ids = [category["id"] for category in truth["categories"]]
+    if len(set(ids)) < len(ids):
+        twice = next(number for number in ids if ids.count(number) > 1)
+        raise ValueError(f"two categories have the id {twice!r}: give each one of its own")
     lacking = [a for a in annotations if not a.get(field)]
     # Objects without keypoints are left out of that evaluation, but there must be some with.
-    if lacking and (iou_type == "segm" or len(lacking) == len(annotations)):
+    if lacking and (iou_type != "keypoints" or len(lacking) == len(annotations)):
         raise ValueError(
             f"{len(lacking)} of {len(annotations)} annotations have no {field!r} (the first on "
             f"image {lacking[0]['image_id']!r}), so {iou_type!r} cannot be evaluated"

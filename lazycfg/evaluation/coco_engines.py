@@ -7,6 +7,7 @@ import importlib.util
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from operator import itemgetter, methodcaller
 from typing import Any, Literal
 
 import numpy as np
@@ -164,7 +165,7 @@ def _hotcoco(comparison: Comparison) -> Any:
             truth.images,
             truth.classes,
             _boxes(truth.records),
-            area=_numbers(truth.records, "area"),
+            area=numbers_of(truth.records, "area"),
             iscrowd=np.array([bool(a.get("iscrowd", 0)) for a in truth.records], dtype=np.int64),
             segmentation=[_plain_mask(a["segmentation"]) for a in truth.records] if kind == "segm" else None,
         )
@@ -192,12 +193,13 @@ def _hotcoco(comparison: Comparison) -> Any:
 
 def _boxes(records: Sequence[Mapping[str, Any]]) -> np.ndarray:
     """Return (N, 4) float64; a record without a box, whose mask is compared, has one of zeros."""
-    flat = chain.from_iterable([record.get("bbox") or (0.0, 0.0, 0.0, 0.0) for record in records])
-    return np.fromiter(flat, dtype=np.float64).reshape(len(records), 4)
+    boxes = map(methodcaller("get", "bbox", (0.0, 0.0, 0.0, 0.0)), records)
+    return np.fromiter(chain.from_iterable(boxes), dtype=np.float64).reshape(len(records), 4)
 
 
-def _numbers(records: Sequence[Mapping[str, Any]], name: str) -> np.ndarray:
-    return np.array([record[name] for record in records], dtype=np.float64)
+def numbers_of(records: Sequence[Mapping[str, Any]], name: str) -> np.ndarray:
+    """Return (N,) float64 of one key."""
+    return np.fromiter(map(itemgetter(name), records), dtype=np.float64, count=len(records))
 
 
 def _plain_mask(segmentation: Any) -> Any:

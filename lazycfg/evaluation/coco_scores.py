@@ -5,17 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 
-from lazycfg.evaluation.coco_checks import check_detections
+from lazycfg.evaluation.coco_checks import FIELDS, check_detections, check_truth
 from lazycfg.evaluation.coco_engines import (
     Comparison,
     Engine,
     Entries,
     IouType,
     choose_engine,
+    numbers_of,
     run_engine,
 )
 
@@ -198,29 +200,30 @@ def coco_scores(
         ImportError: the package is missing.
         ValueError: the two sides do not belong together, naming what is wrong.
     """
-    check_detections(ground_truth, detections, iou_type, kpt_oks_sigmas)
+    check_truth(ground_truth, iou_type, kpt_oks_sigmas)
     limits = tuple(sorted(max_dets)) if max_dets else ((20,) if iou_type == "keypoints" else (1, 10, 100))
 
     # The engines know images by whole numbers only; here from 1 in the order of their ids: where scores are
     # equal, the order of images decides.
-    image_ids = [image["id"] for image in ground_truth["images"]]
-    numbers = {image_id: number for number, image_id in enumerate(in_order(image_ids), 1)}
+    image_ids = in_order([image["id"] for image in ground_truth["images"]])
+    numbers = {image_id: number for number, image_id in enumerate(image_ids, 1)}
     indices = {category["id"]: index for index, category in enumerate(ground_truth["categories"])}
-    truth, found = (
-        Entries(
-            records,
-            np.array([numbers[record["image_id"]] for record in records], dtype=np.int64),
-            np.array([indices[record["category_id"]] for record in records], dtype=np.int64),
-        )
-        for records in (_annotations(ground_truth, indices), detections)
-    )
-    size = {"height", "width"}
+    field = FIELDS[iou_type]
+    try:
+        found = _entries(detections, numbers, indices)
+        scores = numbers_of(detections, "score")
+        complete = all(field in detection for detection in detections)
+    except KeyError:
+        complete = False
+    if not complete or not np.isfinite(scores).all():
+        check_detections(ground_truth, detections, iou_type, kpt_oks_sigmas)  # tells which
+    truth = _entries(_annotations(ground_truth, indices), numbers, indices)
     comparison = Comparison(
         truth=truth,
         found=found,
-        scores=np.array([detection["score"] for detection in detections], dtype=np.float64),
+        scores=scores,
         images=[
-            {"id": numbers[image["id"]], **{key: image[key] for key in size & image.keys()}}
+            {"id": numbers[image["id"]], **{key: image[key] for key in ("height", "width") if key in image}}
             for image in ground_truth["images"]
         ],
         num_classes=len(indices),
@@ -236,7 +239,6 @@ def coco_scores(
         truth.images[counts] * len(indices) + truth.classes[counts], return_counts=True
     )
     fullest = int(per_image.argmax()) if len(pair) else None
-    by_number = {number: image_id for image_id, number in numbers.items()}
     return CocoScores(
         iou_type=iou_type,
         precision=_nan(curves.precision),
@@ -249,13 +251,25 @@ def coco_scores(
         num_objects=_count(truth, counts, len(indices), curves.areas),
         num_detections=len(detections),
         most_objects=0 if fullest is None else int(per_image[fullest]),
-        fullest_image=None if fullest is None else by_number[int(pair[fullest]) // len(indices)],
+        fullest_image=None if fullest is None else image_ids[int(pair[fullest]) // len(indices) - 1],
     )
 
 
 def in_order(values: list[Any]) -> list[Any]:
     """Return ids of images in the order in which they are compared: where scores are equal, it decides."""
     return sorted(values) if len({type(value) for value in values}) == 1 else values
+
+
+def _entries(
+    records: Sequence[Mapping[str, Any]], numbers: Mapping[Any, int], indices: Mapping[Any, int]
+) -> Entries:
+    images = map(numbers.__getitem__, map(itemgetter("image_id"), records))
+    classes = map(indices.__getitem__, map(itemgetter("category_id"), records))
+    return Entries(
+        records,
+        np.fromiter(images, dtype=np.int64, count=len(records)),
+        np.fromiter(classes, dtype=np.int64, count=len(records)),
+    )
 
 
 def _nan(values: np.ndarray) -> np.ndarray:
@@ -284,7 +298,7 @@ def _counts_as_object(comparison: Comparison) -> np.ndarray:
 
 def _count(truth: Entries, counts: np.ndarray, num_classes: int, areas: Sequence[str]) -> np.ndarray:
     """Return how many objects there are, by class and area."""
-    area = np.array([annotation["area"] for annotation in truth.records], dtype=np.float64)
+    area = numbers_of(truth.records, "area")
     result = np.zeros((num_classes, len(areas)), dtype=np.int64)
     for column, name in enumerate(areas):
         low, high = _AREAS.get(name, (-math.inf, math.inf))

@@ -17,7 +17,7 @@ CLASSES, HEIGHT, WIDTH = 80, 480, 640
 
 
 def data(images: int, detections: int, objects: int) -> tuple[dict, list[dict]]:
-    """Return a truth, and detections of which half lie near an object."""
+    """Return a truth, and detections by image, of which half lie near an object."""
     rng = np.random.default_rng(0)
 
     def labels(count):
@@ -49,7 +49,9 @@ def data(images: int, detections: int, objects: int) -> tuple[dict, list[dict]]:
             )
         ],
     }
-    columns = found_image.tolist(), found_label.tolist(), moved.tolist(), rng.random(detections).tolist()
+    score = rng.random(detections)
+    order = np.lexsort((-score, found_image))  # as an evaluator gives them
+    columns = [column[order].tolist() for column in (found_image, found_label, moved, score)]
     return truth, [
         {"image_id": i, "category_id": c, "bbox": b, "score": s} for i, c, b, s in zip(*columns, strict=True)
     ]
