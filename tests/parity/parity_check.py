@@ -85,11 +85,21 @@ def make_instances(i: int, size: tuple[int, int], kinds: list[str], golden: dict
         instances.gt_masks = BitMasks.from_polygon_masks(polygons, *size)
     if "points" in kinds:
         instances.gt_point_coords, instances.gt_point_labels = inputs.points(boxes)
+    if "densepose" in kinds:
+        instances.gt_densepose = make_densepose(instances)
     if "keypoints" in kinds:
         from lazycfg.structures import Keypoints
 
         instances.gt_keypoints = Keypoints(torch.tensor(inputs.keypoints(boxes)))
     return instances
+
+
+def make_densepose(instances: Instances) -> Any:
+    """All objects but the last one carry the same annotation."""
+    from lazycfg.projects.densepose import DensePoseDataRelative, DensePoseList
+
+    data: list[Any] = [DensePoseDataRelative(inputs.densepose()) for _ in range(len(instances) - 1)]
+    return DensePoseList([*data, None], instances.gt_boxes.tensor, instances.image_size)
 
 
 @torch.no_grad()
@@ -169,7 +179,10 @@ def compare_instances(got: dict[str, Any], expected: dict[str, Any], path: str) 
     """Instances in order of score; where scores are closer than the tolerance they may have swapped."""
     assert set(got) == set(expected), f"{path}: {sorted(got)}, expected {sorted(expected)}"
     assert (got["count"], got["image_size"]) == (expected["count"], expected["image_size"]), path
-    fields = [name for name in expected if isinstance(expected[name], dict)]
+    nested = [name for name, value in expected.items() if isinstance(value, dict) and "shape" not in value]
+    for name in nested:  # maps of the objects under names of their own
+        compare(got[name], expected[name], f"{path}.{name}")
+    fields = [name for name in expected if isinstance(expected[name], dict) and name not in nested]
     for name in fields:
         assert got[name]["shape"] == expected[name]["shape"], f"{path}.{name}"
         scale = max(abs(expected[name].get("sum", 0.0)), 1.0)
