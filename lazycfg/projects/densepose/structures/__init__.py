@@ -17,6 +17,10 @@ from .chart_results import (
     output_to_masks,
     quantize_chart_result,
 )
+from .cse_outputs import (
+    DensePoseEmbeddingPredictorOutput,
+    DensePoseEmbeddingPredictorOutputWithConfidences,
+)
 from .moving import transform_densepose
 from .predictor_output import PredictorOutput
 from .symmetry import DensePoseFileError, DensePoseTransformData
@@ -30,6 +34,8 @@ __all__ = [
     "DensePoseChartResultQuantized",
     "DensePoseChartResultWithConfidences",
     "DensePoseDataRelative",
+    "DensePoseEmbeddingPredictorOutput",
+    "DensePoseEmbeddingPredictorOutputWithConfidences",
     "DensePoseFileError",
     "DensePoseList",
     "DensePoseTransformData",
