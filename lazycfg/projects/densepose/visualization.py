@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -13,6 +13,7 @@ from torch import Tensor
 from lazycfg.structures import Instances
 from lazycfg.visualization import Canvas, as_rgb
 
+from .cse import ClosestVertices, Embedder, find_closest_vertices
 from .structures import DensePoseChartPredictorOutput, IntBox, chart_results, make_int_box
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "paint_vertices",
     "parula",
     "vertex_colors",
+    "vertices_of",
 ]
 
 Kind = Literal["dp_segm", "dp_u", "dp_v", "dp_contour", "dp_iuv_texture", "dp_vertex", "bbox"]
@@ -184,6 +186,19 @@ def paint_vertices(canvas: Canvas, vertices: Tensor, box: IntBox, colors: np.nda
     _lay(canvas, colors[numbers.clip(0)], ALPHA * (numbers >= 0), box)
 
 
+def vertices_of(instances: Instances, boxes: Tensor, embedder: Embedder) -> list[ClosestVertices]:
+    """Return the vertices that the pixels of N objects show, on the mesh of the class of each.
+
+    Args:
+        instances: with ``pred_classes`` and ``pred_densepose``, embeddings.
+        boxes: (N, 4) XYXY in the pixels that are asked about.
+        embedder: of the model.
+    """
+    names = embedder.mesh_names_of(instances.pred_classes.tolist())
+    device = next(embedder.parameters()).device
+    return find_closest_vertices(instances.pred_densepose.to(device), boxes.to(device), names, embedder)
+
+
 def draw_densepose(
     image: Any,
     instances: Instances,
@@ -193,7 +208,7 @@ def draw_densepose(
     scale: float | None = None,
     grey: bool = True,
     atlas: np.ndarray | None = None,
-    find_vertices: Callable[[Instances, Tensor], Sequence[tuple[IntBox, Tensor, str]]] | None = None,
+    embedder: Embedder | None = None,
     colors_of_meshes: Mapping[str, np.ndarray] | None = None,
 ) -> np.ndarray:
     """Draw what a model found in an image.
@@ -206,8 +221,7 @@ def draw_densepose(
         scale: size of the result relative to the image; None enlarges small images.
         grey: take the colours out of the image.
         atlas: for "dp_iuv_texture", see `paint_texture`.
-        find_vertices: for "dp_vertex": from instances and boxes (N, 4) to a box, vertices (h, w) and the name
-            of the mesh for each object.
+        embedder: for "dp_vertex": of the vertices; the one of the model.
         colors_of_meshes: for "dp_vertex": the colours of the vertices of meshes, see `paint_vertices`.
 
     Returns:
@@ -240,10 +254,13 @@ def draw_densepose(
                 canvas.box(box, BOX_COLOR)
                 canvas.label(f"{100 * score:.0f}%", box, BOX_COLOR)
         elif kind == "dp_vertex":
-            if find_vertices is None:
-                raise ValueError('"dp_vertex" is for models of embeddings, whose embedder finds the vertices')
-            for box, vertices, name in find_vertices(found, boxes * canvas.scale):
-                paint_vertices(canvas, vertices, box, (colors_of_meshes or {}).get(name))
+            if embedder is None or getattr(output, "embedding", None) is None:
+                raise ValueError(
+                    f'"dp_vertex" is for embeddings, and needs an embedder; the model gives '
+                    f"{type(output).__name__}"
+                )
+            for seen in vertices_of(found, boxes * canvas.scale, embedder):
+                paint_vertices(canvas, seen.vertices, seen.box, (colors_of_meshes or {}).get(seen.mesh_name))
         else:
             if not isinstance(output, DensePoseChartPredictorOutput):
                 raise ValueError(

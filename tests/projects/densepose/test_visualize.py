@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from lazycfg.projects.densepose.structures import DensePoseChartPredictorOutput, PredictorOutput
+from lazycfg.projects.densepose.cse import Embedder, VertexDirectEmbedder
+from lazycfg.projects.densepose.structures import (
+    DensePoseChartPredictorOutput,
+)
+from lazycfg.projects.densepose.structures import (
+    DensePoseEmbeddingPredictorOutput as EmbeddingOutput,
+)
 from lazycfg.projects.densepose.visualization import (
     draw_densepose,
     jet,
@@ -18,14 +24,6 @@ from lazycfg.structures import Boxes, Instances
 from lazycfg.visualization import Canvas, draw_instances
 
 BOXES = torch.tensor([[4.0, 6.0, 24.0, 26.0], [30.0, 2.0, 70.0, 30.0]])  # the second leaves the image
-
-
-class EmbeddingOutput(PredictorOutput):
-    def __init__(self, *, embedding, coarse_segm):
-        self.embedding, self.coarse_segm = embedding, coarse_segm
-
-    def _map(self, function):
-        return EmbeddingOutput(embedding=function(self.embedding), coarse_segm=function(self.coarse_segm))
 
 
 def charts(part=2):
@@ -142,22 +140,23 @@ def test_everything_of_an_image():
 
 def test_embeddings():
     image = np.zeros((40, 50, 3), np.uint8)
-    coarse = charts().coarse_segm
-    output = EmbeddingOutput(embedding=torch.randn(2, 16, 16, 16), coarse_segm=coarse)
-
-    def find(instances, boxes):
-        assert torch.equal(boxes, BOXES[[0]] * 2)
-        return [((8, 12, 2, 1), torch.tensor([[0, 1]]), "figure")]
-
+    embedder = Embedder(
+        embedders={"figure": VertexDirectEmbedder(num_vertices=2, embed_dim=3)}, mesh_names=("figure",)
+    )
+    embedder.embedder_figure.embeddings.data.copy_(torch.tensor([[1.0, 0, 0], [0, 1, 0]]))
+    embedding = torch.zeros(2, 3, 16, 16)
+    embedding[:, 0, :, :8], embedding[:, 1, :, 8:] = 1, 1
+    output = EmbeddingOutput(embedding=embedding, coarse_segm=charts().coarse_segm)
     colors = np.array([[255, 0, 0], [0, 255, 0]], np.uint8)
     drawn = draw_densepose(
-        image, found(output), ["dp_vertex"], scale=2, find_vertices=find, colors_of_meshes={"figure": colors}
+        image, found(output), ["dp_vertex"], scale=1, embedder=embedder, colors_of_meshes={"figure": colors}
     )
-    assert drawn[12, 8].tolist() == [178, 0, 0]
-    assert drawn[12, 9].tolist() == [0, 178, 0]
+    assert drawn[20, 8].tolist() == [178, 0, 0]
+    assert drawn[20, 20].tolist() == [0, 178, 0]
+    assert not drawn[10].any()
     with pytest.raises(ValueError, match='use "dp_vertex"'):
         draw_densepose(image, found(output), ["dp_segm"])
-    with pytest.raises(ValueError, match="is for models of embeddings"):
+    with pytest.raises(ValueError, match='"dp_vertex" is for embeddings'):
         draw_densepose(image, found(charts()), ["dp_vertex"])
     with pytest.raises(ValueError, match="kinds must be any of dp_segm"):
         draw_densepose(image, found(charts()), ["segm"])
