@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -424,7 +425,7 @@ class _DropMissing:
 
 class _WorkerInit:
     """Seeds numpy's and Python's global generators in a worker, for mappers of others that draw from them
-    (torch's is seeded by torch).
+    (torch's is seeded by torch), and takes the worker out of the reach of signals to the group of the run.
     """
 
     def __init__(self, seed: int, rank: int) -> None:
@@ -434,6 +435,9 @@ class _WorkerInit:
     def __call__(self, worker_id: int) -> None:
         import random
 
+        if hasattr(os, "setpgrp"):
+            # Ctrl-C, and SIGTERM to all of a job: the main process ends its step, for which it needs batches.
+            os.setpgrp()
         state = np.random.SeedSequence([self.seed, self.rank, worker_id]).generate_state(2)
         random.seed(int(state[0]))
         np.random.seed(int(state[1]))

@@ -132,11 +132,11 @@ class RankBuffers:
         self._model = model
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Return the buffers of this process that are not saved with the weights."""
+        """Return the buffers of this process that are not saved with the weights, in their shapes."""
         return {name: buffer for name, buffer, saved in self._buffers() if not (saved and is_main_process())}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Copy back the buffers that there are."""
+        """Copy back the buffers that there are, each of the shape of its own."""
         for name, buffer, _ in self._buffers():
             if name in state:
                 buffer.copy_(state[name])

@@ -42,7 +42,7 @@ def encode_crop(crop: np.ndarray, y0: int, x0: int, image_size: tuple[int, ...])
 
 
 def run_lengths(crop: np.ndarray, y0: int, x0: int, height: int, width: int) -> np.ndarray:
-    """Return the lengths of the runs, outside first; they add up to ``height * width``."""
+    """Return the (K,) lengths of the runs, outside first; they add up to ``height * width``."""
     # Columns as rows, with a pixel of outside below each, so that no run goes on into the next column.
     columns = np.zeros((crop.shape[1], crop.shape[0] + 1), dtype=np.int8)
     columns[:, :-1] = crop.T

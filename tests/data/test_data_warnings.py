@@ -18,12 +18,16 @@ from lazycfg.data import (
     FilteredDataset,
     Metadata,
     ShapesDataset,
+    SubsetDataset,
     build_detection_test_loader,
     build_detection_train_loader,
     export_coco,
+    summarize,
 )
+from lazycfg.data.datasets.base import is_validated
 from lazycfg.data.datasets.plausibility import mask_extent
 from lazycfg.evaluation import COCOEvaluator
+from lazycfg.projects.point_sup import PointsFromMasks
 from lazycfg.structures import Boxes, BoxMode, Instances
 from lazycfg.structures.rle import encode_mask
 
@@ -470,6 +474,19 @@ def test_a_subclass_that_changes_records_is_checked(tmp_path):
     dataset = Relabelled(json_file=odd.write(tmp_path, odd.coco()))
     with pytest.raises(AnnotationError, match="category_id 2 is none of the 2 classes"):
         build_detection_train_loader(dataset=dataset, mapper=DatasetMapper(is_train=True), total_batch_size=1)
+
+
+def test_what_a_dataset_has_checked_is_not_checked_again_by_those_made_of_it(monkeypatch):
+    shapes = ShapesDataset(num_images=4)
+    by_others = [
+        ConcatDataset(datasets=[shapes, shapes]),
+        SubsetDataset(dataset=shapes, indices=[0, 2]),
+        PointsFromMasks(dataset=shapes),
+    ]
+    assert all(map(is_validated, by_others))
+    # its points cost a mask for each object: nothing walks over all of its records
+    monkeypatch.setattr(PointsFromMasks, "get_annotations", lambda self, index: pytest.fail("was read"))
+    assert summarize(by_others[-1]).num_images == 4
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])

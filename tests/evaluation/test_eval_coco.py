@@ -429,7 +429,8 @@ def test_proposals():
 
 
 def test_missing_package_is_named(monkeypatch):
-    monkeypatch.setitem(sys.modules, "faster_coco_eval", None)
+    for module in ("faster_coco_eval", "hotcoco"):
+        monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(ImportError, match=r"pip install 'lazycfg\[eval\]'"):
         run(COCOEvaluator(dataset=Data(DATA)), perfect())
 

@@ -38,7 +38,8 @@ class DetectionDataset(Protocol):
     """
 
     @property
-    def metadata(self) -> Metadata: ...
+    def metadata(self) -> Metadata:
+        """Return the names of classes and keypoints."""
 
     def __len__(self) -> int: ...
 
@@ -135,6 +136,9 @@ class SerializedList(Sequence[Any]):
 class DatasetWrapper:
     """A dataset made of another one, which it is like in all that a subclass does not say.
 
+    A subclass whose records are right where those of the other dataset are says so by a `validated` of its
+    own (see `is_validated`).
+
     Args:
         dataset: any dataset.
     """
@@ -151,11 +155,6 @@ class DatasetWrapper:
     def num_classes(self) -> int:
         """Return the number of thing classes."""
         return len(self.metadata.thing_classes)
-
-    @property
-    def validated(self) -> bool:
-        """Return whether the other dataset has checked its records."""
-        return is_validated(self.dataset)
 
     @property
     def image_sizes(self) -> np.ndarray:

@@ -89,6 +89,11 @@ class SubsetDataset(DatasetWrapper):
             raise IndexError(f"SubsetDataset: indices must lie in 0..{len(dataset) - 1}")
 
     @property
+    def validated(self) -> bool:
+        """Return whether the other dataset has checked its records."""
+        return is_validated(self.dataset)
+
+    @property
     def image_sizes(self) -> np.ndarray:
         """Return (N, 2) height and width in pixels."""
         return get_image_sizes(self.dataset)[self.indices]

@@ -184,6 +184,7 @@ class _Constant(Augmentation):
         self.transform = transform
 
     def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> Transform:
+        """Return the transform."""
         return self.transform
 
 

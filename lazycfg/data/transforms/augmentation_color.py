@@ -26,6 +26,7 @@ class _RandomIntensity(Augmentation):
         self.intensity_max = intensity_max
 
     def draw(self, rng: np.random.Generator) -> float:
+        """Draw the weight."""
         return float(rng.uniform(self.intensity_min, self.intensity_max))
 
 

@@ -171,6 +171,11 @@ class MinIoURandomCrop(Augmentation):
 
     @from_image
     def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> Transform:
+        """Draw a crop in which a box keeps the IoU.
+
+        Raises:
+            ValueError: the input has no boxes.
+        """
         if aug_input.boxes is None:
             raise ValueError("MinIoURandomCrop needs AugInput.boxes; use it in a mapper that gives boxes")
         boxes = np.asarray(aug_input.boxes, dtype=np.float64).reshape(-1, 4)

@@ -174,6 +174,11 @@ class CropTransform(Transform):
         return [clip_polygon_to_rectangle(p, self.w, self.h) for p in super().apply_polygons(polygons)]
 
     def inverse(self) -> PadTransform:
+        """Return the padding that puts the part back.
+
+        Raises:
+            TypeError: the size of the image before is not known.
+        """
         if self.orig_w is None or self.orig_h is None:
             raise TypeError(
                 "CropTransform.inverse needs orig_w and orig_h, the size of the image before the crop"
@@ -220,6 +225,11 @@ class PadTransform(Transform):
         return coords + np.array([self.x0, self.y0], dtype=np.float64)
 
     def inverse(self) -> CropTransform:
+        """Return the crop that takes the padding off.
+
+        Raises:
+            TypeError: the size of the image before is not known.
+        """
         if self.orig_w is None or self.orig_h is None:
             raise TypeError(
                 "PadTransform.inverse needs orig_w and orig_h, the size of the image before padding"
@@ -379,6 +389,11 @@ class RotationTransform(Transform):
         return coords @ matrix[:, :2].T + matrix[:, 2]
 
     def inverse(self) -> TransformList:
+        """Return the rotation back, and a crop.
+
+        Raises:
+            TypeError: corners were cut off.
+        """
         if not self.expand:
             raise TypeError("RotationTransform with expand=False has no inverse: corners were cut off")
         back = RotationTransform(self.bound_h, self.bound_w, -self.angle, True, None, self.interp, self.fill)

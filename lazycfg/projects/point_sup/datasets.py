@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from lazycfg.data import CocoDataset, get_annotations, summarize
-from lazycfg.data.datasets.base import DatasetWrapper, Record, describe
+from lazycfg.data.datasets.base import DatasetWrapper, Record, describe, is_validated
 from lazycfg.data.datasets.coco_validation import AnnotationError, Problem, is_number
 from lazycfg.data.datasets.summary import DatasetSummary
 from lazycfg.structures import BitMasks, BoxMode
@@ -90,6 +90,11 @@ class PointsFromMasks(DatasetWrapper):
         self.seed = seed
 
     @property
+    def validated(self) -> bool:
+        """Return whether the other dataset has checked its records."""
+        return is_validated(self.dataset)
+
+    @property
     def summary(self) -> DatasetSummary:
         """Counts of what there is: the points change nothing about them."""
         return summarize(self.dataset)
@@ -102,43 +107,50 @@ class PointsFromMasks(DatasetWrapper):
 
     def _with_points(self, record: Record, index: int) -> Record:
         rng = np.random.default_rng((self.seed, index % len(self)))
-        annotations = []
-        for number, annotation in enumerate(record["annotations"]):
+        annotations = record["annotations"]
+        for number, annotation in enumerate(annotations):
             if annotation.get("segmentation") is None:
                 raise AnnotationError(
                     f"{describe(record, index)}: annotation {number} has no 'segmentation', which "
                     "PointsFromMasks labels points by"
                 )
-            own = {k: v for k, v in annotation.items() if k != "segmentation"}
-            box = BoxMode.convert(list(annotation["bbox"]), annotation["bbox_mode"], BoxMode.XYWH_ABS)
-            drawn = rng.random((self.num_points, 2))
-            coords, labels = label_points(
-                drawn, box, annotation["segmentation"], record["height"], record["width"]
-            )
-            annotations.append(own | {"point_coords": coords, "point_labels": labels})
-        return {**record, "annotations": annotations}
+        boxes = [BoxMode.convert(list(a["bbox"]), a["bbox_mode"], BoxMode.XYWH_ABS) for a in annotations]
+        coords, labels = label_points(
+            rng.random((len(annotations), self.num_points, 2)),
+            np.asarray(boxes, dtype=np.float64).reshape(-1, 4),
+            [a["segmentation"] for a in annotations],
+            record["height"],
+            record["width"],
+        )
+        pointed = [
+            {k: v for k, v in annotation.items() if k != "segmentation"}
+            | {"point_coords": own_coords, "point_labels": own_labels}
+            for annotation, own_coords, own_labels in zip(annotations, coords, labels, strict=True)
+        ]
+        return {**record, "annotations": pointed}
 
 
 def label_points(
-    drawn: np.ndarray, box: Sequence[float], segmentation: Any, height: int, width: int
-) -> tuple[list[list[int]], list[int]]:
-    """Place points in a box and say which of them are on the object.
+    drawn: np.ndarray, boxes: np.ndarray, segmentations: Sequence[Any], height: int, width: int
+) -> tuple[list[list[list[int]]], list[list[int]]]:
+    """Place points in the boxes of N objects and say which of them are on their object.
 
     Args:
-        drawn: (P, 2) in [0, 1), relative to the box.
-        box: [x, y, width, height] in pixels.
-        segmentation: flat polygons or RLE, in an image of (height, width).
+        drawn: (N, P, 2) in [0, 1), relative to the box.
+        boxes: (N, 4) x, y, width, height in pixels.
+        segmentations: of each object flat polygons or RLE, in an image of (height, width).
 
     Returns:
-        [[x, y], ...] the pixels that the points fall into, and 1 for those of the object, else 0.
+        Of each object [[x, y], ...], the pixels that the points fall into, and 1 for those on it, else 0.
     """
-    x, y, w, h = box
-    coords = np.floor(drawn * np.array([w, h]) + np.array([x, y])).astype(np.int64)
+    coords = np.floor(drawn * boxes[:, None, 2:] + boxes[:, None, :2]).astype(np.int64)
     coords = coords.clip(0, np.array([width, height]) - 1)
-    if isinstance(segmentation, dict):
-        mask = decode_rle(segmentation)
-    else:
-        polygons = [np.asarray(p, dtype=np.float64).reshape(-1) for p in segmentation]
-        mask = BitMasks.from_polygon_masks([polygons], height, width).tensor[0].numpy()
-    labels = np.asarray(mask)[coords[:, 1], coords[:, 0]].astype(np.int64)
+    masks = np.zeros((len(segmentations), height, width), dtype=bool)
+    by_polygons = [i for i, segmentation in enumerate(segmentations) if not isinstance(segmentation, dict)]
+    polygons = [[np.asarray(p, dtype=np.float64).reshape(-1) for p in segmentations[i]] for i in by_polygons]
+    masks[by_polygons] = BitMasks.from_polygon_masks(polygons, height, width).tensor.numpy()
+    for i, segmentation in enumerate(segmentations):
+        if isinstance(segmentation, dict):
+            masks[i] = decode_rle(segmentation)
+    labels = masks[np.arange(len(masks))[:, None], coords[..., 1], coords[..., 0]].astype(np.int64)
     return coords.tolist(), labels.tolist()

@@ -41,7 +41,8 @@ def with_points(data: dict[str, Any], num_points: int, rng: np.random.RandomStat
         drawn = rng.rand(num_points, 2)
         height, width = sizes[annotation["image_id"]]
         try:
-            coords, labels = label_points(drawn, annotation["bbox"], segmentation, height, width)
+            boxes = np.asarray([annotation["bbox"]], dtype=np.float64)
+            (coords,), (labels,) = label_points(drawn[None], boxes, [segmentation], height, width)
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{where}: {error}") from error
         own = {k: v for k, v in annotation.items() if k != "segmentation"}
