@@ -2,9 +2,6 @@
 
 from typing import Any
 
-from lazycfg import LazyCall as L
-from lazycfg.data import create_keypoint_hflip_indices
-
 from ..common.data.shapes import dataloader
 from ..common.models.keypoint_rcnn_fpn import model
 from ..common.optim import SGD as optimizer
@@ -19,9 +16,7 @@ model.roi_heads.keypoint_head.update(loss_weight=4.0, loss_normalizer=5 * 128 * 
 dataloader.train.mapper.update(
     use_instance_mask=False,
     use_keypoint=True,
-    keypoint_hflip_indices=L(create_keypoint_hflip_indices)(
-        metadata=L.attr(dataloader.train.dataset, "metadata")
-    ),
+    keypoint_hflip_indices=(0, 1, 2, 4, 3),  # left and right of centre, top, bottom, left, right
 )
 lr_multiplier: Any = on_shapes(
     model,
