@@ -5,8 +5,8 @@ changed.
 from __future__ import annotations
 
 from lazycfg.config.errors import ConfigError, TargetError
-from lazycfg.config.signatures.places import origin_of, place_of, writes_along
-from lazycfg.config.signatures.source_lookup import latest, source_of
+from lazycfg.config.signatures.places import origin_of, place_of, source_of, writes_along
+from lazycfg.config.signatures.source_lookup import latest
 from lazycfg.config.tree.access import get_path
 from lazycfg.config.tree.keys import find_key
 from lazycfg.config.tree.node import Node, raw_contains

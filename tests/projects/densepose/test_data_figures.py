@@ -2,8 +2,6 @@
 
 import json
 import re
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -17,6 +15,7 @@ from lazycfg.projects import densepose
 from lazycfg.projects.densepose.apply_net import describe_instances, load_dump, main
 from lazycfg.projects.densepose.cse import Mesh, published_mesh
 from lazycfg.projects.densepose.figures.body import SEGMENTS, build_surface
+from lazycfg.projects.densepose.make_figures import main as make
 from lazycfg.projects.densepose.make_figures import make_figures
 from lazycfg.projects.densepose.structures import (
     DensePoseChartPredictorOutput,
@@ -190,15 +189,8 @@ def test_dumped_charts_are_the_results():
     )
 
 
-def test_maker_as_a_command(tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-m", "lazycfg.projects.densepose.make_figures", "--output", str(tmp_path / "f"),
-         "--train", "2", "--test", "1", "--side", "48"],
-        capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / "f" / "figures_train.json").is_file()
-    assert Mesh(name="figure", geometry=tmp_path / "f" / "meshes" / "figure.pkl").read_vertices().shape == (
-        530,
-        3,
-    )
+def test_maker_as_a_command(tmp_path, capsys):
+    assert make(["--output", str(tmp_path / "f"), "--train", "2", "--test", "1", "--side", "48"]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == str(tmp_path / "f" / "figures_train.json")
+    vertices = Mesh(name="figure", geometry=tmp_path / "f" / "meshes" / "figure.pkl").read_vertices()
+    assert vertices.shape == (530, 3)

@@ -67,7 +67,6 @@ def use_animals(dataloader: Any, name: str, one_class: bool = False) -> None:
     train.mapper.update(
         use_instance_mask=True,
         instance_mask_format="bitmask",
-        symmetry_file=None,
         meshes=[mesh(m) for m in MESHES[name]],
     )
     test.dataset = animals(f"{name}_val", one_class)
@@ -103,6 +102,6 @@ def use_chimps(dataloader: Any) -> None:
         )
 
     dataloader.train.dataset = L(FilteredDataset)(dataset=chimps("train"), keep=has_densepose)
-    dataloader.train.mapper.update(symmetry_file=None, meshes=[mesh("chimp_5029")])
+    dataloader.train.mapper.update(meshes=[mesh("chimp_5029")])
     dataloader.test.dataset = chimps("val")
     dataloader.evaluator[1].meshes = {"chimp_5029": mesh("chimp_5029")}

@@ -1,8 +1,8 @@
 """DensePose-COCO with vertices: persons of COCO 2014 with points on a mesh.
 
 In `$DETECTRON2_DATASETS` (`datasets` when unset) there are expected images in `coco/train2014` and
-`coco/val2014`, annotations in `coco_cse/densepose_train2014_cse.json` and its like, the symmetries of
-charts in `densepose/UV_symmetry_transforms.mat` and those of vertices in `densepose/meshes/symmetry`.
+`coco/val2014`, annotations in `coco_cse/densepose_train2014_cse.json` and its like, and the symmetries of
+vertices in `densepose/meshes/symmetry`.
 """
 
 from typing import Any
@@ -15,7 +15,7 @@ from lazycfg.model_zoo.common.data.coco import dataloader
 from lazycfg.projects.densepose import DensePoseCocoDataset, DensePoseMapper, has_densepose
 from lazycfg.projects.densepose.evaluation import DensePoseCOCOEvaluator
 
-from .densepose_cse_fpn import densepose_root, mesh
+from .densepose_cse_fpn import mesh
 
 _root = "${oc.env:DETECTRON2_DATASETS,datasets}"
 
@@ -38,7 +38,7 @@ dataloader.train.dataset = L(FilteredDataset)(
 dataloader.train.mapper._target_ = DensePoseMapper
 dataloader.train.mapper.update(
     use_instance_mask=False,
-    symmetry_file=f"{densepose_root}/UV_symmetry_transforms.mat",
+    use_charts=False,
     meshes=[mesh("smpl_27554")],
 )
 dataloader.test.dataset = densepose_coco_cse("minival", "val2014")
