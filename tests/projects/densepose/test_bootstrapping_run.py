@@ -15,12 +15,11 @@ from lazycfg.data import DatasetMapper
 from lazycfg.engine import train
 from lazycfg.projects import densepose
 from lazycfg.projects.densepose.bootstrapping import (
+    BootstrappingTrainLoader,
     ChartPointSampler,
     InferenceBasedLoader,
     ScoreBasedFilter,
     VideoKeyframeDataset,
-    build_bootstrapping_train_loader,
-    load_teacher,
 )
 
 CONFIGS = Path(densepose.__file__).parent / "configs"
@@ -45,11 +44,12 @@ def test_training_on_a_video(figures: Path, tmp_path: Path, monkeypatch) -> None
     torch.manual_seed(0)
     torch.save(instantiate(cfg.model).state_dict(), tmp_path / "teacher.pth")
     loader = cfg.dataloader.train
-    loader._target_ = build_bootstrapping_train_loader
+    loader._target_ = BootstrappingTrainLoader
     loader.ratios = [1.0]
     loader.others = [
         L(InferenceBasedLoader)(
-            teacher=L(load_teacher)(model=cfg.model.copy(), weights=str(tmp_path / "teacher.pth")),
+            teacher=cfg.model.copy(),
+            weights=str(tmp_path / "teacher.pth"),
             frames=L(VideoKeyframeDataset)(files=[str(tmp_path / "figures.mkv")]),
             mapper=L(DatasetMapper)(is_train=False, image_format="BGR"),
             point_sampler=L(ChartPointSampler)(count_per_class=8),
