@@ -18,6 +18,11 @@ class _Parser(argparse.ArgumentParser):
     """A parser that says what is wrong in one line."""
 
     def error(self, message: str) -> NoReturn:
+        """Print what is wrong with the words, and how a command is written.
+
+        Raises:
+            SystemExit: always.
+        """
         from lazycfg.config.suggest import closest_name
 
         choice = re.fullmatch(r"argument (\S+): invalid choice: '(.*)' \(choose from (.*)\)", message)

@@ -45,10 +45,10 @@ if TYPE_CHECKING:
     from lazycfg.config.tree.lazy_call import method as method
     from lazycfg.config.tree.lazy_call import ref as ref
     from lazycfg.config.tree.merging import merge as merge
-    from lazycfg.config.tree.node import REQUIRED as REQUIRED
     from lazycfg.config.tree.node import Node as Node
     from lazycfg.config.tree.node import to_nodes as to_nodes
     from lazycfg.config.tree.parents import freeze as freeze
+    from lazycfg.config.tree.required import REQUIRED as REQUIRED
     from lazycfg.config.trust import DEFAULT_ALLOW as DEFAULT_ALLOW
     from lazycfg.config.trust import UntrustedError as UntrustedError
 
@@ -69,7 +69,7 @@ _HOME = {
     "PathError": "errors",
     "Problem": "building.problems",
     "Profile": "building.profiling",
-    "REQUIRED": "tree.node",
+    "REQUIRED": "tree.required",
     "RequiredError": "errors",
     "SelectError": "editing.selecting",
     "TargetError": "errors",

@@ -11,18 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-__all__ = [
-    "ConfigAttributeError",
-    "ConfigError",
-    "ConfigKeyError",
-    "CycleError",
-    "InterpolationError",
-    "PathError",
-    "RequiredError",
-    "TargetError",
-    "with_article",
-]
-
 
 _OF_OMEGACONF = frozenset(("_is_none", "_set_flag", "_get_flag", "_metadata", "_is_missing", "_get_root"))
 
@@ -31,28 +19,33 @@ class ConfigError(Exception):
     """Something is wrong with a config; the message says what, where, and what was expected."""
 
 
-class ConfigKeyError(ConfigError, KeyError):
-    """A key that a node does not have. The message is composed only when it is shown."""
+class _NoSuchKey(ConfigError):
+    """Something that a node does not have. The message is composed only when it is shown."""
+
+    what = "key"
 
     def __init__(self, key: Any, candidates: Iterable[Any] = (), holder: Any = None):
+        # `name`/`obj` of AttributeError stay unset: the interpreter would add a suggestion of its own.
         super().__init__(key)
         self.key = key
         self.candidates = candidates
         self.holder = holder
 
     def __str__(self) -> str:
-        return _has_no(self.holder, "key", self.key, self.candidates)
+        path = _path_of(self.holder) if self.holder is not None else ""
+        where = f"{path} has no" if path else "the config has no" if self.holder is not None else "no"
+        hint = closest(str(self.key), [str(candidate) for candidate in self.candidates])
+        return f"{where} {self.what} {self.key!r}{hint}"
 
 
-class ConfigAttributeError(ConfigError, AttributeError):
-    """An attribute that a node does not have. The message is composed only when it is shown."""
+class ConfigKeyError(_NoSuchKey, KeyError):
+    """A key that a node does not have."""
 
-    def __init__(self, name: str, candidates: Iterable[Any] = (), holder: Any = None):
-        # `name`/`obj` of AttributeError stay unset: the interpreter would add a suggestion of its own.
-        super().__init__(name)
-        self.key = name
-        self.candidates = candidates
-        self.holder = holder
+
+class ConfigAttributeError(_NoSuchKey, AttributeError):
+    """An attribute that a node does not have."""
+
+    what = "argument or key"
 
     def __str__(self) -> str:
         if self.key in _OF_OMEGACONF:
@@ -60,7 +53,7 @@ class ConfigAttributeError(ConfigError, AttributeError):
                 "OmegaConf's functions take no nodes: write cfg.a.b or get_path(cfg, 'a.b'), merge(a, b), or "
                 "to_omegaconf(cfg) for a DictConfig"
             )
-        return _has_no(self.holder, "argument or key", self.key, self.candidates)
+        return super().__str__()
 
 
 class RequiredError(ConfigError, ValueError):
@@ -76,12 +69,6 @@ class RequiredError(ConfigError, ValueError):
             return f"{self.key!r} leads to a value that must be filled in first (it is ???)"
         path = _path_of(self.holder, self.key)
         return f"{path} must be filled in before it is read (it is ???): write the override {path}=VALUE"
-
-
-def _has_no(holder: Any, what: str, key: Any, candidates: Iterable[Any]) -> str:
-    path = _path_of(holder) if holder is not None else ""
-    where = f"{path} has no" if path else "the config has no" if holder is not None else "no"
-    return f"{where} {what} {key!r}{closest(str(key), [str(c) for c in candidates])}"
 
 
 def _path_of(holder: Any, *keys: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lazycfg.config.tree.lazy_call import LazyCall
+from lazycfg.config.tree.lazy_call import LazyCall as LazyCall
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from lazycfg.config.tree.node import Node
-
-__all__ = ["LazyCall", "LazyConfig"]
 
 
 class LazyConfig:

@@ -16,19 +16,6 @@ from lazycfg.config.errors import ConfigError
 from lazycfg.config.tree.node import is_call
 from lazycfg.config.tree.targets import find_name, public_name
 
-__all__ = [
-    "LARGEST_HASHED",
-    "MOST_DIGITS",
-    "MOST_LARGE",
-    "is_literal",
-    "is_value_maker",
-    "make_value",
-    "maker_name",
-    "refuse_colliding",
-    "takes_literals_only",
-    "why_costly",
-]
-
 _MAKERS_TEXT = """
     builtins.bytearray builtins.complex builtins.range builtins.slice collections.Counter
     collections.OrderedDict collections.defaultdict datetime.date datetime.datetime datetime.time

@@ -6,8 +6,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["closest", "closest_name", "did_you_mean"]
-
 
 def closest_name(name: str, candidates: Iterable[str], cutoff: float = 0.6) -> str | None:
     """Return the candidate that is most like `name`, or None when none is."""

@@ -27,8 +27,6 @@ from lazycfg.config.suggest import closest
 from lazycfg.config.tree.interpolation import INNER_RESOLVERS
 from lazycfg.config.tree.targets import ImportName, find_name, public_name, resolve_name
 
-__all__ = ["DEFAULT_ALLOW", "TRUST_ALL", "Policy", "UntrustedError"]
-
 _DEFAULT_TEXT = """
     lazycfg.structures lazycfg.layers lazycfg.modeling lazycfg.data lazycfg.solver lazycfg.evaluation
     lazycfg.projects

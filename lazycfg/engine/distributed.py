@@ -1,6 +1,7 @@
 """The process itself: its place among others, its device, its random generators."""
 
 import datetime
+import gc
 import hashlib
 import inspect
 import logging
@@ -84,6 +85,9 @@ def distributed_session(device: torch.device, *, timeout_minutes: float = 30) ->
         synchronize()
     finally:
         dist.destroy_process_group()
+        # A wrapped model, which lies in a circle of references, would keep the group's threads alive into the
+        # end of the interpreter, where a thread that wants to release a tensor aborts the process.
+        gc.collect()
 
 
 def check_same_config(cfg: Any, **more: Any) -> None:

@@ -16,6 +16,7 @@ from .json_files import evaluate_json, to_json
 from .lvis import LVISEvaluator
 from .lvis_scores import lvis_scores
 from .panoptic import COCOPanopticEvaluator
+from .pascal_voc import PascalVOCDetectionEvaluator
 from .rotated_coco import RotatedCOCOEvaluator
 from .sem_seg import SemSegEvaluator
 from .tables import print_csv_format
@@ -30,6 +31,7 @@ __all__ = [
     "DatasetEvaluators",
     "EvaluationInterrupted",
     "LVISEvaluator",
+    "PascalVOCDetectionEvaluator",
     "RotatedCOCOEvaluator",
     "SemSegEvaluator",
     "coco_ground_truth",

@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
+from lazycfg.evaluation.coco_engines import IouType
 from lazycfg.evaluation.coco_ground_truth import category_ids, coco_ground_truth
-from lazycfg.evaluation.coco_scores import CocoScores, IouType, coco_scores
+from lazycfg.evaluation.coco_scores import CocoScores, coco_scores
 from lazycfg.evaluation.evaluator import DatasetEvaluator, Results
 from lazycfg.evaluation.json_files import to_json
 from lazycfg.evaluation.predictions import ImagePrediction

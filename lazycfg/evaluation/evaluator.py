@@ -241,6 +241,7 @@ class _Progress:
         self._log(f"Inference on{total or ' a stream of batches'}")
 
     def step(self, images: int) -> None:
+        """Count images, and log how far it is from time to time."""
         self.done += 1
         self.images += images
         now = time.perf_counter()
@@ -262,6 +263,7 @@ class _Progress:
         self._log(text)
 
     def finish(self) -> None:
+        """Log the number of images and the time."""
         seconds = time.perf_counter() - self.start
         each = seconds / max(self.images, 1)
         self._log(

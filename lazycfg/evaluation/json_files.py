@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lazycfg.evaluation.coco_scores import CocoScores, IouType, coco_scores
+from lazycfg.evaluation.coco_engines import IouType
+from lazycfg.evaluation.coco_scores import CocoScores, coco_scores
 
 __all__ = ["evaluate_json", "to_json"]
 

@@ -56,6 +56,9 @@ class COCOPanopticEvaluator(DatasetEvaluator):
             outputs: dicts with "panoptic_seg": segment ids (H, W), 0 for none, and their list of dicts with
                 "id", "isthing" and "category_id"; or labels that tell their classes, and None, see
                 `segments_of_labels`.
+
+        Raises:
+            ValueError: the segments have another size than the image.
         """
         for item, output in zip(inputs, outputs, strict=True):
             segments, info = output["panoptic_seg"]
@@ -116,7 +119,7 @@ def panoptic_counts(
     true_segments: np.ndarray,
     true_info: Sequence[Mapping[str, Any]],
 ) -> PanopticCounts:
-    """Match the segments of one image.
+    """Match the segments (H, W) of one image.
 
     Two segments of one class match when their intersection is more than half of their union, pixels without
     truth left aside; at most one match is possible. A segment that lies mostly where there is no truth, or in

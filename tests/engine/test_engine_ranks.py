@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
 
@@ -73,6 +74,28 @@ def test_a_signal_to_one_of_two_processes_stops_both_with_a_checkpoint(tmp_path)
     resumed = command(f"train.output_dir={tmp_path / 'stopped'}", "--resume", processes=2)
     assert resumed.returncode == 0, resumed.stderr
     same_weights(tmp_path / "whole", tmp_path / "stopped")
+
+
+def _threads_after_training(rank, folder):
+    torch.set_num_threads(1)
+    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE="2", MASTER_ADDR="localhost")
+    os.environ["MASTER_PORT"] = (Path(folder) / "port").read_text()
+    cfg = toy_config(Path(folder) / "out")
+    cfg.train.max_iter = 2
+    cfg.train.hooks = []
+    train(cfg)
+    names = [(task / "comm").read_text() for task in Path("/proc/self/task").iterdir()]
+    assert not [name for name in names if "gloo" in name]
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are counted in /proc")
+def test_no_thread_of_the_process_group_is_left_to_abort_the_process_at_its_end(tmp_path):
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        (tmp_path / "port").write_text(str(free.getsockname()[1]))
+    torch.multiprocessing.start_processes(
+        _threads_after_training, args=(str(tmp_path),), nprocs=2, start_method="spawn"
+    )
 
 
 def test_alone_nothing_is_compared():

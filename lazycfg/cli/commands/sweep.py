@@ -21,7 +21,11 @@ _OUTPUT_DIR = "train.output_dir="
 
 
 def sweep(arguments: argparse.Namespace) -> int:
-    """Print, or run, the command lines of a sweep."""
+    """Print, or run, the command lines of a sweep.
+
+    Raises:
+        CommandError: there are no points, or more than the config file.
+    """
     others, overrides = split_words(arguments.words)
     if others:
         raise CommandError(f"not an override: {' '.join(others)}")
@@ -108,7 +112,7 @@ def _output_dir(cfg: Any) -> str | None:
     """Return where a run of the config writes; None when it does not say."""
     from lazycfg.config.errors import ConfigError
     from lazycfg.config.tree.access import get_path
-    from lazycfg.config.tree.node import is_required
+    from lazycfg.config.tree.required import is_required
 
     try:
         folder = get_path(cfg, "train.output_dir")

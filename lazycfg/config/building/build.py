@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from lazycfg.config.tree.paths import Link
     from lazycfg.config.tree.traversal import Survey
 
-__all__ = ["instantiate"]
-
 
 def instantiate(
     node: Any, /, *, seed: int | None = None, profile: bool | Profile = False, **extra: Any

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from lazycfg.config.tree.node import Node
     from lazycfg.config.tree.paths import Link
 
-__all__ = ["remember", "source_of_object"]
-
 
 class _Entry(ref):  # type: ignore[type-arg]
     """A weak reference to a built object, with where it came from."""

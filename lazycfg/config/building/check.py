@@ -13,9 +13,10 @@ from lazycfg.config.tree.chains import path_to, prefix_link, top_of
 from lazycfg.config.tree.containers import children
 from lazycfg.config.tree.interpolation import most_dots, resolve
 from lazycfg.config.tree.lazy_call import lacks_its_call
-from lazycfg.config.tree.node import SPECIAL, Node, is_call, is_required, raw_get
+from lazycfg.config.tree.node import SPECIAL, Node, is_call, raw_get
 from lazycfg.config.tree.paths import format_path, unlink
 from lazycfg.config.tree.position import position_of
+from lazycfg.config.tree.required import is_required
 from lazycfg.config.tree.targets import is_deferred, target_name
 from lazycfg.config.tree.traversal import same_leaf, survey
 
@@ -27,12 +28,6 @@ if TYPE_CHECKING:
     from lazycfg.config.tree.chains import Chain
     from lazycfg.config.tree.paths import Link, Path
     from lazycfg.config.tree.traversal import Survey
-
-__all__ = [
-    "Checker",
-    "check",
-    "examine",
-]
 
 
 class _Failed:

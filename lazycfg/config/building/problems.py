@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from lazycfg.config.tree.paths import Path
     from lazycfg.config.tree.position import Origin
 
-__all__ = ["CheckError", "Problem"]
-
 
 class Problem:
     """One thing that is wrong with a config.

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from lazycfg.config.tree.paths import Link
 
-__all__ = ["Profile", "ProfileRow", "Seeder", "seed_for"]
-
 
 def seed_for(seed: int, path: str) -> int:
     """Return the 64-bit seed of the node at `path`: the same on every machine, for every process."""

@@ -24,20 +24,6 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal
 
-__all__ = [
-    "CallRef",
-    "FileRef",
-    "GrammarError",
-    "ImportRef",
-    "Override",
-    "Reference",
-    "ShareRef",
-    "find_equals",
-    "format_value",
-    "parse_override",
-    "parse_value",
-]
-
 _MAX_DEPTH = 100
 _CONSTANTS: dict[str, object] = {
     **dict.fromkeys(("true", "True", "TRUE"), True),

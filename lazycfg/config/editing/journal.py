@@ -7,11 +7,9 @@ from __future__ import annotations
 from typing import Any
 
 from lazycfg.config.tree.containers import field_names
-from lazycfg.config.tree.node import Node, raw_clear, raw_items, raw_update
+from lazycfg.config.tree.node import Node, raw_items, raw_replace
 from lazycfg.config.tree.paths import MISSING
 from lazycfg.config.tree.position import notes_of
-
-__all__ = ["Journal"]
 
 
 class Journal:
@@ -38,9 +36,11 @@ class Journal:
     def undo(self) -> None:
         """Put everything back."""
         for container, content, log in self._before.values():
-            if isinstance(container, dict):
-                raw_clear(container)
-                raw_update(container, content)
+            if type(container) is Node:
+                raw_replace(container, content)
+            elif isinstance(container, dict):
+                container.clear()
+                container.update(content)
             elif isinstance(container, list):
                 container[:] = content
             else:

@@ -14,8 +14,6 @@ from lazycfg.config.tree.containers import children
 from lazycfg.config.tree.node import Node, is_call, raw_get
 from lazycfg.config.tree.targets import target_name
 
-__all__ = ["find_holders", "has_wildcard", "key_matches", "keys_below"]
-
 _SPECIAL = frozenset({"_target_", "_partial_"})
 
 

@@ -21,11 +21,10 @@ from lazycfg.config.errors import ConfigError, TargetError
 from lazycfg.config.signatures.binding import node_signature
 from lazycfg.config.signatures.types import fits
 from lazycfg.config.suggest import closest, closest_name
-from lazycfg.config.tree.node import Node, is_call, is_required
+from lazycfg.config.tree.node import Node, is_call
 from lazycfg.config.tree.repr import short_repr
+from lazycfg.config.tree.required import is_required
 from lazycfg.config.tree.targets import is_deferred, resolve_target
-
-__all__ = ["NO_HINT", "Meaning", "as_meant", "can_judge", "hint_at", "why_other_kind"]
 
 NO_HINT: Any = type("NoHint", (), {"__repr__": lambda self: "<no hint>"})()
 """Stands for the annotation of a place that has none."""

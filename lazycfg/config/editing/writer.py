@@ -36,8 +36,6 @@ from lazycfg.config.tree.repr import short_repr
 from lazycfg.config.tree.targets import is_deferred, resolve_target, target_name
 from lazycfg.config.tree.traversal import plan, rebuild, same_leaf
 
-__all__ = ["Place", "Writer", "Wrong"]
-
 
 class Wrong(ConfigError):
     """One override cannot be applied."""

@@ -9,8 +9,6 @@ import ast
 from types import FunctionType, GetSetDescriptorType, MemberDescriptorType
 from typing import Any
 
-__all__ = ["CaptureError", "refuse_changed"]
-
 _UNKNOWN: Any = object()
 
 

@@ -12,8 +12,6 @@ from lazycfg.config.formats.items import SHARED, Encoded, Item, has_identity, is
 from lazycfg.config.formats.python_io import PythonWriter
 from lazycfg.config.tree.targets import public_name
 
-__all__ = ["DataDocument", "Mapping", "Shape", "document"]
-
 MAX_HEIGHT = 40  # deeper parts are written on their own: parsers of the data formats limit the nesting
 
 

@@ -38,12 +38,11 @@ from lazycfg.config.plain_values import (
     refuse_colliding,
 )
 from lazycfg.config.tree.containers import field_names
-from lazycfg.config.tree.node import REQUIRED, Node, raw_contains, raw_get, raw_items, raw_pop, raw_set
+from lazycfg.config.tree.node import Node, raw_contains, raw_get, raw_items, raw_pop, raw_set
 from lazycfg.config.tree.position import position_of
 from lazycfg.config.tree.repr import short_repr
+from lazycfg.config.tree.required import REQUIRED
 from lazycfg.config.trust import Policy, UntrustedError
-
-__all__ = ["MAKERS", "Decoder", "Maker", "decode"]
 
 # Anchors can double a list at every line, and whatever goes through it would go through all of it: what lists
 # hold, shared ones counted as often as they are met, may be this much more than what is in the file.

@@ -10,20 +10,7 @@ from typing import Any
 
 from lazycfg.config.errors import ConfigError
 from lazycfg.config.tree.node import Node
-from lazycfg.config.tree.position import FilePosition
-
-__all__ = [
-    "CONFIG_KEY",
-    "LINKS_KEY",
-    "SHARED_KEY",
-    "SOURCE_KEY",
-    "DataFileError",
-    "SaveError",
-    "Tagged",
-    "as_list",
-    "as_node",
-    "as_text",
-]
+from lazycfg.config.tree.position import Origin
 
 SOURCE_KEY, SHARED_KEY, CONFIG_KEY, LINKS_KEY = "_source_", "_shared_", "_config_", "_links_"
 
@@ -51,7 +38,7 @@ class Tagged:
 
     __slots__ = ("place", "tag", "value")
 
-    def __init__(self, tag: str, value: Any, place: FilePosition):
+    def __init__(self, tag: str, value: Any, place: Origin):
         self.tag = tag
         self.value = value
         self.place = place

@@ -18,17 +18,17 @@ from types import MethodType, ModuleType
 from typing import Any
 
 from lazycfg.config.errors import with_article
+from lazycfg.config.formats.class_changes import CaptureError
 from lazycfg.config.formats.document import SaveError
 from lazycfg.config.formats.items import Encoded, Item, Where
-from lazycfg.config.formats.source_capture import CaptureError, capture, shared_state
+from lazycfg.config.formats.source_capture import capture, shared_state
 from lazycfg.config.isolation.session import config_file_of
 from lazycfg.config.tree.containers import ReadDict, ReadList, arguments_of_fields, field_names
-from lazycfg.config.tree.node import REQUIRED, Node
+from lazycfg.config.tree.node import Node
 from lazycfg.config.tree.repr import short_repr
+from lazycfg.config.tree.required import REQUIRED
 from lazycfg.config.tree.targets import ImportName, find_name, is_deferred, target_name
 from lazycfg.config.tree.traversal import plan, same_leaf
-
-__all__ = ["Encoder", "encode", "encode_for_log"]
 
 _MAX_ELEMENTS = 10_000  # of an array or tensor: more belongs into a file of its own
 

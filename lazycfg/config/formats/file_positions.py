@@ -10,7 +10,7 @@ import bisect
 import re
 
 from lazycfg.config.signatures.source_lookup import Place, Source, read_once
-from lazycfg.config.tree.position import FilePosition
+from lazycfg.config.tree.position import FilePosition, Origin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from lazycfg.config.tree.paths import Key, Path
 
     Spot: TypeAlias = "tuple[int, int]"  # line and column, from 1
-
-__all__ = ["JsonMapping", "JsonPlaces", "MappingPosition"]
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
 
@@ -64,7 +62,7 @@ class _YamlMapping(Source):
         spot = self.position.keys.get(key)
         if spot is None:
             return None
-        file = str(self.position.file)
+        file = self.position.file
         if _stamp(file) != self.position.stamp:  # edited after it was read
             return _YamlValue(file, spot, None)
         return _YamlValue(file, spot, (read_once(file, _yaml_values) or {}).get(spot))
@@ -181,13 +179,14 @@ def _scan(text: str) -> Iterator[tuple[Path, tuple[Spot, slice]]]:
             named = None
 
 
-class JsonMapping(FilePosition):
+class JsonMapping(Origin):
     """The place of an object in a JSON text, looked up when it is asked for."""
 
-    __slots__ = ("_path", "_places")
+    __slots__ = ("_path", "_places", "file")
+    file: str
 
     def __init__(self, file: str, places: JsonPlaces, path: Path):
-        super().__init__(file)
+        self.file = file
         self._places = places
         self._path = path
 
@@ -207,7 +206,7 @@ class JsonMapping(FilePosition):
         return self.line if found is None else found[0][0]
 
     def source(self) -> Source:
-        return _JsonValue(str(self.file), self._places, self._path)
+        return _JsonValue(self.file, self._places, self._path)
 
 
 class _JsonValue(Source):

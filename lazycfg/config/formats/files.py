@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from lazycfg.config.formats.decode import Decoder
     from lazycfg.config.trust import Policy
 
-__all__ = ["SUFFIXES", "format_of", "read_data_file", "save", "to_text"]
-
 SUFFIXES = {".py": "py", ".yaml": "yaml", ".yml": "yaml", ".json": "json"}
 
 

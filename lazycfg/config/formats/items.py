@@ -15,19 +15,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lazycfg.config.tree.paths import Link
 
-__all__ = [
-    "SHARED",
-    "Encoded",
-    "Item",
-    "Where",
-    "all_sources",
-    "children_of",
-    "has_identity",
-    "is_shared",
-    "post_order",
-    "reachable",
-]
-
 # kinds whose identity matters: reached twice, they are written once
 SHARED = frozenset({"call", "dict", "pairs", "list", "object", "construct", "partial", "set", "attribute"})
 

@@ -16,8 +16,6 @@ from lazycfg.config.formats.items import Item
 from lazycfg.config.tree.node import Node, raw_set
 from lazycfg.config.tree.position import set_position
 
-__all__ = ["parse_json", "to_json"]
-
 _REF = "!ref"
 
 

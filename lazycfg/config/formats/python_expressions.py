@@ -15,8 +15,6 @@ from lazycfg.config.signatures.callables import signature_of
 from lazycfg.config.tree.node import Node
 from lazycfg.config.tree.targets import ImportName, is_deferred, public_name
 
-__all__ = ["Expressions", "is_name", "string_literal"]
-
 _WIDTH = 100
 
 

@@ -10,8 +10,6 @@ from typing import Any
 from lazycfg.config.formats.items import Encoded, Item
 from lazycfg.config.tree.targets import ImportName, public_name
 
-__all__ = ["Names", "identity"]
-
 _BUILTINS = frozenset(dir(builtins))
 _WIDTH = 100
 

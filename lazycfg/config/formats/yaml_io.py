@@ -19,8 +19,6 @@ from lazycfg.config.tree.node import Node, raw_contains, raw_items, raw_set
 from lazycfg.config.tree.position import FilePosition, position_of, set_position
 from lazycfg.config.tree.repr import short_repr
 
-__all__ = ["parse_yaml", "to_log_yaml", "to_yaml"]
-
 _WIDTH = 100
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
 _WORDS = frozenset(["true", "false", "yes", "no", "on", "off", "null", "none", "y", "n"])

@@ -9,8 +9,9 @@ from lazycfg.config.errors import ConfigError
 from lazycfg.config.inspection.equality import alike, kind_of, same_leaf_of, same_parts
 from lazycfg.config.inspection.explain import short
 from lazycfg.config.tree.containers import children
-from lazycfg.config.tree.node import REQUIRED, Node
+from lazycfg.config.tree.node import Node
 from lazycfg.config.tree.paths import format_path, unlink
+from lazycfg.config.tree.required import REQUIRED
 from lazycfg.config.tree.targets import find_name
 
 TYPE_CHECKING = False
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from lazycfg.config.tree.paths import Link, Path
-
-__all__ = ["Change", "Diff", "diff"]
 
 
 _MAX_DEPTH = 100  # of a value on a command line

@@ -28,14 +28,12 @@ from lazycfg.config.signatures.binding import bind_positional, node_signature
 from lazycfg.config.signatures.places import argument_position
 from lazycfg.config.suggest import closest, closest_name
 from lazycfg.config.tree.keys import find_key
-from lazycfg.config.tree.node import Node, is_call, raw_contains, raw_get, raw_set, raw_update
+from lazycfg.config.tree.node import Node, is_call, raw_contains, raw_get, raw_replace, raw_set
 from lazycfg.config.tree.paths import MISSING
 from lazycfg.config.tree.position import FilePosition, Origin, position_of
 from lazycfg.config.tree.targets import target_name
 from lazycfg.config.tree.traversal import plan, refill, walk
 from lazycfg.config.trust import TRUST_ALL, Policy
-
-__all__ = ["Drift", "drift"]
 
 _KINDS = ("target", "unknown argument", "missing argument", "type", "cycle")
 
@@ -271,11 +269,9 @@ class _Concrete:
 
 
 def _call_node(target: Any, args: Iterable[Any], keywords: Mapping[str, Any]) -> Node:
+    given = {"_args_": tuple(args)} if tuple(args) else {}
     node = Node()
-    raw_set(node, "_target_", target)
-    if tuple(args):
-        raw_set(node, "_args_", tuple(args))
-    raw_update(node, keywords)
+    raw_replace(node, {"_target_": target, **given, **keywords})
     return node
 
 

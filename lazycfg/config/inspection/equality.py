@@ -16,11 +16,10 @@ from lazycfg.config.errors import ConfigError
 from lazycfg.config.formats.encode import encode
 from lazycfg.config.formats.items import SHARED, Encoded, Item
 from lazycfg.config.tree.containers import ReadDict, ReadList, children
-from lazycfg.config.tree.node import REQUIRED, Node, is_call
+from lazycfg.config.tree.node import Node, is_call
+from lazycfg.config.tree.required import REQUIRED
 from lazycfg.config.tree.targets import is_deferred, name_of_target
 from lazycfg.config.tree.traversal import same_leaf
-
-__all__ = ["alike", "equal_configs", "kind_of", "same_leaf_of", "same_parts", "without_layout"]
 
 
 def equal_configs(first: Any, second: Any) -> bool:

@@ -5,13 +5,13 @@ changed.
 from __future__ import annotations
 
 from lazycfg.config.errors import ConfigError, TargetError
-from lazycfg.config.signatures.places import origin_of, place_of, writes_along
-from lazycfg.config.signatures.source_lookup import Assigned, latest, source_of
+from lazycfg.config.signatures.places import origin_of, place_of, source_of, writes_along
+from lazycfg.config.signatures.source_lookup import latest
 from lazycfg.config.tree.access import get_path
 from lazycfg.config.tree.keys import find_key
 from lazycfg.config.tree.node import Node, raw_contains
 from lazycfg.config.tree.paths import MISSING, format_path, parse_path
-from lazycfg.config.tree.position import CommandLine, FilePosition, Position, Write, position_of, writes_to
+from lazycfg.config.tree.position import CommandLine, FilePosition, Write, position_of, writes_to
 from lazycfg.config.tree.targets import target_name
 
 TYPE_CHECKING = False
@@ -22,12 +22,6 @@ if TYPE_CHECKING:
     from lazycfg.config.signatures.source_lookup import Source
     from lazycfg.config.tree.paths import Key, Path
     from lazycfg.config.tree.position import Origin
-
-__all__ = [
-    "Explanation",
-    "Step",
-    "explain",
-]
 
 
 class Step:
@@ -239,4 +233,4 @@ def short_text(text: str, length: int = 80) -> str:
 
 
 def _preposition(origin: Origin) -> str:
-    return "at" if isinstance(origin, (Position, FilePosition, Assigned)) else "by"
+    return "by" if isinstance(origin, CommandLine) else "at"

@@ -14,18 +14,17 @@ from lazycfg.config.inspection.html_view import origin_text, written_by
 from lazycfg.config.tree.access import get_path
 from lazycfg.config.tree.containers import children
 from lazycfg.config.tree.interpolation import limited_resolvers
-from lazycfg.config.tree.node import Node, is_call, is_required, raw_get
+from lazycfg.config.tree.node import Node, is_call, raw_get
 from lazycfg.config.tree.paths import format_path
 from lazycfg.config.tree.position import position_of
 from lazycfg.config.tree.repr import short_repr
+from lazycfg.config.tree.required import is_required
 from lazycfg.config.tree.targets import target_name
 from lazycfg.config.tree.traversal import plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lazycfg.config.tree.paths import Path
-
-__all__ = ["CHAR", "LINE", "TITLE", "Box", "Graph", "Line", "boxes_of", "place"]
 
 CHAR, LINE, TITLE = 7.25, 17, 24  # width of a character, heights of a line and of a title, in pixels
 PAD = 10

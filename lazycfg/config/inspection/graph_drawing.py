@@ -27,8 +27,6 @@ from lazycfg.config.inspection.graph import (
 )
 from lazycfg.config.inspection.graph_script import SCRIPT
 
-__all__ = ["to_html", "to_svg"]
-
 _MARGIN = 16
 _HUES = (210, 145, 28, 275, 190, 330, 60, 0)
 _NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

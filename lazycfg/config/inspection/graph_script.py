@@ -1,7 +1,5 @@
 """The script of the page of a graph: opens and closes boxes, and places the open ones as `graph.place`."""
 
-__all__ = ["SCRIPT"]
-
 SCRIPT = r"""
 "use strict";
 const data = JSON.parse(document.getElementById("data").textContent);

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from lazycfg.config.formats.items import Encoded
 
-__all__ = ["hash_of"]
-
 # Containers of which it matters whether two places hold the same one or two equal ones.
 _SHARED = frozenset(("call", "dict", "pairs", "list", "object", "construct"))
 

@@ -1,7 +1,5 @@
 """The style sheet of `html_view`: light and dark, by what the page around it says."""
 
-__all__ = ["STYLE"]
-
 _LIGHT = "--lz-key:#0550ae;--lz-target:#116329;--lz-mark:#8a3c00;--lz-bad:#b3161f;--lz-set:#6639ba"
 _DARK = "--lz-key:#79c0ff;--lz-target:#7ee787;--lz-mark:#ffa657;--lz-bad:#ff7b72;--lz-set:#d2a8ff"
 

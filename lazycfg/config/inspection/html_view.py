@@ -18,12 +18,11 @@ from lazycfg.config.signatures.callables import Signature
 from lazycfg.config.tree.access import get_path
 from lazycfg.config.tree.interpolation import limited_resolvers
 from lazycfg.config.tree.keys import find_key
-from lazycfg.config.tree.node import Node, is_call, is_required, raw_get
+from lazycfg.config.tree.node import Node, is_call, raw_get
 from lazycfg.config.tree.position import Position, Write, position_of, writes_of
 from lazycfg.config.tree.repr import short_repr
+from lazycfg.config.tree.required import is_required
 from lazycfg.config.tree.targets import is_deferred, target_name
-
-__all__ = ["html_tree", "origin_text", "written_by"]
 
 _MOST_ROWS = 4000
 _MOST_DOCUMENTED = 400
@@ -284,9 +283,4 @@ def written_by(holder: Any, key: Any) -> Write | None:
         return None
     made = position_of(holder)
     found = [write for write in writes_of(holder, str(key)) if write.value is not Write.DELETED]
-    for write in reversed(found):
-        place = write.origin
-        if isinstance(place, Position) and isinstance(made, Position) and place == made:
-            continue
-        return write
-    return None
+    return next((w for w in reversed(found) if not (isinstance(made, Position) and w.origin == made)), None)

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from lazycfg.config.tree.paths import Link
     from lazycfg.config.tree.position import Origin as Place
 
-__all__ = ["Origin", "explain_errors", "origin"]
-
 
 class Origin:
     """Where a built object came from.

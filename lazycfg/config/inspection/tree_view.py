@@ -20,8 +20,6 @@ from lazycfg.config.tree.repr import printable, short_repr
 from lazycfg.config.tree.targets import is_deferred, target_name
 from lazycfg.config.tree.traversal import plan, same_leaf
 
-__all__ = ["Row", "rows", "tree_text"]
-
 _SPECIAL = ("_target_", "_partial_")
 _COLOURS = {"key": "36", "target": "1;32", "mark": "33", "value": "", "dim": "2"}
 _WIDTH = 110

@@ -10,8 +10,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["dump_dataclass"]
-
 
 def dump_dataclass(obj: Any) -> Node:
     """Return an object of a dataclass or attrs class as the node that builds an equal one: its class as

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 
 from lazycfg.config.errors import ConfigError, TargetError
-from lazycfg.config.tree.node import REQUIRED
 from lazycfg.config.tree.paths import format_path, unlink
+from lazycfg.config.tree.required import REQUIRED
 from lazycfg.config.tree.targets import resolve_target
 from lazycfg.config.tree.traversal import plan
 
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from omegaconf import DictConfig, ListConfig
-
-__all__ = ["to_omegaconf"]
 
 
 def to_omegaconf(value: Any) -> DictConfig | ListConfig:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-__all__ = ["Bindings", "Import", "bindings_of"]
+from lazycfg.config.signatures.python_text import named_inside, statements
 
 Kind = Literal["assigned", "def", "class", "imported", "loop"]
 _ORDER: tuple[Kind, ...] = ("loop", "imported", "class", "def", "assigned")  # the last one counts
@@ -49,7 +49,7 @@ class Bindings:
 def bindings_of(tree: ast.Module) -> Bindings:
     """Read the bindings off a syntax tree."""
     found = Bindings()
-    for statement in _statements(tree):
+    for statement, _ in statements(tree):
         _bind(found, statement)
     reads = Counter(_read_names(tree))
     for statement in tree.body:
@@ -59,22 +59,9 @@ def bindings_of(tree: ast.Module) -> Bindings:
     return found
 
 
-def _statements(parent: ast.AST) -> Iterator[ast.stmt]:
-    """Yield the statements that run in the file's own scope, those in `if`, `for`, `try` and `with` too."""
-    for inner in ast.iter_child_nodes(parent):
-        if isinstance(inner, ast.stmt):
-            yield inner
-            if not isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-                yield from _statements(inner)
-        elif isinstance(inner, ast.excepthandler | ast.match_case):
-            yield from _statements(inner)
-
-
 def _bind(found: Bindings, statement: ast.stmt) -> None:
-    for expression in ast.iter_child_nodes(statement):
-        for inner in ast.walk(expression) if isinstance(expression, ast.expr) else ():
-            if isinstance(inner, ast.NamedExpr):
-                found.bind(inner.target.id, "assigned")
+    for name, _ in named_inside(statement):
+        found.bind(name, "assigned")
     targets: list[ast.AST] = []
     kind: Kind = "assigned"
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):

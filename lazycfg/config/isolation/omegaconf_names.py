@@ -17,10 +17,9 @@ from lazycfg.config.interop.omegaconf import to_omegaconf
 from lazycfg.config.tree.access import get_path
 from lazycfg.config.tree.from_omegaconf import from_omegaconf
 from lazycfg.config.tree.keys import find_key, lookup
-from lazycfg.config.tree.node import Node, is_required, raw_get, raw_items, to_nodes
+from lazycfg.config.tree.node import Node, raw_get, raw_items, to_nodes
 from lazycfg.config.tree.paths import MISSING, parse_path
-
-__all__ = ["omegaconf_view"]
+from lazycfg.config.tree.required import is_required
 
 _OWN = frozenset(("OmegaConf", "DictConfig", "ListConfig"))
 

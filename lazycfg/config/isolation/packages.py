@@ -15,11 +15,6 @@ from pathlib import Path
 
 from lazycfg.config.signatures.modules import find_spec_of
 
-__all__ = [
-    "MARK",
-    "find_config_package",
-]
-
 MARK = "__lazycfg_configs__"
 _MARK_LINE = re.compile(rb"^__lazycfg_configs__\s*(?::\s*bool\s*)?=\s*True\b", re.MULTILINE)
 _ALWAYS = frozenset({"lazycfg.model_zoo"})

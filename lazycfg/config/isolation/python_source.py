@@ -6,8 +6,6 @@ import ast
 
 from lazycfg.config.errors import ConfigError
 
-__all__ = ["parse_source"]
-
 
 def parse_source(data: bytes, file: str) -> ast.Module:
     """Return the syntax tree of a file.

@@ -20,8 +20,6 @@ from typing import Any
 
 from lazycfg.config.tree.node import Node, raw_keys, raw_values
 
-__all__ = ["Ledger", "Own", "Runs"]
-
 Own = dict[str, frozenset[str]]
 """By file that edits what it imported: the files of which it has runs of its own."""
 

@@ -20,9 +20,8 @@ from types import FunctionType, GenericAlias, ModuleType, UnionType
 from typing import Any
 
 from lazycfg.config.isolation.bindings import Bindings
-from lazycfg.config.tree.node import REQUIRED, Node
-
-__all__ = ["imported_from_code", "sort_out"]
+from lazycfg.config.tree.node import Node
+from lazycfg.config.tree.required import REQUIRED
 
 _NO_BINDINGS = Bindings()
 

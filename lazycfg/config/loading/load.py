@@ -20,7 +20,7 @@ from lazycfg.config.errors import ConfigKeyError
 from lazycfg.config.formats.files import SUFFIXES, format_of
 from lazycfg.config.isolation.session import ImportFunction, python_import, run_file
 from lazycfg.config.isolation.top_level import sort_out
-from lazycfg.config.signatures.source_lookup import Assigned
+from lazycfg.config.signatures.python_text import Assigned
 from lazycfg.config.suggest import closest
 from lazycfg.config.tree.from_omegaconf import from_omegaconf, is_omegaconf
 from lazycfg.config.tree.node import Node, raw_get, to_nodes
@@ -28,8 +28,6 @@ from lazycfg.config.tree.parents import settle
 from lazycfg.config.tree.placed import set_parent
 from lazycfg.config.tree.position import notes_of, set_position
 from lazycfg.config.trust import Policy
-
-__all__ = ["left_out", "load", "load_rel"]
 
 
 def load(

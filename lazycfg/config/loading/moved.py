@@ -15,8 +15,6 @@ from lazycfg.config.suggest import closest_name
 from lazycfg.config.tree.targets import find_name, public_name
 from lazycfg.config.trust import Policy
 
-__all__ = ["where_now"]
-
 _MOST_FILES = 6000
 _DEFINITION = re.compile(rb"^(?:class|def|async def)\s+([A-Za-z]\w*)", re.MULTILINE)
 

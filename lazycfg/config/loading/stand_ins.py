@@ -19,16 +19,6 @@ from lazycfg.config.signatures.modules import locate_module
 from lazycfg.config.tree.paths import MISSING
 from lazycfg.config.tree.targets import import_target, resolve_name
 
-__all__ = [
-    "IF_THERE",
-    "NEVER",
-    "ON_USE",
-    "Reading",
-    "StandIn",
-    "may_have",
-    "resolve_stand_in",
-]
-
 _DYNAMIC = re.compile(rb"def __getattr__|globals\(\)|__dict__")
 _STAR = re.compile(rb"^[ \t]*from[ \t]+(\.*)([\w.]*)[ \t]+import[ \t]*\*", re.MULTILINE)
 _read, _write = object.__getattribute__, object.__setattr__

@@ -18,8 +18,6 @@ from lazycfg.config.loading.stand_ins import NEVER, StandIn
 from lazycfg.config.signatures.modules import locate_module
 from lazycfg.config.tree.node import Node, raw_contains, raw_get, raw_pop, raw_set
 
-__all__ = ["Unread", "read_syntax"]
-
 _MOST_FILES = 200
 _CALLS = {"LazyCall": False, "LazyPartial": True}  # name -> whether `_partial_`
 _FILE_READERS = ("get_config", "load", "load_rel")

@@ -25,8 +25,6 @@ from lazycfg.config.tree.node import Node, is_call, raw_contains, raw_get, raw_i
 from lazycfg.config.tree.traversal import plan
 from lazycfg.config.trust import Policy
 
-__all__ = ["StandInDecoder", "deferred_import", "read_file"]
-
 _REAL = ("lazycfg", "lazycfg.config", "lazycfg.model_zoo", "lazycfg.projects")
 
 

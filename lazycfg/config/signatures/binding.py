@@ -12,7 +12,7 @@ from functools import partial
 from lazycfg.config.errors import TargetError
 from lazycfg.config.signatures.callables import can_be_named, signature_of
 from lazycfg.config.suggest import closest
-from lazycfg.config.tree.node import SPECIAL, Node, raw_clear, raw_get, raw_items, raw_set, raw_update
+from lazycfg.config.tree.node import SPECIAL, Node, raw_get, raw_items, raw_replace
 from lazycfg.config.tree.paths import MISSING
 from lazycfg.config.tree.targets import is_imported, target_name
 
@@ -21,16 +21,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from lazycfg.config.signatures.callables import Signature
-
-__all__ = [
-    "arrange",
-    "bind_positional",
-    "call_specially",
-    "given_by_position",
-    "named_later",
-    "node_signature",
-    "why_not",
-]
 
 
 def node_signature(node: Node) -> Signature | None:
@@ -75,12 +65,8 @@ def bind_positional(node: Node, *, importing: bool = False) -> None:
     if len(args) > len(signature.positional) and not signature.any_position:
         count = f"takes {len(signature.positional)} positional arguments but {len(args)} were given"
         raise TypeError(f"{target_name(target)}() {count}: {signature.brief}")
-    raw_clear(node)
-    raw_set(node, "_target_", target)
-    if kept:
-        raw_set(node, "_args_", tuple(kept))
-    raw_update(node, named)
-    raw_update(node, given)
+    rest = {"_args_": tuple(kept)} if kept else {}
+    raw_replace(node, {"_target_": target, **rest, **named, **given})
 
 
 def call_specially(target: Any, /, **arguments: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from types import FunctionType, MethodType
 
 from lazycfg.config.tree.node import SPECIAL, Node
@@ -14,12 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from inspect import Parameter
     from typing import Any
-
-__all__ = [
-    "Signature",
-    "can_be_named",
-    "signature_of",
-]
 
 # Signatures of what a module holds under its own name, which lives as long as the program. Those of classes
 # and functions of config files, which are new at every load, are not kept.
@@ -44,32 +39,12 @@ class Signature:
             less.
     """
 
-    __slots__ = (
-        "_doubtful",
-        "_hints",
-        "_tests",
-        "any_name",
-        "any_position",
-        "known",
-        "names",
-        "parameters",
-        "positional",
-        "positional_only",
-        "required",
-        "target",
-        "unnamed",
-        "wrapped",
-    )
-
     def __init__(self, target: Any, parameters: dict[str, Parameter]):
         self.target = target
         self.wrapped = hasattr(target, "__wrapped__") or hasattr(
             getattr(target, "__init__", None), "__wrapped__"
         )
         self.parameters = parameters
-        self._hints: dict[str, Any] | None = None
-        self._tests: dict[str, Callable[[Any], bool]] | None = None
-        self._doubtful: dict[str, frozenset[type]] | None = None
         names, required, positional = [], [], []
         self.positional_only = self.unnamed = 0
         self.any_name = self.any_position = False
@@ -103,12 +78,10 @@ class Signature:
     @property
     def brief(self) -> str:
         """Return the signature for messages, of about 200 characters at most."""
-        words: list[str] = []
-        for word in self._written():
-            if sum(map(len, words)) + 2 * len(words) + len(word) > _BRIEF and len(words) > 1:
-                return f"{target_name(self.target)}({', '.join(words)}, ...)"
-            words.append(word)
-        return f"{target_name(self.target)}({', '.join(words)})"
+        whole = self._written()
+        words = [w for n, w in enumerate(whole) if n < 2 or len(", ".join(whole[: n + 1])) <= _BRIEF]
+        shown = words if len(words) == len(whole) else [*words, "..."]
+        return f"{target_name(self.target)}({', '.join(shown)})"
 
     def written(self, name: str) -> str:
         """Return one parameter as it would be written."""
@@ -128,37 +101,28 @@ class Signature:
             whole.insert(len(kinds) - kinds[::-1].index(0), "/")
         return whole
 
-    @property
+    @cached_property
     def hints(self) -> dict[str, Any]:
         """Return the annotations by name, resolved; those that cannot be resolved, and missing ones, are left
         out.
         """
-        if self._hints is None:
-            self._hints = _hints_of(self.target, self.parameters)
-        return self._hints
+        return _hints_of(self.target, self.parameters)
 
-    @property
+    @cached_property
     def tests(self) -> dict[str, Callable[[Any], bool]]:
         """Return for each annotated name whether a literal fits."""
-        if self._tests is None:
-            from lazycfg.config.signatures.types import fitter
+        from lazycfg.config.signatures.types import fitter
 
-            self._tests = {
-                name: fitter(hint, self.parameters[name].default)
-                for name, hint in self.hints.items()
-                if name in self.names
-            }
-        return self._tests
+        named = {name: hint for name, hint in self.hints.items() if name in self.names}
+        return {name: fitter(hint, self.parameters[name].default) for name, hint in named.items()}
 
-    @property
+    @cached_property
     def doubtful(self) -> dict[str, frozenset[type]]:
         """Return for each annotated name the types of literals that need a closer look."""
-        if self._doubtful is None:
-            from lazycfg.config.signatures.types import doubtful_types
+        from lazycfg.config.signatures.types import doubtful_types
 
-            found = {name: doubtful_types(test) for name, test in self.tests.items()}
-            self._doubtful = {name: types for name, types in found.items() if types}
-        return self._doubtful
+        found = {name: doubtful_types(test) for name, test in self.tests.items()}
+        return {name: types for name, types in found.items() if types}
 
     def candidates(self) -> list[str]:
         """Return the names that can be given, in the order of the signature."""

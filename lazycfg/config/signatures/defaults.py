@@ -11,8 +11,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["with_defaults"]
-
 
 def with_defaults(cfg: Node) -> Node:
     """Return a copy of a config in which every call has all arguments that its target has defaults for.

@@ -14,8 +14,6 @@ from lazycfg.config.tree.node import Node, raw_contains, raw_get
 from lazycfg.config.tree.repr import short_repr
 from lazycfg.config.tree.targets import resolve_target, target_name
 
-__all__ = ["documented_parameters", "parameter_doc", "target_doc"]
-
 _ENTRY = re.compile(
     r"^(?P<indent>\s*)\*{0,2}(?P<names>\w+(?:\s*,\s*\w+)*)\s*(?:\((?P<type>[^)]*)\))?\s*:\s*(?P<text>.*)$"
 )

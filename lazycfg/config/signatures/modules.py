@@ -10,8 +10,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["find_spec_of", "locate_module"]
-
 
 def locate_module(name: str) -> str | None:
     """Return the file of a module, found without importing anything; a package's is its ``__init__.py``.

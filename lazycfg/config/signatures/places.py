@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from lazycfg.config.errors import ConfigError
-from lazycfg.config.signatures.source_lookup import latest, source_of
+from lazycfg.config.signatures.source_lookup import Source, latest
 from lazycfg.config.tree.access import get_path
 from lazycfg.config.tree.keys import find_key
 from lazycfg.config.tree.node import Node
 from lazycfg.config.tree.paths import MISSING, format_path, parse_path
-from lazycfg.config.tree.position import Write, WrittenAt, position_of, writes_of, writes_to
+from lazycfg.config.tree.position import Position, Write, WrittenAt, position_of, writes_of, writes_to
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +18,15 @@ if TYPE_CHECKING:
     from lazycfg.config.tree.paths import Key, Path
     from lazycfg.config.tree.position import Origin
 
-__all__ = ["argument_position", "origin_of", "place_of", "writes_along"]
+
+def source_of(node: Any) -> Source | None:
+    """Return the text that made `node`; None when it was not written in a file that can be read."""
+    origin = position_of(node)
+    if not isinstance(origin, Position):
+        return None if origin is None else origin.source()
+    from lazycfg.config.signatures.python_text import source_of_call
+
+    return source_of_call(origin, node)
 
 
 def argument_position(node: Any, *keys: Any) -> Origin | None:

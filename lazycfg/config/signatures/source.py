@@ -11,7 +11,8 @@ import ast
 import builtins
 import re
 from collections.abc import Iterator
-from functools import lru_cache
+from contextlib import suppress
+from functools import cached_property, lru_cache
 from inspect import Parameter
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,6 @@ from typing import Any
 from lazycfg.config.signatures.callables import Signature
 from lazycfg.config.signatures.modules import locate_module
 from lazycfg.config.signatures.types import fits
-
-__all__ = ["Definition", "SourceSignature", "Unsure", "find_constant", "find_definition", "source_signature"]
 
 _IMPORT = re.compile(r"^from[ \t]+([.\w]+)[ \t]+import[ \t]+(\([^)]*\)|[^\n]*)", re.MULTILINE)
 _END = re.compile(r"^(?![ \t\n#)\]}]|$)", re.MULTILINE)  # the next statement at the left margin
@@ -73,24 +72,19 @@ class Definition:
 class SourceSignature(Signature):
     """A signature that was read from source; `definition` is where."""
 
-    __slots__ = ("definition",)
-
     def __init__(self, target: Any, parameters: dict[str, Parameter], definition: Definition):
         super().__init__(target, parameters)
         self.wrapped = False
         self.definition = definition
 
-    @property
+    @cached_property
     def hints(self) -> dict[str, Any]:
         """Return the annotations that name nothing but builtins; the others are known to whoever imports."""
-        if self._hints is None:
-            self._hints = {}
-            for name, parameter in self.parameters.items():
-                try:
-                    self._hints[name] = _built_in(ast.parse(str(parameter.annotation), mode="eval").body)
-                except (Unsure, SyntaxError, TypeError):  # a name that only the module knows
-                    continue
-        return self._hints
+        found = {}
+        for name, parameter in self.parameters.items():
+            with suppress(Unsure, SyntaxError, TypeError):  # a name that only the module knows
+                found[name] = _built_in(ast.parse(str(parameter.annotation), mode="eval").body)
+        return found
 
     def surely_takes(self, name: str, value: Any) -> bool:
         """Return whether a parameter takes a literal, whatever the parts of its annotation are that only the

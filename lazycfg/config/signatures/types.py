@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     _Test: TypeAlias = "Callable[[Any, type], bool]"
 
-__all__ = ["doubtful_types", "fits", "fitter", "misfit", "shown", "type_text"]
-
 _LITERALS = frozenset((type(None), bool, int, float, complex, str, bytes, list, tuple, dict))
 
 

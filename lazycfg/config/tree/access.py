@@ -8,10 +8,11 @@ from lazycfg.config.tree.chains import chain_above, extend
 from lazycfg.config.tree.containers import LEAVES
 from lazycfg.config.tree.interpolation import resolve as resolve_text
 from lazycfg.config.tree.keys import dead_end, find_key
-from lazycfg.config.tree.node import REQUIRED, Node, raw_get, raw_set
+from lazycfg.config.tree.node import Node, raw_get, raw_set
 from lazycfg.config.tree.paths import MISSING, format_path, parse_path
 from lazycfg.config.tree.placed import set_parent
 from lazycfg.config.tree.reading import read_in_chain
+from lazycfg.config.tree.required import REQUIRED
 from lazycfg.config.tree.targets import full_name
 from lazycfg.config.tree.traversal import survey
 
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
     from lazycfg.config.tree.chains import Chain
     from lazycfg.config.tree.paths import Key, Link
-
-__all__ = ["get_path", "subset", "to_dict"]
 
 
 def get_path(root: Any, path: str | Sequence[Key], default: Any = MISSING, *, resolve: bool = True) -> Any:

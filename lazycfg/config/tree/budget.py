@@ -10,18 +10,6 @@ if TYPE_CHECKING:
 
     Mark: TypeAlias = "tuple[int, str]"  # id of the holding container, text
 
-__all__ = [
-    "DEEPEST",
-    "JOINED_A_STEP",
-    "KEYS_A_STEP",
-    "LONGEST",
-    "PARSED_A_STEP",
-    "PARTS_A_STEP",
-    "Active",
-    "Budget",
-    "brief_text",
-]
-
 # Far above what anybody writes. A file that others wrote shall not be able to take hours or all memory with
 # texts that double each other.
 DEEPEST = 100

@@ -24,19 +24,6 @@ if TYPE_CHECKING:
     # A container, the chain above it, the topmost container.
     Chain: TypeAlias = "tuple[Any, Any, Any]"
 
-__all__ = [
-    "as_parent",
-    "chain_above",
-    "chain_of",
-    "extend",
-    "is_above",
-    "link",
-    "linked",
-    "path_to",
-    "prefix_link",
-    "top_of",
-]
-
 _MOST_LOOKED = 64  # containers that are looked into for a node; they may lead in a circle
 
 

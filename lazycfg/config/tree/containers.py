@@ -16,21 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
     from typing import Any, NoReturn
 
-__all__ = [
-    "ATOMS",
-    "LEAVES",
-    "ReadDict",
-    "ReadList",
-    "ReadOnlyError",
-    "arguments_of_fields",
-    "children",
-    "field_names",
-    "has_fields",
-    "inner_values",
-    "odd_children",
-    "to_plain",
-]
-
 # What most values are: passed over with one lookup of their type. Anything else is looked at more closely.
 ATOMS = frozenset(
     (

@@ -6,14 +6,13 @@ import sys
 
 from lazycfg.config.tree.containers import arguments_of_fields, field_names, inner_values
 from lazycfg.config.tree.keys import lookup
-from lazycfg.config.tree.node import REQUIRED, Node, raw_items, raw_set
+from lazycfg.config.tree.node import Node, raw_items, raw_set
 from lazycfg.config.tree.paths import parse_path
+from lazycfg.config.tree.required import REQUIRED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
-
-__all__ = ["as_ours", "from_omegaconf", "has_calls", "holds_call", "is_omegaconf"]
 
 
 def is_omegaconf(value: Any) -> bool:

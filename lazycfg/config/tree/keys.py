@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from lazycfg.config.tree.paths import Key
 
-__all__ = ["dead_end", "find_key", "keys_of", "lookup"]
-
 
 def keys_of(value: Any) -> list[Key]:
     """Return the keys that lead on from `value`: of a dict, the indices of a list or tuple, else the public

@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     T = TypeVar("T")
     T_co = TypeVar("T_co", covariant=True)
 
-__all__ = ["LazyCall", "LazyPartial", "attr", "lacks_its_call", "method", "ref"]
-
 _set_item, _update = dict.__setitem__, dict.update
 
 

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
     from lazycfg.config.tree.paths import Path
 
-__all__ = ["kept_arguments", "merge", "warn_of_kept"]
-
 
 def merge(
     base: Mapping[str, Any], *others: Mapping[str, Any], calls: Literal["keep", "replace"] = "keep"

@@ -36,7 +36,7 @@ from lazycfg.config.tree.containers import ATOMS, LEAVES, ReadOnlyError, inner_v
 from lazycfg.config.tree.paths import MISSING, format_path
 from lazycfg.config.tree.placed import Placed, adopt, adopt_into, parent_of, set_parent
 from lazycfg.config.tree.position import Write, record_write
-from lazycfg.config.tree.required import REQUIRED, is_required
+from lazycfg.config.tree.required import is_required
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,27 +48,6 @@ if TYPE_CHECKING:
 else:
     _ItemsBase = ItemsView
     _ValuesBase = ValuesView
-
-__all__ = [
-    "REQUIRED",
-    "Node",
-    "as_assigned",
-    "is_call",
-    "is_frozen",
-    "is_required",
-    "raw_clear",
-    "raw_contains",
-    "raw_get",
-    "raw_items",
-    "raw_keys",
-    "raw_node",
-    "raw_pop",
-    "raw_set",
-    "raw_update",
-    "raw_values",
-    "refuse_frozen",
-    "to_nodes",
-]
 
 SPECIAL = ("_target_", "_args_", "_partial_", "_recursive_", "_convert_")
 
@@ -289,17 +268,19 @@ class Node(Placed):
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         from lazycfg.config.tree.position import FilePosition, position_of
-        from lazycfg.config.tree.traversal import far_below
+        from lazycfg.config.tree.traversal import far_below, own_nodes
 
         origin = position_of(self)
         where = None if origin is None else FilePosition(str(origin.file), origin.line, origin.column)
         # What is far below comes first, so that pickle does not recurse through all levels in one go.
-        return (Node, (), (*far_below(self), dict(raw_items(self)), where))
+        return (Node, (), (*far_below(self), own_nodes(self), dict(raw_items(self)), where))
 
     def __setstate__(self, state: Any) -> None:
         from lazycfg.config.tree.position import set_position
 
-        raw_update(self, state[-2])
+        for node in state[-3]:  # whatever else holds them came to life before this one
+            set_parent(node, None)
+        raw_replace(self, state[-2])
         set_position(self, state[-1])
 
 
@@ -335,16 +316,14 @@ def raw_set(holder: dict[Any, Any], key: Any, value: Any) -> None:
         holder[key] = value
 
 
-def raw_update(holder: dict[Any, Any], items: Any) -> None:
-    """Do `holder.update(items)`, which is not logged."""
-    if type(holder) is Node:
-        refuse_frozen(holder)
-        dict.update(holder, items)
-        for value in raw_values(holder):
-            if type(value) not in LEAVES:
-                adopt(value, holder)
-    else:
-        holder.update(items)
+def raw_replace(node: Node, items: dict[Any, Any]) -> None:
+    """Make `items` all that is in a node, which is not logged."""
+    refuse_frozen(node)
+    dict.clear(node)
+    dict.update(node, items)
+    for value in raw_values(node):
+        if type(value) not in LEAVES:
+            adopt(value, node)
 
 
 def raw_pop(holder: dict[Any, Any], key: Any, *default: Any) -> Any:
@@ -353,15 +332,6 @@ def raw_pop(holder: dict[Any, Any], key: Any, *default: Any) -> Any:
         refuse_frozen(holder)
         return dict.pop(holder, key, *default)
     return holder.pop(key, *default)
-
-
-def raw_clear(holder: dict[Any, Any]) -> None:
-    """Do `holder.clear()`, which is not logged."""
-    if type(holder) is Node:
-        refuse_frozen(holder)
-        dict.clear(holder)
-    else:
-        holder.clear()
 
 
 def is_frozen(node: Node) -> bool:

@@ -14,8 +14,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["freeze", "overlay", "settle", "to_nodes"]
-
 
 def to_nodes(value: Any) -> Any:
     """Turn every exact `dict` reachable from `value` into a `Node`; the same dict becomes the same node.

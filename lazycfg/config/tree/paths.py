@@ -22,16 +22,6 @@ if TYPE_CHECKING:
 
 MISSING: Any = type("Missing", (), {"__slots__": (), "__repr__": lambda self: "<missing>"})()
 
-__all__ = [
-    "MISSING",
-    "Quoted",
-    "format_path",
-    "join",
-    "link_of",
-    "parse_path",
-    "unlink",
-]
-
 
 class Quoted(str):
     """A key that was written in quotes: it means itself, even where `*` is a wildcard."""

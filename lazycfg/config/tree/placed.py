@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 else:
     _DictBase = dict
 
-__all__ = ["Placed", "adopt", "adopt_into", "parent_of", "set_parent", "stands_in"]
-
 
 class Placed(_DictBase):
     """A dict that knows what it stands in: a node, or a pair of (list, what that stands in), or None."""

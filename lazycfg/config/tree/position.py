@@ -9,7 +9,9 @@ its own.
 
 from __future__ import annotations
 
-from itertools import count
+import sys
+from collections import namedtuple
+from itertools import count, islice
 
 from lazycfg.config.tree.paths import format_path
 
@@ -19,49 +21,36 @@ if TYPE_CHECKING:
     from types import CodeType
     from typing import Any
 
-
-__all__ = [
-    "CommandLine",
-    "FilePosition",
-    "Origin",
-    "Position",
-    "Write",
-    "column_at",
-    "is_config_code",
-    "is_edited",
-    "note_config_file",
-    "position_of",
-    "record_write",
-    "set_position",
-    "stamp",
-    "writes_of",
-    "writes_to",
-]
-
 _read = object.__getattribute__
 _write = object.__setattr__
-_clock = count(1).__next__  # numbers the writes, so that those to different nodes can be put in order
+_clock = count(1)  # numbers the writes, so that those to different nodes can be put in order
 _LIMIT = 512  # writes remembered for one node; a loop that writes for ever must not fill the memory
 
 
 class Origin:
-    """A place that a value can come from. `str()` of it is what messages show."""
+    """A place that a value can come from. `str()` of it is what messages show.
+
+    Attributes:
+        file: as the code object or the loader names it; None where there is none.
+        line, column: counted from 1; None where they are not known.
+    """
 
     __slots__ = ()
 
     @property
     def file(self) -> str | None:
-        """Return the file, as the code object or the loader names it."""
         return None
 
     @property
     def line(self) -> int | None:
-        """Return the line, counted from 1."""
         return None
 
     @property
     def column(self) -> int | None:
-        """Return the column, counted from 1."""
+        return None
+
+    def source(self) -> Any | None:
+        """Return what the file tells about the value that stands there, None when it tells nothing."""
         return None
 
     def __str__(self) -> str:
@@ -91,25 +80,20 @@ class Position(Origin):
         """Return (line, end line, column, end column) of the expression; lines from 1, columns from 0, in
         UTF-8 bytes.
         """
-        from itertools import islice
-
         empty = (None, None, None, None)
         return next(islice(self.code.co_positions(), self.lasti // 2, None), empty)
 
     @property
     def file(self) -> str | None:
-        """Return the file."""
         return self.code.co_filename
 
     @property
     def line(self) -> int | None:
-        """Return the line, counted from 1."""
         line = self.span()[0]
         return self.code.co_firstlineno if line is None else line
 
     @property
     def column(self) -> int | None:
-        """Return the column, counted from 1."""
         line, _, offset, _ = self.span()
         return None if line is None or offset is None else column_at(self.code.co_filename, line, offset)
 
@@ -131,31 +115,15 @@ class FilePosition(Origin):
     node).
     """
 
-    __slots__ = ("_column", "_file", "_line")
+    __slots__ = ("column", "file", "line")
+    file: str
+    line: int | None
+    column: int | None
 
     def __init__(self, file: str, line: int | None = None, column: int | None = None):
-        self._file = file
-        self._line = line
-        self._column = column
-
-    @property
-    def file(self) -> str | None:
-        """Return the file."""
-        return self._file
-
-    @property
-    def line(self) -> int | None:
-        """Return the line, counted from 1."""
-        return self._line
-
-    @property
-    def column(self) -> int | None:
-        """Return the column, counted from 1."""
-        return self._column
-
-    def source(self) -> Any | None:
-        """Return what the file tells about the value that stands there, None when it tells nothing."""
-        return None
+        self.file = file
+        self.line = line
+        self.column = column
 
 
 def stamp(data: bytes) -> int:
@@ -214,32 +182,28 @@ class WrittenAt(Origin):
 
     @property
     def file(self) -> str | None:
-        """Return the file of the node."""
         origin = position_of(self.node)
         return None if origin is None else origin.file
 
 
-class Write:
+# Not of `typing`, whose import takes as long as that of the core.
+class Write(namedtuple("Write", ["key", "value", "origin", "number"])):
     """One write to a node.
 
     Attributes:
-        key: what was written: a key of the node, or a dotted path below it ("stages.0") for a plain
-        container. value: what was written; `Write.DELETED` for a deletion.
+        key: what was written: a key of the node, or for a plain container a dotted path below it
+            ("stages.0").
+        value: what was written; `Write.DELETED` for a deletion.
         origin: where it was written.
         number: grows from write to write, over all nodes.
     """
 
-    __slots__ = ("key", "number", "origin", "value")
+    __slots__ = ()
     DELETED: Any = type("Deleted", (), {"__repr__": lambda self: "<deleted>", "__slots__": ()})()
-
-    def __init__(self, key: str, value: Any, origin: Origin, number: int = 0):
-        self.key = key
-        self.value = value
-        self.origin = origin
-        self.number = number
-
-    def __repr__(self) -> str:
-        return f"Write({self.key!r}, {self.value!r}, {self.origin!r})"
+    key: str
+    value: Any
+    origin: Origin
+    number: int
 
 
 def position_of(node: Any) -> Origin | None:
@@ -280,20 +244,13 @@ def record_write(node: Any, key: str, value: Any, origin: Origin | None = None, 
         origin: where from; without it the calling code, `depth` frames up.
         depth: 1 is the caller of this function.
     """
-    entry: tuple[Any, ...]
     if origin is None:
-        import sys
-
         frame = sys._getframe(depth)
-        entry = (key, value, frame.f_code, frame.f_lasti, _clock())
-    elif isinstance(origin, Position):
-        entry = (key, value, origin.code, origin.lasti, _clock())
-    else:
-        entry = (key, value, origin, None, _clock())
+        origin = Position(frame.f_code, frame.f_lasti)
     log = notes_of(node).setdefault("writes", [])
     if len(log) >= _LIMIT:
         del log[_LIMIT // 4 : _LIMIT // 2]
-    log.append(entry)
+    log.append(Write(key, value, origin, next(_clock)))
 
 
 def writes_of(node: Any, key: str | None = None) -> list[Write]:
@@ -301,15 +258,10 @@ def writes_of(node: Any, key: str | None = None) -> list[Write]:
     it.
     """
     try:
-        log = _read(node, "_lz_notes").get("writes", ())
+        log: list[Write] = _read(node, "_lz_notes").get("writes", [])
     except AttributeError:
         return []
-    found = []
-    for name, value, code, lasti, number in log:
-        if key is None or name == key or str(name).startswith(f"{key}."):
-            origin = code if isinstance(code, Origin) else Position(code, lasti)
-            found.append(Write(name, value, origin, number))
-    return found
+    return [w for w in log if key is None or w.key == key or str(w.key).startswith(f"{key}.")]
 
 
 def writes_to(node: Any, keys: Sequence[Any]) -> list[Write]:

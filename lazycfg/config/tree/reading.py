@@ -13,8 +13,9 @@ from lazycfg.config.tree.budget import Active
 from lazycfg.config.tree.chains import as_parent, chain_above, extend, link
 from lazycfg.config.tree.containers import LEAVES, ReadDict, ReadList, has_fields, inner_values, odd_children
 from lazycfg.config.tree.interpolation import resolve
-from lazycfg.config.tree.node import Node, is_frozen, is_required, raw_items
+from lazycfg.config.tree.node import Node, is_frozen, raw_items
 from lazycfg.config.tree.placed import adopt, parent_of, set_parent
+from lazycfg.config.tree.required import is_required
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
     from lazycfg.config.tree.budget import Budget
     from lazycfg.config.tree.chains import Chain
-
-__all__ = ["has_interpolation", "in_frozen", "read_holder", "read_in_chain", "resolve_read"]
 
 
 def _readable(value: Any) -> Collection[Any] | None:

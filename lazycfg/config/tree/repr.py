@@ -8,11 +8,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = [
-    "printable",
-    "short_repr",
-]
-
 _DEPTH = 16
 _LENGTH = 4000
 

@@ -6,8 +6,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["REQUIRED", "Required", "is_required"]
-
 
 class Required:
     """The type of `REQUIRED`: one instance, kept by copy and pickle."""

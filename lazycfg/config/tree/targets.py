@@ -20,21 +20,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = [
-    "ImportName",
-    "find_name",
-    "full_name",
-    "import_target",
-    "is_deferred",
-    "is_imported",
-    "loaded_target",
-    "name_of_target",
-    "public_name",
-    "resolve_name",
-    "resolve_target",
-    "target_name",
-]
-
 
 # Not of `typing`, whose import takes as long as that of the core.
 class ImportName(namedtuple("ImportName", ["module", "qualname"])):

@@ -21,20 +21,11 @@ from lazycfg.config.tree.containers import (
     to_plain,
 )
 from lazycfg.config.tree.from_omegaconf import as_ours, has_calls, is_omegaconf
-from lazycfg.config.tree.node import (
-    _HOLDERS,
-    REQUIRED,
-    Node,
-    _inherit,
-    _read,
-    raw_get,
-    raw_items,
-    raw_node,
-    raw_set,
-)
+from lazycfg.config.tree.node import _HOLDERS, Node, _inherit, _read, raw_get, raw_items, raw_node, raw_set
 from lazycfg.config.tree.paths import MISSING, format_path, unlink
 from lazycfg.config.tree.placed import parent_of, set_parent
 from lazycfg.config.tree.reading import read_in_chain
+from lazycfg.config.tree.required import REQUIRED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,16 +39,6 @@ if TYPE_CHECKING:
     # Given a text, its chain, the chain along which it was reached where that is another one, and its link.
     Resolve: TypeAlias = "Callable[[str, Chain, Chain | None, Link], tuple[Any, Chain]]"
     Visit: TypeAlias = "tuple[Any, Any, Link, Any]"
-
-__all__ = [
-    "deep_copy",
-    "plan",
-    "rebuild",
-    "same_tree",
-    "survey",
-    "walk",
-    "walk_links",
-]
 
 
 def plan(root: Any) -> list[tuple[Any, Any, Link]]:
@@ -390,6 +371,25 @@ def far_below(root: Any) -> list[Any]:
                     below.append(child)
         level = below
     return level
+
+
+def own_nodes(node: Node) -> list[Node]:
+    """Return the nodes that have their parent in a node: itself, or a list in it."""
+    found: list[Node] = []
+    work: list[Any] = [*dict.values(node)]
+    seen: set[int] = set()
+    while work:
+        value = work.pop()
+        if type(value) is Node:
+            parent = parent_of(value)
+            while type(parent) is tuple:
+                parent = parent[1]
+            if parent is node:
+                found.append(value)
+        elif type(value) not in LEAVES and id(value) not in seen:
+            seen.add(id(value))
+            work += inner_values(value) or ()
+    return found
 
 
 _FAR = 110  # about the square root of the depth that pickle can take then

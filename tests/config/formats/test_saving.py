@@ -28,7 +28,8 @@ from lazycfg.config.inspection.equality import equal_configs
 from lazycfg.config.lazy import LazyConfig
 from lazycfg.config.tree.lazy_call import LazyCall as L
 from lazycfg.config.tree.lazy_call import LazyPartial, attr, method
-from lazycfg.config.tree.node import REQUIRED, Node, to_nodes
+from lazycfg.config.tree.node import Node, to_nodes
+from lazycfg.config.tree.required import REQUIRED
 
 SUFFIXES = ("py", "yaml", "json")
 

@@ -8,8 +8,9 @@ import sys
 import pytest
 
 from lazycfg.config.building.build import instantiate
+from lazycfg.config.formats.class_changes import CaptureError
 from lazycfg.config.formats.document import SaveError
-from lazycfg.config.formats.source_capture import CaptureError, capture
+from lazycfg.config.formats.source_capture import capture
 from lazycfg.config.inspection.equality import equal_configs
 from lazycfg.config.lazy import LazyConfig
 from lazycfg.config.tree.node import Node

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from lazycfg.config.formats.python_io import to_py
 from lazycfg.config.inspection.equality import equal_configs
 from lazycfg.config.lazy import LazyConfig
-from lazycfg.config.tree.node import REQUIRED, Node
+from lazycfg.config.tree.node import Node
+from lazycfg.config.tree.required import REQUIRED
 from lazycfg.layers import ShapeSpec
 from lazycfg.modeling import Box2BoxTransform, Matcher
 

@@ -12,7 +12,7 @@ from lazycfg import LazyCall as L
 from lazycfg import LazyConfig, check, diff, get_path, instantiate
 from lazycfg.config import Node, freeze, merge, to_dict, with_defaults
 from lazycfg.config.errors import InterpolationError, PathError
-from lazycfg.config.tree.node import REQUIRED
+from lazycfg.config.tree.required import REQUIRED
 
 
 @dataclass
