@@ -30,6 +30,7 @@ class CocoDataset(AnnotatedImages):
         verify_images: True: also open every image and compare its size with the file's (reads headers only).
             None: the images must be there. False: they are not looked for, to evaluate detections where the
             images are not.
+        annotated: False: a file of test images, which has no "annotations"; its records have no objects.
         extra_annotation_keys, ignore_keys, ignore_categories, keypoint_flip_map, keypoint_oks_sigmas: see
             `AnnotatedImages`.
 
@@ -51,6 +52,7 @@ class CocoDataset(AnnotatedImages):
         name: str | None = None,
         on_error: Literal["raise", "skip"] = "raise",
         verify_images: bool | None = None,
+        annotated: bool = True,
         extra_annotation_keys: Sequence[str] = (),
         ignore_keys: Sequence[str] = (),
         ignore_categories: Sequence[str] = (),
@@ -58,6 +60,7 @@ class CocoDataset(AnnotatedImages):
         keypoint_oks_sigmas: Sequence[float] = (),
     ) -> None:
         self.json_file = str(json_file)
+        self._annotated = annotated
         super().__init__(
             self.json_file,
             image_root=image_root,
@@ -73,7 +76,7 @@ class CocoDataset(AnnotatedImages):
 
     def read_file(self) -> dict[str, Any]:
         """Return the contents of `json_file`, in COCO's layout: for a subclass whose files differ from it."""
-        return read_coco_json(self.json_file)
+        return read_coco_json(self.json_file, need_annotations=self._annotated)
 
     def find_root(self, names: Sequence[str], verify_images: bool | None) -> str:
         if verify_images is not False:
