@@ -1,5 +1,6 @@
 """How good a model is: evaluators, and the loop that feeds them."""
 
+from .analysis import analyse_detections
 from .cityscapes_instances import CityscapesInstanceEvaluator
 from .cityscapes_sem_seg import CityscapesSemSegEvaluator
 from .coco import COCOEvaluator
@@ -34,6 +35,7 @@ __all__ = [
     "PascalVOCDetectionEvaluator",
     "RotatedCOCOEvaluator",
     "SemSegEvaluator",
+    "analyse_detections",
     "coco_ground_truth",
     "coco_scores",
     "evaluate_json",
