@@ -13,7 +13,7 @@ from .evaluator import (
     inference_context,
     inference_on_dataset,
 )
-from .json_files import evaluate_json, to_json
+from .json_files import evaluate_json, read_results, to_json
 from .lvis import LVISEvaluator
 from .lvis_scores import lvis_scores
 from .panoptic import COCOPanopticEvaluator
@@ -43,5 +43,6 @@ __all__ = [
     "inference_on_dataset",
     "lvis_scores",
     "print_csv_format",
+    "read_results",
     "to_json",
 ]

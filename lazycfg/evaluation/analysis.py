@@ -11,6 +11,7 @@ import numpy as np
 from lazycfg.evaluation.coco_scores import CocoScores, coco_scores
 from lazycfg.evaluation.error_types import ERROR_TYPES, error_types, interpolated_precision
 from lazycfg.evaluation.matching import Matching, greedy, match_detections
+from lazycfg.evaluation.tables import distinct_names
 
 __all__ = ["analyse_detections", "analysis_metrics"]
 
@@ -64,7 +65,7 @@ def analyse_detections(
         ImportError, ValueError: see `coco_scores` and `match_detections`.
     """
     matching = match_detections(ground_truth, detections, iou_type, iou=iou, max_dets=max_dets)
-    names = [str(category["name"]) for category in ground_truth["categories"]]
+    names = distinct_names([str(category["name"]) for category in ground_truth["categories"]])
     scores = coco_scores(ground_truth, detections, iou_type, max_dets=(max_dets,))
     everything = _best_f1(matching.score, matching.found >= 0, ~matching.ignored, len(matching.area))
     threshold = everything["threshold"] if score_threshold is None else float(score_threshold)
