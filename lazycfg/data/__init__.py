@@ -43,13 +43,14 @@ from .detection_utils import (
 )
 from .image import ImageError, read_image
 from .loader import (
-    MapDataset,
     TrainLoader,
     build_detection_test_loader,
     build_detection_train_loader,
     trivial_batch_collator,
 )
+from .mapped import MapDataset
 from .mapper import DatasetMapper, load_rgb
+from .mixing import CopyPaste, MixUp, Mosaic, MultiImageAugmentation, Sample
 from .samplers import (
     InferenceSampler,
     RandomSubsetTrainingSampler,
@@ -66,6 +67,7 @@ __all__ = [
     "CocoDataset",
     "CocoPanopticDataset",
     "ConcatDataset",
+    "CopyPaste",
     "DatasetFromList",
     "DatasetMapper",
     "FederatedClassWeights",
@@ -76,9 +78,13 @@ __all__ = [
     "LVISDataset",
     "MapDataset",
     "Metadata",
+    "MixUp",
+    "Mosaic",
+    "MultiImageAugmentation",
     "ProposalsDataset",
     "RandomSubsetTrainingSampler",
     "RepeatFactorTrainingSampler",
+    "Sample",
     "SampleKey",
     "SemSegDataset",
     "ShapesDataset",

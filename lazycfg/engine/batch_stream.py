@@ -38,6 +38,11 @@ class BatchStream:
         self._epoch_start: Mapping[str, Any] | None = None
 
     @property
+    def loader(self) -> Any:
+        """Return the loader whose batches these are."""
+        return self._loader
+
+    @property
     def per_rank(self) -> bool:
         """Return whether every process has to keep a state of its own."""
         return bool(getattr(self._loader, "per_rank", False)) if self._loader_has_state else True

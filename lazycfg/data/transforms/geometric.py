@@ -194,6 +194,30 @@ class CropTransform(Transform):
 
 
 @dataclass(frozen=True)
+class CropByCenterTransform(CropTransform):
+    """A crop that empties the boxes whose middle is outside it, so that their objects are dropped."""
+
+    def holds(self, centers: np.ndarray) -> np.ndarray:
+        """Return (N,) bool: whether points (N, 2) of the image before lie within the crop."""
+        low = np.array([self.x0, self.y0])
+        return ((centers > low) & (centers < low + np.array([self.w, self.h]))).all(axis=1)
+
+    def apply_box(self, box: np.ndarray) -> np.ndarray:
+        """Move boxes (N, 4); those whose middle is outside become (0, 0, 0, 0)."""
+        box = np.asarray(box, dtype=np.float64).reshape(-1, 4)
+        kept = self.holds((box[:, :2] + box[:, 2:]) / 2)
+        return super().apply_box(box) * kept[:, None]
+
+    def apply_rotated_box(self, box: np.ndarray) -> np.ndarray:
+        """Move rotated boxes (N, 5); those whose middle is outside get the width and height 0."""
+        box = np.asarray(box, dtype=np.float64).reshape(-1, 5)
+        kept = self.holds(box[:, :2])
+        box = super().apply_rotated_box(box)
+        box[:, 2:4] *= kept[:, None]
+        return box
+
+
+@dataclass(frozen=True)
 class PadTransform(Transform):
     """Add x0 columns at the left, x1 at the right, y0 rows at the top, y1 at the bottom.
 

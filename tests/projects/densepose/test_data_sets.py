@@ -249,6 +249,20 @@ def test_mapper_of_images_without_annotations(figures):
     assert "instances" not in mapper(figures, is_train=False)(record)
 
 
+def test_what_a_model_is_not_trained_on_is_left_out(figures):
+    record, annotation = annotated(dataset_at(figures))
+    number = record["annotations"].index(annotation)
+    flips = [T.HFlipTransform(record["width"])]
+    charts = mapper(figures, meshes=(), use_vertices=False, augmentations=flips)(record)["instances"]
+    assert charts.gt_densepose[number].vertex_ids is None
+    assert charts.gt_densepose[number].i is not None
+    vertices = mapper(figures, symmetry_file=None, use_charts=False, augmentations=flips)(record)["instances"]
+    assert vertices.gt_densepose[number].i is None
+    assert vertices.gt_densepose[number].segm is not None
+    none = mapper(figures, use_charts=False, use_vertices=False)(record)["instances"]
+    assert not none.has("gt_densepose")
+
+
 def test_what_the_mapper_refuses(figures, tmp_path):
     with pytest.raises(ValueError, match="neither use_rotated_box nor recompute_boxes"):
         mapper(figures, recompute_boxes=True)
