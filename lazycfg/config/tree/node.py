@@ -259,7 +259,7 @@ class Node(Placed):
         return format_path((*path_to(self), *keys))
 
     def _repr_html_(self) -> str:
-        from lazycfg.config.inspection.html_view import html_tree
+        from lazycfg.inspection.html_view import html_tree
 
         return html_tree(self)
 
