@@ -472,7 +472,7 @@ def _inherit(source: Node, copy: Node, *, parent: bool = True) -> None:
 
 
 def to_nodes(value: Any) -> Any:
-    """Turn every exact `dict` reachable from `value` into a `Node`: see `places.to_nodes`."""
+    """Do `parents.to_nodes`, which is built on this module."""
     from lazycfg.config.tree.parents import to_nodes as convert
 
     return convert(value)
