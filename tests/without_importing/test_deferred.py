@@ -10,9 +10,9 @@ from lazycfg.config.errors import PathError
 from lazycfg.config.formats.encode import encode
 from lazycfg.config.formats.python_io import to_py
 from lazycfg.config.loading.load import load
-from lazycfg.config.loading.stand_ins import StandIn, resolve_stand_in
-from lazycfg.config.loading.without_importing import deferred_import
 from lazycfg.config.tree.access import get_path
+from lazycfg.without_importing.files import deferred_import
+from lazycfg.without_importing.stand_ins import StandIn, resolve_stand_in
 
 
 @pytest.fixture

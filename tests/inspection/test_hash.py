@@ -9,15 +9,15 @@ import pytest
 from lazycfg import REQUIRED, Node
 from lazycfg import LazyCall as L
 from lazycfg.config.errors import ConfigError
-from lazycfg.config.inspection.diff import diff
-from lazycfg.config.inspection.hashing import hash_of
 from lazycfg.config.tree.node import to_nodes
+from lazycfg.inspection.diff import diff
+from lazycfg.inspection.hashing import hash_of
 
 PROGRAM = """
 from collections import Counter
 from pathlib import Path
 from lazycfg import LazyCall as L, LazyPartial
-from lazycfg.config.inspection.hashing import hash_of
+from lazycfg.inspection.hashing import hash_of
 shared = L(Counter)(a=[1, 2.5, None], b=(True, "x"))
 print(hash_of(L(dict)(x=shared, y={"k": shared}, z=LazyPartial("json.dumps")(indent=2), p=Path("a/b"), f=len,
                       s={"b", "a", "c"}, e=1e-5, n=float("nan"), by=b"x")))

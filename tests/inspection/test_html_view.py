@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from lazycfg import LazyCall as L
 from lazycfg import LazyConfig, LazyPartial, Node
-from lazycfg.config.inspection.html_view import html_tree
 from lazycfg.config.tree.node import to_nodes
+from lazycfg.inspection.html_view import html_tree
 
 VOID = {"br", "hr", "img", "meta", "link", "input"}
 

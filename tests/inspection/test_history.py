@@ -7,8 +7,8 @@ import pytest
 from lazycfg import LazyCall as L
 from lazycfg import LazyConfig, Node
 from lazycfg.config import PathError, merge
-from lazycfg.config.inspection.explain import explain
 from lazycfg.config.tree.node import to_nodes
+from lazycfg.inspection.explain import explain
 
 
 def resnet(*, depth=50, stem=None, norm="BN"):

@@ -11,8 +11,6 @@ from html import escape
 from typing import Any
 
 from lazycfg.config.errors import ConfigError
-from lazycfg.config.inspection.html_style import STYLE
-from lazycfg.config.inspection.tree_view import Row, rows
 from lazycfg.config.signatures.binding import node_signature
 from lazycfg.config.signatures.callables import Signature
 from lazycfg.config.tree.access import get_path
@@ -23,6 +21,8 @@ from lazycfg.config.tree.position import Position, Write, position_of, writes_of
 from lazycfg.config.tree.repr import short_repr
 from lazycfg.config.tree.required import is_required
 from lazycfg.config.tree.targets import is_deferred, target_name
+from lazycfg.inspection.html_style import STYLE
+from lazycfg.inspection.tree_view import Row, rows
 
 _MOST_ROWS = 4000
 _MOST_DOCUMENTED = 400
@@ -215,7 +215,7 @@ class _View:
         except TypeError:  # not hashable
             return {}
         if known is None:
-            from lazycfg.config.signatures.docstrings import documented_parameters
+            from lazycfg.inspection.docstrings import documented_parameters
 
             known = self._texts[target] = documented_parameters(target)
         return known
@@ -255,7 +255,7 @@ def _title(text: str) -> str:
 
 
 def _type(signature: Signature, name: str) -> str:
-    from lazycfg.config.signatures.docstrings import _type_text
+    from lazycfg.inspection.docstrings import _type_text
 
     annotation = signature.parameters[name].annotation
     return "" if annotation is signature.parameters[name].empty else f": {_type_text(annotation)}"

@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 
 from lazycfg import ConfigError, LazyConfig, Node
 from lazycfg import LazyCall as L
-from lazycfg.config.inspection.diff import diff
-from lazycfg.config.inspection.equality import equal_configs
-from lazycfg.config.inspection.hashing import hash_of
 from lazycfg.config.tree.node import to_nodes
+from lazycfg.inspection.diff import diff
+from lazycfg.inspection.equality import equal_configs
+from lazycfg.inspection.hashing import hash_of
 
 
 class Block:

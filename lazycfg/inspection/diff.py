@@ -6,13 +6,13 @@ from __future__ import annotations
 
 from lazycfg.config.editing.grammar import ImportRef, ShareRef, format_value
 from lazycfg.config.errors import ConfigError
-from lazycfg.config.inspection.equality import alike, kind_of, same_leaf_of, same_parts
-from lazycfg.config.inspection.explain import short
 from lazycfg.config.tree.containers import children
 from lazycfg.config.tree.node import Node
 from lazycfg.config.tree.paths import format_path, unlink
 from lazycfg.config.tree.required import REQUIRED
 from lazycfg.config.tree.targets import find_name
+from lazycfg.inspection.equality import alike, kind_of, same_leaf_of, same_parts
+from lazycfg.inspection.explain import short
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,19 +11,19 @@ import pytest
 
 from lazycfg.config.errors import TargetError
 from lazycfg.config.formats.files import read_data_file
-from lazycfg.config.loading.stand_ins import IF_THERE, NEVER, StandIn
-from lazycfg.config.loading.without_importing import StandInDecoder
 from lazycfg.config.trust import TRUST_ALL
+from lazycfg.without_importing.files import StandInDecoder
+from lazycfg.without_importing.stand_ins import IF_THERE, NEVER, StandIn
 
 # The configs are read first, in a process that has not imported torch; then the same ones are loaded.
 _AGREE = """
 import copy, json, pathlib, sys
 from lazycfg import model_zoo
 from lazycfg.config.editing.overrides import OverrideError, apply_overrides
-from lazycfg.config.inspection.tree_view import tree_text
+from lazycfg.inspection.tree_view import tree_text
 from lazycfg.config.loading.load import load
-from lazycfg.config.loading.stand_ins import StandIn, resolve_stand_in
-from lazycfg.config.loading.without_importing import read_file
+from lazycfg.without_importing.stand_ins import StandIn, resolve_stand_in
+from lazycfg.without_importing.files import read_file
 from lazycfg.config.tree.node import is_call, raw_get
 from lazycfg.config.tree.traversal import walk
 

@@ -21,9 +21,6 @@ from lazycfg.config.errors import CycleError, TargetError
 from lazycfg.config.formats.files import format_of, read_data_file
 from lazycfg.config.isolation.session import python_import
 from lazycfg.config.loading.load import load
-from lazycfg.config.loading.moved import where_now
-from lazycfg.config.loading.stand_ins import IF_THERE, StandIn, resolve_stand_in
-from lazycfg.config.loading.without_importing import StandInDecoder
 from lazycfg.config.signatures.binding import bind_positional, node_signature
 from lazycfg.config.signatures.places import argument_position
 from lazycfg.config.suggest import closest, closest_name
@@ -34,6 +31,9 @@ from lazycfg.config.tree.position import FilePosition, Origin, position_of
 from lazycfg.config.tree.targets import target_name
 from lazycfg.config.tree.traversal import plan, refill, walk
 from lazycfg.config.trust import TRUST_ALL, Policy
+from lazycfg.inspection.moved import where_now
+from lazycfg.without_importing.files import StandInDecoder
+from lazycfg.without_importing.stand_ins import IF_THERE, StandIn, resolve_stand_in
 
 _KINDS = ("target", "unknown argument", "missing argument", "type", "cycle")
 

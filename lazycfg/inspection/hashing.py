@@ -5,9 +5,9 @@ from __future__ import annotations
 from lazycfg.config.errors import ConfigError, with_article
 from lazycfg.config.formats.encode import encode
 from lazycfg.config.formats.items import Item
-from lazycfg.config.inspection.equality import without_layout
 from lazycfg.config.tree.paths import parse_path
 from lazycfg.config.tree.targets import name_of_target
+from lazycfg.inspection.equality import without_layout
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

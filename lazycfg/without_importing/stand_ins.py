@@ -103,7 +103,7 @@ class StandIn:
         name = self.__lazycfg_name__()
         if name is None or not name[1] or self._lz_is_made() or self.__lazycfg_reading__().may_fail:
             return None
-        from lazycfg.config.signatures.source import source_signature
+        from lazycfg.without_importing.source import source_signature
 
         return source_signature(str(self), self)
 
@@ -120,7 +120,7 @@ class StandIn:
             return "class"
         if self._lz_is_made():
             return None
-        from lazycfg.config.signatures.source import Unsure, find_definition
+        from lazycfg.without_importing.source import Unsure, find_definition
 
         try:
             statement = type(find_definition(str(self)).node).__name__

@@ -74,7 +74,7 @@ def code(tmp_path, monkeypatch):
             del sys.modules[name]
         import importlib
 
-        from lazycfg.config.loading import moved
+        from lazycfg.inspection import moved
 
         importlib.invalidate_caches()
         moved._definitions.cache_clear()

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from lazycfg.config.errors import ConfigError
-from lazycfg.config.inspection.html_view import origin_text, written_by
 from lazycfg.config.tree.access import get_path
 from lazycfg.config.tree.containers import children
 from lazycfg.config.tree.interpolation import limited_resolvers
@@ -21,6 +20,7 @@ from lazycfg.config.tree.repr import short_repr
 from lazycfg.config.tree.required import is_required
 from lazycfg.config.tree.targets import target_name
 from lazycfg.config.tree.traversal import plan
+from lazycfg.inspection.html_view import origin_text, written_by
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

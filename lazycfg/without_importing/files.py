@@ -17,15 +17,15 @@ from lazycfg.config.formats.decode import MAKERS, Decoder, Maker
 from lazycfg.config.formats.document import as_list, as_node, as_text
 from lazycfg.config.isolation.session import python_import
 from lazycfg.config.loading.load import load
-from lazycfg.config.loading.stand_ins import IF_THERE, NEVER, Reading, StandIn, may_have
 from lazycfg.config.signatures.binding import bind_positional
 from lazycfg.config.signatures.modules import locate_module
-from lazycfg.config.signatures.source import Unsure, find_constant
 from lazycfg.config.tree.node import Node, is_call, raw_contains, raw_get, raw_items, raw_set
 from lazycfg.config.tree.traversal import plan
 from lazycfg.config.trust import Policy
+from lazycfg.without_importing.source import Unsure, find_constant
+from lazycfg.without_importing.stand_ins import IF_THERE, NEVER, Reading, StandIn, may_have
 
-_REAL = ("lazycfg", "lazycfg.config", "lazycfg.model_zoo", "lazycfg.projects")
+_REAL = ("lazycfg", "lazycfg.config", "lazycfg.inspection", "lazycfg.model_zoo", "lazycfg.projects")
 
 
 def read_file(file: str) -> Any:
@@ -65,7 +65,7 @@ def deferred_import(name: str, module_globals: Mapping[str, object] | None, from
     there, what is imported already are imported as usual.
     """
     standard = name.partition(".")[0] in sys.stdlib_module_names
-    if standard or name in _REAL or name.startswith("lazycfg.config."):
+    if standard or name in _REAL or name.startswith(("lazycfg.config.", "lazycfg.inspection.")):
         return python_import(name, module_globals, fromlist)
     if name in sys.modules and "torch" in sys.modules:  # nothing is saved any more
         return python_import(name, module_globals, fromlist)

@@ -9,8 +9,8 @@ from lazycfg import LazyCall as L
 from lazycfg import instantiate
 from lazycfg.config import CycleError
 from lazycfg.config.building.profiling import Profile, seed_for
-from lazycfg.config.inspection.origins import explain_errors, origin
 from lazycfg.config.tree.node import to_nodes
+from lazycfg.inspection.origins import explain_errors, origin
 
 
 class Part:

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from lazycfg import LazyCall as L
 from lazycfg import LazyConfig, LazyPartial
 from lazycfg.config.errors import CycleError
-from lazycfg.config.inspection.graph import boxes_of, place
-from lazycfg.config.inspection.graph_drawing import to_html, to_svg
 from lazycfg.config.tree.node import to_nodes
+from lazycfg.inspection.graph import boxes_of, place
+from lazycfg.inspection.graph_drawing import to_html, to_svg
 
 SVG = "{http://www.w3.org/2000/svg}"
 

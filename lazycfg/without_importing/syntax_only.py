@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from lazycfg.config.errors import ConfigError
-from lazycfg.config.isolation.python_source import parse_source
-from lazycfg.config.loading.stand_ins import NEVER, StandIn
+from lazycfg.config.isolation.bindings import parse_source
 from lazycfg.config.signatures.modules import locate_module
 from lazycfg.config.tree.node import Node, raw_contains, raw_get, raw_pop, raw_set
+from lazycfg.without_importing.stand_ins import NEVER, StandIn
 
 _MOST_FILES = 200
 _CALLS = {"LazyCall": False, "LazyPartial": True}  # name -> whether `_partial_`

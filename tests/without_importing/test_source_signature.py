@@ -7,13 +7,13 @@ import pytest
 from lazycfg import LazyCall as L
 from lazycfg import Node, explain
 from lazycfg.cli.common import load_config, zoo_folder
-from lazycfg.config.loading.stand_ins import StandIn
 from lazycfg.config.signatures.binding import node_signature, why_not
 from lazycfg.config.signatures.callables import signature_of
-from lazycfg.config.signatures.docstrings import parameter_doc, target_doc
-from lazycfg.config.signatures.source import source_signature
 from lazycfg.config.tree.node import is_call, raw_get
 from lazycfg.config.tree.traversal import walk
+from lazycfg.inspection.docstrings import parameter_doc, target_doc
+from lazycfg.without_importing.source import source_signature
+from lazycfg.without_importing.stand_ins import StandIn
 
 CODE = '''
 import abc

@@ -12,7 +12,7 @@ from html import escape
 from typing import Any
 from zlib import crc32
 
-from lazycfg.config.inspection.graph import (
+from lazycfg.inspection.graph import (
     CHAR,
     GAP_X,
     GAP_Y,
@@ -25,7 +25,7 @@ from lazycfg.config.inspection.graph import (
     boxes_of,
     place,
 )
-from lazycfg.config.inspection.graph_script import SCRIPT
+from lazycfg.inspection.graph_script import SCRIPT
 
 _MARGIN = 16
 _HUES = (210, 145, 28, 275, 190, 330, 60, 0)

@@ -5,7 +5,7 @@ import pytest
 
 from lazycfg.cli.main import main
 from lazycfg.config.errors import ConfigError
-from lazycfg.config.loading.syntax_only import Unread, read_syntax
+from lazycfg.without_importing.syntax_only import Unread, read_syntax
 
 EVIL = """
 import os
