@@ -2,22 +2,30 @@
 
 from .batching import GroupedBatchSampler, SampleKey
 from .datasets import (
+    ADE20KSemSeg,
     AnnotationError,
+    BoxCSVDataset,
     CityscapesInstances,
     CityscapesPanoptic,
     CityscapesSemSeg,
     CocoDataset,
     CocoPanopticDataset,
     ConcatDataset,
+    CVATDataset,
     DatasetFromList,
     FederatedClassWeights,
     FilteredDataset,
+    HuggingFaceDataset,
+    InstanceMaskDataset,
+    LabelMeDataset,
     LVISDataset,
     Metadata,
     ProposalsDataset,
     SemSegDataset,
     ShapesDataset,
     SubsetDataset,
+    VOCDataset,
+    YoloDataset,
     check_dataset,
     convert_to_coco_json,
     export_coco,
@@ -28,6 +36,7 @@ from .datasets import (
     get_fed_loss_cls_weights,
     load_proposals_into_dataset,
     load_sem_seg,
+    open_dataset,
     summarize,
 )
 from .detection_utils import (
@@ -43,13 +52,14 @@ from .detection_utils import (
 )
 from .image import ImageError, read_image
 from .loader import (
-    MapDataset,
     TrainLoader,
     build_detection_test_loader,
     build_detection_train_loader,
     trivial_batch_collator,
 )
+from .mapped import MapDataset
 from .mapper import DatasetMapper, load_rgb
+from .mixing import CopyPaste, MixUp, Mosaic, MultiImageAugmentation, Sample
 from .samplers import (
     InferenceSampler,
     RandomSubsetTrainingSampler,
@@ -59,26 +69,37 @@ from .samplers import (
 )
 
 __all__ = [
+    "ADE20KSemSeg",
     "AnnotationError",
+    "BoxCSVDataset",
+    "CVATDataset",
     "CityscapesInstances",
     "CityscapesPanoptic",
     "CityscapesSemSeg",
     "CocoDataset",
     "CocoPanopticDataset",
     "ConcatDataset",
+    "CopyPaste",
     "DatasetFromList",
     "DatasetMapper",
     "FederatedClassWeights",
     "FilteredDataset",
     "GroupedBatchSampler",
+    "HuggingFaceDataset",
     "ImageError",
     "InferenceSampler",
+    "InstanceMaskDataset",
     "LVISDataset",
+    "LabelMeDataset",
     "MapDataset",
     "Metadata",
+    "MixUp",
+    "Mosaic",
+    "MultiImageAugmentation",
     "ProposalsDataset",
     "RandomSubsetTrainingSampler",
     "RepeatFactorTrainingSampler",
+    "Sample",
     "SampleKey",
     "SemSegDataset",
     "ShapesDataset",
@@ -86,6 +107,8 @@ __all__ = [
     "SubsetDataset",
     "TrainLoader",
     "TrainingSampler",
+    "VOCDataset",
+    "YoloDataset",
     "annotations_to_instances",
     "annotations_to_instances_rotated",
     "build_detection_test_loader",
@@ -104,6 +127,7 @@ __all__ = [
     "load_proposals_into_dataset",
     "load_rgb",
     "load_sem_seg",
+    "open_dataset",
     "read_image",
     "summarize",
     "transform_annotations",

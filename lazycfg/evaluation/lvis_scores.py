@@ -9,14 +9,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from lazycfg.evaluation.coco_scores import (
-    CocoScores,
-    IouType,
-    check_detections,
-    coco_scores,
-    coco_tools,
-    in_order,
-)
+from lazycfg.evaluation.coco_checks import check_detections
+from lazycfg.evaluation.coco_engines import IouType, mask_tools
+from lazycfg.evaluation.coco_scores import CocoScores, coco_scores, in_order
 from lazycfg.structures.rle import rle_area
 
 __all__ = ["best_of_each_image", "lvis_scores"]
@@ -181,7 +176,7 @@ def _with_run_lengths(annotation: dict[str, Any], image: Mapping[str, Any]) -> d
     """Return an annotation whose mask does not need the size of its image."""
     if isinstance(annotation["segmentation"], Mapping):
         return annotation
-    tools = coco_tools().mask
+    tools = mask_tools()
     polygons = tools.frPyObjects(annotation["segmentation"], image["height"], image["width"])
     return {**annotation, "segmentation": tools.merge(polygons)}
 

@@ -131,7 +131,8 @@ def giou_loss(boxes1: Tensor, boxes2: Tensor, reduction: str = "none", eps: floa
 
 
 def diou_loss(boxes1: Tensor, boxes2: Tensor, reduction: str = "none", eps: float = 1e-7) -> Tensor:
-    """1 - IoU + the squared distance of the centres over the squared diagonal of the hull (arXiv:1911.08287).
+    """Return 1 - IoU + the squared distance of the centres over the squared diagonal of the hull, (N,) for
+    boxes (N, 4) (arXiv:1911.08287).
 
     Arguments as for `giou_loss`.
     """

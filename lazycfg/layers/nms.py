@@ -39,6 +39,9 @@ def batched_nms(boxes: Tensor, scores: Tensor, idxs: Tensor, iou_threshold: floa
 
     Returns:
         int64 indices of the boxes kept, by decreasing score.
+
+    Raises:
+        ValueError: the boxes are not (N, 4).
     """
     if boxes.dim() != 2 or boxes.shape[1] != 4:
         raise ValueError(f"batched_nms: expected boxes (N, 4), got {tuple(boxes.shape)}")
@@ -56,8 +59,8 @@ def batched_nms(boxes: Tensor, scores: Tensor, idxs: Tensor, iou_threshold: floa
 def batched_nms_host(
     boxes: np.ndarray, scores: np.ndarray, idxs: np.ndarray, iou_threshold: float
 ) -> np.ndarray:
-    """Run `batched_nms` on what the host has already: float32 arrays in, int64 indices out, without tensors
-    between.
+    """Run `batched_nms` on what the host has already: float32 arrays (N, 4) and (N,) in, int64 indices (K,)
+    out, without tensors between.
     """
     if len(boxes) == 0:
         return np.zeros(0, dtype=np.int64)
@@ -98,6 +101,9 @@ def batched_nms_rotated(boxes: Tensor, scores: Tensor, idxs: Tensor, iou_thresho
 
     Returns:
         int64 indices of the boxes kept, by decreasing score.
+
+    Raises:
+        ValueError: the boxes are not (N, 5).
     """
     if boxes.dim() != 2 or boxes.shape[1] != 5:
         raise ValueError(f"rotated NMS: expected boxes (N, 5), got {tuple(boxes.shape)}")

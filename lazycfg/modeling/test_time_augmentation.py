@@ -82,10 +82,12 @@ class GeneralizedRCNNWithTTA(nn.Module):
 
     @property
     def input_format(self) -> str | None:
+        """Return the order of channels that the model expects, such as "BGR"."""
         return self.model.input_format
 
     @property
     def device(self) -> torch.device:
+        """Return the device of the model."""
         return self.model.device
 
     def forward(self, batched_inputs: Inputs) -> list[dict[str, Any]]:
@@ -95,6 +97,9 @@ class GeneralizedRCNNWithTTA(nn.Module):
 
         Returns:
             As the model returns it.
+
+        Raises:
+            RuntimeError: the model is in training mode.
         """
         if self.training:
             raise RuntimeError(

@@ -9,14 +9,18 @@ from lazycfg.cli.common import CommandError, find_config, load_config, loading_o
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from lazycfg.config.inspection.diff import Change
+    from lazycfg.inspection.diff import Change
 
 __all__ = ["diff", "drift"]
 
 
 def diff(arguments: argparse.Namespace) -> int:
-    """Compare two configs, or one with and without overrides; the exit status is 1 when they differ."""
-    from lazycfg.config.inspection.diff import diff as compare
+    """Compare two configs, or one with and without overrides; the exit status is 1 when they differ.
+
+    Raises:
+        CommandError: there is nothing to compare with.
+    """
+    from lazycfg.inspection.diff import diff as compare
 
     others, overrides = split_words(arguments.words)
     if len(others) > 1 or not (others or overrides or arguments.set_file):
@@ -62,9 +66,13 @@ def _is_uncertain(change: Change) -> bool:
 
 
 def drift(arguments: argparse.Namespace) -> int:
-    """Tell what of a saved config no longer fits the code; the exit status is 1 when something does not."""
-    from lazycfg.config.inspection.drift import drift as compare
+    """Tell what of a saved config no longer fits the code; the exit status is 1 when something does not.
+
+    Raises:
+        CommandError: there is more than one file.
+    """
     from lazycfg.config.trust import DEFAULT_ALLOW
+    from lazycfg.inspection.drift import drift as compare
 
     if arguments.words or arguments.set_file:
         more = " ".join(arguments.words) or f"--set-file {arguments.set_file[0]}"

@@ -11,9 +11,13 @@ __all__ = ["graph"]
 
 
 def graph(arguments: argparse.Namespace) -> int:
-    """Draw a config, or what is at a path of it."""
-    from lazycfg.config.inspection.graph_drawing import to_html, to_svg
+    """Draw a config, or what is at a path of it.
+
+    Raises:
+        CommandError: the format or the depth is none.
+    """
     from lazycfg.config.tree.access import get_path
+    from lazycfg.inspection.graph_drawing import to_html, to_svg
 
     path, overrides = one_path(arguments.words, required=False)
     output = arguments.output

@@ -21,7 +21,11 @@ _OUTPUT_DIR = "train.output_dir="
 
 
 def sweep(arguments: argparse.Namespace) -> int:
-    """Print, or run, the command lines of a sweep."""
+    """Print, or run, the command lines of a sweep.
+
+    Raises:
+        CommandError: there are no points, or more than the config file.
+    """
     others, overrides = split_words(arguments.words)
     if others:
         raise CommandError(f"not an override: {' '.join(others)}")
@@ -71,9 +75,9 @@ def _refuse_duplicates(runs: list[list[str]], configs: list[Any]) -> None:
     from lazycfg.config.editing.grammar import parse_override
     from lazycfg.config.editing.matching import has_wildcard
     from lazycfg.config.errors import ConfigError, PathError
-    from lazycfg.config.inspection.hashing import hash_of
     from lazycfg.config.tree.access import get_path
     from lazycfg.config.tree.paths import parse_path
+    from lazycfg.inspection.hashing import hash_of
 
     texts = dict.fromkeys(text for run in runs for text in run)
     paths = {parse_override(text).path for text in texts}

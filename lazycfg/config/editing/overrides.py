@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -181,27 +181,34 @@ def matched_paths(cfg: Node, text: str) -> list[str]:
     return [format_path(place.keys) for place in writer.places()]
 
 
-def _refuse_untrusted(override: Override, policy: Policy) -> None:
-    """Refuse names in text that would be resolved later: targets and interpolation resolvers."""
+def _values_in(override: Override) -> Iterator[tuple[Any, Any]]:
+    """Yield the value of an override and all that is in it, each with its key (None: it is an element)."""
     keys = parse_path(override.path)
     work: list[tuple[Any, Any]] = [(keys[-1] if keys else "", override.value)]
     while work:
         key, value = work.pop()
+        yield key, value
+        if isinstance(value, CallRef):
+            work.append((None, value.arguments))
+        elif isinstance(value, dict):
+            work.extend(value.items())
+        elif isinstance(value, list | tuple | set):
+            work.extend((None, element) for element in value)
+
+
+def _refuse_untrusted(override: Override, policy: Policy) -> None:
+    """Refuse names in text that would be resolved later: targets and interpolation resolvers."""
+    for key, value in _values_in(override):
         if isinstance(value, str):
             reason = policy.why_text_refused(value, is_target=key == "_target_" or "*" in str(key))
             if reason is not None:
                 raise Wrong(reason)
         elif key == "_target_" and not isinstance(value, ImportRef):
             raise Wrong("a target is a name, package.module.Class")
-        elif isinstance(value, CallRef):
-            work.append((None, value.arguments))
         elif isinstance(value, dict):
             odd = [name for name in value if str(name).startswith("__")]
             if odd:
                 raise Wrong(f"the argument {odd[0]!r}")
-            work.extend(value.items())
-        elif isinstance(value, list | tuple | set):
-            work.extend((None, element) for element in value)
 
 
 def _refuse_ways_around(writer: Writer, override: Override, policy: Policy) -> None:
@@ -210,22 +217,13 @@ def _refuse_ways_around(writer: Writer, override: Override, policy: Policy) -> N
     """
     if policy.everything:
         return
-    keys = parse_path(override.path)
-    work: list[tuple[Any, Any]] = [(keys[-1] if keys else "", override.value)]
-    while work:
-        key, value = work.pop()
+    for key, value in _values_in(override):
         if isinstance(value, ShareRef):
             if key in SPECIAL or "*" in str(key):
                 raise Wrong(f"{key!r} cannot be the value of another place, {value.path!r}")
             shared = get_path(writer.root, parse_path(value.path), resolve=False)
             if isinstance(shared, str) or callable(shared):
                 raise Wrong(f"{value.path!r} is {short_repr(shared)}; write it out")
-        elif isinstance(value, CallRef):
-            work.append((None, value.arguments))
-        elif isinstance(value, dict):
-            work.extend(value.items())
-        elif isinstance(value, list | tuple | set):
-            work.extend((None, element) for element in value)
     for chain in [place.chain for place in writer.places()] if writer.matches else [writer.passed()]:
         for holder in chain:
             if type(holder) is Node and raw_get(holder, "_target_") is getattr:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from types import MethodType
-
 from lazycfg.config.editing.matching import find_holders, key_matches, keys_below
 from lazycfg.config.errors import ConfigError, TargetError, with_article
 from lazycfg.config.signatures.binding import why_not
-from lazycfg.config.tree.lazy_call import _record, _record_partial
+from lazycfg.config.tree.lazy_call import lacks_its_call
 from lazycfg.config.tree.node import SPECIAL, Node, as_assigned, is_call, raw_get, raw_items, raw_set
 from lazycfg.config.tree.paths import format_path, link_of, parse_path, unlink
 from lazycfg.config.tree.position import record_write
@@ -193,7 +191,7 @@ class Selection:
             SelectError: a selected value is not a call, or its arguments do not fit the class; nothing is
                 replaced. Or `new` is an `L(Class)` without the second pair of parentheses.
         """
-        if isinstance(new, MethodType) and new.__func__ in (_record, _record_partial):
+        if lacks_its_call(new):
             name = target_name(new.__self__)
             raise SelectError(f"L({name}) is not a node yet; write L({name})(...), or {name} for the target")
         if isinstance(new, type):

@@ -7,10 +7,10 @@ is complete: `Judge` goes through it and collects all refusals, each with the li
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from lazycfg.config.formats.file_positions import JsonMapping, MappingPosition
+from lazycfg.config.formats.file_positions import DataPosition
 from lazycfg.config.plain_values import maker_name, takes_literals_only, why_costly
 from lazycfg.config.tree.containers import field_names
 from lazycfg.config.tree.node import Node, is_call, raw_contains, raw_get, raw_items
@@ -20,7 +20,7 @@ from lazycfg.config.tree.targets import is_deferred, target_name
 from lazycfg.config.trust import Policy, UntrustedError
 
 _LONGEST_REASON = 400
-_PLAIN = (str, int, float, bool, complex, bytes, type(None))
+_PLAIN = (int, float, bool, complex, bytes, type(None))
 
 
 class Judge:
@@ -40,7 +40,7 @@ class Judge:
     def refuse(self, value: Any, *reasons: str, key: Any = None) -> None:
         """Note why a value, or what is at a key of a node, is not allowed."""
         origin = position_of(value) if type(value) is Node else getattr(value, "place", None)
-        if isinstance(origin, MappingPosition | JsonMapping):
+        if isinstance(origin, DataPosition):
             line = origin.line_of(key)
         else:
             line = None if origin is None else origin.line
@@ -55,32 +55,20 @@ class Judge:
             reason = self._why_no_call(node) if raw_contains(node, "_target_") else None
             if reason is not None:
                 self.refuse(node, reason, key="_target_")
-            self._judge_texts(node)
-        if type(config) is not Node:
-            self._judge_texts(config)
         for value, holder, key in values:
             reason = self._why_no_value(value)
             if reason is not None:
-                self.refuse(holder, reason, key=key)
-
-    def _judge_texts(self, holder: Any) -> None:
-        """Judge interpolations in a node, or in the list that a file may be, down to the next nodes."""
-        target = raw_get(holder, "_target_") if type(holder) is Node else None
-        for key, text in _texts(holder):
-            reason = self.policy.why_text_refused(text, is_target=False)
-            if reason is not None and text is not target:
                 self.refuse(holder, reason, key=key)
 
     def _why_no_value(self, value: Any) -> str | None:
         """Return why something may not be in the config, other than as the target of a call; None if it
         may.
         """
+        if type(value) is str:
+            return self.policy.why_text_refused(value, is_target=False)
         if isinstance(value, dict):
-            return (
-                "a mapping with '_target_' that is not a call"
-                if dict.__contains__(value, "_target_")
-                else None
-            )
+            is_call_like = dict.__contains__(value, "_target_")
+            return "a mapping with '_target_' that is not a call" if is_call_like else None
         if value is getattr:
             return "'builtins.getattr', which only makes an attribute of what another node builds"
         if not callable(value) or isinstance(value, functools.partial) or is_deferred(value):
@@ -151,7 +139,8 @@ def call_text(value: Any) -> str:
 
 def _nodes_and_values(root: Any) -> tuple[list[Node], list[tuple[Any, Any, Any]]]:
     """Return the nodes of a finished config, those inside sets, objects and partials included; and everything
-    else in it that is not the target of a node, with the node that holds it and the key there.
+    else in it that is not the target of a node (of texts those with an interpolation), with the node that
+    holds it and the key there.
     """
     nodes: list[Node] = []
     values: list[tuple[Any, Any, Any]] = []
@@ -169,7 +158,7 @@ def _nodes_and_values(root: Any) -> tuple[list[Node], list[tuple[Any, Any, Any]]
                 (child, value, name) for name, child in raw_items(value) if not _is_target(name, child)
             )
             continue
-        if type(value) in _PLAIN:
+        if type(value) in _PLAIN or (type(value) is str and "${" not in value):
             continue
         values.append((value, holder, key))
         if id(value) not in seen:
@@ -197,20 +186,3 @@ def _parts_of(value: Any) -> Iterable[Any]:
     if names is not None:
         return [*getattr(value, "__dict__", {}).values(), *(getattr(value, name, None) for name in names)]
     return ()
-
-
-def _texts(holder: Any) -> Iterator[tuple[Any, str]]:
-    """Yield strings with an interpolation in a container and in what it holds, down to the next nodes, each
-    with the key of the container that leads to it.
-    """
-    pairs = raw_items(holder) if isinstance(holder, dict) else [(None, part) for part in _parts_of(holder)]
-    work = [(key, value) for pair in pairs for key, value in ((pair[0], pair[0]), pair)]
-    seen: set[int] = set()
-    while work:
-        key, value = work.pop()
-        if type(value) is str:
-            if "${" in value:
-                yield key, value
-        elif type(value) is not Node and id(value) not in seen:
-            seen.add(id(value))
-            work.extend((key, part) for part in _parts_of(value))

@@ -92,11 +92,7 @@ class PythonWriter(Expressions):
             self._assign_top(key, value)
         if not self._top:
             self.blocks.append(f"__config__ = {self.expression(root, 13)}\n")
-        elif (
-            self._assigns_more()
-            or self._order != list(self._top)
-            or not all(map(_is_data, self._top.values()))
-        ):
+        elif self._needs_root():
             pairs = "".join(f"    {string_literal(key)}: {key},\n" for key in self._top)
             self.blocks.append(f"# what of these names is the config\n__config__ = {{\n{pairs}}}\n")
         return self._text()
@@ -255,11 +251,8 @@ class PythonWriter(Expressions):
         """Return whether the file must say what its config is: the loader would take other names for it, or
         take them in another order.
         """
-        in_order = self._order == list(self._top)
-        return not in_order or self._assigns_more() or not all(map(_is_data, self._top.values()))
-
-    def _assigns_more(self) -> bool:
-        """Return whether the loader would take a name for config that is only there for what is captured."""
+        if self._order != list(self._top) or not all(map(_is_data, self._top.values())):
+            return True
         kinds = bindings_of(ast.parse("".join(self.blocks))).kinds
         return any(
             kind == "assigned" and not name.startswith("_") and name not in self._top

@@ -1,4 +1,4 @@
-"""How a config file binds its top-level names, as its syntax tells, and which of them it uses itself."""
+"""The syntax tree of a config file: how it binds its top-level names, and which of them it uses itself."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
+
+from lazycfg.config.errors import ConfigError
+from lazycfg.config.signatures.python_text import named_inside, statements
 
 Kind = Literal["assigned", "def", "class", "imported", "loop"]
 _ORDER: tuple[Kind, ...] = ("loop", "imported", "class", "def", "assigned")  # the last one counts
@@ -44,10 +47,32 @@ class Bindings:
             self.kinds[name] = kind
 
 
+def parse_source(data: bytes, file: str) -> ast.Module:
+    """Return the syntax tree of a file.
+
+    Raises:
+        SyntaxError: it is no Python.
+        ConfigError: it is no text, or nested too deeply.
+    """
+    try:
+        return ast.parse(data, file)
+    except SyntaxError as error:
+        if error.filename is None:  # null bytes
+            raise ConfigError(f"{file}: not a Python file: {error}") from None
+        raise
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise ConfigError(f"{file}:{line}: the file is not text in UTF-8: {error.reason}") from None
+    except (RecursionError, MemoryError):
+        raise ConfigError(f"{file}: nested too deeply") from None
+    except ValueError as error:
+        raise ConfigError(f"{file}: not a Python file: {error}") from None
+
+
 def bindings_of(tree: ast.Module) -> Bindings:
     """Read the bindings off a syntax tree."""
     found = Bindings()
-    for statement in _statements(tree):
+    for statement, _ in statements(tree):
         _bind(found, statement)
     reads = Counter(_read_names(tree))
     for statement in tree.body:
@@ -57,22 +82,9 @@ def bindings_of(tree: ast.Module) -> Bindings:
     return found
 
 
-def _statements(parent: ast.AST) -> Iterator[ast.stmt]:
-    """Yield the statements that run in the file's own scope, those in `if`, `for`, `try` and `with` too."""
-    for inner in ast.iter_child_nodes(parent):
-        if isinstance(inner, ast.stmt):
-            yield inner
-            if not isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-                yield from _statements(inner)
-        elif isinstance(inner, ast.excepthandler | ast.match_case):
-            yield from _statements(inner)
-
-
 def _bind(found: Bindings, statement: ast.stmt) -> None:
-    for expression in ast.iter_child_nodes(statement):
-        for inner in ast.walk(expression) if isinstance(expression, ast.expr) else ():
-            if isinstance(inner, ast.NamedExpr):
-                found.bind(inner.target.id, "assigned")
+    for name, _ in named_inside(statement):
+        found.bind(name, "assigned")
     targets: list[ast.AST] = []
     kind: Kind = "assigned"
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):

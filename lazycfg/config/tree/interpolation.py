@@ -162,12 +162,16 @@ def _value(content: str, chain: Chain, active: Active) -> tuple[Any, Chain]:
         value = _call_resolver(name.strip(), arguments, chain, active)
         return value, link(value, chain)
     if "${" in content:
-        words = [
-            str(_filled_in(_value(p, chain, active)[0], f"${{{content}}}")) if is_reference else p
-            for is_reference, p in split(content)
-        ]
-        content = "".join(words)
+        content = "".join(map(str, _values(content, f"${{{content}}}", chain, active)))
     return _follow(content.strip(), chain, active)
+
+
+def _values(content: str, text: str, chain: Chain, active: Active) -> list[Any]:
+    """Return the parts of what stands in the interpolation `text`, with the values of those inside it."""
+    return [
+        _filled_in(_value(part, chain, active)[0], text) if is_reference else part
+        for is_reference, part in split(content)
+    ]
 
 
 def _follow(content: str, chain: Chain, active: Active) -> tuple[Any, Chain]:
@@ -183,10 +187,7 @@ def _follow(content: str, chain: Chain, active: Active) -> tuple[Any, Chain]:
     found: Chain = chain if dots else (chain[2], None, chain[2])
     for _ in range(dots - 1):
         if found[1] is None:
-            height = len(_containers(chain))
-            raise InterpolationError(
-                f"{shown} goes up {dots} containers, but there {'is' if height == 1 else 'are'} only {height}"
-            )
+            raise InterpolationError(f"{shown} goes up {dots} containers, but there {_height(chain)}")
         found = found[1]
     for depth, key in enumerate(keys):
         value = find_key(found[0], key)
@@ -199,13 +200,12 @@ def _follow(content: str, chain: Chain, active: Active) -> tuple[Any, Chain]:
     return found[0], found
 
 
-def _containers(chain: Chain) -> list[Any]:
-    found = []
-    step: Chain | None = chain
+def _height(chain: Chain) -> str:
+    """Return how many containers a chain has, as the end of a message."""
+    height, step = 1, chain[1]
     while step is not None:
-        found.append(step[0])
-        step = step[1]
-    return found
+        height, step = height + 1, step[1]
+    return f"{'is' if height == 1 else 'are'} only {height}"
 
 
 # Resolvers.
@@ -261,10 +261,9 @@ def _environment(name: Any, *default: Any) -> Any:
     if value is not None:
         return value
     if not default:
-        from lazycfg.config.suggest import closest_name
+        from lazycfg.config.suggest import did_you_mean
 
-        near = closest_name(str(name), os.environ)
-        hint = f"; did you mean {near!r}?" if near else ""
+        hint = did_you_mean(name, os.environ)
         raise InterpolationError(f"interpolation '${{oc.env:{name}}}': there is no such variable{hint}")
     return None if default[0] is None else str(default[0])
 
@@ -280,11 +279,7 @@ def _arguments(name: str, text: str, chain: Chain, active: Active, least: int, m
 
 def _argument(word: str, chain: Chain, active: Active) -> Any:
     if "${" in word:
-        parts = split(word)
-        values = [
-            _filled_in(_value(part, chain, active)[0], word) if is_reference else part
-            for is_reference, part in parts
-        ]
+        values = _values(word, word, chain, active)
         return values[0] if len(values) == 1 else "".join(map(str, values))
     if len(word) >= 2 and word[0] == word[-1] and word[0] in "'\"":
         return word[1:-1]

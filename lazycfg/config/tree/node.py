@@ -259,7 +259,7 @@ class Node(Placed):
         return format_path((*path_to(self), *keys))
 
     def _repr_html_(self) -> str:
-        from lazycfg.config.inspection.html_view import html_tree
+        from lazycfg.inspection.html_view import html_tree
 
         return html_tree(self)
 
@@ -268,16 +268,18 @@ class Node(Placed):
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         from lazycfg.config.tree.position import FilePosition, position_of
-        from lazycfg.config.tree.traversal import far_below
+        from lazycfg.config.tree.traversal import far_below, own_nodes
 
         origin = position_of(self)
         where = None if origin is None else FilePosition(str(origin.file), origin.line, origin.column)
         # What is far below comes first, so that pickle does not recurse through all levels in one go.
-        return (Node, (), (*far_below(self), dict(raw_items(self)), where))
+        return (Node, (), (*far_below(self), own_nodes(self), dict(raw_items(self)), where))
 
     def __setstate__(self, state: Any) -> None:
         from lazycfg.config.tree.position import set_position
 
+        for node in state[-3]:  # whatever else holds them came to life before this one
+            set_parent(node, None)
         raw_replace(self, state[-2])
         set_position(self, state[-1])
 
@@ -470,7 +472,7 @@ def _inherit(source: Node, copy: Node, *, parent: bool = True) -> None:
 
 
 def to_nodes(value: Any) -> Any:
-    """Turn every exact `dict` reachable from `value` into a `Node`: see `places.to_nodes`."""
+    """Do `parents.to_nodes`, which is built on this module."""
     from lazycfg.config.tree.parents import to_nodes as convert
 
     return convert(value)

@@ -373,6 +373,25 @@ def far_below(root: Any) -> list[Any]:
     return level
 
 
+def own_nodes(node: Node) -> list[Node]:
+    """Return the nodes that have their parent in a node: itself, or a list in it."""
+    found: list[Node] = []
+    work: list[Any] = [*dict.values(node)]
+    seen: set[int] = set()
+    while work:
+        value = work.pop()
+        if type(value) is Node:
+            parent = parent_of(value)
+            while type(parent) is tuple:
+                parent = parent[1]
+            if parent is node:
+                found.append(value)
+        elif type(value) not in LEAVES and id(value) not in seen:
+            seen.add(id(value))
+            work += inner_values(value) or ()
+    return found
+
+
 _FAR = 110  # about the square root of the depth that pickle can take then
 
 

@@ -121,7 +121,7 @@ class FastRCNNOutputLayers(nn.Module):
         return self.cls_score(x), self.bbox_pred(x)
 
     def losses(self, predictions: Predictions, proposals: Sequence[Instances]) -> dict[str, Tensor]:
-        """Return the losses of classes and boxes.
+        """Return the losses of classes and boxes, for logits (R, K + 1) and offsets (R, K * 4) or (R, 4).
 
         Args:
             predictions: what `forward` returns for the regions of all images.
@@ -208,7 +208,8 @@ class FastRCNNOutputLayers(nn.Module):
     def inference(
         self, predictions: Predictions | MeanOfStages, proposals: Sequence[Instances]
     ) -> tuple[list[Instances], list[Tensor]]:
-        """Return the detections of `predict_boxes` and `predict_probs`.
+        """Return the detections of `predict_boxes` and `predict_probs`, and for each image the (K,) rows of
+        its proposals that they come from.
 
         Args:
             predictions: what `forward` returns for the regions of all images; from a cascade `MeanOfStages`.
@@ -261,7 +262,9 @@ class FastRCNNOutputLayers(nn.Module):
 
 
 def softmax_cross_entropy_loss(scores: Tensor, gt_classes: Tensor) -> Tensor:
-    """Mean cross-entropy of the regions that count; 0 of none."""
+    """Return the mean cross-entropy of the regions that count, of scores (R, K + 1) and classes (R,); 0 of
+    none.
+    """
     if gt_classes.numel() == 0:
         return scores.sum() * 0.0
     loss = F.cross_entropy(scores, gt_classes, ignore_index=IGNORED, reduction="sum")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lazycfg import LazyCall as L
 from lazycfg import LazyConfig, Node, check, instantiate
 from lazycfg.config import CycleError
-from lazycfg.config.tree.node import raw_clear, raw_pop, raw_set, raw_update
+from lazycfg.config.tree.node import raw_pop, raw_replace, raw_set
 
 
 class Part:
@@ -91,9 +91,8 @@ EDITS = {
     "target": lambda n: setattr(n.one, "_target_", dict),
     "override": lambda n: LazyConfig.apply_overrides(n, ["many.0.x=20"]),
     "raw_set": lambda n: raw_set(n.one, "x", 0),
-    "raw_update": lambda n: raw_update(n.one, {"x": 0}),
     "raw_pop": lambda n: raw_pop(n.one, "x"),
-    "raw_clear": lambda n: raw_clear(n.plain),
+    "raw_replace": lambda n: raw_replace(n.plain, {"y": 0}),
 }
 
 

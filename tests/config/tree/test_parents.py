@@ -179,6 +179,19 @@ def test_what_is_read_is_what_is_built(cfg):
     assert as_read(pickle.loads(pickle.dumps(cfg))) == before
 
 
+def test_a_pickled_config_keeps_the_first_place_of_what_is_shared():
+    node = L(Thing)(w=0, y="${..w}")
+    cfg = Node(w=9, a=node, c=Node(w=7))
+    cfg.b = Node(v=node)
+    cfg.c.later = [part := L(Thing)(w=0, y="${...w}")]
+    cfg.b.list = [part]
+    again = pickle.loads(pickle.dumps(cfg))
+    assert again.b.v is again.a
+    assert again.b.v.y == 9
+    assert again.b.list[0] is again.c.later[0]
+    assert again.b.list[0].y == 7
+
+
 @pytest.fixture
 def counted(monkeypatch):
     """How many values are looked at to find out where nodes stand."""

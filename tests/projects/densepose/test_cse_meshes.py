@@ -12,7 +12,7 @@ import torch.nn.functional as F
 
 from lazycfg.layers import ico_sphere
 from lazycfg.projects.densepose.cse.embedders import Embedder, VertexDirectEmbedder, VertexFeatureEmbedder
-from lazycfg.projects.densepose.cse.mesh import FILES, Mesh
+from lazycfg.projects.densepose.cse.mesh import FILES, Mesh, PublishedMesh
 from lazycfg.projects.densepose.evaluation.mesh_alignment import MeshAlignmentEvaluator
 from lazycfg.structures import MeshFileError, save_obj
 
@@ -37,7 +37,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def test_files_as_published(root: Path) -> None:
-    mesh = Mesh.published("cow_5002", root)
+    mesh = PublishedMesh(name="cow_5002", root=root)
     verts = mesh.read_vertices()
     assert verts.shape == (42, 3)
     assert len(mesh.read_meshes().faces_packed()) == 80
@@ -51,7 +51,7 @@ def test_files_as_published(root: Path) -> None:
 
 
 def test_tensors_and_other_formats(root: Path) -> None:
-    sphere = Mesh.published("cow_5002", root).read_meshes()
+    sphere = PublishedMesh(name="cow_5002", root=root).read_meshes()
     save_obj(root / "sphere.obj", sphere.verts_packed(), sphere.faces_packed())
     np.save(root / "distances.npy", np.eye(42))
     mesh = Mesh(name="sphere", geometry=root / "sphere.obj", geodists=root / "distances.npy")
@@ -68,7 +68,7 @@ def test_a_missing_file_is_named_with_where_it_is_published(root: Path) -> None:
     path = root / "geodists" / "geodists_cow_5002.pkl"
     path.unlink()
     with pytest.raises(FileNotFoundError) as error:
-        Mesh.published("cow_5002", root).read_geodists()
+        PublishedMesh(name="cow_5002", root=root).read_geodists()
     assert str(path) in str(error.value)
     assert "https://dl.fbaipublicfiles.com/densepose/meshes/geodists/geodists_cow_5002.pkl" in str(
         error.value
@@ -192,6 +192,21 @@ def test_embedders_that_do_not_fit() -> None:
     assert embedder.mesh_ids == {"unicorn": 0}
     with pytest.raises(KeyError, match="cow_5002"):
         embedder("cow_5002")
+
+
+def test_the_mesh_of_a_class() -> None:
+    parts = {name: VertexDirectEmbedder(num_vertices=7, embed_dim=3) for name in ("cow_5002", "cat_5001")}
+    embedder = Embedder(embedders=parts, class_to_mesh_name={"0": "cow_5002", 1: "cat_5001"})
+    assert embedder.mesh_names_of([1, 0, 1]) == ["cat_5001", "cow_5002", "cat_5001"]
+    assert embedder.mesh_names_of([]) == []
+    with pytest.raises(ValueError, match=r"classes \[2\]"):
+        embedder.mesh_names_of([2, 0])
+    with pytest.raises(ValueError, match="class_to_mesh_name is None"):
+        Embedder(embedders=parts).mesh_names_of([0])
+    with pytest.raises(ValueError, match=r"names \['bear_4936'\]"):
+        Embedder(embedders=parts, class_to_mesh_name={0: "bear_4936"})
+    one = Embedder(embedders={"cow_5002": parts["cow_5002"]})
+    assert one.mesh_names_of([3, 0]) == ["cow_5002"] * 2
 
 
 # ---------------------------------------------------------------------- alignment

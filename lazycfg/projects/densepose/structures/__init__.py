@@ -16,6 +16,11 @@ from .chart_results import (
     make_int_box,
     output_to_masks,
     quantize_chart_result,
+    resize_maps,
+)
+from .cse_outputs import (
+    DensePoseEmbeddingPredictorOutput,
+    DensePoseEmbeddingPredictorOutputWithConfidences,
 )
 from .moving import transform_densepose
 from .predictor_output import PredictorOutput
@@ -30,6 +35,8 @@ __all__ = [
     "DensePoseChartResultQuantized",
     "DensePoseChartResultWithConfidences",
     "DensePoseDataRelative",
+    "DensePoseEmbeddingPredictorOutput",
+    "DensePoseEmbeddingPredictorOutputWithConfidences",
     "DensePoseFileError",
     "DensePoseList",
     "DensePoseTransformData",
@@ -43,5 +50,6 @@ __all__ = [
     "make_int_box",
     "output_to_masks",
     "quantize_chart_result",
+    "resize_maps",
     "transform_densepose",
 ]
