@@ -15,6 +15,14 @@ from lazycfg.utils import SyncCounter
 from lazycfg.utils.events import EventStorage
 
 every_kind = pytest.mark.parametrize("kind", KINDS)
+# The others share all that these tests look at
+some_kinds = pytest.mark.parametrize(
+    "kind",
+    [
+        kind if kind in ("charts", "deeplab_wc1m") else pytest.param(kind, marks=pytest.mark.slow)
+        for kind in KINDS
+    ],
+)
 
 
 def masks_for(kind: str) -> str:
@@ -88,7 +96,7 @@ def test_an_image_without_annotations_does_not_shift_the_others() -> None:
     assert behind["loss_densepose_S"].item() == pytest.approx(alone["loss_densepose_S"].item(), rel=0.15)
 
 
-@every_kind
+@some_kinds
 def test_predictions(kind: str) -> None:
     model = small_model(kind).eval()
     with torch.no_grad():
@@ -164,7 +172,7 @@ def test_the_embedder_is_given_to_the_losses() -> None:
 WAITS = (3, 3)
 
 
-@every_kind
+@some_kinds
 @pytest.mark.parametrize("training", [True, False], ids=["training", "inference"])
 def test_waits_and_ops(kind: str, training: bool) -> None:
     model = small_model(kind).train(training)
@@ -203,7 +211,7 @@ def _dynamo():
 
 
 @pytest.mark.usefixtures("_dynamo")
-@pytest.mark.parametrize("kind", ["charts", "deeplab_wc1m"])
+@pytest.mark.parametrize("kind", ["charts", pytest.param("deeplab_wc1m", marks=pytest.mark.slow)])
 def test_the_branch_is_compiled_whole(kind: str) -> None:
     heads = small_model(kind).roi_heads.eval()
     features = {f"p{k}": torch.randn(2, 16, 64 >> k, 96 >> k) for k in range(2, 6)}
@@ -240,7 +248,7 @@ def test_the_model_is_cut_where_faster_rcnn_is(training: bool) -> None:
     assert all(any(seam in place for seam in SEAMS) for place in places), places
 
 
-@every_kind
+@some_kinds
 def test_half_precision(kind: str) -> None:
     model = small_model(kind)
     batch = make_batch(2, masks=masks_for(kind))
