@@ -13,7 +13,7 @@ from lazycfg import LazyConfig, check, instantiate
 from lazycfg.data import check_dataset
 from lazycfg.projects import densepose
 from lazycfg.projects.densepose.apply_net import describe_instances, load_dump, main
-from lazycfg.projects.densepose.cse import Mesh, published_mesh
+from lazycfg.projects.densepose.cse import Mesh, PublishedMesh
 from lazycfg.projects.densepose.figures.body import SEGMENTS, build_surface
 from lazycfg.projects.densepose.make_figures import main as make
 from lazycfg.projects.densepose.make_figures import make_figures
@@ -49,7 +49,7 @@ def test_surface():
 
 
 def test_files_are_as_the_published_ones(figures):
-    surface, mesh = build_surface(), published_mesh(name="figure", root=figures / "meshes")
+    surface, mesh = build_surface(), PublishedMesh(name="figure", root=figures / "meshes")
     np.testing.assert_allclose(mesh.read_vertices(), surface.vertices, rtol=1e-6)
     np.testing.assert_allclose(mesh.read_geodists(), surface.distances, rtol=1e-6)
     assert mesh.read_symmetry().tolist() == surface.mirror.tolist()
