@@ -155,7 +155,7 @@ class Mesh:
             raise MeshFileError(f"{where}: expected a dict with {key!r}, got {_described(content)}")
         value = content[key]
         try:
-            tensor = value if isinstance(value, Tensor) else torch.from_numpy(np.array(value))
+            tensor = value if isinstance(value, Tensor) else torch.from_numpy(np.require(value, None, "W"))
         except (TypeError, ValueError):
             raise MeshFileError(f"{where}: {key or CONTENT[kind]} must be numbers") from None
         fits = tensor.dim() == len(shape) and all(
