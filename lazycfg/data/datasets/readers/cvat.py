@@ -14,7 +14,7 @@ import numpy as np
 from lazycfg.structures.rle import encode_crop
 from lazycfg.utils import printable
 
-from ..annotated import AnnotatedImages
+from ..annotated import WHERE, AnnotatedImages
 from ..coco_files import find_image_root
 from ..coco_validation import AnnotationError, Problem
 from .classes import ClassNames
@@ -139,7 +139,7 @@ class CVATDataset(AnnotatedImages):
                     "category_id": label,
                     **found,
                     "image_id": image["id"],
-                    "where": here,
+                    WHERE: here,
                     "iscrowd": 0,
                 }
                 if shape.get("occluded") in ("0", "1"):

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from lazycfg.utils import closest, printable
 
 from ...image import ImageError, open_image, upright_size
-from ..annotated import AnnotatedImages
+from ..annotated import WHERE, AnnotatedImages
 from ..base import Record
 from ..coco_validation import Problem, is_number, is_whole
 from .classes import ClassNames
@@ -135,7 +135,7 @@ class HuggingFaceDataset(AnnotatedImages):
                 if isinstance(found, Problem):
                     self._log.accept("annotation", where, found)
                 else:
-                    annotations.append({**found, "image_id": number, "where": where})
+                    annotations.append({**found, "image_id": number, WHERE: where})
         return self._classes.coco(images, annotations)
 
     def make_records(
