@@ -134,7 +134,7 @@ class BoxCSVDataset(AnnotatedImages):
                 self._log.accept("annotation", where, found)
             elif found is not None:
                 annotations.append({**found, "image_id": images[name]["id"], WHERE: where})
-        return self._classes.coco(list(images.values()), annotations)
+        return self._classes.coco(list(images.values()), annotations, self._log)
 
     def _image(self, name: str, index: ImageIndex, by_stem: bool) -> dict[str, Any] | Problem:
         root = self._root or Path()

@@ -115,7 +115,7 @@ class CVATDataset(AnnotatedImages):
             }
             images.append(image)
             annotations += self._objects(element, image, classes)
-        return classes.coco(images, annotations)
+        return classes.coco(images, annotations, self._log)
 
     def _objects(self, element: Element, image: dict[str, Any], classes: ClassNames) -> list[dict[str, Any]]:
         objects: dict[Any, dict[str, Any]] = {}

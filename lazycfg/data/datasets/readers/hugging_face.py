@@ -136,7 +136,7 @@ class HuggingFaceDataset(AnnotatedImages):
                     self._log.accept("annotation", where, found)
                 else:
                     annotations.append({**found, "image_id": number, WHERE: where})
-        return self._classes.coco(images, annotations)
+        return self._classes.coco(images, annotations, self._log)
 
     def make_records(
         self, images: list[dict[str, Any]], by_image: dict[Any, list[dict[str, Any]]], extra: tuple[str, ...]

@@ -109,7 +109,7 @@ class InstanceMaskDataset(AnnotatedImages):
                     self._log.accept("mask", where, found)
                 else:
                     annotations.append({**found, "image_id": images[-1]["id"], WHERE: where, "iscrowd": 0})
-        return self._classes.coco(images, annotations)
+        return self._classes.coco(images, annotations, self._log)
 
     def _masks_of(self, name: Path) -> Path | None:
         """Return the file or the folder of masks of an image."""

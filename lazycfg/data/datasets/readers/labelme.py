@@ -106,7 +106,7 @@ class LabelMeDataset(AnnotatedImages):
                 continue
             images.append(image)
             annotations += self._objects(content["shapes"], image, where)
-        return self._classes.coco(images, annotations)
+        return self._classes.coco(images, annotations, self._log)
 
     def _image(self, path: Path, content: dict[str, Any], index: ImageIndex) -> dict[str, Any] | Problem:
         written = content.get("imagePath")

@@ -152,7 +152,7 @@ class VOCDataset(AnnotatedImages):
                     self._log.accept("annotation", here, entry)
                 else:
                     annotations.append({**entry, "image_id": image["id"], WHERE: here})
-        return self._classes.coco(images, annotations)
+        return self._classes.coco(images, annotations, self._log)
 
     def _xml_files(self) -> Iterator[Path]:
         files = {
