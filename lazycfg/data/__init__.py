@@ -57,7 +57,9 @@ from .samplers import (
     RepeatFactorTrainingSampler,
     StreamSampler,
     TrainingSampler,
+    WeightedSampler,
 )
+from .tiled import TiledDataset
 
 __all__ = [
     "AnnotationError",
@@ -90,8 +92,10 @@ __all__ = [
     "ShapesDataset",
     "StreamSampler",
     "SubsetDataset",
+    "TiledDataset",
     "TrainLoader",
     "TrainingSampler",
+    "WeightedSampler",
     "annotations_to_instances",
     "annotations_to_instances_rotated",
     "build_detection_test_loader",
