@@ -15,7 +15,7 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor, nn
 
-from lazycfg.checkpoint import load_weights
+from lazycfg.checkpoint import load_weights, local_weights
 from lazycfg.config.lazy import LazyConfig
 from lazycfg.data import DatasetMapper, Metadata, load_rgb
 from lazycfg.data.image import image_to_tensor
@@ -58,7 +58,8 @@ class Predictor:
         mapper: from ``{"file_name": ...}`` or ``{"image": RGB uint8}`` to what the model takes: the mapper of
             the test loader, with its resizing and channel order. When left out, images keep their size and
             get the channel order of the model's ``input_format`` (BGR if it has none).
-        weights: a file of weights to load first.
+        weights: a file of weights to load first, or the name of one that is downloaded (see
+            `lazycfg.checkpoint.local_weights`).
         metadata: class names, colors and keypoints for `draw`; when left out, those that the file of weights
             holds (`train` writes them into it).
         batch_size: images the model sees at a time.
@@ -129,7 +130,7 @@ class Predictor:
 
         Args:
             config: a file, or a loaded config; it is not changed.
-            weights: a file of weights, instead of ``train.init_checkpoint``.
+            weights: a file of weights or a name, instead of ``train.init_checkpoint``.
             overrides: changes such as ``["model.roi_heads.box_predictor.test_score_thresh=0.5"]``.
             trusted, allow: what a data file may name, as for `LazyConfig.load`.
             metadata: as for `Predictor`.
@@ -170,6 +171,35 @@ class Predictor:
         if options.pop("fuse", True):
             fold(model, inplace=True)
         return cls(model, metadata=metadata, **options)
+
+    @classmethod
+    def from_zoo(
+        cls,
+        name: str,
+        *,
+        overrides: Sequence[str] = (),
+        metadata: Metadata | None = None,
+        **options: Any,
+    ) -> Self:
+        """Build a model of the model zoo with its published weights, which are downloaded once.
+
+            predictor = Predictor.from_zoo("COCO-InstanceSegmentation/mask_rcnn_R_50_FPN_3x")
+
+        Args:
+            name: of the config; ``.py`` or ``.yaml`` may follow.
+            overrides, metadata, **options: as for `from_config`. Class names of COCO and Cityscapes are known
+                without ``metadata``.
+
+        Raises:
+            FileNotFoundError: no such config.
+            CheckpointError: no weights were published for it, or they cannot be downloaded.
+        """
+        from lazycfg import model_zoo  # which stands on top of everything: only this name leads there
+
+        cfg = model_zoo.get_config(name, trained=True)
+        if metadata is None:
+            metadata = model_zoo.get_metadata(name)
+        return cls.from_config(cfg, overrides=overrides, metadata=metadata, **options)
 
     def __call__(
         self,
@@ -305,6 +335,7 @@ class Predictor:
 
 def _load(model: nn.Module, weights: str | os.PathLike[str], metadata: Metadata | None) -> Metadata | None:
     """Load all weights of a model, and find the names of its classes."""
+    weights = local_weights(weights)
     report = load_weights(model, weights)
     if report.newly_initialized:
         shown = ", ".join(report.newly_initialized[:3])

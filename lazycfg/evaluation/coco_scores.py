@@ -21,7 +21,7 @@ from lazycfg.evaluation.coco_engines import (
     run_engine,
 )
 
-__all__ = ["CocoScores", "coco_scores", "in_order"]
+__all__ = ["CocoScores", "coco_scores", "in_order", "too_many_objects"]
 
 _AREAS = {"small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**2), "large": (96.0**2, 1e10)}
 _METRICS = {
@@ -60,6 +60,8 @@ class CocoScores:
     """The largest number of objects of one class in one image (crowds do not count)."""
     fullest_image: Any = None
     """The id of an image that has them."""
+    num_left_out: int = 0
+    """Detections that do not count, because their image has better ones of their class up to the limit."""
 
     def average_precision(
         self,
@@ -145,15 +147,20 @@ class CocoScores:
                         + " pixels"
                     )
                     said.append(f"there are no {area} objects ({bounds}): AP{area[0]} is NaN")
-        if self.most_objects > self.max_dets[-1]:
-            said.append(
-                f"image {self.fullest_image!r} has {self.most_objects} objects of one class, and only the "
-                f"best {self.max_dets[-1]} detections of a class in an image count, so some can never be "
-                f"found: give the evaluator max_dets_per_image={self.most_objects}, and let the model return "
-                "as many (test_topk_per_image of its box predictor)"
-            )
         if self.num_detections == 0:
             said.append("there are no detections at all")
+        return [*said, *self.truncations()]
+
+    def truncations(self) -> list[str]:
+        """Say where objects or detections are more than the limit of detections that count."""
+        limit, said = self.max_dets[-1], []
+        if self.most_objects > limit:
+            said.append(too_many_objects(self.most_objects, self.fullest_image, limit))
+        if self.num_left_out:
+            said.append(
+                f"{self.num_left_out} of {self.num_detections} detections do not count: only the best "
+                f"{limit} of a class in an image do"
+            )
         return said
 
     def _thresholds(self, iou: float | None) -> Any:
@@ -168,6 +175,16 @@ class CocoScores:
 def _mean(values: np.ndarray) -> float:
     values = values[~np.isnan(values)]
     return float(values.mean()) if values.size else math.nan
+
+
+def too_many_objects(count: int, image_id: Any, limit: int) -> str:
+    """Say that an image has more objects of one class than detections count."""
+    return (
+        f"image {image_id!r} has {count} objects of one class, and only the best {limit} detections of a "
+        "class in an image count, so some can never be found: give the evaluator "
+        f"max_dets_per_image={count}, and let the model return as many (test_topk_per_image of its box "
+        "predictor)"
+    )
 
 
 def coco_scores(
@@ -239,6 +256,10 @@ def coco_scores(
         truth.images[counts] * len(indices) + truth.classes[counts], return_counts=True
     )
     fullest = int(per_image.argmax()) if len(pair) else None
+    groups = found.images * len(indices) + found.classes
+    if comparison.selected is not None:
+        groups = groups[np.isin(found.images, comparison.selected)]
+    left_out = (np.unique(groups, return_counts=True)[1] - limits[-1]).clip(0)
     return CocoScores(
         iou_type=iou_type,
         precision=_nan(curves.precision),
@@ -252,6 +273,7 @@ def coco_scores(
         num_detections=len(detections),
         most_objects=0 if fullest is None else int(per_image[fullest]),
         fullest_image=None if fullest is None else image_ids[int(pair[fullest]) // len(indices) - 1],
+        num_left_out=int(left_out.sum()),
     )
 
 

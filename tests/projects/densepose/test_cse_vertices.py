@@ -6,11 +6,10 @@ import torch.nn.functional as F
 
 from lazycfg.projects.densepose.cse.closest_vertices import (
     find_closest_vertices,
-    int_boxes,
     nearest_rows,
 )
 from lazycfg.projects.densepose.cse.embedders import Embedder, VertexDirectEmbedder
-from lazycfg.projects.densepose.structures.cse_outputs import DensePoseEmbeddingPredictorOutput
+from lazycfg.projects.densepose.structures import DensePoseEmbeddingPredictorOutput, make_int_box
 from lazycfg.utils import SyncCounter
 
 SIZES = {"cow_5002": 23, "cat_5001": 31}
@@ -34,10 +33,6 @@ def output() -> DensePoseEmbeddingPredictorOutput:
     )
 
 
-def test_boxes_in_whole_pixels() -> None:
-    assert int_boxes(BOXES) == [(3, 2, 37, 30), (0, 0, 1, 9), (5, 5, 7, 6), (1, 2, 29, 1)]
-
-
 def test_nearest_rows() -> None:
     torch.manual_seed(0)
     points, rows = torch.randn(57, 4), torch.randn(11, 4)  # of any length
@@ -53,8 +48,8 @@ def test_vertices_of_each_box(
 ) -> None:
     found = find_closest_vertices(output, BOXES, MESHES, embedder, chunk)
     for number, (x, name) in enumerate(zip(found, MESHES, strict=True)):
-        _, _, w, h = int_boxes(BOXES)[number]
-        assert (x.mesh_name, x.box) == (name, int_boxes(BOXES)[number])
+        _, _, w, h = make_int_box(BOXES)[number]
+        assert (x.mesh_name, x.box) == (name, make_int_box(BOXES)[number])
         maps, segm = (
             F.interpolate(m[number : number + 1], (h, w), mode="bilinear", align_corners=False)[0]
             for m in (output.embedding, output.coarse_segm)

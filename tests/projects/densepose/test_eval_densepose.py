@@ -23,8 +23,8 @@ from lazycfg.projects.densepose.figures.body import build_surface
 from lazycfg.projects.densepose.structures import (
     DensePoseChartPredictorOutput,
     DensePoseDataRelative,
+    DensePoseEmbeddingPredictorOutput,
     DensePoseFileError,
-    PredictorOutput,
     chart_results,
     make_int_box,
 )
@@ -44,14 +44,6 @@ KAPPA = [
     0.15,
     0.15,
 ]
-
-
-class EmbeddingOutput(PredictorOutput):
-    def __init__(self, *, embedding, coarse_segm):
-        self.embedding, self.coarse_segm = embedding, coarse_segm
-
-    def _map(self, function):
-        return EmbeddingOutput(embedding=function(self.embedding), coarse_segm=function(self.coarse_segm))
 
 
 class FigureMesh:
@@ -190,7 +182,7 @@ def test_point_similarity_of_embeddings_in_plain_loops(dataset):
         torch.randn(530, 5, generator=torch.Generator().manual_seed(0)), dim=1
     )
     g = torch.Generator().manual_seed(1)
-    output = EmbeddingOutput(
+    output = DensePoseEmbeddingPredictorOutput(
         embedding=torch.randn(len(boxes), 5, 14, 14, generator=g),
         coarse_segm=torch.randn(len(boxes), 2, 14, 14, generator=g),
     )
@@ -339,7 +331,7 @@ def test_what_is_refused(dataset, surface, tmp_path, figures):
     with pytest.raises(ValueError, match="no pred_densepose") as caught:
         evaluator.process([{"image_id": record["image_id"]}], [{"instances": found}])
     assert f"image_id {record['image_id']!r}" in caught.value.__notes__[0]
-    found.pred_densepose = EmbeddingOutput(
+    found.pred_densepose = DensePoseEmbeddingPredictorOutput(
         embedding=torch.zeros(len(found), 3, 2, 2), coarse_segm=torch.zeros(len(found), 2, 2, 2)
     )
     with pytest.raises(TypeError, match='evaluator_type="cse"'):

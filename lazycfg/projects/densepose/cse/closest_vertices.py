@@ -8,14 +8,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lazycfg.projects.densepose.structures.cse_outputs import DensePoseEmbeddingPredictorOutput
+from lazycfg.projects.densepose.structures import (
+    DensePoseEmbeddingPredictorOutput,
+    IntBox,
+    make_int_box,
+)
 
 from .embedders import Embedder, without_autocast
 
 __all__ = [
     "ClosestVertices",
     "find_closest_vertices",
-    "int_boxes",
     "nearest_rows",
 ]
 
@@ -33,7 +36,7 @@ class ClosestVertices:
     """
 
     mesh_name: str
-    box: tuple[int, int, int, int]
+    box: IntBox
     vertices: Tensor
 
     @property
@@ -59,13 +62,6 @@ def nearest_rows(points: Tensor, rows: Tensor, chunk: int = PIXELS_AT_ONCE) -> T
         points = points.to(rows.dtype)
         half = rows.square().sum(1) / 2  # |p - r|^2 = |p|^2 + 2 (|r|^2 / 2 - p r)
         return torch.cat([(part @ rows.t() - half).argmax(dim=1) for part in points.split(chunk)])
-
-
-def int_boxes(boxes: Tensor) -> list[tuple[int, int, int, int]]:
-    """Return boxes (N, 4) XYXY as left, top, width and height in whole pixels, at least one pixel large."""
-    sizes = torch.cat((boxes[:, :2], boxes[:, 2:] - boxes[:, :2]), dim=1).long()
-    sizes = torch.cat((sizes[:, :2], sizes[:, 2:].clamp(min=1)), dim=1)
-    return [(x, y, w, h) for x, y, w, h in sizes.tolist()]
 
 
 @torch.no_grad()
@@ -96,7 +92,7 @@ def find_closest_vertices(
         raise ValueError(
             f"find_closest_vertices: {len(output)} outputs, {len(boxes)} boxes and {len(mesh_names)} meshes"
         )
-    places = int_boxes(boxes)
+    places = make_int_box(boxes)
     sizes = [w * h for _, _, w, h in places]
     device = output.embedding.device
     taps, weights, objects = _taps(places, output.embedding.shape[2:], device)
@@ -119,7 +115,7 @@ def find_closest_vertices(
 
 
 def _taps(
-    places: Sequence[tuple[int, int, int, int]], side: Sequence[int], device: torch.device
+    places: Sequence[IntBox], side: Sequence[int], device: torch.device
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return how the pixels of all boxes, one after another, read maps (H, W): bilinear, between the centres
     of cells.

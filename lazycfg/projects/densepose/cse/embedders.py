@@ -222,6 +222,7 @@ class Embedder(nn.Module):
         if len(set(dims.values())) > 1:
             raise ValueError(f"Embedder: embedders of one space have the same embed_dim, got {dims}")
         self.mesh_names = tuple(sorted(embedders))
+        self.all_mesh_names = tuple(mesh_names)
         self.mesh_ids = {name: list(mesh_names).index(name) for name in self.mesh_names}
         self.embed_dim = next(iter(dims.values()))
         self.class_to_mesh_name = None

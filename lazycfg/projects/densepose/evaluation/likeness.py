@@ -13,12 +13,14 @@ from torch import Tensor
 from lazycfg.structures import polygons_to_bitmask
 from lazycfg.structures.rle import decode_rle
 
+from ..cse.closest_vertices import nearest_rows
 from ..structures import (
     DensePoseChartPredictorOutput,
     DensePoseDataRelative,
     chart_results,
     make_int_box,
     quantize_chart_result,
+    resize_maps,
 )
 from .surface import ChartSurface, kappa_of_parts
 
@@ -166,7 +168,7 @@ class EmbeddingLikeness:
         if not len(boxes):
             return found
         maps = [
-            _resized(torch.cat((output.embedding[d], output.coarse_segm[d])), (h, w))
+            resize_maps(torch.cat((output.embedding[d], output.coarse_segm[d])), (h, w))
             for d, (_, _, w, h) in enumerate(make_int_box(boxes))
         ]
         dims = output.embedding.shape[1]
@@ -180,7 +182,8 @@ class EmbeddingLikeness:
                 inside = points.inside[d]
                 values[d, inside] = own[:, points.row[d, inside], points.column[d, inside]].t()
             seen = torch.from_numpy(points.inside) & (values[..., dims:].argmax(dim=2) > 0)
-            vertices = self._nearest(values[seen][:, :dims], self.embedder(name).detach().cpu().float())
+            rows = self.embedder(name).detach().cpu().float()
+            vertices = nearest_rows(values[seen][:, :dims], rows, self.chunk)
             true = np.broadcast_to(np.asarray(annotation["dp_vertex"], dtype=np.int64), seen.shape)
             far = np.full(seen.shape, np.inf)
             far[seen.numpy()] = distances[true[seen.numpy()], vertices.numpy()]
@@ -203,19 +206,10 @@ class EmbeddingLikeness:
             self._distances[name] = self.meshes[name].read_geodists().numpy()
         return name, self._distances[name]
 
-    def _nearest(self, points: Tensor, rows: Tensor) -> Tensor:
-        half = rows.square().sum(dim=1) / 2
-        parts = [(some @ rows.t() - half).argmax(dim=1) for some in points.split(self.chunk)]
-        return torch.cat(parts) if parts else torch.zeros(0, dtype=torch.int64)
-
     def _kappa(self, name: str, annotation: Mapping[str, Any]) -> np.ndarray | float:
         if name != "smpl_27554" or annotation.get("dp_I") is None:
             return KAPPA
         return kappa_of_parts(np.asarray(annotation["dp_I"]).astype(np.int64))
-
-
-def _resized(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    return nnf.interpolate(maps[None].float(), size, mode="bilinear", align_corners=False)[0]
 
 
 def object_mask(annotation: Mapping[str, Any], image_size: tuple[int, int]) -> Tensor:

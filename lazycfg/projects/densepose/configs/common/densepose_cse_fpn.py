@@ -1,8 +1,8 @@
 """DensePose R-CNN with continuous surface embeddings (arXiv:2011.12438) of people, and what its relatives
 differ in, as functions that change a config's model.
 
-The files of meshes and of their vertices are looked for in `$DETECTRON2_DATASETS/densepose`
-(`datasets/densepose` when unset), below which they lie as below https://dl.fbaipublicfiles.com/densepose/.
+The files of meshes and of their vertices are looked for in `meshes` and `cse/lbo` of
+`$DETECTRON2_DATASETS/densepose` (`datasets/densepose` when unset).
 """
 
 from lazycfg import LazyCall as L
@@ -13,9 +13,9 @@ from lazycfg.projects.densepose import (
     Embedder,
     EmbeddingLoss,
     MaskOrSegmentationLoss,
+    PublishedMesh,
     SoftEmbeddingLoss,
     VertexFeatureEmbedder,
-    published_mesh,
 )
 
 from .densepose_rcnn_fpn import model
@@ -25,7 +25,7 @@ densepose_root = "${oc.env:DETECTRON2_DATASETS,datasets}/densepose"
 
 def mesh(name):
     """A published mesh."""
-    return L(published_mesh)(name=name, root=f"{densepose_root}/meshes")
+    return L(PublishedMesh)(name=name, root=f"{densepose_root}/meshes")
 
 
 def vertex_embedder(name):
@@ -36,15 +36,16 @@ def vertex_embedder(name):
         embed_dim=ref("model.roi_heads.densepose_predictor.embed_size"),
         features_trainable=False,
         is_trainable=True,
-        init_file=f"{densepose_root}/data/cse/lbo/phi_{name}_256.pkl",
+        init_file=f"{densepose_root}/cse/lbo/phi_{name}_256.pkl",
     )
 
 
-def use_meshes(model, names):
-    """The meshes whose vertices are embedded."""
-    model.roi_heads.embedder.embedders = {name: vertex_embedder(name) for name in names}
-    if "meshes" in model.roi_heads.densepose_losses.embed_loss:
-        model.roi_heads.densepose_losses.embed_loss.meshes = {name: mesh(name) for name in names}
+def use_meshes(model, names, others=()):
+    """The meshes of the classes of objects, in their order, and other meshes."""
+    model.roi_heads.embedder.update(
+        embedders={name: vertex_embedder(name) for name in (*names, *others)},
+        class_to_mesh_name=dict(enumerate(names)),
+    )
 
 
 def use_soft_loss(model, sigma=0.01):
@@ -64,7 +65,9 @@ model.roi_heads.update(
         deconv_kernel=4,
         up_scale=2,
     ),
-    embedder=L(Embedder)(embedders={"smpl_27554": vertex_embedder("smpl_27554")}),
+    embedder=L(Embedder)(
+        embedders={"smpl_27554": vertex_embedder("smpl_27554")}, class_to_mesh_name={0: "smpl_27554"}
+    ),
     densepose_losses=L(DensePoseCseLoss)(
         embed_loss=L(EmbeddingLoss)(embdist_gauss_sigma=0.01),
         w_embed=0.6,

@@ -11,3 +11,5 @@ from .densepose_R_50_FPN_DL_WC1M_3x_Atop10P_CA_B_uniform import (
     optimizer,
     train,
 )
+
+dataloader.train.others[0].point_sampler.confidence = "coarse_segm_confidence"
