@@ -74,7 +74,6 @@ LAZY = {
     "tree.keys": {"signatures.binding"},
     "tree.lazy_call": {"signatures.binding"},
     "tree.node": {
-        "inspection.html_view",
         "tree.chains",
         "tree.merging",
         "tree.parents",

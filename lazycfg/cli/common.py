@@ -92,9 +92,9 @@ def load_config(
     from lazycfg.config.editing.overrides import OverrideError, apply_overrides
     from lazycfg.config.formats.files import format_of
     from lazycfg.config.loading.load import load
-    from lazycfg.config.loading.stand_ins import StandIn
     from lazycfg.config.tree.merging import merge
     from lazycfg.config.trust import DEFAULT_ALLOW
+    from lazycfg.without_importing.stand_ins import StandIn
 
     files = [find_config(name), *map(find_config, set_files)]
 
@@ -129,9 +129,9 @@ def _read(file: str, trusted: bool) -> Any:
     """Load a config without importing what it names; a data file runs nothing."""
     from lazycfg.config.formats.files import format_of, read_data_file
     from lazycfg.config.loading.load import load
-    from lazycfg.config.loading.stand_ins import NEVER
-    from lazycfg.config.loading.without_importing import StandInDecoder, read_file
     from lazycfg.config.trust import TRUST_ALL
+    from lazycfg.without_importing.files import StandInDecoder, read_file
+    from lazycfg.without_importing.stand_ins import NEVER
 
     if format_of(file) != "py":
         decoder = functools.partial(StandInDecoder, reading=NEVER)

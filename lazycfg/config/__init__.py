@@ -24,17 +24,10 @@ if TYPE_CHECKING:
     from lazycfg.config.errors import PathError as PathError
     from lazycfg.config.errors import RequiredError as RequiredError
     from lazycfg.config.errors import TargetError as TargetError
-    from lazycfg.config.inspection.diff import diff as diff
-    from lazycfg.config.inspection.drift import Drift as Drift
-    from lazycfg.config.inspection.drift import drift as drift
-    from lazycfg.config.inspection.explain import explain as explain
-    from lazycfg.config.inspection.hashing import hash_of as hash_of
-    from lazycfg.config.inspection.origins import explain_errors as explain_errors
-    from lazycfg.config.inspection.origins import origin as origin
     from lazycfg.config.interop.dataclasses import dump_dataclass as dump_dataclass
     from lazycfg.config.interop.omegaconf import to_omegaconf as to_omegaconf
     from lazycfg.config.lazy import LazyConfig as LazyConfig
-    from lazycfg.config.signatures.defaults import with_defaults as with_defaults
+    from lazycfg.config.signatures.binding import with_defaults as with_defaults
     from lazycfg.config.tree.access import get_path as get_path
     from lazycfg.config.tree.access import subset as subset
     from lazycfg.config.tree.access import to_dict as to_dict
@@ -51,51 +44,59 @@ if TYPE_CHECKING:
     from lazycfg.config.tree.required import REQUIRED as REQUIRED
     from lazycfg.config.trust import DEFAULT_ALLOW as DEFAULT_ALLOW
     from lazycfg.config.trust import UntrustedError as UntrustedError
+    from lazycfg.inspection.diff import diff as diff
+    from lazycfg.inspection.drift import Drift as Drift
+    from lazycfg.inspection.drift import drift as drift
+    from lazycfg.inspection.explain import explain as explain
+    from lazycfg.inspection.hashing import hash_of as hash_of
+    from lazycfg.inspection.origins import explain_errors as explain_errors
+    from lazycfg.inspection.origins import origin as origin
 
-# Every public name with the module that it is imported from when it is first used.
+# Every public name with the module that it is imported from when it is first used. What stands in
+# `lazycfg.inspection` is no part of the core; these names only lead there.
 _HOME = {
-    "CheckError": "building.problems",
-    "ConfigAttributeError": "errors",
-    "ConfigError": "errors",
-    "ConfigKeyError": "errors",
-    "CycleError": "errors",
-    "DEFAULT_ALLOW": "trust",
+    "CheckError": "config.building.problems",
+    "ConfigAttributeError": "config.errors",
+    "ConfigError": "config.errors",
+    "ConfigKeyError": "config.errors",
+    "CycleError": "config.errors",
+    "DEFAULT_ALLOW": "config.trust",
     "Drift": "inspection.drift",
-    "InterpolationError": "errors",
-    "LazyCall": "tree.lazy_call",
-    "LazyConfig": "lazy",
-    "LazyPartial": "tree.lazy_call",
-    "Node": "tree.node",
-    "PathError": "errors",
-    "Problem": "building.problems",
-    "Profile": "building.profiling",
-    "REQUIRED": "tree.required",
-    "RequiredError": "errors",
-    "SelectError": "editing.selecting",
-    "TargetError": "errors",
-    "UntrustedError": "trust",
-    "attr": "tree.lazy_call",
-    "check": "building.check",
+    "InterpolationError": "config.errors",
+    "LazyCall": "config.tree.lazy_call",
+    "LazyConfig": "config.lazy",
+    "LazyPartial": "config.tree.lazy_call",
+    "Node": "config.tree.node",
+    "PathError": "config.errors",
+    "Problem": "config.building.problems",
+    "Profile": "config.building.profiling",
+    "REQUIRED": "config.tree.required",
+    "RequiredError": "config.errors",
+    "SelectError": "config.editing.selecting",
+    "TargetError": "config.errors",
+    "UntrustedError": "config.trust",
+    "attr": "config.tree.lazy_call",
+    "check": "config.building.check",
     "diff": "inspection.diff",
     "drift": "inspection.drift",
-    "dump_dataclass": "interop.dataclasses",
+    "dump_dataclass": "config.interop.dataclasses",
     "explain": "inspection.explain",
     "explain_errors": "inspection.origins",
-    "freeze": "tree.parents",
-    "from_omegaconf": "tree.from_omegaconf",
-    "get_path": "tree.access",
+    "freeze": "config.tree.parents",
+    "from_omegaconf": "config.tree.from_omegaconf",
+    "get_path": "config.tree.access",
     "hash_of": "inspection.hashing",
-    "instantiate": "building.build",
-    "merge": "tree.merging",
-    "method": "tree.lazy_call",
+    "instantiate": "config.building.build",
+    "merge": "config.tree.merging",
+    "method": "config.tree.lazy_call",
     "origin": "inspection.origins",
-    "ref": "tree.lazy_call",
-    "select": "editing.selecting",
-    "subset": "tree.access",
-    "to_dict": "tree.access",
-    "to_nodes": "tree.node",
-    "to_omegaconf": "interop.omegaconf",
-    "with_defaults": "signatures.defaults",
+    "ref": "config.tree.lazy_call",
+    "select": "config.editing.selecting",
+    "subset": "config.tree.access",
+    "to_dict": "config.tree.access",
+    "to_nodes": "config.tree.node",
+    "to_omegaconf": "config.interop.omegaconf",
+    "with_defaults": "config.signatures.binding",
 }
 
 __all__ = [*_HOME]
@@ -107,7 +108,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    value = getattr(import_module(f"{__name__}.{home}"), name)
+    value = getattr(import_module(f"lazycfg.{home}"), name)
     globals()[name] = value
     return value
 

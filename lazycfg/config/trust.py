@@ -80,7 +80,10 @@ _NOT_MEANT = frozenset(
     )
 )
 # What runs a config of its own, to which no policy would apply, and what only `L.attr` may use.
-_NEVER_BELOW = ("lazycfg.config.", "lazycfg.cli.", "lazycfg.model_zoo.")
+_NEVER_BELOW = (
+    *("lazycfg.config.", "lazycfg.cli.", "lazycfg.model_zoo."),
+    *("lazycfg.inspection.", "lazycfg.without_importing."),
+)
 # What `L.attr` and `L.method` of a data file may read of what another node builds.
 _ATTRIBUTES_TEXT = """
     parameters named_parameters buffers named_buffers modules children weight bias in_channels

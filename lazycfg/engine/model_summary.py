@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from lazycfg.config.inspection.origins import explain_errors, origin
+from lazycfg.inspection.origins import explain_errors, origin
 from lazycfg.structures import Boxes, Instances
 
 __all__ = ["Part", "Trial", "try_model"]

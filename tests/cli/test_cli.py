@@ -13,8 +13,8 @@ from lazycfg.cli.commands.sweep import product_of
 from lazycfg.cli.common import load_config
 from lazycfg.cli.main import main
 from lazycfg.config.editing.overrides import apply_overrides
-from lazycfg.config.inspection.hashing import hash_of
 from lazycfg.config.lazy import LazyConfig
+from lazycfg.inspection.hashing import hash_of
 
 CONFIG = """
 from fractions import Fraction

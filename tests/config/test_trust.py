@@ -645,7 +645,7 @@ def test_looking_at_a_data_file_tells_no_secret(tmp_path, monkeypatch, capsys, w
 
 
 def test_no_picture_and_no_page_holds_what_the_environment_does(monkeypatch):
-    from lazycfg.config.inspection.graph_drawing import to_html, to_svg
+    from lazycfg.inspection.graph_drawing import to_html, to_svg
 
     monkeypatch.setenv("SECRET", "hunter2")
     cfg = Node(m=L(dict)(a="${n}", b="${oc.env:SECRET}"), n="${oc.env:SECRET}")

@@ -22,7 +22,7 @@ READ = """
 import sys
 from lazycfg import LazyConfig
 from lazycfg.config import DEFAULT_ALLOW
-from lazycfg.config.inspection.equality import equal_configs
+from lazycfg.inspection.equality import equal_configs
 
 allow = (*DEFAULT_ALLOW, *sys.argv[1].split())
 for saved, original in zip(sys.argv[2::2], sys.argv[3::2]):

@@ -10,7 +10,7 @@ from lazycfg import LazyConfig, model_zoo
 READ = """
 import sys
 from lazycfg import LazyConfig, model_zoo
-from lazycfg.config.inspection.equality import equal_configs
+from lazycfg.inspection.equality import equal_configs
 
 bad = []
 for name in model_zoo.list_configs():

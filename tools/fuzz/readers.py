@@ -23,9 +23,9 @@ from lazycfg.config import ConfigError
 from lazycfg.config.formats.files import to_text
 from lazycfg.config.formats.json_io import to_json
 from lazycfg.config.formats.yaml_io import to_yaml
-from lazycfg.config.loading.syntax_only import read_syntax
 from lazycfg.data import AnnotationError, CocoDataset, read_image
 from lazycfg.data.image import ImageError
+from lazycfg.without_importing.syntax_only import read_syntax
 
 __all__ = ["READERS", "Reader"]
 

@@ -85,7 +85,7 @@ def _config(name: str) -> Any:
     syntax tells.
     """
     from lazycfg.config.formats.files import format_of
-    from lazycfg.config.loading.syntax_only import read_syntax
+    from lazycfg.without_importing.syntax_only import read_syntax
 
     file = find_config(name)
     return read_syntax(file) if format_of(file) == "py" else load_config(file)

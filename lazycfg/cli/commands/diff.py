@@ -9,7 +9,7 @@ from lazycfg.cli.common import CommandError, find_config, load_config, loading_o
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from lazycfg.config.inspection.diff import Change
+    from lazycfg.inspection.diff import Change
 
 __all__ = ["diff", "drift"]
 
@@ -20,7 +20,7 @@ def diff(arguments: argparse.Namespace) -> int:
     Raises:
         CommandError: there is nothing to compare with.
     """
-    from lazycfg.config.inspection.diff import diff as compare
+    from lazycfg.inspection.diff import diff as compare
 
     others, overrides = split_words(arguments.words)
     if len(others) > 1 or not (others or overrides or arguments.set_file):
@@ -71,8 +71,8 @@ def drift(arguments: argparse.Namespace) -> int:
     Raises:
         CommandError: there is more than one file.
     """
-    from lazycfg.config.inspection.drift import drift as compare
     from lazycfg.config.trust import DEFAULT_ALLOW
+    from lazycfg.inspection.drift import drift as compare
 
     if arguments.words or arguments.set_file:
         more = " ".join(arguments.words) or f"--set-file {arguments.set_file[0]}"

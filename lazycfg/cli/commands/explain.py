@@ -12,7 +12,7 @@ __all__ = ["doc", "explain"]
 
 def explain(arguments: argparse.Namespace) -> int:
     """Print where a value was set, in order."""
-    from lazycfg.config.inspection.explain import explain as explain_value
+    from lazycfg.inspection.explain import explain as explain_value
 
     path, overrides = one_path(arguments.words, required=True)
     say(look_at(arguments, overrides, lambda cfg: explain_value(cfg, path)))
@@ -26,12 +26,12 @@ def doc(arguments: argparse.Namespace) -> int:
         CommandError: the path leads nowhere.
     """
     from lazycfg.config.signatures.binding import why_not
-    from lazycfg.config.signatures.docstrings import parameter_doc, target_doc
     from lazycfg.config.tree.access import get_path
     from lazycfg.config.tree.keys import find_key
     from lazycfg.config.tree.node import is_call, raw_get
     from lazycfg.config.tree.paths import MISSING, parse_path
     from lazycfg.config.tree.targets import target_name
+    from lazycfg.inspection.docstrings import parameter_doc, target_doc
 
     path, overrides = one_path(arguments.words, required=True)
     keys = parse_path(path)

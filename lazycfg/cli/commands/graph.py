@@ -16,8 +16,8 @@ def graph(arguments: argparse.Namespace) -> int:
     Raises:
         CommandError: the format or the depth is none.
     """
-    from lazycfg.config.inspection.graph_drawing import to_html, to_svg
     from lazycfg.config.tree.access import get_path
+    from lazycfg.inspection.graph_drawing import to_html, to_svg
 
     path, overrides = one_path(arguments.words, required=False)
     output = arguments.output

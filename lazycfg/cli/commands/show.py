@@ -31,7 +31,7 @@ def show(arguments: argparse.Namespace) -> int:
         _print_matches(arguments, overrides)
     value = look_at(arguments, overrides, lambda cfg: get_path(cfg, path, resolve=False) if path else cfg)
     if arguments.format == "tree":
-        from lazycfg.config.inspection.tree_view import tree_text
+        from lazycfg.inspection.tree_view import tree_text
 
         print(tree_text(value, max_depth=arguments.depth, colour=wants_colour(arguments.colour)))
         return 0
@@ -43,9 +43,9 @@ def show(arguments: argparse.Namespace) -> int:
 
 def _show_syntax(arguments: argparse.Namespace, path: str, overrides: list[str]) -> int:
     """Print what can be said of a Python config without running it."""
-    from lazycfg.config.inspection.tree_view import tree_text
-    from lazycfg.config.loading.syntax_only import read_syntax
     from lazycfg.config.tree.access import get_path
+    from lazycfg.inspection.tree_view import tree_text
+    from lazycfg.without_importing.syntax_only import read_syntax
 
     file = find_config(arguments.config)
     if overrides or arguments.format != "tree" or not file.endswith(".py"):

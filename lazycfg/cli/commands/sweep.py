@@ -75,9 +75,9 @@ def _refuse_duplicates(runs: list[list[str]], configs: list[Any]) -> None:
     from lazycfg.config.editing.grammar import parse_override
     from lazycfg.config.editing.matching import has_wildcard
     from lazycfg.config.errors import ConfigError, PathError
-    from lazycfg.config.inspection.hashing import hash_of
     from lazycfg.config.tree.access import get_path
     from lazycfg.config.tree.paths import parse_path
+    from lazycfg.inspection.hashing import hash_of
 
     texts = dict.fromkeys(text for run in runs for text in run)
     paths = {parse_override(text).path for text in texts}

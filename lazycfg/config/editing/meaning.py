@@ -49,15 +49,14 @@ def as_meant(old: Any, value: Any, raw: str, hint: Any) -> Any:
     Raises:
         Meaning: it is no member of the enum, or no dtype, that is wanted.
     """
+    wanted = hint
     if hint is not NO_HINT:
         if type(value) in (list, tuple):
             value = _elements(value, hint)
         value = _as_name(value, raw, hint) if value is None else _as_text(value, raw, hint)
-        value = _member_for_literal(value, raw, hint)
     elif isinstance(old, enum.Enum) and value is not None:
-        value = _member_for_literal(value, raw, type(old))
-    if type(value) is str and "${" not in value and not is_required(value):
-        return _member(old, value, hint)
+        wanted = type(old)
+    value = _as_member(value, raw, wanted)
     is_int = type(old) is int or _accepts(hint, int, False)
     if type(value) is float and value.is_integer() and is_int and _EXPONENT.fullmatch(raw):
         return int(value) if not _accepts(hint, float, False) or type(old) is int else value
@@ -91,27 +90,32 @@ def _as_name(value: None, raw: str, hint: Any) -> str | None:
     return raw if raw in listed and None not in listed and type(None) not in parts else value
 
 
-def _member_for_literal(value: Any, raw: str, hint: Any) -> Any:
-    """Return the member of an enum that has a literal as its name or value, where only a member is wanted."""
+def _as_member(value: Any, raw: str, hint: Any) -> Any:
+    """Return the member of an enum that has a text or a literal as its name or value. A literal is one only
+    where nothing but a member is wanted.
+    """
     parts = [part for part in _parts(hint) if part is not type(None) or value is None]
     enums = [part for part in parts if isinstance(part, type) and issubclass(part, enum.Enum)]
-    if type(value) not in (type(None), bool, int, float) or not enums or len(enums) < len(parts):
+    is_text = type(value) is str
+    if not enums or (is_text and ("${" in value or is_required(value))):
         return value
+    if not is_text and (type(value) not in (type(None), bool, int, float) or len(enums) < len(parts)):
+        return value
+    text = value if is_text else raw
     for owner in enums:
-        if raw in owner.__members__:
-            return owner[raw]
+        if text in owner.__members__:
+            return owner[text]
         for member in owner:
-            if member.value == (raw if type(member.value) is str else value) and (
-                type(member.value) in (str, type(value))
-            ):
+            same = member.value == (text if type(member.value) is str else value)
+            if same and type(member.value) in (str, type(value)):
                 return member
-    if value is None:
+    if value is None or (is_text and any(part in (str, Any, object) for part in parts)):
         return value
     if type(value) is int:
         for owner in enums:
             with suppress(ValueError):
                 return owner(value)  # flags, and classes that say themselves what a value means
-    raise _no_member(raw, enums)
+    raise _no_member(text, enums)
 
 
 def _no_member(value: str, enums: Sequence[type[enum.Enum]]) -> Meaning:
@@ -151,22 +155,6 @@ def _dtype(text: str, kind: type) -> Any:
     if name not in known:
         raise Meaning(f"{text!r} is not a dtype of {kind.__module__}{closest(name, known)}")
     return known[name]
-
-
-def _member(old: Any, value: str, hint: Any) -> Any:
-    parts = _parts(hint)
-    enums = [part for part in parts if isinstance(part, type) and issubclass(part, enum.Enum)]
-    if hint is NO_HINT and isinstance(old, enum.Enum):
-        enums = [type(old)]
-    for owner in enums:
-        if value in owner.__members__:
-            return owner[value]
-        found = next((member for member in owner if member.value == value), None)
-        if found is not None:
-            return found
-    if enums and not any(part in (str, Any, object) for part in parts):
-        raise _no_member(value, enums)
-    return value
 
 
 def _parts(hint: Any) -> tuple[Any, ...]:

@@ -17,7 +17,7 @@ from lazycfg.config.suggest import closest
 from lazycfg.config.tree.access import get_path
 from lazycfg.config.tree.containers import children, has_fields
 from lazycfg.config.tree.interpolation import resolve_in
-from lazycfg.config.tree.keys import find_key, lookup
+from lazycfg.config.tree.keys import find_key
 from lazycfg.config.tree.node import (
     SPECIAL,
     Node,
@@ -120,9 +120,8 @@ class Writer:
         chain: list[Any] = [self.root]
         for depth, key in enumerate(keys[:-1]):
             holder = chain[-1]
-            try:
-                value = lookup(holder, key)
-            except LookupError:
+            value = find_key(holder, key)
+            if value is MISSING:
                 if not create or not self._can_hold(holder, key):
                     self._no_such_path(keys, depth)
                 value = Node()
@@ -247,7 +246,7 @@ class Writer:
     # also lets the call above judge the argument; `_write_as_meant` first finds out what the value means.
 
     def _set(self, place: Place, value: Any) -> None:
-        old = self._current(place)
+        old = find_key(place.holder, place.key)
         if old is MISSING:
             self._refuse_new_key(place)
         if is_call(old) and isinstance(self.override.value, ImportRef):
@@ -256,18 +255,18 @@ class Writer:
         self._write_as_meant(place, old, value)
 
     def _add(self, place: Place, value: Any) -> None:
-        if self._current(place) is not MISSING:
+        if find_key(place.holder, place.key) is not MISSING:
             raise Wrong(f"{format_path(place.keys)!r} is there already; leave out the '+' to change it")
         self._refuse_index(place)
         self._write_as_meant(place, MISSING, value)
 
     def _force(self, place: Place, value: Any) -> None:
-        if self._current(place) is MISSING:
+        if find_key(place.holder, place.key) is MISSING:
             self._refuse_index(place)
         self._write(place, value)
 
     def _append(self, place: Place, value: Any) -> None:
-        old = self._current(place)
+        old = find_key(place.holder, place.key)
         if old is MISSING:
             self._refuse_new_key(place)
             old = []
@@ -278,7 +277,7 @@ class Writer:
         fixed = isinstance(old, tuple) and type(old) is not tuple  # a named tuple has as many as it has
         if isinstance(old, list | tuple) and isinstance(value, list | tuple) and not fixed:
             before = self._argument_problem(place)
-            if isinstance(old, list) and self._current(place) is old:
+            if isinstance(old, list) and find_key(place.holder, place.key) is old:
                 self.journal.note(old)
                 old.extend(value)
                 self._record(place, old)
@@ -296,7 +295,7 @@ class Writer:
             )
 
     def _delete(self, place: Place, value: Any) -> None:
-        old = self._current(place)
+        old = find_key(place.holder, place.key)
         if old is MISSING:
             self._no_such_path(place.keys, len(place.keys) - 1)
         if self.override.has_value and not same_leaf(old, value):
@@ -324,12 +323,6 @@ class Writer:
 
     # ---------------------------------------------------------------- checks
 
-    def _current(self, place: Place) -> Any:
-        try:
-            return lookup(place.holder, place.key)
-        except LookupError:
-            return MISSING
-
     def _refuse_new_key(self, place: Place) -> None:
         """Refuse a key that is not there and that the signature of the target does not have."""
         holder, key = place.holder, place.key
@@ -341,11 +334,7 @@ class Writer:
             return
         where = format_path(place.keys[:-1])
         plain = str(key).rstrip("-/%|^:@&<>!")
-        if (
-            plain
-            and plain != str(key)
-            and self._current(Place(place.chain, (*place.keys[:-1], plain))) is not MISSING
-        ):
+        if plain and plain != str(key) and find_key(holder, plain) is not MISSING:
             raise Wrong(f"'{str(key)[len(plain) :]}=' is not an operator; write the value, {plain}=...")
         names = [str(k) for k in raw_keys(holder) if k not in SPECIAL] if isinstance(holder, dict) else []
         if signature is not None and (key == "_args_" or not signature.any_name):

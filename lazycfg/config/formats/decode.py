@@ -27,7 +27,7 @@ from lazycfg.config.formats.document import (
     as_node,
     as_text,
 )
-from lazycfg.config.formats.file_positions import JsonMapping, MappingPosition
+from lazycfg.config.formats.file_positions import DataPosition
 from lazycfg.config.formats.judging import Judge, call_text
 from lazycfg.config.isolation.session import run_source
 from lazycfg.config.plain_values import (
@@ -223,7 +223,7 @@ class Decoder:
             raw_set(node, "_args_", tuple(args))
         elif raw_contains(node, "_args_") and type(args) is not tuple and raw_contains(node, "_target_"):
             place = position_of(node)
-            line = place.line_of("_args_") if isinstance(place, MappingPosition | JsonMapping) else "?"
+            line = place.line_of("_args_") if isinstance(place, DataPosition) else "?"
             raise DataFileError(f"{self.file}:{line}: '_args_' is a list, not {short_repr(args)}")
         return node
 

@@ -41,7 +41,7 @@ def encode(root: Any) -> Item:
         CycleError: the config contains itself.
     """
     encoder = Encoder()
-    item = encoder.tree(root, "")
+    item = encoder.tree(root, Where())
     if encoder.problems:
         raise SaveError(encoder.problems)
     if not isinstance(item, Item):
@@ -52,7 +52,7 @@ def encode(root: Any) -> Item:
 def encode_for_log(root: Any) -> tuple[Item, list[str]]:
     """Return the `Item` of a config for people to read, and what of it cannot be kept."""
     encoder = Encoder(for_log=True)
-    item = encoder.tree(root, "")
+    item = encoder.tree(root, Where())
     return (item if isinstance(item, Item) else Item("unkept", repr(root))), encoder.problems
 
 
@@ -69,14 +69,14 @@ class Encoder:
         self._keep: list[Any] = []
         self._state: dict[int, Any] = {}  # by id of what functions may change: the first of them
 
-    def tree(self, root: Any, path: Where | str) -> Encoded:
+    def tree(self, root: Any, path: Where) -> Encoded:
         """Encode a value and all below it."""
         for value, _, link in plan(root):
             if id(value) not in self._made:
-                self._remember(value, self._container(value, Where(path, "", link)))
+                self._remember(value, self._container(value, Where(path, link)))
         return self.child(root, path)
 
-    def child(self, value: Any, path: Where | str) -> Encoded:
+    def child(self, value: Any, path: Where) -> Encoded:
         """Encode a value whose containers are encoded already."""
         kind = type(value)
         if kind is str and self.for_log and not value.isprintable():
@@ -95,7 +95,7 @@ class Encoder:
         if isinstance(encoded, Item):
             encoded.obj = value
 
-    def _refuse(self, where_from: Where | str, value: Any, reason: str) -> Encoded:
+    def _refuse(self, where_from: Where, value: Any, reason: str) -> Encoded:
         """Note why a value cannot be kept, and return what is in its place."""
         path = str(where_from)
         where = f"config path {path!r}" if path else "the config"
@@ -106,37 +106,37 @@ class Encoder:
 
     # ---------------------------------------------------------------- containers
 
-    def _container(self, value: Any, path: Where | str) -> Encoded:
+    def _container(self, value: Any, path: Where) -> Encoded:
         kind = type(value)
         if kind is Node or kind is dict or kind is ReadDict:
             if all(type(key) is str for key in dict.keys(value)):
                 item = Item(
                     "call" if kind is Node and dict.__contains__(value, "_target_") else "dict", None, path
                 )
-                item.parts = [(key, self.child(v, Where(path, key))) for key, v in dict.items(value)]
+                item.parts = [(key, self.child(v, path.below(key))) for key, v in dict.items(value)]
             else:
                 item = Item("pairs", None, path)
                 item.parts = [
-                    (self.child(k, path), self.child(v, Where(path, k))) for k, v in dict.items(value)
+                    (self.child(k, path), self.child(v, path.below(k))) for k, v in dict.items(value)
                 ]
             return item
         if kind is list or kind is tuple or kind is ReadList:
             item = Item("tuple" if kind is tuple else "list", None, path)
-            item.parts = [(index, self.child(v, Where(path, index))) for index, v in enumerate(value)]
+            item.parts = [(index, self.child(v, path.below(index))) for index, v in enumerate(value)]
             return item
         if isinstance(value, dict):
             return self._dict_subclass(value, path)
         if isinstance(value, tuple):
             item = Item("object", self.child(kind, path), path)
             names: tuple[str, ...] = getattr(kind, "_fields", ())
-            item.parts = [(n, self.child(v, Where(path, n))) for n, v in zip(names, value, strict=True)]
+            item.parts = [(n, self.child(v, path.below(n))) for n, v in zip(names, value, strict=True)]
             return item
         return self._dataclass(value, path)
 
-    def _dict_subclass(self, value: dict[Any, Any], path: Where | str) -> Encoded:
+    def _dict_subclass(self, value: dict[Any, Any], path: Where) -> Encoded:
         kind = type(value)
         pairs = Item("pairs", None, path)
-        pairs.parts = [(self.child(k, path), self.child(v, Where(path, k))) for k, v in value.items()]
+        pairs.parts = [(self.child(k, path), self.child(v, path.below(k))) for k, v in value.items()]
         item = Item("construct", self.child(kind, path), path)
         if kind is OrderedDict or kind is Counter:
             item.parts = [(None, pairs)]
@@ -148,7 +148,7 @@ class Encoder:
             )
         return item
 
-    def _dataclass(self, value: Any, path: Where | str) -> Encoded:
+    def _dataclass(self, value: Any, path: Where) -> Encoded:
         import dataclasses
 
         kind = type(value)
@@ -170,14 +170,14 @@ class Encoder:
             return self._refuse(path, value, "its class makes another object from the same fields")
         item = Item("object", self.child(kind, path), path)
         item.parts = [
-            (argument, self.child(getattr(value, name), Where(path, name)))
+            (argument, self.child(getattr(value, name), path.below(name)))
             for name, argument in arguments.items()
         ]
         return item
 
     # ---------------------------------------------------------------- leaves
 
-    def _leaf(self, value: Any, path: Where | str) -> Encoded:
+    def _leaf(self, value: Any, path: Where) -> Encoded:
         kind = type(value)
         if value is REQUIRED:
             return Item("required", value, path)
@@ -197,7 +197,7 @@ class Encoder:
             item = Item("partial", self.tree(value.func, path), path)
             item.parts = [(None, self.tree(argument, path)) for argument in value.args]
             item.parts += [
-                (key, self.tree(argument, Where(path, key))) for key, argument in value.keywords.items()
+                (key, self.tree(argument, path.below(key))) for key, argument in value.keywords.items()
             ]
             return item
         if is_deferred(value):  # by the file itself, loaded without importing
@@ -210,7 +210,7 @@ class Encoder:
             return self._named(value, path)
         return self._by_parts(value, path)
 
-    def _enum_member(self, value: enum.Enum, path: Where | str) -> Encoded:
+    def _enum_member(self, value: enum.Enum, path: Where) -> Encoded:
         owner = self.child(type(value), path)
         if value.name is not None and type(value).__members__.get(value.name) is value:
             item = Item("member", owner, path)
@@ -220,7 +220,7 @@ class Encoder:
             item.parts = [(None, self.child(value.value, path))]
         return item
 
-    def _named(self, value: Any, path: Where | str) -> Encoded:
+    def _named(self, value: Any, path: Where) -> Encoded:
         """Return a module, class, function or method: by its name, else by its source."""
         name = find_name(value)
         if name is not None:
@@ -252,11 +252,12 @@ class Encoder:
         self._remember(value, item)
         references = {**captured.eager, **captured.lazy, **captured.cells}
         item.parts = [
-            (n, self.tree(v, f"{path} ({target_name(value)} uses {n!r})")) for n, v in references.items()
+            (n, self.tree(v, Where(f"{path} ({target_name(value)} uses {n!r})")))
+            for n, v in references.items()
         ]
         return item
 
-    def _by_parts(self, value: Any, path: Where | str) -> Encoded:
+    def _by_parts(self, value: Any, path: Where) -> Encoded:
         """Return any other object: as the call that makes an equal one, when there is such a call."""
         kind = type(value)
         origin = kind.__module__.partition(".")[0]
@@ -277,9 +278,7 @@ class Encoder:
             return Item("name", made, path)
         return self._call_item(*made, path)
 
-    def _call_item(
-        self, function: Any, args: Sequence[Any], kwargs: dict[str, Any], path: Where | str
-    ) -> Item:
+    def _call_item(self, function: Any, args: Sequence[Any], kwargs: dict[str, Any], path: Where) -> Item:
         item = Item("construct", self.child(function, path), path)
         item.parts = [(None, self.tree(argument, path)) for argument in args]
         item.parts += [(key, self.tree(argument, path)) for key, argument in kwargs.items()]

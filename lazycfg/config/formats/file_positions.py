@@ -1,152 +1,115 @@
-"""Where the mappings of a YAML or JSON file stand, and the keys in them.
+"""Where the mappings of a YAML or JSON file stand, and the keys in them, for explanations and errors.
 
-The YAML scanner tells as it goes. Python's JSON parser does not: there the text is gone through once more,
-the first time that somebody asks for a place. What a value was written as is read from the file again.
+The YAML parser tells as it goes. Python's JSON parser does not: there the text is gone through once more, the
+first time that somebody asks for a place.
 """
 
 from __future__ import annotations
 
 import bisect
+import json
 import re
+from typing import Any, NamedTuple
 
-from lazycfg.config.signatures.source_lookup import Place, Source, read_once
+from lazycfg.config.signatures.source_lookup import Place, Source
 from lazycfg.config.tree.position import FilePosition, Origin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import Any, TypeAlias
-
     from lazycfg.config.tree.paths import Key, Path
 
-    Spot: TypeAlias = "tuple[int, int]"  # line and column, from 1
+Spot = tuple[int, int]
+"""Line and column, from 1."""
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
 
 
-class MappingPosition(FilePosition):
-    """The place of a mapping of a YAML file, which knows the places of its keys."""
+class Written(NamedTuple):
+    """A value as it stands in a text.
 
-    __slots__ = ("keys", "stamp")
+    Attributes:
+        spot: where its key is; of an element of a list, where it is itself.
+        start, end: where its text begins and ends; the end is 0 for a block of YAML.
+        parts: what is in it, by key or index.
+    """
 
-    def __init__(self, file: str, line: int | None = None, column: int | None = None):
-        super().__init__(file, line, column)
-        self.keys: dict[Any, Spot] = {}
-        self.stamp = _stamp(file)
+    spot: Spot
+    start: int
+    end: int
+    parts: dict[Any, Written]
+
+
+class DataPosition(Origin):
+    """The place of a mapping in a data file, which knows the places of its keys."""
+
+    __slots__ = ()
+
+    def written(self) -> tuple[str, dict[Any, Written]]:
+        """Return the text of the file, and what stands in the mapping."""
+        raise NotImplementedError
 
     def line_of(self, key: Any) -> int | None:
         """Return the line of a key of the mapping."""
-        return self.keys[key][0] if key in self.keys else self.line
+        part = self.written()[1].get(key)
+        return self.line if part is None else part.spot[0]
 
     def source(self) -> Source:
-        return _YamlMapping(self)
+        text, parts = self.written()
+        return _Value(str(self.file), text, Written((0, 0), 0, 0, parts))
 
 
-def _stamp(file: str) -> tuple[int, int] | None:
-    import os
+class YamlMapping(FilePosition, DataPosition):
+    """The place of a mapping of a YAML file."""
 
-    try:
-        status = os.stat(file)
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_size
+    __slots__ = ("parts", "text")
 
+    def __init__(self, file: str, spot: Spot, text: str, parts: dict[Any, Written]):
+        super().__init__(file, *spot)
+        self.text = text
+        self.parts = parts
 
-class _YamlMapping(Source):
-    __slots__ = ("position",)
-
-    def __init__(self, position: MappingPosition):
-        self.position = position
-
-    def below(self, key: Key) -> Source | None:
-        spot = self.position.keys.get(key)
-        if spot is None:
-            return None
-        file = self.position.file
-        if _stamp(file) != self.position.stamp:  # edited after it was read
-            return _YamlValue(file, spot, None)
-        return _YamlValue(file, spot, (read_once(file, _yaml_values) or {}).get(spot))
+    def written(self) -> tuple[str, dict[Any, Written]]:
+        return self.text, self.parts
 
 
-class _YamlValue(Source):
-    """What is at `spot`; its text and what is in it are known from `(text of the file, node of PyYAML)`,
-    unless the file has changed.
-    """
+class _Value(Source):
+    __slots__ = ("file", "text", "value")
 
-    __slots__ = ("file", "found", "spot")
-
-    def __init__(self, file: str, spot: Spot, found: tuple[str, Any] | None):
+    def __init__(self, file: str, text: str, value: Written):
         self.file = file
-        self.spot = spot
-        self.found = found
+        self.text = text
+        self.value = value
 
     def below(self, key: Key) -> Source | None:
-        text, node = self.found or ("", None)
-        elements = getattr(node, "value", None)
-        if not isinstance(elements, list) or not isinstance(key, int) or not 0 <= key < len(elements):
-            return None
-        inner = elements[key]
-        return None if isinstance(inner, tuple) else _YamlValue(self.file, _spot(inner), (text, inner))
+        parts = self.value.parts
+        found = parts.get(key) or (parts["!tuple"].parts.get(key) if "!tuple" in parts else None)
+        return None if found is None else _Value(self.file, self.text, found)
 
     def places(self) -> list[Place]:
-        text, node = self.found or ("", None)
-        if getattr(node, "flow_style", None) is False:  # it goes over several lines
-            text = ""
-        elif node is not None:
-            lines = text.split("\n")[node.start_mark.line : node.end_mark.line + 1]
-            lines[-1] = lines[-1][: node.end_mark.column]
-            lines[0] = lines[0][node.start_mark.column :]
-            text = "\n".join(lines)
-        return [Place(FilePosition(self.file, *self.spot), text)]
-
-
-def _yaml_values(data: bytes) -> dict[Spot, tuple[str, Any]]:
-    """Return the text of a YAML file and the value of each key in it, by the place of the key."""
-    import yaml  # type: ignore[import-untyped]
-
-    text = data.decode("utf-8-sig").replace("\r\n", "\n")
-    try:
-        root = yaml.compose(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except yaml.YAMLError:
-        return {}
-    found: dict[Spot, tuple[str, Any]] = {}
-    work = [root]
-    while work:
-        node = work.pop()
-        if isinstance(node, yaml.SequenceNode):
-            work += node.value
-        elif isinstance(node, yaml.MappingNode):
-            for key, value in node.value:
-                if _spot(key) not in found:
-                    found[_spot(key)] = text, value
-                    work.append(value)
-    return found
-
-
-def _spot(node: Any) -> Spot:
-    return node.start_mark.line + 1, node.start_mark.column + 1
+        text = self.text[self.value.start : self.value.end]
+        return [Place(FilePosition(self.file, *self.value.spot), text)]
 
 
 class JsonPlaces:
-    """The places in one JSON text, by the path from its root: keys of objects and indices of arrays."""
+    """The places in one JSON text."""
 
     def __init__(self, text: str):
-        self._text = text.removeprefix("\ufeff")
-        self._places: dict[Path, tuple[Spot, slice]] | None = None
+        self.text = text.removeprefix("\ufeff")
+        self._root: Written | None = None
 
-    def at(self, path: Path) -> tuple[Spot, str] | None:
-        """Return line and column, from 1, of the key or the element at `path`, and the text of its value."""
-        if self._places is None:
-            self._places = dict(_scan(self._text))
-        found = self._places.get(path)
-        return None if found is None else (found[0], self._text[found[1]])
+    def at(self, path: Path) -> Written | None:
+        """Return what stands at a path from the root."""
+        self._root = self._root or _scan(self.text)
+        found: Written | None = self._root
+        for key in path:
+            found = None if found is None else found.parts.get(key)
+        return found
 
 
-def _scan(text: str) -> Iterator[tuple[Path, tuple[Spot, slice]]]:
-    import json
-
+def _scan(text: str) -> Written:
     starts = [0, *(match.end() for match in re.finditer("\n", text))]
-    path: list[Any] = []
+    path: list[Any] = [None]
+    holders: list[dict[Any, Written]] = [{}]
     begun: list[tuple[Spot, int]] = []  # of each container that is open: its place, and where its text starts
     named: Spot | None = None  # the place of the key of the value that comes
     expect_key = False
@@ -158,16 +121,16 @@ def _scan(text: str) -> Iterator[tuple[Path, tuple[Spot, slice]]]:
             path[-1] = json.loads(token)
             named = spot
             expect_key = False
-            continue
-        if token in ("{", "["):
+        elif token in ("{", "["):
             begun.append((named or spot, match.start()))
+            holders.append({})
             path.append(None if token == "{" else 0)
             expect_key = token == "{"
             named = None
         elif token in ("]", "}"):
             path.pop()
-            spot, start = begun.pop()
-            yield tuple(path), (spot, slice(start, match.end()))
+            parts = holders.pop()
+            holders[-1][path[-1]] = Written(*begun.pop(), match.end(), parts)
             expect_key = False
         elif token == ",":
             if isinstance(path[-1], int):
@@ -175,11 +138,12 @@ def _scan(text: str) -> Iterator[tuple[Path, tuple[Spot, slice]]]:
             else:
                 expect_key = True
         elif token != ":":
-            yield tuple(path), (named or spot, slice(match.start(), match.end()))
+            holders[-1][path[-1]] = Written(named or spot, match.start(), match.end(), {})
             named = None
+    return holders[0][None]
 
 
-class JsonMapping(Origin):
+class JsonMapping(DataPosition):
     """The place of an object in a JSON text, looked up when it is asked for."""
 
     __slots__ = ("_path", "_places", "file")
@@ -190,39 +154,16 @@ class JsonMapping(Origin):
         self._places = places
         self._path = path
 
+    def written(self) -> tuple[str, dict[Any, Written]]:
+        found = self._places.at(self._path)
+        return self._places.text, {} if found is None else found.parts
+
     @property
     def line(self) -> int | None:
         found = self._places.at(self._path)
-        return None if found is None else found[0][0]
+        return None if found is None else found.spot[0]
 
     @property
     def column(self) -> int | None:
         found = self._places.at(self._path)
-        return None if found is None else found[0][1]
-
-    def line_of(self, key: Any) -> int | None:
-        """Return the line of a key of the object."""
-        found = self._places.at((*self._path, key))
-        return self.line if found is None else found[0][0]
-
-    def source(self) -> Source:
-        return _JsonValue(self.file, self._places, self._path)
-
-
-class _JsonValue(Source):
-    __slots__ = ("file", "path", "source")
-
-    def __init__(self, file: str, source: JsonPlaces, path: Path):
-        self.file = file
-        self.source = source
-        self.path = path
-
-    def below(self, key: Key) -> Source | None:
-        for path in ((*self.path, key), (*self.path, "!tuple", key)):
-            if self.source.at(path) is not None:
-                return _JsonValue(self.file, self.source, path)
-        return None
-
-    def places(self) -> list[Place]:
-        found = self.source.at(self.path)
-        return [] if found is None else [Place(FilePosition(self.file, *found[0]), found[1])]
+        return None if found is None else found.spot[1]

@@ -20,25 +20,27 @@ SHARED = frozenset({"call", "dict", "pairs", "list", "object", "construct", "par
 
 
 class Where:
-    """A config path that is written out only when somebody asks, as that of a deep tree is long."""
+    """A config path that is written out only when somebody asks, as that of a deep tree is long.
 
-    __slots__ = ("_above", "_link", "_step")
+    Args:
+        above: what comes before it: the place of what holds a function or a set, or text.
+        link: the path from there.
+    """
 
-    def __init__(self, above: Where | str, step: Any = "", link: Link = None):
+    __slots__ = ("_above", "_link")
+
+    def __init__(self, above: Where | str = "", link: Link = None):
         self._above = above
-        self._step = step
         self._link = link
 
+    def below(self, key: Any) -> Where:
+        """Return the place of what stands at a key of it."""
+        return Where(self._above, (self._link, key))
+
     def __str__(self) -> str:
-        steps: list[Where] = []
-        where: Where | str = self
-        while isinstance(where, Where):
-            steps.append(where)
-            where = where._above
-        text = where
-        for step in reversed(steps):
-            text = _join(text, step._step if step._link is None else format_path(unlink(step._link)))
-        return text
+        above, path = str(self._above), format_path(unlink(self._link))
+        inside = " " if above.endswith(")") else "."  # of what a function refers to
+        return f"{above}{inside}{path}" if above and path else above or path
 
 
 class Item:
@@ -81,12 +83,6 @@ class Item:
 
 
 Encoded = None | bool | int | float | str | Item
-
-
-def _join(path: str, key: Any) -> str:
-    if path.endswith(")"):  # inside what a function refers to
-        return f"{path} {key}"
-    return (f"{path}.{key}" if path and str(key) else path or str(key)) if key != "" else path
 
 
 def post_order(roots: Iterable[Item]) -> list[Item]:

@@ -10,7 +10,7 @@ import functools
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from lazycfg.config.formats.file_positions import JsonMapping, MappingPosition
+from lazycfg.config.formats.file_positions import DataPosition
 from lazycfg.config.plain_values import maker_name, takes_literals_only, why_costly
 from lazycfg.config.tree.containers import field_names
 from lazycfg.config.tree.node import Node, is_call, raw_contains, raw_get, raw_items
@@ -40,7 +40,7 @@ class Judge:
     def refuse(self, value: Any, *reasons: str, key: Any = None) -> None:
         """Note why a value, or what is at a key of a node, is not allowed."""
         origin = position_of(value) if type(value) is Node else getattr(value, "place", None)
-        if isinstance(origin, MappingPosition | JsonMapping):
+        if isinstance(origin, DataPosition):
             line = origin.line_of(key)
         else:
             line = None if origin is None else origin.line

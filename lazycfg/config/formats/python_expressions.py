@@ -42,6 +42,8 @@ class Expressions:
                 f"config path {value.path!r} is needed while a function or class of the config is "
                 "defined; only a .py file can keep that"
             )
+        if value.kind in ("dict", "pairs") and id(value) in self._enclosed and type(value.obj) is Node:
+            return self._write_node(value, column, indent)
         return _WRITERS[value.kind](self, value, column, indent)
 
     def _literal(self, value: Encoded) -> str:
@@ -133,8 +135,6 @@ class Expressions:
         return list(front)
 
     def _write_dict(self, item: Item, column: int, indent: int) -> str:
-        if id(item) in self._enclosed and type(item.obj) is Node:
-            return self._write_node(item, column, indent)
         if item.parts and all(is_name(key) for key, _ in item.parts):
             opening = f"{self.names.imported(ImportName('builtins', 'dict'))}("
             return self._broken(
@@ -144,13 +144,8 @@ class Expressions:
         return self._broken("{", entries, "}", column, indent)
 
     def _write_pairs(self, item: Item, column: int, indent: int) -> str:
-        if id(item) in self._enclosed and type(item.obj) is Node:
-            return self._write_node(item, column, indent)
         entries = [(f"{self.expression(key, _WIDTH, indent + 4)}: ", value) for key, value in item.parts]
         return self._broken("{", entries, "}", column, indent)
-
-    def _write_list(self, item: Item, column: int, indent: int) -> str:
-        return self._broken("[", _values(item), "]", column, indent)
 
     def _write_tuple(self, item: Item, column: int, indent: int) -> str:
         return self._broken("(", _values(item), ",)" if len(item.parts) == 1 else ")", column, indent)
@@ -184,30 +179,15 @@ class Expressions:
             )
         return f"{self.expression(item.value, column, indent)}.{name}"
 
-    def _write_name(self, item: Item, column: int, indent: int) -> str:
-        return self.names.imported(public_name(item.value, item.obj))
-
-    def _write_source(self, item: Item, column: int, indent: int) -> str:
-        raise AssertionError("definitions are written before the expressions that name them")
-
     def _write_path(self, item: Item, column: int, indent: int) -> str:
         value: PurePath = item.value
         name = type(value).__name__ if "Pure" in type(value).__name__ else "Path"
         return f"{self.names.imported(ImportName('pathlib', name))}({string_literal(str(value))})"
 
-    def _write_required(self, item: Item, column: int, indent: int) -> str:
-        return self.names.imported(ImportName("lazycfg", "REQUIRED"))
-
-    def _write_bytes(self, item: Item, column: int, indent: int) -> str:
-        return repr(item.value)
-
     def _write_complex(self, item: Item, column: int, indent: int) -> str:
         value: complex = item.value
         parts = f"{self._literal(value.real)}, {self._literal(value.imag)}"
         return f"{self.names.imported(ImportName('builtins', 'complex'))}({parts})"
-
-    def _write_ellipsis(self, item: Item, column: int, indent: int) -> str:
-        return "..."
 
     def _broken(
         self,
@@ -234,25 +214,24 @@ class Expressions:
 
 _WRITERS: dict[str, Callable[[Expressions, Item, int, int], str]] = {
     "attribute": Expressions._write_attribute,
-    "bytes": Expressions._write_bytes,
+    "bytes": lambda writer, item, column, indent: repr(item.value),
     "call": Expressions._write_call,
     "complex": Expressions._write_complex,
     "construct": Expressions._write_object,
     "dict": Expressions._write_dict,
-    "ellipsis": Expressions._write_ellipsis,
+    "ellipsis": lambda writer, item, column, indent: "...",
     "frozenset": Expressions._write_frozenset,
-    "list": Expressions._write_list,
+    "list": lambda writer, item, column, indent: writer._broken("[", _values(item), "]", column, indent),
     "member": Expressions._write_member,
-    "name": Expressions._write_name,
+    "name": lambda writer, item, column, indent: writer.names.imported(public_name(item.value, item.obj)),
     "object": Expressions._write_object,
     "pairs": Expressions._write_pairs,
     "partial": Expressions._write_partial,
     "path": Expressions._write_path,
-    "required": Expressions._write_required,
+    "required": lambda writer, item, column, indent: writer.names.imported(ImportName("lazycfg", "REQUIRED")),
     "set": Expressions._write_set,
-    "source": Expressions._write_source,
     "tuple": Expressions._write_tuple,
-}  # by the kind of an item
+}  # by the kind of an item; definitions of functions and classes are written before what names them
 
 
 def _is_getattr(item: Item) -> bool:

@@ -12,11 +12,11 @@ from typing import Any
 from lazycfg.config.formats.data_writer import DataDocument, Mapping, document
 from lazycfg.config.formats.document import DataFileError, SaveError, Tagged
 from lazycfg.config.formats.encode import encode_for_log
-from lazycfg.config.formats.file_positions import MappingPosition
+from lazycfg.config.formats.file_positions import Spot, Written, YamlMapping
 from lazycfg.config.formats.items import Item
 from lazycfg.config.plain_values import LARGEST_HASHED, MOST_DIGITS, MOST_LARGE
 from lazycfg.config.tree.node import Node, raw_contains, raw_items, raw_set
-from lazycfg.config.tree.position import FilePosition, position_of, set_position
+from lazycfg.config.tree.position import FilePosition, set_position
 from lazycfg.config.tree.repr import short_repr
 
 _WIDTH = 100
@@ -216,8 +216,10 @@ def parse_yaml(data: bytes, file: str) -> Any:
         raise ImportError(f"{file}: reading YAML needs PyYAML: pip install pyyaml") from None
 
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    # That of Python counts the mark at the beginning of a text as a character.
+    encoding = "utf-16" if data[:2] in _UTF16 else "utf-8" if loader is yaml.SafeLoader else "utf-8-sig"
     try:
-        return _Composer(loader(data), yaml, file).compose()
+        return _Composer(loader(data), yaml, file, data.decode(encoding, "replace")).compose()
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = file if mark is None else f"{file}:{mark.line + 1}:{mark.column + 1}"
@@ -228,16 +230,21 @@ def parse_yaml(data: bytes, file: str) -> Any:
         raise DataFileError(f"{file}: not valid UTF-8: {error}") from None
 
 
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+
+
 class _Frame:
     """A collection that is being read."""
 
-    __slots__ = ("anchor", "key", "merges", "tag", "value")
+    __slots__ = ("anchor", "key", "merges", "spot", "tag", "value", "written")
 
-    def __init__(self, value: Any, tag: Tagged | None, anchor: str | None):
+    def __init__(self, value: Any, tag: Tagged | None, anchor: str | None, written: Written):
         self.value = value
         self.tag = tag
         self.anchor = anchor
+        self.written = written
         self.key: Any = _NO_KEY
+        self.spot: Spot = (0, 0)  # of the key
         self.merges: list[Any] = []
 
 
@@ -249,11 +256,12 @@ _MERGE: Any = object()
 class _Composer:
     """Events to values, without recursion."""
 
-    def __init__(self, loader: Any, yaml: Any, file: str) -> None:
+    def __init__(self, loader: Any, yaml: Any, file: str, text: str) -> None:
         self.loader = loader
         self.yaml = yaml
         self.file = file
-        self.anchors: dict[str, Any] = {}
+        self.text = text
+        self.anchors: dict[str, tuple[Any, Written]] = {}
         self.open: set[str] = set()
         self.stack: list[_Frame] = []
         self.result: Any = None
@@ -293,7 +301,8 @@ class _Composer:
             )
         if event.anchor not in self.anchors:
             raise self._error(event, f"there is no anchor &{event.anchor} above")
-        self._put(self.anchors[event.anchor], event)
+        value, written = self.anchors[event.anchor]
+        self._put(value, written._replace(spot=_spot(event)), event)
 
     def _scalar(self, event: Any) -> None:
         tag = event.tag
@@ -307,9 +316,10 @@ class _Composer:
             value = self._plain(event, tag)
         else:
             value = self._tagged(event, tag, event.value)
+        written = _written(event)
         if event.anchor is not None:
-            self.anchors[event.anchor] = value
-        self._put(value, event)
+            self.anchors[event.anchor] = value, written
+        self._put(value, written, event)
 
     def _plain(self, event: Any, tag: str) -> Any:
         """Return the value of a scalar with a standard tag."""
@@ -332,8 +342,7 @@ class _Composer:
     def _tagged(self, event: Any, tag: str, payload: Any) -> Tagged:
         if not tag.startswith("!") or not tag[1:].isidentifier():
             raise self._error(event, f"the tag {tag!r} is not known")
-        mark = event.start_mark
-        return Tagged(tag[1:], payload, FilePosition(self.file, mark.line + 1, mark.column + 1))
+        return Tagged(tag[1:], payload, FilePosition(self.file, *_spot(event)))
 
     def _python(self, event: Any, tag: str, payload: Any) -> Any:
         """Return the value of a tag that `yaml.dump` writes for objects of Python, as detectron2 saves them:
@@ -357,10 +366,10 @@ class _Composer:
         tag = event.tag
         if tag in (f"{_STANDARD}map", f"{_STANDARD}seq", "!"):
             tag = None
+        written = _written(event)
         if mapping:
             value: Any = Node()
-            mark = event.start_mark
-            set_position(value, MappingPosition(self.file, mark.line + 1, mark.column + 1))
+            set_position(value, YamlMapping(self.file, written.spot, self.text, written.parts))
         else:
             value = []
         if tag is None:
@@ -370,9 +379,11 @@ class _Composer:
         else:
             result = self._tagged(event, tag, value)
         if event.anchor is not None:
-            self.anchors[event.anchor] = result
+            self.anchors[event.anchor] = result, written
             self.open.add(event.anchor)
-        self.stack.append(_Frame(value, result if isinstance(result, Tagged) else None, event.anchor))
+        self.stack.append(
+            _Frame(value, result if isinstance(result, Tagged) else None, event.anchor, written)
+        )
 
     def _end(self, event: Any) -> None:
         frame = self.stack.pop()
@@ -384,9 +395,14 @@ class _Composer:
             for key, value in raw_items(merged):
                 if not raw_contains(frame.value, key):
                     raw_set(frame.value, key, value)
-        self._put(frame.value if frame.tag is None else frame.tag, event)
+        written = frame.written
+        if written.end:  # else it goes over several lines
+            written = written._replace(end=event.end_mark.index)
+            if frame.anchor is not None:
+                self.anchors[frame.anchor] = self.anchors[frame.anchor][0], written
+        self._put(frame.value if frame.tag is None else frame.tag, written, event)
 
-    def _put(self, value: Any, event: Any) -> None:
+    def _put(self, value: Any, written: Written, event: Any) -> None:
         if not self.stack:
             self.result = value
             return
@@ -394,6 +410,7 @@ class _Composer:
         if isinstance(frame.value, list):
             if value is _MERGE:
                 value = "<<"
+            frame.written.parts[len(frame.value)] = written
             frame.value.append(value)
         elif frame.key is _NO_KEY:
             if isinstance(value, Node | list | Tagged):
@@ -404,16 +421,13 @@ class _Composer:
                 self.large += 1
                 if self.large > MOST_LARGE:
                     raise self._error(event, f"more than {MOST_LARGE:,} keys of more than 18 digits")
-            frame.key = value
-            place = position_of(frame.value)
-            if isinstance(place, MappingPosition):
-                mark = event.start_mark
-                place.keys[value] = (mark.line + 1, mark.column + 1)
+            frame.key, frame.spot = value, written.spot
         else:
             if frame.key is _MERGE:
                 self._merge(frame, value, event)
             else:
                 raw_set(frame.value, frame.key, value)
+                frame.written.parts[frame.key] = written._replace(spot=frame.spot)
             frame.key = _NO_KEY
 
     def _merge(self, frame: _Frame, value: Any, event: Any) -> None:
@@ -421,3 +435,14 @@ class _Composer:
             if type(merged) is not Node:
                 raise self._error(event, "'<<' takes a mapping or a list of mappings")
             frame.merges.append(merged)
+
+
+def _spot(event: Any) -> Spot:
+    return event.start_mark.line + 1, event.start_mark.column + 1
+
+
+def _written(event: Any) -> Written:
+    """Return where a scalar, or the beginning of a collection, stands."""
+    start = event.start_mark.index
+    is_block = getattr(event, "flow_style", None) is False
+    return Written(_spot(event), start, 0 if is_block else event.end_mark.index, {})

@@ -1,4 +1,4 @@
-"""How a config file binds its top-level names, as its syntax tells, and which of them it uses itself."""
+"""The syntax tree of a config file: how it binds its top-level names, and which of them it uses itself."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
+from lazycfg.config.errors import ConfigError
 from lazycfg.config.signatures.python_text import named_inside, statements
 
 Kind = Literal["assigned", "def", "class", "imported", "loop"]
@@ -44,6 +45,28 @@ class Bindings:
         known = self.kinds.get(name)
         if known is None or _ORDER.index(kind) > _ORDER.index(known):
             self.kinds[name] = kind
+
+
+def parse_source(data: bytes, file: str) -> ast.Module:
+    """Return the syntax tree of a file.
+
+    Raises:
+        SyntaxError: it is no Python.
+        ConfigError: it is no text, or nested too deeply.
+    """
+    try:
+        return ast.parse(data, file)
+    except SyntaxError as error:
+        if error.filename is None:  # null bytes
+            raise ConfigError(f"{file}: not a Python file: {error}") from None
+        raise
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise ConfigError(f"{file}:{line}: the file is not text in UTF-8: {error.reason}") from None
+    except (RecursionError, MemoryError):
+        raise ConfigError(f"{file}: nested too deeply") from None
+    except ValueError as error:
+        raise ConfigError(f"{file}: not a Python file: {error}") from None
 
 
 def bindings_of(tree: ast.Module) -> Bindings:

@@ -16,7 +16,7 @@ from lazycfg.config.errors import PathError
 from lazycfg.config.interop.omegaconf import to_omegaconf
 from lazycfg.config.tree.access import get_path
 from lazycfg.config.tree.from_omegaconf import from_omegaconf
-from lazycfg.config.tree.keys import find_key, lookup
+from lazycfg.config.tree.keys import find_key
 from lazycfg.config.tree.node import Node, raw_get, raw_items, to_nodes
 from lazycfg.config.tree.paths import MISSING, parse_path
 from lazycfg.config.tree.required import is_required
@@ -185,7 +185,7 @@ class OmegaConf(metaclass=_Real):
         for part in above:
             if find_key(holder, part) is MISSING:
                 holder[part] = Node()
-            holder = lookup(holder, part)
+            holder = find_key(holder, part)
         old = find_key(holder, last)
         if merge and type(old) is Node and isinstance(value, dict):
             value = OmegaConf.merge(old, value)

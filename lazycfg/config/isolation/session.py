@@ -20,10 +20,9 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
-from lazycfg.config.isolation.bindings import Bindings, bindings_of
+from lazycfg.config.isolation.bindings import Bindings, bindings_of, parse_source
 from lazycfg.config.isolation.omegaconf_names import omegaconf_view
 from lazycfg.config.isolation.packages import find_config_package
-from lazycfg.config.isolation.python_source import parse_source
 from lazycfg.config.isolation.sharing import Ledger, Own, Runs
 from lazycfg.config.isolation.top_level import imported_from_code
 from lazycfg.config.signatures.python_text import Assigned

@@ -27,6 +27,7 @@ from lazycfg.config.tree.node import Node, raw_get, to_nodes
 from lazycfg.config.tree.parents import settle
 from lazycfg.config.tree.placed import set_parent
 from lazycfg.config.tree.position import notes_of, set_position
+from lazycfg.config.tree.traversal import walk_links
 from lazycfg.config.trust import Policy
 
 
@@ -68,8 +69,7 @@ def load(
         )
         if isinstance(namespace, Node):
             settle(namespace)
-        wanted = None if keys is None else _pick(namespace, keys, file)
-        return namespace if wanted is None else _result(wanted, keys)
+        return namespace if keys is None else _result(_pick(namespace, keys), keys)
     module = run_file(file, import_absolute)
     if keys is None and "__config__" in vars(module):
         return _as_root(vars(module)["__config__"])
@@ -79,7 +79,7 @@ def load(
         set_position(tree, Assigned(file, (), vars(module)["_lazycfg_stamps"]))
         notes_of(tree)["left_out"] = reasons
         return tree
-    return _result(as_tree(_pick(vars(module), keys, file)), keys)
+    return _result(as_tree(_pick(vars(module), keys)), keys)
 
 
 def load_rel(path: str | os.PathLike[str], keys: str | Iterable[str] | None = None, *, depth: int = 1) -> Any:
@@ -105,25 +105,15 @@ def as_tree(namespace: Mapping[str, object]) -> Node:
     """Return a node of the given values, with dicts turned into nodes and OmegaConf objects converted."""
     root = to_nodes(dict(namespace))
     assert isinstance(root, Node)
-    if _holds_omegaconf(root):
-        from_omegaconf(root)
+    _convert(root)
     settle(root)
     return root
 
 
-def _holds_omegaconf(root: object) -> bool:
-    if "omegaconf" not in sys.modules:
-        return False
-    seen: set[int] = set()
-    work = [root]
-    while work:
-        value = work.pop()
-        if is_omegaconf(value):
-            return True
-        if isinstance(value, dict | list | tuple) and id(value) not in seen:
-            seen.add(id(value))
-            work.extend(dict.values(value) if isinstance(value, dict) else value)
-    return False
+def _convert(root: object) -> None:
+    """Turn what OmegaConf made into nodes and lists, in place."""
+    if "omegaconf" in sys.modules and any(is_omegaconf(value) for _, value in walk_links(root)):
+        from_omegaconf(root)
 
 
 def _as_root(value: Any) -> Any:
@@ -131,8 +121,7 @@ def _as_root(value: Any) -> Any:
     if not isinstance(value, dict):
         return raw_get(as_tree({"": value}), "")
     root = to_nodes(value)
-    if _holds_omegaconf(root):
-        from_omegaconf(root)
+    _convert(root)
     if type(root) is Node:
         set_parent(root, None)
         settle(root)
@@ -157,7 +146,7 @@ def _files_in(folder: Path) -> list[str]:
     return sorted(p.name for p in folder.iterdir() if p.suffix.lower() in SUFFIXES)
 
 
-def _pick(namespace: Mapping[str, object], keys: str | Iterable[str], file: str) -> dict[str, object]:
+def _pick(namespace: Mapping[str, object], keys: str | Iterable[str]) -> dict[str, object]:
     picked = {}
     for key in (keys,) if isinstance(keys, str) else keys:
         if key not in namespace:
@@ -166,6 +155,6 @@ def _pick(namespace: Mapping[str, object], keys: str | Iterable[str], file: str)
     return picked
 
 
-def _result(picked: Mapping[str, object], keys: str | Iterable[str] | None) -> Any:
-    values = tuple(raw_get(picked, key) if isinstance(picked, Node) else picked[key] for key in picked)
+def _result(picked: dict[str, object], keys: str | Iterable[str]) -> Any:
+    values = tuple(dict.values(picked))
     return values[0] if isinstance(keys, str) else values

@@ -8,7 +8,8 @@ from importlib.machinery import ModuleSpec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+    from types import ModuleType
 
 
 def locate_module(name: str) -> str | None:
@@ -17,25 +18,30 @@ def locate_module(name: str) -> str | None:
     A built-in or extension module, a folder without ``__init__.py``: the empty text, or the path of its
     binary. None when there is no such module.
     """
+    found = list(on_the_way_to(name))
+    return found[-1][2] if len(found) == name.count(".") + 1 else None
+
+
+def on_the_way_to(name: str) -> Iterator[tuple[str, ModuleType | None, str, tuple[str, ...]]]:
+    """Yield the packages above a module and the module itself, as far as they are there: name, module where
+    it is imported, file (see `locate_module`), folders of a package.
+    """
     parts = name.split(".")
-    folders: Sequence[str] | None = None
+    folders: tuple[str, ...] | None = None
     for end in range(1, len(parts) + 1):
         package = ".".join(parts[:end])
-        if end > 1 and folders is None:
-            return None
         module = sys.modules.get(package)
         if module is not None:
-            folders = tuple(getattr(module, "__path__", ())) or None
-            file = getattr(module, "__file__", None) or ""
-            continue
-        spec = find_spec_of(package, folders)
-        if spec is None:
-            return None
-        folders = (
-            tuple(spec.submodule_search_locations) if spec.submodule_search_locations is not None else None
-        )
-        file = spec.origin if spec.has_location and spec.origin else ""
-    return file
+            folders, file = tuple(getattr(module, "__path__", ())), getattr(module, "__file__", None) or ""
+        else:
+            spec = find_spec_of(package, folders)
+            if spec is None:
+                return
+            folders = tuple(spec.submodule_search_locations or ())
+            file = spec.origin if spec.has_location and spec.origin else ""
+        yield package, module, file, folders
+        if not folders:
+            return
 
 
 def find_spec_of(package: str, folders: Sequence[str] | None) -> ModuleSpec | None:

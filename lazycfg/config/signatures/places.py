@@ -7,8 +7,8 @@ from lazycfg.config.signatures.source_lookup import Source, latest
 from lazycfg.config.tree.access import get_path
 from lazycfg.config.tree.keys import find_key
 from lazycfg.config.tree.node import Node
-from lazycfg.config.tree.paths import MISSING, format_path, parse_path
-from lazycfg.config.tree.position import Position, Write, WrittenAt, position_of, writes_of, writes_to
+from lazycfg.config.tree.paths import MISSING, parse_path
+from lazycfg.config.tree.position import Position, Write, WrittenAt, position_of, writes_to
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,12 +81,8 @@ def writes_along(top: Any, path: Sequence[Key]) -> list[tuple[Path, Write]]:
     holder = top
     for depth, key in enumerate(path):
         if type(holder) is Node:
-            rest = format_path(path[depth:])
-            for write in writes_of(holder):
-                if write.key == key or (
-                    isinstance(write.key, str) and f"{rest}.".startswith(f"{write.key}.")
-                ):
-                    found.append(((*path[:depth], *parse_path(str(write.key))), write))
+            writes = writes_to(holder, path[depth:])
+            found += [((*path[:depth], *parse_path(str(write.key))), write) for write in writes]
         holder = find_key(holder, key)
         if holder is MISSING:
             break

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from lazycfg.config.tree.containers import arguments_of_fields, field_names, inner_values
-from lazycfg.config.tree.keys import lookup
+from lazycfg.config.tree.keys import find_key
 from lazycfg.config.tree.node import Node, raw_items, raw_set
 from lazycfg.config.tree.paths import parse_path
 from lazycfg.config.tree.required import REQUIRED
@@ -30,7 +30,7 @@ def as_ours(value: Any) -> Any:
     root = value._get_root()
     ours = from_omegaconf(root)
     for key in () if root is value else parse_path(value._get_full_key(None)):
-        ours = lookup(ours, key)
+        ours = find_key(ours, key)
     return ours
 
 

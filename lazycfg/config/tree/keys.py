@@ -39,19 +39,8 @@ def _fields(value: Any) -> Mapping[str, Any]:
     return {name: held[name] for name in held if name[:1] != "_"} if type(held) is dict else {}
 
 
-def lookup(value: Any, key: Key) -> Any:
-    """Return the child of `value` at `key`, as stored (a `${...}` string is not resolved).
-
-    Raises `LookupError` when there is none.
-    """
-    found = find_key(value, key)
-    if found is MISSING:
-        raise LookupError(key)
-    return found
-
-
 def find_key(value: Any, key: Key) -> Any:
-    """Do `lookup`, with `MISSING` for a key that is not there."""
+    """Return the child of `value` at `key`, as stored (a `${...}` is not resolved); `MISSING` for none."""
     if isinstance(value, dict):
         found = dict.get(value, key, MISSING)
         if found is MISSING and isinstance(key, int):

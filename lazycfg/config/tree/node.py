@@ -259,7 +259,7 @@ class Node(Placed):
         return format_path((*path_to(self), *keys))
 
     def _repr_html_(self) -> str:
-        from lazycfg.config.inspection.html_view import html_tree
+        from lazycfg.inspection.html_view import html_tree
 
         return html_tree(self)
 
@@ -472,7 +472,7 @@ def _inherit(source: Node, copy: Node, *, parent: bool = True) -> None:
 
 
 def to_nodes(value: Any) -> Any:
-    """Turn every exact `dict` reachable from `value` into a `Node`: see `places.to_nodes`."""
+    """Do `parents.to_nodes`, which is built on this module."""
     from lazycfg.config.tree.parents import to_nodes as convert
 
     return convert(value)

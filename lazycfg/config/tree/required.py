@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
 
 class Required:
-    """The type of `REQUIRED`: one instance, kept by copy and pickle."""
+    """The type of `REQUIRED`: one instance, kept by copy and pickle (which call `__reduce__`)."""
 
     __slots__ = ()
 
@@ -20,12 +20,6 @@ class Required:
 
     def __reduce__(self) -> str:
         return "REQUIRED"
-
-    def __copy__(self) -> Required:
-        return self
-
-    def __deepcopy__(self, memo: Any) -> Required:
-        return self
 
 
 REQUIRED: Any = Required()

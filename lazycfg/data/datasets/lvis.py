@@ -69,7 +69,7 @@ class LVISDataset(CocoDataset):
         image_root: str | os.PathLike[str] | None = None,
         name: str | None = None,
         on_error: Literal["raise", "skip"] = "raise",
-        verify_images: bool = False,
+        verify_images: bool | None = None,
         extra_annotation_keys: Sequence[str] = (),
         ignore_keys: Sequence[str] = (),
         ignore_categories: Sequence[str] = (),

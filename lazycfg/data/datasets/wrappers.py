@@ -204,9 +204,11 @@ def what_was_skipped(dataset: Any) -> str:
 def has_only_label_maps(dataset: Any) -> bool:
     """Return whether a dataset is one for semantic segmentation, which has no instances."""
     record = get_annotations(dataset, 0)
-    return "annotations" not in record and bool(
-        {"sem_seg", "sem_seg_file_name", "pan_seg_file_name"} & set(record)
-    )
+    if "annotations" in record:
+        return False
+    # A map in memory is not among the annotations; the classes of its pixels are known
+    maps = {"sem_seg", "sem_seg_file_name", "pan_seg_file_name"} & set(record)
+    return bool(maps or dataset.metadata.stuff_classes)
 
 
 def has_instances(record: Record) -> bool:

@@ -5,12 +5,12 @@ from typing import Any
 
 from torch import nn
 
-from lazycfg.config.inspection.origins import origin
 from lazycfg.config.tree.keys import find_key
 from lazycfg.config.tree.node import Node
 from lazycfg.config.tree.paths import MISSING, parse_path
 from lazycfg.data import MapDataset
 from lazycfg.evaluation import DatasetEvaluators
+from lazycfg.inspection.origins import origin
 from lazycfg.modeling import DataNeeds, TellsDataNeeds
 
 __all__ = [

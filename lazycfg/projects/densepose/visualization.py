@@ -14,7 +14,7 @@ from lazycfg.structures import Instances
 from lazycfg.visualization import Canvas, as_rgb
 
 from .cse import ClosestVertices, Embedder, find_closest_vertices
-from .structures import DensePoseChartPredictorOutput, IntBox, chart_results, make_int_box
+from .structures import DensePoseChartPredictorOutput, IntBox, chart_results, make_int_box, resize_maps
 
 __all__ = [
     "Kind",
@@ -155,9 +155,7 @@ def _paint_embeddings(canvas: Canvas, output: Any, boxes: Tensor) -> None:
     for row, box in enumerate(make_int_box(boxes)):
         size = (box[3], box[2])
         maps = (output.embedding[row], output.coarse_segm[row])
-        embedding, segm = (
-            nnf.interpolate(m[None].float(), size, mode="bilinear", align_corners=False)[0] for m in maps
-        )
+        embedding, segm = (resize_maps(m, size) for m in maps)
         colors = nnf.normalize(embedding, dim=0)[:3]
         colors = torch.cat((colors, colors.new_zeros(3 - len(colors), *size)))
         colors = ((colors + 1) * 127.5).round().to(torch.uint8).permute(1, 2, 0)

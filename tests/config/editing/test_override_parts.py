@@ -17,11 +17,11 @@ from lazycfg.config.editing.grammar import (
 )
 from lazycfg.config.editing.overrides import OverrideError
 from lazycfg.config.editing.overrides import apply_overrides as apply
-from lazycfg.config.inspection.explain import explain
 from lazycfg.config.loading.load import load
 from lazycfg.config.tree.lazy_call import LazyCall as L
 from lazycfg.config.tree.node import Node
 from lazycfg.config.trust import Policy
+from lazycfg.inspection.explain import explain
 
 
 class Old:

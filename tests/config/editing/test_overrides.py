@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 
 from lazycfg.config.building.build import instantiate
 from lazycfg.config.editing.overrides import OverrideError, apply_overrides, matched_paths
-from lazycfg.config.inspection.diff import diff
 from lazycfg.config.lazy import LazyConfig
 from lazycfg.config.tree.access import get_path
 from lazycfg.config.tree.lazy_call import LazyCall as L
 from lazycfg.config.tree.node import Node, to_nodes
 from lazycfg.config.tree.paths import format_path, parse_path
 from lazycfg.config.tree.position import CommandLine, writes_of
+from lazycfg.inspection.diff import diff
 
 
 class Conv:

@@ -10,9 +10,9 @@ import pytest
 from lazycfg.config.formats.document import DataFileError
 from lazycfg.config.formats.files import read_data_file
 from lazycfg.config.lazy import LazyConfig
-from lazycfg.config.loading.stand_ins import NEVER
-from lazycfg.config.loading.without_importing import StandInDecoder
 from lazycfg.config.trust import TRUST_ALL, UntrustedError
+from lazycfg.without_importing.files import StandInDecoder
+from lazycfg.without_importing.stand_ins import NEVER
 
 yaml = pytest.importorskip("yaml")
 

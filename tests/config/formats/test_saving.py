@@ -24,12 +24,12 @@ from lazycfg.config.building.build import instantiate
 from lazycfg.config.errors import CycleError
 from lazycfg.config.formats.document import SaveError
 from lazycfg.config.formats.yaml_io import to_yaml
-from lazycfg.config.inspection.equality import equal_configs
 from lazycfg.config.lazy import LazyConfig
 from lazycfg.config.tree.lazy_call import LazyCall as L
 from lazycfg.config.tree.lazy_call import LazyPartial, attr, method
 from lazycfg.config.tree.node import Node, to_nodes
 from lazycfg.config.tree.required import REQUIRED
+from lazycfg.inspection.equality import equal_configs
 
 SUFFIXES = ("py", "yaml", "json")
 

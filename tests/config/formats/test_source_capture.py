@@ -11,10 +11,10 @@ from lazycfg.config.building.build import instantiate
 from lazycfg.config.formats.class_changes import CaptureError
 from lazycfg.config.formats.document import SaveError
 from lazycfg.config.formats.source_capture import capture
-from lazycfg.config.inspection.equality import equal_configs
 from lazycfg.config.lazy import LazyConfig
 from lazycfg.config.tree.node import Node
 from lazycfg.config.trust import UntrustedError
+from lazycfg.inspection.equality import equal_configs
 
 HEAD = "from lazycfg import LazyCall as L, REQUIRED\nfrom fractions import Fraction\nimport math\n"
 

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lazycfg.config.formats.python_io import to_py
-from lazycfg.config.inspection.equality import equal_configs
 from lazycfg.config.lazy import LazyConfig
 from lazycfg.config.tree.node import Node
 from lazycfg.config.tree.required import REQUIRED
+from lazycfg.inspection.equality import equal_configs
 from lazycfg.layers import ShapeSpec
 from lazycfg.modeling import Box2BoxTransform, Matcher
 

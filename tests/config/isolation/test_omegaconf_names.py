@@ -7,9 +7,9 @@ import pytest
 from lazycfg.config.building.build import instantiate
 from lazycfg.config.lazy import LazyConfig
 from lazycfg.config.loading.load import load
-from lazycfg.config.loading.without_importing import deferred_import
 from lazycfg.config.tree.lazy_call import LazyCall as L
 from lazycfg.config.tree.node import Node
+from lazycfg.without_importing.files import deferred_import
 
 omegaconf = pytest.importorskip("omegaconf")
 

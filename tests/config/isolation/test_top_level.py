@@ -7,8 +7,8 @@ import pytest
 
 from lazycfg.config.lazy import LazyConfig
 from lazycfg.config.loading.load import left_out, load
-from lazycfg.config.loading.without_importing import deferred_import
 from lazycfg.config.tree.node import Node
+from lazycfg.without_importing.files import deferred_import
 
 DATA = """
 import collections, datetime, decimal, enum, fractions, re
@@ -70,7 +70,7 @@ def test_all_kinds_of_data_are_config(tmp_path):
 def test_what_was_loaded_is_saved_in_another_process(tmp_path, suffix):
     write(tmp_path, c=DATA)
     code = (
-        "import sys; from lazycfg import LazyConfig; from lazycfg.config.inspection.hashing import hash_of\n"
+        "import sys; from lazycfg import LazyConfig; from lazycfg.inspection.hashing import hash_of\n"
         "cfg = LazyConfig.load(sys.argv[1], trusted=True)\n"
         "print(*sorted(cfg), cfg.lr_multiplier(0.25), hash_of(cfg))\n"
         "if len(sys.argv) > 2: LazyConfig.save(cfg, sys.argv[2])\n"

@@ -409,8 +409,8 @@ def test_configs(name: str, confidence: str | None) -> None:
     select = instantiate(other.frames.select)
     assert (select.strategy, select.count) == ("random_k", 4)
     assert instantiate(other.data_filter).min_score == 0.8
-    assert other.teacher.weights == cfg.train.init_checkpoint
-    assert other.teacher.model is not cfg.model
+    assert other.weights == cfg.train.init_checkpoint
+    assert other.teacher is not cfg.model
     with torch.device("meta"):
-        teacher, student = instantiate(other.teacher.model), instantiate(cfg.model)
+        teacher, student = instantiate(other.teacher), instantiate(cfg.model)
     assert teacher.state_dict().keys() == student.state_dict().keys()

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -18,6 +19,19 @@ CHART = sorted(
     for pattern in ("densepose_rcnn_*.py", "HRNet/*.py", "evolution/*.py")
     for path in CONFIGS.glob(pattern)
 )
+# One of each kind; all of them take half a minute
+SOME = [
+    "densepose_rcnn_R_50_FPN_s1x.py",
+    "densepose_rcnn_R_101_FPN_s1x_legacy.py",
+    "densepose_rcnn_R_50_FPN_WC1M_s1x.py",
+    "densepose_rcnn_R_101_FPN_DL_WC2M_s1x.py",
+    "HRNet/densepose_rcnn_HRFPN_HRNet_w48_s1x.py",
+    "evolution/densepose_R_50_FPN_DL_WC1M_3x_Atop10P_CA_B_uv.py",
+]
+
+
+def others_slow(names: list[str]) -> list[Any]:
+    return [name if name in SOME else pytest.param(name, marks=pytest.mark.slow) for name in names]
 
 
 def test_all_of_the_reference_are_there() -> None:
@@ -30,7 +44,7 @@ def test_all_of_the_reference_are_there() -> None:
     assert len(CHART) == 22 + 3 + 5
 
 
-@pytest.mark.parametrize("name", CHART)
+@pytest.mark.parametrize("name", others_slow(CHART))
 def test_config_is_sound(name: str) -> None:
     cfg = LazyConfig.load(CONFIGS / name)
     assert set(cfg) == {"model", "optimizer", "lr_multiplier", "dataloader", "train"}
@@ -42,7 +56,7 @@ def test_config_is_sound(name: str) -> None:
     assert formats == {cfg.model.input_format}
 
 
-@pytest.mark.parametrize("name", REFERENCE)
+@pytest.mark.parametrize("name", others_slow(list(REFERENCE)))
 def test_config_builds_what_the_reference_builds(name: str) -> None:
     assert_builds(LazyConfig.load(CONFIGS / name), REFERENCE[name])
 

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 
 from lazycfg.layers import ico_sphere
 from lazycfg.projects.densepose.cse.embedders import Embedder, VertexDirectEmbedder, VertexFeatureEmbedder
-from lazycfg.projects.densepose.cse.mesh import FILES, Mesh, published_mesh
+from lazycfg.projects.densepose.cse.mesh import FILES, Mesh, PublishedMesh
 from lazycfg.projects.densepose.evaluation.mesh_alignment import MeshAlignmentEvaluator
 from lazycfg.structures import MeshFileError, save_obj
 
@@ -37,7 +37,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def test_files_as_published(root: Path) -> None:
-    mesh = published_mesh(name="cow_5002", root=root)
+    mesh = PublishedMesh(name="cow_5002", root=root)
     verts = mesh.read_vertices()
     assert verts.shape == (42, 3)
     assert len(mesh.read_meshes().faces_packed()) == 80
@@ -51,7 +51,7 @@ def test_files_as_published(root: Path) -> None:
 
 
 def test_tensors_and_other_formats(root: Path) -> None:
-    sphere = published_mesh(name="cow_5002", root=root).read_meshes()
+    sphere = PublishedMesh(name="cow_5002", root=root).read_meshes()
     save_obj(root / "sphere.obj", sphere.verts_packed(), sphere.faces_packed())
     np.save(root / "distances.npy", np.eye(42))
     mesh = Mesh(name="sphere", geometry=root / "sphere.obj", geodists=root / "distances.npy")
@@ -68,7 +68,7 @@ def test_a_missing_file_is_named_with_where_it_is_published(root: Path) -> None:
     path = root / "geodists" / "geodists_cow_5002.pkl"
     path.unlink()
     with pytest.raises(FileNotFoundError) as error:
-        published_mesh(name="cow_5002", root=root).read_geodists()
+        PublishedMesh(name="cow_5002", root=root).read_geodists()
     assert str(path) in str(error.value)
     assert "https://dl.fbaipublicfiles.com/densepose/meshes/geodists/geodists_cow_5002.pkl" in str(
         error.value

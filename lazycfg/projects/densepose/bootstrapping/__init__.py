@@ -1,16 +1,16 @@
 """Training on videos and images without annotations, which a trained model makes (arXiv:2003.00080)."""
 
 from .loader import (
+    BootstrappingTrainLoader,
     CombinedLoader,
     InferenceBasedLoader,
-    build_bootstrapping_train_loader,
     instances_of_predictions,
-    load_teacher,
 )
 from .sampling import ChartPointSampler, EmbeddingPointSampler, ScoreBasedFilter
 from .video import ImageListDataset, SelectFrames, VideoError, VideoKeyframeDataset
 
 __all__ = [
+    "BootstrappingTrainLoader",
     "ChartPointSampler",
     "CombinedLoader",
     "EmbeddingPointSampler",
@@ -20,7 +20,5 @@ __all__ = [
     "SelectFrames",
     "VideoError",
     "VideoKeyframeDataset",
-    "build_bootstrapping_train_loader",
     "instances_of_predictions",
-    "load_teacher",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -23,11 +24,10 @@ from ..structures import DensePoseList, output_to_masks
 from .sampling import PointSampler, ScoreBasedFilter
 
 __all__ = [
+    "BootstrappingTrainLoader",
     "CombinedLoader",
     "InferenceBasedLoader",
-    "build_bootstrapping_train_loader",
     "instances_of_predictions",
-    "load_teacher",
 ]
 
 logger = logging.getLogger(__name__)
@@ -41,21 +41,6 @@ class Frames(Protocol):
     def frames(self, index: int, rng: np.random.Generator) -> list[dict[str, Any]]:
         """Return the records of some frames of a file."""
         ...
-
-
-def load_teacher(*, model: nn.Module, weights: str, device: str = "auto") -> nn.Module:
-    """Return a model with trained weights, ready to predict.
-
-    Args:
-        model: built as the teacher was.
-        weights: of the teacher, see `lazycfg.checkpoint.load_weights`.
-        device: where it predicts; "auto": as the training.
-
-    Raises:
-        FileNotFoundError, CheckpointError: the weights cannot be read or do not fit.
-    """
-    load_weights(model, weights)
-    return model.to(resolve_device(device)).eval().requires_grad_(False)
 
 
 def instances_of_predictions(
@@ -113,7 +98,9 @@ class InferenceBasedLoader:
     Images without an object that passes the filter are left out.
 
     Args:
-        teacher: predicts ``inference(batch, do_postprocess=False)``, as `load_teacher` gives it.
+        teacher: a model with ``inference(batch, do_postprocess=False)``.
+        weights: of the teacher, see `lazycfg.checkpoint.load_weights`; None leaves it as it is.
+        device: where the teacher predicts; "auto": as the training.
         frames: files with frames.
         mapper: record of a frame -> what the teacher takes, as a `DatasetMapper` that is not for training.
         point_sampler: draws the annotated points.
@@ -126,16 +113,19 @@ class InferenceBasedLoader:
         on_error: "raise", or "skip" files that cannot be read.
 
     Raises:
+        FileNotFoundError, CheckpointError: the weights cannot be read or do not fit.
         RuntimeError: while iterating, the teacher found nothing in all files.
     """
 
     def __init__(
         self,
         *,
-        teacher: Any,
+        teacher: nn.Module,
         frames: Frames,
         mapper: Callable[..., dict[str, Any]],
         point_sampler: PointSampler,
+        weights: str | os.PathLike[str] | None = None,
+        device: str = "auto",
         data_filter: Callable[[Instances], Instances] | None = None,
         masks: bool = True,
         files_at_once: int = 8,
@@ -151,7 +141,9 @@ class InferenceBasedLoader:
                 f"InferenceBasedLoader: files_at_once={files_at_once} and batch_size={batch_size} must be at "
                 "least 1"
             )
-        self.teacher = teacher
+        if weights is not None:
+            load_weights(teacher, weights)
+        self.teacher = teacher.to(resolve_device(device)).eval().requires_grad_(False)
         self.frames = frames
         self.mapper = mapper
         self.point_sampler = point_sampler
@@ -320,19 +312,21 @@ class CombinedLoader:
             self._start, self._of_batch = self._start + 1, 0
 
 
-def build_bootstrapping_train_loader(
-    *, others: Sequence[Any], ratios: Sequence[float], seed: int | None = 0, **kwargs: Any
-) -> CombinedLoader:
-    """Return a `CombinedLoader` of annotated images and of loaders such as `InferenceBasedLoader`.
+class BootstrappingTrainLoader(CombinedLoader):
+    """A `CombinedLoader` in the place of `build_detection_train_loader`, whose arguments it takes.
 
     Args:
         others, ratios: as of `CombinedLoader`.
         seed: of everything random that has none of its own; None (or -1): another in every run.
         kwargs: of the annotated images, the arguments of `build_detection_train_loader`.
     """
-    seed = comm.shared_random_seed() if seed is None or seed < 0 else seed
-    loader = build_detection_train_loader(seed=seed, **kwargs)
-    return CombinedLoader(loader=loader, others=others, ratios=ratios, seed=seed)
+
+    def __init__(
+        self, *, others: Sequence[Any], ratios: Sequence[float], seed: int | None = 0, **kwargs: Any
+    ) -> None:
+        seed = comm.shared_random_seed() if seed is None or seed < 0 else seed
+        loader = build_detection_train_loader(seed=seed, **kwargs)
+        super().__init__(loader=loader, others=others, ratios=ratios, seed=seed)
 
 
 def _as_it_is(batch: list[Any]) -> list[Any]:

@@ -12,7 +12,7 @@ from lazycfg import ref
 from lazycfg.model_zoo.common.optim import AdamW as optimizer
 from lazycfg.model_zoo.common.schedules import warmup_cosine
 from lazycfg.model_zoo.common.train import train
-from lazycfg.projects.densepose import VertexFeatureEmbedder, published_mesh
+from lazycfg.projects.densepose import PublishedMesh, VertexFeatureEmbedder
 
 from .common.densepose_cse_fpn import model, use_soft_loss
 from .common.figures import dataloader, make_small
@@ -20,7 +20,7 @@ from .common.figures import mesh_names as _mesh_names
 from .common.figures import root as _root
 
 make_small(model)
-_mesh = L(published_mesh)(name="figure", root=f"{_root}/meshes")
+_mesh = L(PublishedMesh)(name="figure", root=f"{_root}/meshes")
 model.roi_heads.embedder.update(
     embedders={
         "figure": L(VertexFeatureEmbedder)(

@@ -4,7 +4,7 @@ from .closest_vertices import ClosestVertices, find_closest_vertices
 from .cycle_losses import PixToShapeCycleLoss, ShapeToShapeCycleLoss
 from .embedders import Embedder, VertexDirectEmbedder, VertexFeatureEmbedder, normalize_embeddings
 from .losses import DensePoseCseLoss, EmbeddingLoss, SoftEmbeddingLoss
-from .mesh import Mesh, published_mesh
+from .mesh import Mesh, PublishedMesh
 from .predictor import DensePoseEmbeddingPredictor, DensePoseEmbeddingWithConfidencePredictor
 
 __all__ = [
@@ -16,11 +16,11 @@ __all__ = [
     "EmbeddingLoss",
     "Mesh",
     "PixToShapeCycleLoss",
+    "PublishedMesh",
     "ShapeToShapeCycleLoss",
     "SoftEmbeddingLoss",
     "VertexDirectEmbedder",
     "VertexFeatureEmbedder",
     "find_closest_vertices",
     "normalize_embeddings",
-    "published_mesh",
 ]

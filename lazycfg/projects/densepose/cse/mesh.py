@@ -15,7 +15,7 @@ from torch import Tensor
 from lazycfg.structures import Meshes, MeshFileError, load_obj
 from lazycfg.utils import UnsafeFileError, load_numpy_pickle
 
-__all__ = ["MESH_URL", "Mesh", "published_mesh", "read_arrays"]
+__all__ = ["MESH_URL", "Mesh", "PublishedMesh", "read_arrays"]
 
 MESH_URL = "https://dl.fbaipublicfiles.com/densepose/meshes/"
 """Where the files of the published meshes are."""
@@ -176,10 +176,17 @@ class Mesh:
         )
 
 
-def published_mesh(*, name: str, root: str | os.PathLike[str]) -> Mesh:
-    """Return a mesh whose files lie below `root` as they are published below `MESH_URL`."""
-    paths = {kind: os.path.join(root, pattern.format(name=name)) for kind, pattern in FILES.items()}
-    return Mesh(name=name, **paths)
+class PublishedMesh(Mesh):
+    """A mesh whose files lie below a folder as they are published below `MESH_URL`.
+
+    Args:
+        name: such as "smpl_27554".
+        root: the folder.
+    """
+
+    def __init__(self, *, name: str, root: str | os.PathLike[str]) -> None:
+        paths = {kind: os.path.join(root, pattern.format(name=name)) for kind, pattern in FILES.items()}
+        super().__init__(name=name, **paths)
 
 
 def read_arrays(path: str | os.PathLike[str]) -> Any:

@@ -20,6 +20,7 @@ from ..structures import (
     chart_results,
     make_int_box,
     quantize_chart_result,
+    resize_maps,
 )
 from .surface import ChartSurface, kappa_of_parts
 
@@ -167,7 +168,7 @@ class EmbeddingLikeness:
         if not len(boxes):
             return found
         maps = [
-            _resized(torch.cat((output.embedding[d], output.coarse_segm[d])), (h, w))
+            resize_maps(torch.cat((output.embedding[d], output.coarse_segm[d])), (h, w))
             for d, (_, _, w, h) in enumerate(make_int_box(boxes))
         ]
         dims = output.embedding.shape[1]
@@ -209,10 +210,6 @@ class EmbeddingLikeness:
         if name != "smpl_27554" or annotation.get("dp_I") is None:
             return KAPPA
         return kappa_of_parts(np.asarray(annotation["dp_I"]).astype(np.int64))
-
-
-def _resized(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    return nnf.interpolate(maps[None].float(), size, mode="bilinear", align_corners=False)[0]
 
 
 def object_mask(annotation: Mapping[str, Any], image_size: tuple[int, int]) -> Tensor:

@@ -16,6 +16,7 @@ from .chart_results import (
     make_int_box,
     output_to_masks,
     quantize_chart_result,
+    resize_maps,
 )
 from .cse_outputs import (
     DensePoseEmbeddingPredictorOutput,
@@ -49,5 +50,6 @@ __all__ = [
     "make_int_box",
     "output_to_masks",
     "quantize_chart_result",
+    "resize_maps",
     "transform_densepose",
 ]

@@ -33,6 +33,7 @@ __all__ = [
     "make_int_box",
     "output_to_masks",
     "quantize_chart_result",
+    "resize_maps",
 ]
 
 IntBox = tuple[int, int, int, int]
@@ -146,19 +147,19 @@ def _placed(output: PredictorOutput, boxes: Tensor) -> list[IntBox]:
     return make_int_box(boxes)
 
 
-def _resized(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    """Resize maps (C, H, W)."""
+def resize_maps(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resize maps (C, H, W) of an object to (C, height, width) pixels of its box, in float32."""
     return nnf.interpolate(maps[None].float(), size, mode="bilinear", align_corners=False)[0]
 
 
 def _labels(output: DensePoseChartPredictorOutput, row: int, size: tuple[int, int]) -> Tensor:
-    fine = _resized(output.fine_segm[row], size).argmax(dim=0)
-    return fine * (_resized(output.coarse_segm[row], size).argmax(dim=0) > 0)
+    fine = resize_maps(output.fine_segm[row], size).argmax(dim=0)
+    return fine * (resize_maps(output.coarse_segm[row], size).argmax(dim=0) > 0)
 
 
 def _of_part(maps: Tensor, labels: Tensor, size: tuple[int, int]) -> Tensor:
     """Return (h, w) of maps (C, H, W) the value of each pixel's part; one channel is for all parts."""
-    values = _resized(maps, size)
+    values = resize_maps(maps, size)
     return values[0] if len(values) == 1 else values.gather(0, labels[None])[0]
 
 
@@ -175,7 +176,7 @@ def box_masks(output: Any, boxes: Tensor) -> list[Tensor]:
         if isinstance(output, DensePoseChartPredictorOutput):
             masks.append(_labels(output, row, (h, w)) > 0)
         else:
-            masks.append(_resized(output.coarse_segm[row], (h, w)).argmax(dim=0) > 0)
+            masks.append(resize_maps(output.coarse_segm[row], (h, w)).argmax(dim=0) > 0)
     return masks
 
 

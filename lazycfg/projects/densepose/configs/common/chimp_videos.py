@@ -12,13 +12,12 @@ from lazycfg import ref
 from lazycfg.data import DatasetMapper
 from lazycfg.data import transforms as T
 from lazycfg.projects.densepose.bootstrapping import (
+    BootstrappingTrainLoader,
     ChartPointSampler,
     InferenceBasedLoader,
     ScoreBasedFilter,
     SelectFrames,
     VideoKeyframeDataset,
-    build_bootstrapping_train_loader,
-    load_teacher,
 )
 
 _videos = "${oc.env:DETECTRON2_DATASETS,datasets}/chimpnsee/cdna.eva.mpg.de"
@@ -28,11 +27,12 @@ def train_on_videos(dataloader: Any, teacher: Any) -> None:
     """As many images as annotated ones are key frames of videos with the predictions of a teacher, which is
     built as `teacher` and begins with the weights that the training begins with."""
     train = dataloader.train
-    train._target_ = build_bootstrapping_train_loader
+    train._target_ = BootstrappingTrainLoader
     train.ratios = [1.0]
     train.others = [
         L(InferenceBasedLoader)(
-            teacher=L(load_teacher)(model=copy.deepcopy(teacher), weights=ref("train.init_checkpoint")),
+            teacher=copy.deepcopy(teacher),
+            weights=ref("train.init_checkpoint"),
             frames=L(VideoKeyframeDataset)(
                 files=f"{_videos}/video_list.txt",
                 root=_videos,

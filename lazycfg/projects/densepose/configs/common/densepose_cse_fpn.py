@@ -13,9 +13,9 @@ from lazycfg.projects.densepose import (
     Embedder,
     EmbeddingLoss,
     MaskOrSegmentationLoss,
+    PublishedMesh,
     SoftEmbeddingLoss,
     VertexFeatureEmbedder,
-    published_mesh,
 )
 
 from .densepose_rcnn_fpn import model
@@ -25,7 +25,7 @@ densepose_root = "${oc.env:DETECTRON2_DATASETS,datasets}/densepose"
 
 def mesh(name):
     """A published mesh."""
-    return L(published_mesh)(name=name, root=f"{densepose_root}/meshes")
+    return L(PublishedMesh)(name=name, root=f"{densepose_root}/meshes")
 
 
 def vertex_embedder(name):

@@ -1,1 +1,0 @@
-"""Look at configs: explain, origins, diff, hash, drift, tree and graph views."""

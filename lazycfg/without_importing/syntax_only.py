@@ -1,0 +1,327 @@
+"""What the syntax of a config file tells of its config: nothing of the file runs, and nothing is imported.
+
+Read are assignments, ``L(target)(...)``, dicts, lists, literals, and imports of other config files, by the
+same reading. What only running the file would tell stays the text of its expression, as an `Unread`.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+import os
+from pathlib import Path
+from typing import Any
+
+from lazycfg.config.errors import ConfigError
+from lazycfg.config.isolation.bindings import parse_source
+from lazycfg.config.signatures.modules import locate_module
+from lazycfg.config.tree.node import Node, raw_contains, raw_get, raw_pop, raw_set
+from lazycfg.without_importing.stand_ins import NEVER, StandIn
+
+_MOST_FILES = 200
+_CALLS = {"LazyCall": False, "LazyPartial": True}  # name -> whether `_partial_`
+_FILE_READERS = ("get_config", "load", "load_rel")
+
+
+class Unread:
+    """An expression that only running the file would give a value to."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str):
+        self.text = text
+
+    def __repr__(self) -> str:
+        return f"<{self.text}>"
+
+
+class _Module:
+    """An imported module, or a name in it, which are called alike until they are used."""
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def named(self) -> Any:
+        module, _, name = self.name.rpartition(".")
+        return StandIn((module, name), None, NEVER) if module else Unread(self.name)
+
+
+class _ConfigFile:
+    """Another config file that is imported as a module."""
+
+    def __init__(self, names: dict[str, Any]):
+        self.names = names
+
+
+class _Maker:
+    """`L(target)`, which wants its arguments."""
+
+    def __init__(self, target: Any, partial: bool):
+        self.target, self.partial = target, partial
+
+
+def read_syntax(file: str | os.PathLike[str]) -> Node:
+    """Return the config of a ``.py`` file, as far as its syntax tells.
+
+    Raises:
+        SyntaxError: the file is no Python.
+        ConfigError: it is nested too deeply.
+    """
+    try:
+        names = _Files().read(os.path.abspath(os.fspath(file)))
+    except (RecursionError, MemoryError):
+        raise ConfigError(f"{os.fspath(file)}: nested too deeply") from None
+    return _config_of(names)
+
+
+def _config_of(names: dict[str, Any]) -> Node:
+    if "__config__" in names and isinstance(names["__config__"], Node):
+        return names["__config__"]
+    return Node(
+        (name, value)
+        for name, value in names.items()
+        if not name.startswith("_") and not isinstance(value, _Module | StandIn | _Maker | _ConfigFile)
+    )
+
+
+class _Files:
+    """The files of one reading, each read once."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, dict[str, Any]] = {}
+
+    def read(self, file: str) -> dict[str, Any]:
+        if file not in self.known:
+            if len(self.known) >= _MOST_FILES:
+                raise ConfigError(f"{file}: more than {_MOST_FILES} files import each other")
+            names: dict[str, Any] = {}
+            self.known[file] = names
+            tree = parse_source(Path(file).read_bytes(), file)
+            _Reader(file, names, self).run(tree.body)
+        return self.known[file]
+
+
+class _Reader:
+    """Goes through the statements of one file."""
+
+    def __init__(self, file: str, names: dict[str, Any], files: _Files):
+        self.file, self.names, self.files = file, names, files
+
+    def run(self, body: list[ast.stmt]) -> None:
+        for statement in body:
+            if isinstance(statement, ast.ImportFrom):
+                self._import_from(statement)
+            elif isinstance(statement, ast.Import):
+                for alias in statement.names:
+                    name = alias.name if alias.asname else alias.name.partition(".")[0]
+                    self.names[alias.asname or name] = _Module(name)
+            elif isinstance(statement, ast.Assign):
+                value = self.value(statement.value)
+                for target in statement.targets:
+                    self.assign(target, value)
+            elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
+                self.assign(statement.target, self.value(statement.value))
+            elif isinstance(statement, ast.AugAssign):
+                self.assign(statement.target, _unread(statement))
+            elif isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                self.names[statement.name] = StandIn((Path(self.file).stem, statement.name), None, NEVER)
+            elif isinstance(statement, ast.Delete):
+                for target in statement.targets:
+                    self._delete(target)
+            elif isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
+                self._update(statement.value)
+            elif isinstance(statement, ast.If | ast.For | ast.While | ast.With | ast.Try):
+                self._conditional(statement)
+
+    def _conditional(self, statement: ast.stmt) -> None:
+        """Note names that are assigned below a condition, of which the value is not known."""
+        for inner in ast.walk(statement):
+            if isinstance(inner, ast.Assign):
+                for target in inner.targets:
+                    self.assign(target, _unread(inner.value))
+            elif isinstance(inner, ast.ImportFrom):
+                self._import_from(inner)
+
+    # ---------------------------------------------------------------- statements
+
+    def _import_from(self, statement: ast.ImportFrom) -> None:
+        for alias in statement.names:
+            found: Any = self._imported(statement, alias.name)
+            if alias.name == "*":
+                self.names.update(
+                    {k: v for k, v in found.items() if k[:1] != "_"} if type(found) is dict else {}
+                )
+            else:
+                self.names[alias.asname or alias.name] = found
+
+    def _imported(self, statement: ast.ImportFrom, name: str) -> Any:
+        parts = statement.module.split(".") if statement.module else []
+        if statement.level:
+            folder = Path(self.file).parents[min(statement.level, len(Path(self.file).parents)) - 1]
+        elif parts[:2] == ["lazycfg", "model_zoo"]:
+            folder, parts = _zoo(), parts[2:]
+        else:
+            return _Module(f"{statement.module}.{name}")
+        for words in (parts, [*parts, name]):
+            file = _file_at(folder, words)
+            if file is not None and (words or not statement.level):
+                names = self.files.read(file)
+                if name == "*":
+                    return names
+                if name in names:
+                    return names[name]
+                if words is not parts:
+                    return _ConfigFile(names)
+        return _Module(f"lazycfg.model_zoo.{name}") if not statement.level else Unread(name)
+
+    def assign(self, target: ast.expr, value: Any) -> None:
+        if isinstance(target, ast.Name):
+            self.names[target.id] = value
+        elif isinstance(target, ast.Tuple | ast.List):
+            for index, inner in enumerate(target.elts):
+                known = type(value) in (list, tuple) and len(value) == len(target.elts)
+                self.assign(inner, value[index] if known else Unread(f"{ast.unparse(inner)} = ..."))
+        else:
+            holder, key = self._place(target)
+            if isinstance(holder, Node) and key is not None:
+                raw_set(holder, key, _settled(value))
+
+    def _place(self, target: ast.expr) -> tuple[Any, Any]:
+        if isinstance(target, ast.Attribute):
+            return self.value(target.value), target.attr
+        if isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Constant):
+            return self.value(target.value), target.slice.value
+        return None, None
+
+    def _delete(self, target: ast.expr) -> None:
+        if isinstance(target, ast.Name):
+            self.names.pop(target.id, None)
+        holder, key = self._place(target)
+        if isinstance(holder, Node):
+            raw_pop(holder, key, None)
+
+    def _update(self, call: ast.Call) -> None:
+        """Apply ``node.update(a=1)``."""
+        if not (isinstance(call.func, ast.Attribute) and call.func.attr == "update"):
+            return
+        holder = self.value(call.func.value)
+        if isinstance(holder, Node):
+            for arg in call.args:
+                given = self.value(arg)
+                for key, value in dict.items(given) if isinstance(given, Node) else ():
+                    raw_set(holder, key, value)
+            for keyword in call.keywords:
+                if keyword.arg is not None:
+                    raw_set(holder, keyword.arg, _settled(self.value(keyword.value)))
+
+    # ---------------------------------------------------------------- expressions
+
+    def value(self, node: ast.expr) -> Any:
+        if isinstance(node, ast.Constant):
+            return node.value
+        if isinstance(node, ast.UnaryOp | ast.BinOp):
+            try:
+                return ast.literal_eval(node)
+            except (ValueError, TypeError):
+                return _unread(node)
+        if isinstance(node, ast.List | ast.Tuple):
+            parts = [_settled(self.value(element)) for element in node.elts]
+            return parts if isinstance(node, ast.List) else tuple(parts)
+        if isinstance(node, ast.Dict) and all(isinstance(key, ast.Constant) for key in node.keys):
+            pairs = zip(node.keys, node.values, strict=True)
+            return Node((self.value(key), _settled(self.value(v))) for key, v in pairs if key is not None)
+        if isinstance(node, ast.Name):
+            return self.names[node.id] if node.id in self.names else _Module(f"builtins.{node.id}")
+        if isinstance(node, ast.Attribute):
+            return self._attribute(self.value(node.value), node)
+        if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
+            return self._element(self.value(node.value), node.slice.value, node)
+        return self._call(node) if isinstance(node, ast.Call) else _unread(node)
+
+    def _attribute(self, owner: Any, node: ast.Attribute) -> Any:
+        if isinstance(owner, _Module):
+            return _Module(f"{owner.name}.{node.attr}")
+        if isinstance(owner, _ConfigFile):
+            return owner.names.get(node.attr, _unread(node))
+        if isinstance(owner, StandIn):
+            return getattr(owner, node.attr)
+        return self._element(owner, node.attr, node)
+
+    def _element(self, holder: Any, key: Any, node: ast.expr) -> Any:
+        if isinstance(holder, Node) and raw_contains(holder, key):
+            return raw_get(holder, key)
+        if isinstance(holder, list | tuple) and isinstance(key, int) and -len(holder) <= key < len(holder):
+            return holder[key]
+        return _unread(node)
+
+    def _call(self, node: ast.Call) -> Any:
+        if isinstance(node.func, ast.Attribute) and node.func.attr == "copy" and not node.args:
+            held = self.value(node.func.value)
+            return copy.deepcopy(held) if isinstance(held, Node) else _unread(node)
+        function = self.value(node.func)
+        if isinstance(function, _Maker):
+            made = Node(_target_=function.target)
+            if function.partial:
+                raw_set(made, "_partial_", True)
+            return self._arguments(made, node)
+        if not isinstance(function, _Module):
+            return _unread(node)
+        last = function.name.rpartition(".")[2]
+        if last in _CALLS and len(node.args) == 1:
+            return _Maker(_settled(self.value(node.args[0])), _CALLS[last])
+        if function.name in ("builtins.dict", "lazycfg.Node", "lazycfg.config.Node") and not node.args:
+            return self._arguments(Node(), node)
+        if function.name == "copy.deepcopy" and len(node.args) == 1:
+            held = self.value(node.args[0])
+            return copy.deepcopy(held) if isinstance(held, Node) else _unread(node)
+        if last in _FILE_READERS and node.args and isinstance(node.args[0], ast.Constant):
+            return self._other_file(str(node.args[0].value), last, node)
+        return _unread(node)
+
+    def _arguments(self, made: Node, node: ast.Call) -> Node:
+        args = tuple(_settled(self.value(arg)) for arg in node.args)
+        if args:
+            raw_set(made, "_args_", args)
+        for keyword in node.keywords:
+            value = _settled(self.value(keyword.value))
+            if keyword.arg is not None:
+                raw_set(made, keyword.arg, value)
+            elif isinstance(value, Node):
+                for key, inner in dict.items(value):
+                    raw_set(made, key, inner)
+        return made
+
+    def _other_file(self, path: str, reader: str, node: ast.Call) -> Any:
+        folder = _zoo() if reader == "get_config" else Path(self.file).parent
+        file = os.path.abspath(folder / path)
+        if len(node.args) > 1 or node.keywords or not file.endswith(".py") or not os.path.isfile(file):
+            return _unread(node)
+        return copy.deepcopy(_config_of(self.files.read(file)))
+
+
+def _settled(value: Any) -> Any:
+    """Return a value as it is in a config."""
+    if isinstance(value, _Module):
+        return value.named()
+    if isinstance(value, _ConfigFile):
+        return Unread("a config file")
+    return Unread(f"L({value.target})") if isinstance(value, _Maker) else value
+
+
+def _unread(node: ast.AST) -> Unread:
+    return Unread(" ".join(ast.unparse(node).split())[:200])
+
+
+def _zoo() -> Path:
+    file = locate_module("lazycfg")
+    inside = Path(str(file)).parent / "model_zoo"
+    return inside if inside.is_dir() else Path(str(file)).parents[1] / "model_zoo"
+
+
+def _file_at(folder: Path, words: list[str]) -> str | None:
+    """Return the file of a module in a folder of configs, or of a package."""
+    place = folder.joinpath(*words)
+    for file in (place.with_suffix(".py") if words else place / "__init__.py", place / "__init__.py"):
+        if file.is_file():
+            return str(file)
+    return None
