@@ -66,7 +66,9 @@ from .samplers import (
     RepeatFactorTrainingSampler,
     StreamSampler,
     TrainingSampler,
+    WeightedSampler,
 )
+from .tiled import TiledDataset
 
 __all__ = [
     "ADE20KSemSeg",
@@ -105,9 +107,11 @@ __all__ = [
     "ShapesDataset",
     "StreamSampler",
     "SubsetDataset",
+    "TiledDataset",
     "TrainLoader",
     "TrainingSampler",
     "VOCDataset",
+    "WeightedSampler",
     "YoloDataset",
     "annotations_to_instances",
     "annotations_to_instances_rotated",

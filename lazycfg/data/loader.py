@@ -192,6 +192,12 @@ def build_detection_train_loader(
         _warn(dataset, summary, mapper)
     elif check:
         _check_records(dataset, mapper, "the training dataset", on_error, for_evaluation=False)
+    known = getattr(sampler, "num_records", None)
+    if known is not None and known != len(dataset):
+        raise ValueError(
+            f"{type(sampler).__name__} was made for {known} records, and {_title(dataset)} has "
+            f"{len(dataset)}: make its weights of the dataset that the loader is given"
+        )
     groups = None
     if aspect_ratio_grouping and total_batch_size > 1:
         sizes = get_image_sizes(dataset)

@@ -20,6 +20,7 @@ from lazycfg.config.lazy import LazyConfig
 from lazycfg.data import DatasetMapper, Metadata, load_rgb
 from lazycfg.data.image import image_to_tensor
 from lazycfg.layers import fuse as fold
+from lazycfg.modeling import TiledInference
 from lazycfg.structures import Instances
 
 from .build import as_config, build_at
@@ -70,6 +71,9 @@ class Predictor:
         fuse: fold batch normalizations into convolutions (`lazycfg.layers.fuse`), which is faster; the
             predictor then has a copy of the model.
         num_threads: that read and resize.
+        tiles: arguments of `lazycfg.modeling.TiledInference`, such as ``{"slice_size": 640}``: images are
+            looked at in overlapping tiles at their full size. The mapper's augmentations (resizing) are then
+            applied to each tile instead of the image.
 
     Raises:
         SettingsError: the weights leave a part of the model as it was initialized.
@@ -88,6 +92,7 @@ class Predictor:
         autocast: torch.dtype | None = None,
         fuse: bool = False,
         num_threads: int = 4,
+        tiles: Mapping[str, Any] | None = None,
     ) -> None:
         if batch_size < 1:
             raise ValueError(f"batch_size={batch_size}: expected at least 1")
@@ -100,6 +105,8 @@ class Predictor:
         if mapper is None:
             wanted = getattr(model, "input_format", None) or "BGR"
             mapper = DatasetMapper(is_train=False, image_format=wanted)
+        if tiles is not None:
+            self.model, mapper = _tiled(self.model, mapper, tiles)
         self.mapper = mapper
         self.metadata = metadata
         self.batch_size = batch_size
@@ -347,6 +354,22 @@ def _load(model: nn.Module, weights: str | os.PathLike[str], metadata: Metadata 
             os.fspath(weights),
         )
     return found
+
+
+def _tiled(model: nn.Module, mapper: Any, tiles: Mapping[str, Any]) -> tuple[TiledInference, DatasetMapper]:
+    """Return a model that looks at tiles, and a mapper that leaves resizing to it.
+
+    Raises:
+        ValueError: the mapper is of another kind, so that its resizing is not known.
+    """
+    if not isinstance(mapper, DatasetMapper):
+        raise ValueError(
+            f"tiles: the mapper is a {type(mapper).__name__}, whose resizing cannot be moved to the tiles; "
+            "wrap the model in lazycfg.modeling.TiledInference, and give a mapper that does not resize"
+        )
+    own: dict[str, Any] = {"resize": mapper.augmentations} if mapper.augmentations.augs else {}
+    made = TiledInference(model=model, **{**own, **tiles}).eval()
+    return made, mapper.with_augmentations([])
 
 
 def _check_order(order: str | None) -> None:

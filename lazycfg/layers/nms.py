@@ -11,7 +11,7 @@ from torchvision.ops import nms
 
 from lazycfg.structures.rotated_overlap import matched_iou_rotated, may_exceed
 
-__all__ = ["batched_nms", "batched_nms_host", "batched_nms_rotated", "nms", "nms_rotated"]
+__all__ = ["batched_nms", "batched_nms_host", "batched_nms_ios", "batched_nms_rotated", "nms", "nms_rotated"]
 
 # Pairs of boxes looked at together: upright ones (in the cache), rotated ones (some 250 MB).
 _CHUNK_PAIRS = 1 << 18
@@ -54,6 +54,27 @@ def batched_nms(boxes: Tensor, scores: Tensor, idxs: Tensor, iou_threshold: floa
     low, high = torch.aminmax(exact)
     shifted = exact + (idxs.to(exact) * (high - low + 1))[:, None]
     return nms(shifted, scores.to(exact), iou_threshold)
+
+
+@torch.no_grad()
+def batched_nms_ios(boxes: Tensor, scores: Tensor, idxs: Tensor, threshold: float) -> Tensor:
+    """Suppress, within each group, the boxes of which a box of a higher score overlaps too much, measured by
+    the smaller of the two: intersection over the smaller area (IOS). So a part of an object goes where the
+    whole was found, and the whole where a part has the higher score.
+
+    Args:
+        boxes: (N, 4) XYXY, finite.
+        scores: (N,).
+        idxs: (N,) integer, the group of each box.
+        threshold: boxes overlapping by more than this are suppressed.
+
+    Returns:
+        int64 indices of the boxes kept, by decreasing score.
+    """
+    if boxes.shape[0] == 0:
+        return torch.empty(0, dtype=torch.int64, device=boxes.device)
+    compare = lambda b: _upright_overlaps(_on_host(b), threshold, by_smaller=True)  # noqa: E731
+    return _suppress(boxes, scores, idxs, compare, _CHUNK_PAIRS, _BLOCK)
 
 
 def batched_nms_host(
@@ -118,8 +139,12 @@ def batched_nms_rotated(boxes: Tensor, scores: Tensor, idxs: Tensor, iou_thresho
 Overlaps = Callable[[int, int, int], np.ndarray]
 
 
-def _upright_overlaps(boxes: np.ndarray, iou_threshold: float) -> Overlaps:
-    """In numpy, with few passes, over contiguous columns: reading every fourth number is ten times slower."""
+def _upright_overlaps(boxes: np.ndarray, iou_threshold: float, by_smaller: bool = False) -> Overlaps:
+    """In numpy, with few passes, over contiguous columns: reading every fourth number is ten times slower.
+
+    Args:
+        by_smaller: divide by the smaller area instead of the union.
+    """
     x0, y0, x1, y1 = np.ascontiguousarray(boxes.T)
     area = (x1 - x0) * (y1 - y0)
     # Rounded down, so that comparing in float32 is comparing with the number itself.
@@ -136,8 +161,11 @@ def _upright_overlaps(boxes: np.ndarray, iou_threshold: float) -> Overlaps:
         height -= np.maximum(y0[a], y0[b])
         np.maximum(height, 0, out=height)
         inter *= height
-        union = area[a] + area[b]
-        union -= inter
+        if by_smaller:
+            union = np.minimum(area[a], area[b])
+        else:
+            union = area[a] + area[b]
+            union -= inter
         with np.errstate(invalid="ignore", divide="ignore"):
             inter /= union
         return inter > threshold

@@ -16,6 +16,7 @@ from lazycfg.config.tree.lazy_call import lacks_its_call
 from lazycfg.config.tree.node import SPECIAL, Node, is_call, raw_get
 from lazycfg.config.tree.paths import format_path, unlink
 from lazycfg.config.tree.position import position_of
+from lazycfg.config.tree.repr import shown
 from lazycfg.config.tree.required import is_required
 from lazycfg.config.tree.targets import is_deferred, target_name
 from lazycfg.config.tree.traversal import same_leaf, survey
@@ -134,8 +135,8 @@ class Checker:
             return
         first = format_path(path_to(chain[0])) or "the root"
         message = (
-            f"{text!r} means {_shown(value)} in {first}, where this node was put first, and "
-            f"{_shown(found)} here, but it is built once: put a .copy() of it in one of the places"
+            f"{text!r} means {shown(value)} in {first}, where this node was put first, and "
+            f"{shown(found)} here, but it is built once: put a .copy() of it in one of the places"
         )
         self.problems.append(Problem("interpolation", unlink(link), message, None))
 
@@ -174,10 +175,10 @@ class Checker:
             places = standing[id(holder)].get(id(call), [])
             if len(places) < 2:
                 continue
-            shown = ", ".join(map(str, places[:4])) + (", ..." if len(places) > 4 else "")
+            indices = ", ".join(map(str, places[:4])) + (", ..." if len(places) > 4 else "")
             self.notes.append(
                 f"{format_path(unlink(link)[:-1]) or 'the root'} holds one call of "
-                f"{target_name(raw_get(call, '_target_'))} {len(places)} times (at {shown}): one object is "
+                f"{target_name(raw_get(call, '_target_'))} {len(places)} times (at {indices}): one object is "
                 f"built for all. If each is to be its own, write [call.copy() for _ in range({len(places)})]"
             )
 
@@ -245,7 +246,7 @@ class Checker:
             value = contents.get(key, _FAILED)
             if key not in contents or value is _FAILED or isinstance(value, kinds) or is_required(value):
                 continue
-            self._wrong_key(node, key, f"{key} must be {expected}, got {_shown(value)}", link)
+            self._wrong_key(node, key, f"{key} must be {expected}, got {shown(value)}", link)
         how = contents.get("_convert_")
         if isinstance(how, str) and how.lower() not in ("all", "partial", "object", "???"):
             self._wrong_key(
@@ -274,7 +275,7 @@ class Checker:
                     f"the target is L({name}), which lacks its call: write {name} as the target"
                 )
             if type(target) is not str and not callable(target) and not is_deferred(target):
-                raise TargetError(f"a target is a callable, its name or a node, not {_shown(target)}")
+                raise TargetError(f"a target is a callable, its name or a node, not {shown(target)}")
             return signature_of(target)
         except TargetError as error:
             origin = argument_position(node, "_target_")
@@ -421,12 +422,6 @@ def _value_along(text: str, chain: Chain) -> Any:
         return resolve(text, chain)[0]
     except InterpolationError:
         return _FAILED
-
-
-def _shown(value: Any) -> str:
-    from lazycfg.config.signatures.types import shown
-
-    return shown(value)
 
 
 def _misspelt(node: Node, unknown: list[str], missing: list[str]) -> dict[str, tuple[str, str | None]]:

@@ -21,6 +21,8 @@ inside ``[..]``, ``{..}``, ``(..)`` need no quotes (``{x:1,y:[a,b]}``); everythi
 
 import math
 import re
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -34,13 +36,8 @@ _CONSTANTS: dict[str, object] = {
     **dict.fromkeys(("-inf", "-.inf"), -math.inf),
     **dict.fromkeys(("nan", ".nan"), math.nan),
 }
-_INT = re.compile(
-    r"[+-]?(?:0(?:_?0)*|[1-9](?:_?\d)*|0[xX](?:_?[\da-fA-F])+|0[oO](?:_?[0-7])+|0[bB](?:_?[01])+)"
-)
-_DIGITS = r"\d(?:_?\d)*"
-_UFLOAT = rf"(?:(?:{_DIGITS})?\.{_DIGITS}|{_DIGITS}\.?)(?:[eE][+-]?{_DIGITS})?"
-_FLOAT = re.compile(rf"[+-]?{_UFLOAT}")
-_COMPLEX = re.compile(rf"[+-]?(?:{_UFLOAT}|inf|nan)(?:[+-](?:{_UFLOAT}|inf|nan))?[jJ]")
+# How a number begins; what Python makes no number of is text, and so is `5-j`, which `complex` would take.
+_NUMBER = re.compile(r"[+-]?(?:\.?[0-9]|(?:inf|nan)[jJ+-])(?!.*[+-][jJ])")
 _DOTTED = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 _QUOTE = re.compile(r"""([rRbB]{0,2})('''|\"""|'|")""")
 _ESCAPE = re.compile(r"\\(x[\da-fA-F]{2}|u[\da-fA-F]{4}|U[\da-fA-F]{8}|[0-7]{1,3}|\n|.)", re.DOTALL)
@@ -188,16 +185,13 @@ def _scalar(word: str) -> tuple[bool, object]:
     """Return (is it a literal, its value); a word that is none is the string itself."""
     if word in _CONSTANTS:
         return True, _CONSTANTS[word]
-    try:
-        if _INT.fullmatch(word):
-            return True, int(word, 0)
-        if _FLOAT.fullmatch(word):
-            # "007" has the form of a float but is no Python number: a string, as an identifier it may be
-            return (False, word) if word.lstrip("+-").replace("_", "").isdigit() else (True, float(word))
-        if _COMPLEX.fullmatch(word):
-            return True, complex(word)
-    except ValueError:  # more digits than Python converts
-        return False, word
+    if _NUMBER.match(word):
+        # "007" has the form of a float but is no Python number: a string, as an identifier it may be
+        is_whole = word.lstrip("+-").replace("_", "").isdigit()
+        kinds: tuple[Callable[[str], object], ...] = () if is_whole else (float, complex)
+        for kind in (lambda text: int(text, 0), *kinds):
+            with suppress(ValueError):
+                return True, kind(word)
     return False, word
 
 

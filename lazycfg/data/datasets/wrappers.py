@@ -180,6 +180,26 @@ class FilteredDataset(SubsetDataset):
         return result
 
 
+def part_of_records(dataset: Any) -> tuple[np.ndarray, int]:
+    """Return (N,) which of several joined datasets each record comes from, and the number of these.
+
+    Raises:
+        ValueError: the dataset is neither a `ConcatDataset` nor made of one.
+    """
+    if isinstance(dataset, ConcatDataset):
+        lengths = [len(d) for d in dataset.datasets]
+        return np.repeat(np.arange(len(lengths)), lengths), len(lengths)
+    if isinstance(dataset, SubsetDataset):
+        part, count = part_of_records(dataset.dataset)
+        return part[dataset.indices], count
+    if isinstance(dataset, DatasetWrapper):
+        return part_of_records(dataset.dataset)
+    raise ValueError(
+        f"expected a ConcatDataset, or a dataset made of one, to tell datasets apart; got "
+        f"{type(dataset).__name__}"
+    )
+
+
 def why_empty(dataset: Any) -> str:
     """Return the reason why a dataset has no images: which filter left them out."""
     if isinstance(dataset, FilteredDataset) and dataset.left_out:
