@@ -4,3 +4,5 @@ import os
 
 # Read by torch when it is imported, and by the processes that tests start
 os.environ["OMP_NUM_THREADS"] = "1"
+# No test asks a server of weights for anything, but those that have a server of their own
+os.environ["LAZYCFG_OFFLINE"] = "1"

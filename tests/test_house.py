@@ -36,7 +36,8 @@ def test_the_library_imports_neither_the_zoo_nor_the_projects():
         for name in imports_of(file)
         if name.startswith(above)
     }
-    assert not offenders
+    # `Predictor.from_zoo` alone, when it is called.
+    assert offenders == {"lazycfg/engine/predictor.py: lazycfg.model_zoo"}
 
 
 def test_importing_lazycfg_imports_nothing_heavy():

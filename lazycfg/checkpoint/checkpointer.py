@@ -63,9 +63,13 @@ class Stateful(Protocol):
     all others the main process's state is kept and given to all.
     """
 
-    def state_dict(self) -> Mapping[str, Any]: ...
+    def state_dict(self) -> Mapping[str, Any]:
+        """Return all that is needed to go on."""
+        ...
 
-    def load_state_dict(self, state_dict: Any, /) -> Any: ...
+    def load_state_dict(self, state_dict: Any, /) -> Any:
+        """Go on from a state."""
+        ...
 
 
 class Checkpointer:
@@ -371,7 +375,12 @@ def save_weights(
 
 
 def collect_weights(model: nn.Module) -> dict[str, Tensor]:
-    """Return the state dict of a model, without wrappers, as whole tensors (with FSDP, a collective call)."""
+    """Return the state dict of a model, without wrappers, as whole tensors in the shape of their parameters
+    (with FSDP, a collective call).
+
+    Raises:
+        TypeError: something in it is no tensor.
+    """
     state = {}
     for key, value in unwrap(model).state_dict().items():
         if not isinstance(value, Tensor):

@@ -1,6 +1,6 @@
 """The errors of files of weights and of training states."""
 
-__all__ = ["CheckpointError", "MissingCheckpointError"]
+__all__ = ["CheckpointError", "DownloadError", "MissingCheckpointError"]
 
 
 class CheckpointError(ValueError):
@@ -9,3 +9,7 @@ class CheckpointError(ValueError):
 
 class MissingCheckpointError(CheckpointError, FileNotFoundError):
     """A checkpoint, or a file of one, is not there."""
+
+
+class DownloadError(CheckpointError):
+    """Weights given by name cannot be had. The message says from where, why, and where to put them."""

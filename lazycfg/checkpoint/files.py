@@ -19,7 +19,9 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
+from lazycfg.checkpoint.download import local_weights
 from lazycfg.checkpoint.errors import CheckpointError
+from lazycfg.checkpoint.remote import near_names
 from lazycfg.checkpoint.torch_file import LEGACY_MAGIC, ZIP_MAGIC, load_torch_file
 from lazycfg.config.tree.repr import printable
 from lazycfg.utils import UnsafeFileError, load_numpy_pickle
@@ -53,7 +55,8 @@ def read_weights(source: str | os.PathLike[str] | Mapping[str, Any]) -> Weights:
     Args:
         source: a path to a ``.safetensors`` file; a ``torch.save`` file (``.pth``) of tensors, with the
             weights at the top or under ``model``, ``model_state``, ``state_dict``...; a pickle of numpy
-            arrays (detectron2's and Caffe2's ``.pkl``); or a mapping of the same content.
+            arrays (detectron2's and Caffe2's ``.pkl``); a name or URL of such a file, which is downloaded
+            (see `local_weights`); or a mapping of the same content.
 
     Returns:
         the tensors on the CPU, in the dtype of the file.
@@ -62,17 +65,15 @@ def read_weights(source: str | os.PathLike[str] | Mapping[str, Any]) -> Weights:
         FileNotFoundError: naming the path.
         UnsafeFileError: the file holds anything but numbers, texts and containers. Nothing of it was
             executed.
-        CheckpointError: it is damaged, or no weights were found in it; a ValueError.
+        CheckpointError: it is damaged, no weights were found in it, or it cannot be downloaded
+            (`DownloadError`); a ValueError.
     """
     if isinstance(source, Mapping):
         return _weights_in(source, source="the given mapping", format="memory")
-    path = Path(source)
-    if "://" in str(source):
-        raise CheckpointError(
-            f"{source}: weights are read from local files; download it first and give its path"
-        )
+    path = local_weights(source)
     if not path.is_file():
-        raise FileNotFoundError(f"no file of weights at {path}" + (" (a directory)" if path.is_dir() else ""))
+        end = " (a directory)" if path.is_dir() else near_names(os.fspath(source))
+        raise FileNotFoundError(f"no file of weights at {path}{end}")
     return _READERS[_format_of(path)](path)
 
 

@@ -284,6 +284,7 @@ class _Plan:
         return ""
 
     def report(self) -> LoadReport:
+        """Return what was done with each tensor."""
         return LoadReport(
             source=self.weights.source,
             prefix=self.placement.prefix,
@@ -302,6 +303,7 @@ class _Plan:
         )
 
     def apply(self) -> None:
+        """Copy the tensors into the model."""
         values = dict(self.values)
         for key, value in self.folded.items():
             values[key] = torch.full(self.state[self.actual[key]].shape, value)

@@ -26,6 +26,7 @@ class Placement:
     """Another prefix that fits just as well."""
 
     def covers(self, key: str) -> bool:
+        """Return whether a key is in the parts of the model that the file is about."""
         return key.startswith(self.regions)
 
 

@@ -78,6 +78,7 @@ class _Storage:
 
     @property
     def nbytes(self) -> int:
+        """Return the size in bytes."""
         return self.numel * self.dtype.itemsize
 
 
@@ -88,6 +89,12 @@ class _Storages:
         self.found: dict[str, _Storage] = {}
 
     def find(self, pid: Any) -> _Storage:
+        """Return the storage that a reference of the file means.
+
+        Raises:
+            UnsafeFileError: it means something else.
+            pickle.UnpicklingError: the file is damaged.
+        """
         kind, storage_type, key, _, numel, *view = pid if isinstance(pid, tuple) else (None,) * 5
         if (
             kind != "storage"
@@ -130,6 +137,11 @@ class _View(Pending):
         self.tensor: Tensor | None = None
 
     def finished(self) -> Tensor:
+        """Return the tensor, in the shape that the file says.
+
+        Raises:
+            pickle.UnpicklingError: its data is missing.
+        """
         if self.tensor is None:
             data = self.storage.data
             if data is None:
@@ -227,6 +239,11 @@ class _ZipFile:
             raise pickle.UnpicklingError("its numbers are big-endian; save it again on a usual machine")
 
     def content(self, many_parts: bool) -> Any:
+        """Return what the file holds.
+
+        Raises:
+            pickle.UnpicklingError: the file is damaged.
+        """
         data = self._read(self._records[f"{self._top}data.pkl"]).tobytes()
         storages = _Storages()
         vocabulary = _vocabulary(most_bytes=4 * len(data))

@@ -179,6 +179,11 @@ def wants_colour(choice: str) -> bool:
 
 
 def one_path(words: list[str], *, required: bool) -> tuple[str, list[str]]:
+    """Return the path among words, and the other words.
+
+    Raises:
+        CommandError: there are several, or none and one is required.
+    """
     paths, overrides = split_words(words)
     if len(paths) > 1 or (required and not paths):
         given = f"{len(paths)} were given: {' '.join(paths)}" if paths else "none was given"

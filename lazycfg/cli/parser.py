@@ -18,6 +18,11 @@ class _Parser(argparse.ArgumentParser):
     """A parser that says what is wrong in one line."""
 
     def error(self, message: str) -> NoReturn:
+        """Print what is wrong with the words, and how a command is written.
+
+        Raises:
+            SystemExit: always.
+        """
         from lazycfg.config.suggest import closest_name
 
         choice = re.fullmatch(r"argument (\S+): invalid choice: '(.*)' \(choose from (.*)\)", message)
@@ -86,7 +91,9 @@ def make_parser() -> argparse.ArgumentParser:
         added.set_defaults(run_by=run_by)
         if name == "grep":
             added.add_argument("pattern", help="a regular expression")
-        if name == "ls":
+        if name == "data":
+            added.add_argument("path", help="an annotation file, or the folder of a data set")
+        if name in ("data", "ls"):
             added.add_argument("words", nargs="*", metavar="...", help=words)
         elif name != "completion":
             added.add_argument("config", help="a config file, or its name in the model zoo")
@@ -135,6 +142,22 @@ def make_parser() -> argparse.ArgumentParser:
     command(
         "copy", "zoo.copy", "write a config of the model zoo as a file of your own", "the file, or a folder"
     )
+    data = command("data", "data.data", "tell what a data set holds, and everything that is wrong with it",
+                   "(nothing)")  # fmt: skip
+    data.add_argument("--format", help="the format, where it is not recognised: coco, yolo, voc, cvat, ...")
+    data.add_argument("--part", metavar="NAME", help="look at one split only: train, val, ...")
+    data.add_argument("--images", metavar="FOLDER", help="where the images are, if they are not found")
+    data.add_argument(
+        "--decode", action="store_true", help="decode all images, too; else their heads are read"
+    )
+    data.add_argument("--fix", metavar="OUT.json", help="write what can be used as a COCO file")
+    text = "with --fix, the share for training: OUT_train.json and OUT_val.json are written"
+    data.add_argument("--split", metavar="0.8", help=text)
+    data.add_argument("--seed", type=int, default=0, help="of --split; 0 by default")
+    data.add_argument(
+        "--show", type=int, default=0, metavar="N", help="write N images with their annotations"
+    )
+    data.add_argument("--output", default="shown", metavar="FOLDER", help="of --show; 'shown' by default")
     sweep = command("sweep", "sweep.sweep", "print or run the command lines of a sweep", "key=a,b,c")
     sweep.add_argument("--file", help="a Python file whose generator sweep() yields lists of overrides")
     sweep.add_argument(

@@ -33,6 +33,9 @@ _DEFAULT_TEXT = """
     lazycfg.data.build_detection_test_loader lazycfg.data.build_detection_train_loader
     lazycfg.data.trivial_batch_collator lazycfg.layers.get_norm lazycfg.modeling.get_vit_lr_decay_rate
     lazycfg.data.RepeatFactorTrainingSampler.repeat_factors_from_category_frequency
+    lazycfg.data.RepeatFactorTrainingSampler.repeat_factors_by_dataset
+    lazycfg.data.WeightedSampler.weights_by_category lazycfg.data.WeightedSampler.weights_by_dataset
+    lazycfg.engine.LateAugmentations
     lazycfg.modeling.ResNet.make_default_stages lazycfg.modeling.ResNet.make_stage
     lazycfg.solver.get_default_optimizer_params lazycfg.engine.PreciseBN
     lazycfg.modeling.backbone.regnet_blocks.ResBasicBlock

@@ -13,10 +13,13 @@ from .samplers import StreamSampler
 
 
 class SampleKey(NamedTuple):
-    """What a worker is asked for: a record, at a position of the stream (which seeds its augmentation)."""
+    """What a worker is asked for: a record, at a position of the stream (which seeds its augmentation), for a
+    batch of that number.
+    """
 
     index: int
     position: int
+    batch: int = 0
 
 
 class GroupedBatchSampler(Sampler[list[SampleKey]]):
@@ -63,7 +66,7 @@ class GroupedBatchSampler(Sampler[list[SampleKey]]):
     def __iter__(self) -> Iterator[list[SampleKey]]:
         size = self.total_batch_size // self.world_size
         mine = slice(self.rank * size, (self.rank + 1) * size)
-        skip = self.start
+        skip, number = self.start, self.start
         for indices, positions in self._chunks_of_batches():
             if skip >= len(indices):
                 skip -= len(indices)
@@ -71,7 +74,8 @@ class GroupedBatchSampler(Sampler[list[SampleKey]]):
             for index, position in zip(
                 indices[skip:, mine].tolist(), positions[skip:, mine].tolist(), strict=True
             ):
-                yield [SampleKey(i, p) for i, p in zip(index, position, strict=True)]
+                yield [SampleKey(i, p, number) for i, p in zip(index, position, strict=True)]
+                number += 1
             skip = 0
 
     def _chunks(self) -> Iterator[np.ndarray]:

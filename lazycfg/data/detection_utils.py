@@ -23,6 +23,9 @@ from .transforms.transform import image_size
 MaskFormat = Literal["polygon", "bitmask"]
 Annotation = dict[str, Any]
 
+# What pads label maps (0, 255 or a class) must not become part of a mask that is moved as one.
+_OBJECT = np.uint8(173)
+
 
 def check_image_size(record: dict[str, Any], image: Tensor | np.ndarray) -> None:
     """Compare an image with its record, and fill in "height" and "width" where the record has none.
@@ -95,7 +98,8 @@ def transform_annotations(
     Args:
         image_size: (height, width) after the transforms.
         keypoint_hflip_indices: see `create_keypoint_hflip_indices`; needed when keypoints are mirrored.
-        mask_format: run-length encoded masks stay masks for "bitmask" and become polygons for "polygon".
+        mask_format: run-length encoded masks and arrays (H, W) stay masks for "bitmask" and become polygons
+            for "polygon".
         rotated: give rotated boxes; upright ones have the angle 0.
 
     Returns:
@@ -135,10 +139,11 @@ def _transform_segmentations(
         segmentation = annotation.get("segmentation")
         if segmentation is None:
             continue
-        if isinstance(segmentation, dict):
-            mask = decode_rle(segmentation)
+        if isinstance(segmentation, dict | np.ndarray):
+            mask = decode_rle(segmentation) if isinstance(segmentation, dict) else segmentation
             if mask_format == "bitmask":
-                annotation["segmentation"] = transforms.apply_segmentation(mask.view(np.uint8)).astype(bool)
+                labels = mask.astype(np.uint8) * _OBJECT
+                annotation["segmentation"] = transforms.apply_segmentation(labels) == _OBJECT
                 continue
             segmentation = mask_to_polygons(mask)
         parts = [np.asarray(p, dtype=np.float64).reshape(-1, 2) for p in segmentation]

@@ -84,12 +84,16 @@ def read_image_size(file_name: str | os.PathLike[str]) -> tuple[int, int]:
     path = _existing_file(file_name)
     try:
         with open(path, "rb") as file:
-            picture = open_image(file, None)
-            width, height = picture.size
-            # Pillow says the size of a TIFF as it will be when it is upright
-            turned = picture.format != "TIFF" and picture.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
+            return upright_size(open_image(file, None))
     except Exception as error:
         raise ImageError(f"the file {path!r} cannot be opened: {_reason(error)}") from error
+
+
+def upright_size(picture: Image.Image) -> tuple[int, int]:
+    """Return (height, width) of an opened image as it will be when it is turned as its EXIF tag says."""
+    width, height = picture.size
+    # Pillow says the size of a TIFF as it will be when it is upright
+    turned = picture.format != "TIFF" and picture.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
     return (width, height) if turned else (height, width)
 
 

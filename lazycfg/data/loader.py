@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -10,143 +9,21 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
+from torch.utils.data import DataLoader, IterableDataset
 
 from lazycfg.utils import comm, printable
 from lazycfg.utils.carried import carried
 
-from .batching import GroupedBatchSampler, SampleKey
-from .datasets.base import DatasetFromList, describe, get_annotations, get_image_sizes, is_validated
+from .batching import GroupedBatchSampler
+from .datasets.base import DatasetFromList, get_image_sizes, is_validated
 from .datasets.coco_validation import AnnotationError, OnError
-from .datasets.records import RecordRules, records_problem
+from .datasets.records import records_problem
 from .datasets.summary import DatasetSummary, check_dataset
 from .datasets.wrappers import ConcatDataset, FilteredDataset, why_empty
+from .mapped import MapDataset, Mapper, is_own
 from .samplers import InferenceSampler, StreamSampler, TrainingSampler
 
 logger = logging.getLogger(__name__)
-
-Mapper = Callable[..., Any]
-MAX_WORKERS = 256
-RETRIES = 20
-
-
-class MapDataset(Dataset[Any]):
-    """Records of a dataset, mapped.
-
-    Args:
-        dataset: see `DetectionDataset`.
-        map_func: called as `map_func(record, rng=generator)`, or as `map_func(record)` if it has no such
-            argument. May return None to ask for another record; without `substitute` that is an error.
-        seed: the generator of a sample is made from (seed, position in the stream) alone.
-        on_error: "raise" an error of the mapper (OSError, ValueError) with the record's name added, or "skip"
-            the record, count it in `num_skipped`, and take another in its place (in training; else None).
-        substitute: take another record (drawn from the sample's own generator) in place of a skipped one.
-        check: hold each record to `RecordRules` before it is mapped, unless its dataset has checked it.
-    """
-
-    def __init__(
-        self,
-        *,
-        dataset: Any,
-        map_func: Mapper | None,
-        seed: int = 0,
-        on_error: OnError = "raise",
-        substitute: bool = True,
-        check: bool = True,
-    ) -> None:
-        if on_error not in ("raise", "skip"):
-            raise ValueError(f'on_error must be "raise" or "skip", got {on_error!r}')
-        self.dataset = dataset
-        self.map_func = map_func
-        self.seed = seed
-        self.on_error = on_error
-        self.substitute = substitute
-        self.check = check
-        self._rules = RecordRules(dataset, any_record=_is_own(map_func)) if check else None
-        self._takes_rng = map_func is not None and _takes_rng(map_func)
-        # One slot per worker process, in shared memory: no lock needed.
-        self._skipped = torch.zeros(MAX_WORKERS + 1, dtype=torch.int64).share_memory_()
-
-    @property
-    def metadata(self) -> Any:
-        """Return the metadata of the dataset."""
-        return self.dataset.metadata
-
-    @property
-    def num_skipped(self) -> int:
-        """Records skipped so far, over all workers of this process."""
-        return int(self._skipped.sum())
-
-    def __len__(self) -> int:
-        return len(self.dataset)
-
-    def __getitem__(self, key: int | SampleKey) -> Any:
-        index, position = key if isinstance(key, tuple) else (key, key)
-        tried: list[tuple[int, Exception | None]] = []
-        for attempt in range(RETRIES):
-            rng = np.random.default_rng([self.seed, position, attempt])
-            sample, error = self._map(index, rng)
-            if sample is not None or not self.substitute:
-                return sample
-            tried.append((index, error))
-            index = int(rng.integers(len(self.dataset)))
-        raise AnnotationError(self._nothing_found(tried))
-
-    @property
-    def _mapper_name(self) -> str:
-        return getattr(self.map_func, "__qualname__", type(self.map_func).__name__)
-
-    def _nothing_found(self, tried: Sequence[tuple[int, Exception | None]]) -> str:
-        """Return a message for a sample in whose place no other was found.
-
-        Args:
-            tried: index of each record, and the error that it was skipped for (None: the mapper returned
-                None).
-        """
-        empty = [index for index, error in tried if error is None]
-        failed = [(index, error) for index, error in tried if error is not None]
-        reasons = []
-        if empty:
-            first = describe(get_annotations(self.dataset, empty[0]), empty[0])
-            reasons.append(
-                f"the mapper {self._mapper_name} returned None for {len(empty)} of them (first: {first})"
-            )
-        if failed:
-            index, error = failed[0]
-            reasons.append(
-                f'{len(failed)} could not be used, and on_error="skip" leaves such records out (first: '
-                f"{describe(get_annotations(self.dataset, index), index)}: {printable(error)})"
-            )
-        return (
-            f"{len(tried)} records in a row gave no sample: {'; '.join(reasons)}. A mapper returns None to "
-            "ask for another record; when most records are refused, leave them out of the data set: "
-            "FilteredDataset(keep=...)"
-        )
-
-    def _map(self, index: int, rng: np.random.Generator) -> tuple[Any, Exception | None]:
-        """Return what the mapper gives for a record, and the error for which the record is skipped."""
-        record: Any = {}
-        try:
-            record = self.dataset[index]
-            if self._rules is not None:
-                self._rules.check(record, index)
-            if self.map_func is None:
-                return record, None
-            sample = self.map_func(record, rng=rng) if self._takes_rng else self.map_func(record)
-            if sample is None and not self.substitute:
-                raise ValueError(
-                    f"the mapper {self._mapper_name} returned None, and no other image can take the place of "
-                    "an image that is to be evaluated"
-                )
-            return sample, None
-        except Exception as error:
-            if self.on_error == "skip" and isinstance(error, OSError | ValueError):
-                worker = get_worker_info()
-                self._skipped[0 if worker is None else 1 + worker.id % MAX_WORKERS] += 1
-                logger.warning("skipped %s: %s", describe(record, index), printable(error))
-                return None, error
-            error.add_note(f"while mapping {describe(record, index)}")
-            raise
 
 
 class TrainLoader:
@@ -197,6 +74,14 @@ class TrainLoader:
     def set_start(self, batch_index: int) -> None:
         """Let the next iteration begin with this batch."""
         self.position = int(batch_index)
+
+    def set_late_mapper(self, map_func: Mapper, first_batch: int) -> None:
+        """Use another mapper from a batch on, in iterations that begin after this call.
+
+        Which mapper makes a sample depends on the number of its batch alone, so that it does not matter how
+        far ahead workers are, nor whether a run was resumed.
+        """
+        self.dataset.set_late_mapper(map_func, first_batch)
 
     def state_dict(self) -> dict[str, int]:
         """Return the position, and what the order of the images depends on."""
@@ -307,6 +192,12 @@ def build_detection_train_loader(
         _warn(dataset, summary, mapper)
     elif check:
         _check_records(dataset, mapper, "the training dataset", on_error, for_evaluation=False)
+    known = getattr(sampler, "num_records", None)
+    if known is not None and known != len(dataset):
+        raise ValueError(
+            f"{type(sampler).__name__} was made for {known} records, and {_title(dataset)} has "
+            f"{len(dataset)}: make its weights of the dataset that the loader is given"
+        )
     groups = None
     if aspect_ratio_grouping and total_batch_size > 1:
         sizes = get_image_sizes(dataset)
@@ -443,14 +334,6 @@ class _WorkerInit:
         np.random.seed(int(state[1]))
 
 
-def _takes_rng(mapper: Mapper) -> bool:
-    try:
-        parameters = inspect.signature(mapper).parameters
-    except (TypeError, ValueError):
-        return False
-    return "rng" in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-
-
 def _title(dataset: Any) -> str:
     name = getattr(getattr(dataset, "metadata", None), "name", "")
     return f"the training dataset {printable(name)!r}" if name else "the training dataset"
@@ -464,16 +347,11 @@ def _remedy_for_empty(dataset: Any) -> dict[str, str]:
     }
 
 
-def _is_own(mapper: Mapper | None) -> bool:
-    """Return whether a mapper may take other records than `DatasetMapper` does."""
-    return not hasattr(mapper, "is_train")
-
-
 def _check_records(
     dataset: Any, mapper: Mapper | None, name: str, on_error: OnError, *, for_evaluation: bool
 ) -> None:
     """Raise or log what breaks the rules in the records of a dataset."""
-    problem = records_problem(dataset, for_evaluation=for_evaluation, any_record=_is_own(mapper))
+    problem = records_problem(dataset, for_evaluation=for_evaluation, any_record=is_own(mapper))
     if problem is None:
         return
     if on_error == "raise" or (for_evaluation and "image_id" in problem):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+import inspect
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
 
-from lazycfg.structures import BitMasks, BoxMode, Instances, Keypoints, PolygonMasks
+from lazycfg.structures import BitMasks, Instances, Keypoints, PolygonMasks
 
 from .datasets.base import Record, describe
 from .datasets.label_maps import read_labels
@@ -23,7 +25,10 @@ from .detection_utils import (
     transform_proposals,
 )
 from .image import MAX_IMAGE_PIXELS, ImageError, ImageFormat, image_to_tensor, read_image
+from .mixing import AnnotationForms, MultiImageAugmentation, Sample, SampleAugmentations, boxes_of
 from .transforms import AugInput, Augmentation, AugmentationList, Transform, TransformList
+
+AnyAugmentation = Augmentation | Transform | MultiImageAugmentation
 
 
 class DatasetMapper:
@@ -35,7 +40,9 @@ class DatasetMapper:
 
     Args:
         is_train: give annotations; else they are left out.
-        augmentations: applied in turn. They draw from the generator given to each call.
+        augmentations: applied in turn. They draw from the generator given to each call. Among them may be
+            some that make one image of several (`Mosaic`, `MixUp`, `CopyPaste`), in training; "height" and
+            "width" are then those of the mixed image.
         image_format: channel order the model expects, "BGR" or "RGB" ("L": grey).
         use_instance_mask: give `gt_masks`.
         instance_mask_format: "polygon" (cut out later, sharp at any size) or "bitmask" (made here, in the
@@ -53,7 +60,7 @@ class DatasetMapper:
         self,
         *,
         is_train: bool,
-        augmentations: Sequence[Augmentation | Transform] = (),
+        augmentations: Sequence[AnyAugmentation] = (),
         image_format: ImageFormat = "BGR",
         use_instance_mask: bool = False,
         instance_mask_format: MaskFormat = "polygon",
@@ -75,7 +82,7 @@ class DatasetMapper:
                 f"got {instance_mask_format!r}"
             )
         self.is_train = is_train
-        self.augmentations = AugmentationList(augmentations)
+        self._set_augmentations(augmentations)
         self.image_format: ImageFormat = image_format
         self.use_instance_mask = use_instance_mask
         self.instance_mask_format: MaskFormat = instance_mask_format
@@ -88,27 +95,68 @@ class DatasetMapper:
         self.recompute_boxes = recompute_boxes
         self.max_image_pixels = max_image_pixels
         self.value_range = value_range
+        if self.mixing and precomputed_proposal_topk is not None:
+            raise ValueError(f"{type(self).__name__}: proposals are of one image, not of a mixed one")
 
-    def __call__(self, dataset_dict: Record, rng: np.random.Generator | None = None) -> dict[str, Any]:
+    def _set_augmentations(self, augmentations: Sequence[AnyAugmentation]) -> None:
+        """Keep augmentations up to the last that mixes images in `mixing`, the others in `augmentations`."""
+        whole = SampleAugmentations(augmentations).augs
+        mixing = [i for i, aug in enumerate(whole) if isinstance(aug, MultiImageAugmentation)]
+        split = mixing[-1] + 1 if mixing else 0
+        self.mixing = SampleAugmentations(whole[:split])
+        self.augmentations = AugmentationList(whole[split:])
+        if not mixing:
+            return
+        name, first = type(self).__name__, type(whole[mixing[0]]).__name__
+        if not self.is_train:
+            raise ValueError(f"{name}: {first} makes one image of several, which is for training only")
+        if "others" not in inspect.signature(type(self).__call__).parameters:
+            raise ValueError(f"{name} cannot mix images: its __call__ takes no `others`, which {first} needs")
+        if type(self).further_fields is not DatasetMapper.further_fields:
+            raise ValueError(
+                f"{name} gives fields to the instances (further_fields) that {first} would not move along"
+            )
+
+    def with_augmentations(self, augmentations: Sequence[AnyAugmentation] | None) -> Self:
+        """Return a mapper that is like this one, but for its augmentations.
+
+        Args:
+            augmentations: None for those of this mapper, without what makes one image of several.
+        """
+        other = copy.copy(self)
+        if augmentations is None:
+            kept = [aug for aug in self.mixing.augs if isinstance(aug, Augmentation)]
+            augmentations = [*kept, *self.augmentations.augs]
+        other._set_augmentations(augmentations)
+        return other
+
+    def __call__(
+        self,
+        dataset_dict: Record,
+        rng: np.random.Generator | None = None,
+        others: Sequence[Record] | None = None,
+    ) -> dict[str, Any]:
         """Map one record, which is not changed.
 
         Args:
             rng: what the augmentations draw from; a fresh one when None.
+            others: records that may be mixed in; the loader gives those of its dataset.
 
         Raises:
             FileNotFoundError, ImageError: the image cannot be read, or has another size than the record
                 says.
-            ValueError: an annotation lacks what is asked for.
+            ValueError: an annotation lacks what is asked for; there are no other records to mix in.
         """
         record = dict(dataset_dict)
         rng = np.random.default_rng() if rng is None else rng
-        image = self.load_image(record)
-        check_image_size(record, image)
-        record.pop("pan_seg", None)  # would not follow the augmentations
-        sem_seg = self._sem_seg(record)
-        annotations = [a for a in record.pop("annotations", ()) if self.is_train and self._is_wanted(a)]
+        if self.mixing:
+            image, annotations, sem_seg = self._mixed(record, rng, others)
+        else:
+            image, sem_seg = self._load(record)
+            annotations = [a for a in record.pop("annotations", ()) if self.is_train and self._is_wanted(a)]
 
-        aug_input = AugInput(image, boxes=_boxes(annotations), sem_seg=sem_seg)
+        boxes = boxes_of(annotations)
+        aug_input = AugInput(image, boxes=boxes, sem_seg=sem_seg, channel_order=self.image_format)
         transforms = self.augmentations(aug_input, rng)
         image = torch.as_tensor(aug_input.image)
         size = (int(image.shape[-2]), int(image.shape[-1]))
@@ -120,6 +168,54 @@ class DatasetMapper:
         if self.is_train and "annotations" in dataset_dict:
             record["instances"] = self._instances(annotations, transforms, size, dataset_dict, rng)
         return record
+
+    def _load(self, record: Record) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Return the image of a record, and its labels, which it keeps no longer."""
+        image = self.load_image(record)
+        check_image_size(record, image)
+        record.pop("pan_seg", None)  # would not follow the augmentations
+        return image, self._sem_seg(record)
+
+    def _mixed(
+        self, record: Record, rng: np.random.Generator, others: Sequence[Record] | None
+    ) -> tuple[torch.Tensor, list[dict[str, Any]], torch.Tensor | None]:
+        """Return image, annotations and labels of a record, which it keeps no longer, mixed with others."""
+        if others is None or len(others) == 0:
+            raise ValueError(
+                f"{type(self).__name__} has augmentations that mix images, and no other records to take them "
+                "from: call it as mapper(record, rng=rng, others=dataset)"
+            )
+
+        def draw_other(rng: np.random.Generator) -> Sample:
+            index = int(rng.integers(len(others)))
+            other = dict(others[index])
+            try:
+                return self._sample(other)
+            except Exception as error:
+                error.add_note(f"while reading {describe(other, index)}, to mix it in")
+                raise
+
+        sample = self.mixing(self._sample(record), draw_other, rng)
+        record["height"], record["width"] = sample.image_size
+        annotations = [a for a in sample.annotations if not a.get("iscrowd", 0)]
+        return sample.image, annotations, sample.sem_seg
+
+    def _sample(self, record: Record) -> Sample:
+        """Return what can be mixed of a record, which keeps its image and annotations no longer."""
+        name = describe(record)
+        image, sem_seg = self._load(record)
+        record.pop("image", None)
+        left_out = {
+            *(() if self.use_instance_mask or self.mixing.needs_masks else ("segmentation",)),
+            *(() if self.use_keypoint else ("keypoints",)),
+        }
+        annotations = [
+            {k: v for k, v in a.items() if k not in left_out}
+            for a in record.pop("annotations", ())
+            if self._is_usable(a)
+        ]
+        forms = AnnotationForms(self.instance_mask_format, self.use_rotated_box, self.keypoint_hflip_indices)
+        return Sample(image, annotations, sem_seg, self.image_format, forms, name)
 
     def further_fields(
         self,
@@ -163,14 +259,14 @@ class DatasetMapper:
         )
 
     def _is_wanted(self, annotation: dict[str, Any]) -> bool:
-        """Return whether an annotation is no crowd region and has everything that is asked for in a usable
-        form.
-        """
+        """Return whether an annotation is no crowd region and `_is_usable`."""
+        return annotation.get("iscrowd", 0) == 0 and self._is_usable(annotation)
+
+    def _is_usable(self, annotation: dict[str, Any]) -> bool:
+        """Return whether an annotation has everything that is asked for in a usable form."""
         unusable = annotation.get("unusable", ())
-        return annotation.get("iscrowd", 0) == 0 and not (
-            (self.use_instance_mask and "segmentation" in unusable)
-            or (self.use_keypoint and "keypoints" in unusable)
-        )
+        masks = self.use_instance_mask or self.mixing.needs_masks
+        return not ((masks and "segmentation" in unusable) or (self.use_keypoint and "keypoints" in unusable))
 
     def _instances(
         self,
@@ -202,8 +298,10 @@ class DatasetMapper:
         instances = make(moved, size, self.instance_mask_format)
         if not moved:
             self._add_empty_fields(instances)
+        kept = instances.gt_boxes.nonempty()
         if self.recompute_boxes and instances.has("gt_masks"):
             instances.gt_boxes = instances.gt_masks.get_bounding_boxes()
+            instances.gt_boxes.tensor[~kept] = 0.0  # a crop has dropped the object
         for name, value in self.further_fields(annotations, transforms, size, record, rng).items():
             instances.set(name, value)
         return filter_empty_instances(instances)
@@ -244,8 +342,3 @@ def load_rgb(record: Record, mapper: Any = None) -> torch.Tensor:
     """
     reader = mapper if isinstance(mapper, DatasetMapper) else DatasetMapper(is_train=False)
     return reader.load_image(record, "RGB")
-
-
-def _boxes(annotations: list[dict[str, Any]]) -> np.ndarray:
-    boxes = [BoxMode.convert(list(a["bbox"]), a["bbox_mode"], BoxMode.XYXY_ABS) for a in annotations]
-    return np.array(boxes, dtype=np.float64).reshape(-1, 4)

@@ -38,6 +38,11 @@ class BatchStream:
         self._epoch_start: Mapping[str, Any] | None = None
 
     @property
+    def loader(self) -> Any:
+        """Return the loader whose batches these are."""
+        return self._loader
+
+    @property
     def per_rank(self) -> bool:
         """Return whether every process has to keep a state of its own."""
         return bool(getattr(self._loader, "per_rank", False)) if self._loader_has_state else True
@@ -132,11 +137,11 @@ class RankBuffers:
         self._model = model
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Return the buffers of this process that are not saved with the weights."""
+        """Return the buffers of this process that are not saved with the weights, in their shapes."""
         return {name: buffer for name, buffer, saved in self._buffers() if not (saved and is_main_process())}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Copy back the buffers that there are."""
+        """Copy back the buffers that there are, each of the shape of its own."""
         for name, buffer, _ in self._buffers():
             if name in state:
                 buffer.copy_(state[name])

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from lazycfg.checkpoint import Checkpointer, RandomState, load_weights, verify_checksums
+from lazycfg.checkpoint import Checkpointer, RandomState, load_weights, local_weights, verify_checksums
 from lazycfg.config.tree.node import Node
 from lazycfg.evaluation import to_json
 from lazycfg.layers import fuse as fold
@@ -113,7 +113,8 @@ def evaluate(
             (``..._2`` and so on, when there is one): nothing of the training is written over. What
             ``dataloader.evaluator.output_dir`` would write beside the training's results goes there too.
         model: a built model with its weights; ``cfg.model`` with loaded weights when left out.
-        weights: a file of weights; when left out and no model is given, ``train.init_checkpoint``.
+        weights: a file of weights, or a name (see `local_weights`); when left out and no model is given,
+            ``train.init_checkpoint``.
         resume: take the last checkpoint of the output folder instead.
         fuse: fold batch normalisations into convolutions (`lazycfg.layers.fuse`), in a copy of the model.
             It is faster, and the predictions differ in their last digits: not the default, so that the
@@ -137,6 +138,8 @@ def evaluate(
         verify_checksums(weights)
     elif weights is None and not given:
         weights = settings.init_checkpoint or None
+    if weights is not None:
+        weights = local_weights(weights)
     if weights is None and not given:
         raise SettingsError(
             "no weights to evaluate: set train.init_checkpoint=FILE, or pass --resume (resume=True) for "

@@ -21,6 +21,7 @@ class _Formatter(logging.Formatter):
     """Texts of files that others wrote are in messages: nothing in them is obeyed by a terminal."""
 
     def format(self, record: logging.LogRecord) -> str:
+        """Return the line of a record."""
         return printable(super().format(record))
 
 
@@ -32,11 +33,13 @@ class _File(logging.StreamHandler[TextIO]):
         self._path, self._said = path, False
 
     def handleError(self, record: logging.LogRecord) -> None:
+        """Tell once that the file cannot be written."""
         if not self._said:
             self._said = True
             print(f"cannot write {self._path} (the run goes on): {sys.exc_info()[1]}", file=sys.stderr)
 
     def close(self) -> None:
+        """Close the file."""
         with suppress(OSError):
             self.stream.close()
         super().close()
@@ -51,6 +54,7 @@ class LaterFile(logging.Handler):
         self._file: _File | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Write a record, or keep it until there is a file."""
         if self._file is None:
             self._kept.append(record)
         else:
@@ -68,6 +72,7 @@ class LaterFile(logging.Handler):
             self._file.handle(record)
 
     def close(self) -> None:
+        """Close the file, if there is one."""
         if self._file is not None:
             self._file.close()
         super().close()
@@ -127,6 +132,7 @@ class _TerminalFormatter(_Formatter):
         super().__init__("%(message)s", "%H:%M:%S")
 
     def format(self, record: logging.LogRecord) -> str:
+        """Return the line of a record, in colour on a terminal."""
         time = self.formatTime(record, self.datefmt)
         level = f"{record.levelname}: " if record.levelno >= logging.WARNING else ""
         first, *others = f"{time} {level}{super().format(record)}".split("\n")

@@ -224,10 +224,12 @@ class _Watcher:
                     self.hooks.append(module.register_forward_hook(partial(self.leave_inner, above)))
 
     def enter(self, name: str, module: nn.Module, args: Any) -> None:
+        """Note where the operations of a part begin."""
         self.began[name] = self.counter.get_total_flops()
         self.parts[name].entered = True
 
     def leave(self, name: str, module: nn.Module, args: Any, output: Any) -> None:
+        """Note the shapes that a part returns, and its operations."""
         part = self.parts[name]
         if not part.returned:
             part.outputs, part.returned = list(_shapes(output)), True
@@ -239,6 +241,7 @@ class _Watcher:
             self.parts[name].outputs = list(_shapes(output))
 
     def count(self, name: str) -> None:
+        """Add the operations since the part was entered."""
         part = self.parts[name]
         part.given_boxes = self.given_boxes
         part.flops = (part.flops or 0) + self.counter.get_total_flops() - self.began.pop(name)

@@ -15,11 +15,12 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor, nn
 
-from lazycfg.checkpoint import load_weights
+from lazycfg.checkpoint import load_weights, local_weights
 from lazycfg.config.lazy import LazyConfig
 from lazycfg.data import DatasetMapper, Metadata, load_rgb
 from lazycfg.data.image import image_to_tensor
 from lazycfg.layers import fuse as fold
+from lazycfg.modeling import TiledInference
 from lazycfg.structures import Instances
 
 from .build import as_config, build_at
@@ -57,7 +58,8 @@ class Predictor:
         mapper: from ``{"file_name": ...}`` or ``{"image": RGB uint8}`` to what the model takes: the mapper of
             the test loader, with its resizing and channel order. When left out, images keep their size and
             get the channel order of the model's ``input_format`` (BGR if it has none).
-        weights: a file of weights to load first.
+        weights: a file of weights to load first, or the name of one that is downloaded (see
+            `lazycfg.checkpoint.local_weights`).
         metadata: class names, colors and keypoints for `draw`; when left out, those that the file of weights
             holds (`train` writes them into it).
         batch_size: images the model sees at a time.
@@ -69,6 +71,9 @@ class Predictor:
         fuse: fold batch normalizations into convolutions (`lazycfg.layers.fuse`), which is faster; the
             predictor then has a copy of the model.
         num_threads: that read and resize.
+        tiles: arguments of `lazycfg.modeling.TiledInference`, such as ``{"slice_size": 640}``: images are
+            looked at in overlapping tiles at their full size. The mapper's augmentations (resizing) are then
+            applied to each tile instead of the image.
 
     Raises:
         SettingsError: the weights leave a part of the model as it was initialized.
@@ -87,6 +92,7 @@ class Predictor:
         autocast: torch.dtype | None = None,
         fuse: bool = False,
         num_threads: int = 4,
+        tiles: Mapping[str, Any] | None = None,
     ) -> None:
         if batch_size < 1:
             raise ValueError(f"batch_size={batch_size}: expected at least 1")
@@ -99,6 +105,8 @@ class Predictor:
         if mapper is None:
             wanted = getattr(model, "input_format", None) or "BGR"
             mapper = DatasetMapper(is_train=False, image_format=wanted)
+        if tiles is not None:
+            self.model, mapper = _tiled(self.model, mapper, tiles)
         self.mapper = mapper
         self.metadata = metadata
         self.batch_size = batch_size
@@ -122,7 +130,7 @@ class Predictor:
 
         Args:
             config: a file, or a loaded config; it is not changed.
-            weights: a file of weights, instead of ``train.init_checkpoint``.
+            weights: a file of weights or a name, instead of ``train.init_checkpoint``.
             overrides: changes such as ``["model.roi_heads.box_predictor.test_score_thresh=0.5"]``.
             trusted, allow: what a data file may name, as for `LazyConfig.load`.
             metadata: as for `Predictor`.
@@ -163,6 +171,35 @@ class Predictor:
         if options.pop("fuse", True):
             fold(model, inplace=True)
         return cls(model, metadata=metadata, **options)
+
+    @classmethod
+    def from_zoo(
+        cls,
+        name: str,
+        *,
+        overrides: Sequence[str] = (),
+        metadata: Metadata | None = None,
+        **options: Any,
+    ) -> Self:
+        """Build a model of the model zoo with its published weights, which are downloaded once.
+
+            predictor = Predictor.from_zoo("COCO-InstanceSegmentation/mask_rcnn_R_50_FPN_3x")
+
+        Args:
+            name: of the config; ``.py`` or ``.yaml`` may follow.
+            overrides, metadata, **options: as for `from_config`. Class names of COCO and Cityscapes are known
+                without ``metadata``.
+
+        Raises:
+            FileNotFoundError: no such config.
+            CheckpointError: no weights were published for it, or they cannot be downloaded.
+        """
+        from lazycfg import model_zoo  # which stands on top of everything: only this name leads there
+
+        cfg = model_zoo.get_config(name, trained=True)
+        if metadata is None:
+            metadata = model_zoo.get_metadata(name)
+        return cls.from_config(cfg, overrides=overrides, metadata=metadata, **options)
 
     def __call__(
         self,
@@ -298,6 +335,7 @@ class Predictor:
 
 def _load(model: nn.Module, weights: str | os.PathLike[str], metadata: Metadata | None) -> Metadata | None:
     """Load all weights of a model, and find the names of its classes."""
+    weights = local_weights(weights)
     report = load_weights(model, weights)
     if report.newly_initialized:
         shown = ", ".join(report.newly_initialized[:3])
@@ -316,6 +354,22 @@ def _load(model: nn.Module, weights: str | os.PathLike[str], metadata: Metadata 
             os.fspath(weights),
         )
     return found
+
+
+def _tiled(model: nn.Module, mapper: Any, tiles: Mapping[str, Any]) -> tuple[TiledInference, DatasetMapper]:
+    """Return a model that looks at tiles, and a mapper that leaves resizing to it.
+
+    Raises:
+        ValueError: the mapper is of another kind, so that its resizing is not known.
+    """
+    if not isinstance(mapper, DatasetMapper):
+        raise ValueError(
+            f"tiles: the mapper is a {type(mapper).__name__}, whose resizing cannot be moved to the tiles; "
+            "wrap the model in lazycfg.modeling.TiledInference, and give a mapper that does not resize"
+        )
+    own: dict[str, Any] = {"resize": mapper.augmentations} if mapper.augmentations.augs else {}
+    made = TiledInference(model=model, **{**own, **tiles}).eval()
+    return made, mapper.with_augmentations([])
 
 
 def _check_order(order: str | None) -> None:

@@ -248,7 +248,7 @@ class Trainer:
 
 
 def sum_losses(losses: Mapping[str, Tensor]) -> Tensor:
-    """Return the sum of all losses.
+    """Return the sum of all losses, shape ().
 
     Raises:
         TypeError: the model returned something else than losses (often: it was in evaluation mode).

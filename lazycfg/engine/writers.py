@@ -32,7 +32,11 @@ class EventWriter:
         """Called once, before training from ``start_iter`` on."""
 
     def write(self, storage: EventStorage) -> None:
-        """Write what is new."""
+        """Write what is new.
+
+        Raises:
+            NotImplementedError: a subclass has to do this.
+        """
         raise NotImplementedError
 
     def close(self) -> None:

@@ -1,5 +1,6 @@
 """How good a model is: evaluators, and the loop that feeds them."""
 
+from .analysis import analyse_detections
 from .cityscapes_instances import CityscapesInstanceEvaluator
 from .cityscapes_sem_seg import CityscapesSemSegEvaluator
 from .coco import COCOEvaluator
@@ -12,10 +13,11 @@ from .evaluator import (
     inference_context,
     inference_on_dataset,
 )
-from .json_files import evaluate_json, to_json
+from .json_files import evaluate_json, read_results, to_json
 from .lvis import LVISEvaluator
 from .lvis_scores import lvis_scores
 from .panoptic import COCOPanopticEvaluator
+from .pascal_voc import PascalVOCDetectionEvaluator
 from .rotated_coco import RotatedCOCOEvaluator
 from .sem_seg import SemSegEvaluator
 from .tables import print_csv_format
@@ -30,8 +32,10 @@ __all__ = [
     "DatasetEvaluators",
     "EvaluationInterrupted",
     "LVISEvaluator",
+    "PascalVOCDetectionEvaluator",
     "RotatedCOCOEvaluator",
     "SemSegEvaluator",
+    "analyse_detections",
     "coco_ground_truth",
     "coco_scores",
     "evaluate_json",
@@ -39,5 +43,6 @@ __all__ = [
     "inference_on_dataset",
     "lvis_scores",
     "print_csv_format",
+    "read_results",
     "to_json",
 ]

@@ -29,7 +29,7 @@ def ground_truth_folder(dataset: Any, evaluator: str) -> str:
 
 
 def label_ids(classes: Sequence[str], evaluator: str) -> np.ndarray:
-    """Return the id of the label of each class, by its name.
+    """Return the (K,) ids of the labels of the classes, by their names.
 
     Raises:
         ValueError: a class that Cityscapes does not have.

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from lazycfg.evaluation.cityscapes_files import ground_truth_folder, label_ids, read_ground_truth
-from lazycfg.evaluation.evaluator import DatasetEvaluator, Results
+from lazycfg.evaluation.evaluator import Results, WritingEvaluator
 from lazycfg.evaluation.predictions import encode_masks
 from lazycfg.evaluation.tables import metrics_table, per_class_table
 from lazycfg.structures.rle import decode_rle
-from lazycfg.utils import gather, is_main_process
+from lazycfg.utils import atomic_write, gather, is_main_process
 from lazycfg.utils.cityscapes import INSTANCE_LABELS, LABELS
 
 __all__ = ["CityscapesInstanceEvaluator"]
@@ -47,7 +50,7 @@ class _Matches:
     overlaps: np.ndarray
 
 
-class CityscapesInstanceEvaluator(DatasetEvaluator):
+class CityscapesInstanceEvaluator(WritingEvaluator):
     """Measure average precision of masks as Cityscapes does, in percent.
 
     Results under "segm": AP, the mean over 8 classes and overlaps above 0.50, 0.55, ... 0.95, and AP50.
@@ -57,13 +60,19 @@ class CityscapesInstanceEvaluator(DatasetEvaluator):
 
     Args:
         dataset: has ``metadata.thing_classes`` with Cityscapes' names and ``metadata.extra["gt_dir"]``.
+        output_dir: if given, a file ``<image>_pred.txt`` for each image, and the PNG files of masks (0 and
+            255) that its lines name, are written there, as Cityscapes' server takes them. Several processes
+            must share it.
         distributed: join what all processes have.
 
     Raises:
         ValueError: the dataset lacks one of these.
     """
 
-    def __init__(self, *, dataset: Any, distributed: bool = True) -> None:
+    def __init__(
+        self, *, dataset: Any, output_dir: str | os.PathLike[str] | None = None, distributed: bool = True
+    ) -> None:
+        super().__init__(output_dir)
         name = type(self).__name__
         self.gt_dir = ground_truth_folder(dataset, name)
         self.label_ids = label_ids(dataset.metadata.thing_classes, name)
@@ -96,8 +105,26 @@ class CityscapesInstanceEvaluator(DatasetEvaluator):
                 labels = self.label_ids[on_host.pred_classes.numpy()]
                 scores = on_host.scores.double().numpy()
                 masks = encode_masks(on_host.pred_masks, on_host.pred_boxes.tensor, on_host.image_size)
+            self._write(Path(item["file_name"]).stem, labels, scores, masks)
             for label, matches in _match(ids, labels, scores, masks):
                 self._matches[label].append(matches)
+
+    def _write(
+        self, image: str, labels: np.ndarray, scores: np.ndarray, masks: Sequence[Mapping[str, Any]]
+    ) -> None:
+        path = self.file(f"{image}_pred.txt")
+        if path is None:
+            return
+        lines = []
+        for number, (label, score, mask) in enumerate(
+            zip(labels.tolist(), scores.tolist(), masks, strict=True)
+        ):
+            name = f"{image}_{number}_{LABELS[label].name.replace(' ', '_')}.png"
+            with atomic_write(path.with_name(name)) as partial:
+                Image.fromarray(decode_rle(mask).astype(np.uint8) * 255).save(partial, format="PNG")
+            lines.append(f"{name} {label} {score}\n")
+        with atomic_write(path) as partial:
+            partial.write_text("".join(lines), encoding="utf-8")
 
     def evaluate(self) -> Results | None:
         """Return the results of all images."""

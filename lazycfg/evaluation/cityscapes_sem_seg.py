@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 
 from lazycfg.evaluation.cityscapes_files import ground_truth_folder, label_ids, read_ground_truth
-from lazycfg.evaluation.evaluator import DatasetEvaluator, Results
+from lazycfg.evaluation.evaluator import Results, WritingEvaluator
 from lazycfg.evaluation.tables import metrics_table, per_class_table
-from lazycfg.utils import gather, is_main_process
+from lazycfg.utils import atomic_write, gather, is_main_process
 from lazycfg.utils.cityscapes import INSTANCE_LABELS, LABELS, TRAIN_LABELS
 
 __all__ = ["CityscapesSemSegEvaluator"]
@@ -45,7 +48,7 @@ _WITH_INSTANCES = [
 ]
 
 
-class CityscapesSemSegEvaluator(DatasetEvaluator):
+class CityscapesSemSegEvaluator(WritingEvaluator):
     """Measure intersection over union as Cityscapes does, in percent.
 
     Results under "sem_seg": IoU, the mean over the 19 classes; iIoU, in which each instance counts as much as
@@ -56,13 +59,18 @@ class CityscapesSemSegEvaluator(DatasetEvaluator):
 
     Args:
         dataset: has ``metadata.stuff_classes`` with Cityscapes' names and ``metadata.extra["gt_dir"]``.
+        output_dir: if given, ``<image>_pred.png`` of label ids are written there, as Cityscapes' server takes
+            them. Several processes must share it.
         distributed: add up the counts of all processes.
 
     Raises:
         ValueError: the dataset lacks one of these.
     """
 
-    def __init__(self, *, dataset: Any, distributed: bool = True) -> None:
+    def __init__(
+        self, *, dataset: Any, output_dir: str | os.PathLike[str] | None = None, distributed: bool = True
+    ) -> None:
+        super().__init__(output_dir)
         name = type(self).__name__
         self.gt_dir = ground_truth_folder(dataset, name)
         self.label_ids = label_ids(dataset.metadata.stuff_classes, name)
@@ -91,6 +99,9 @@ class CityscapesSemSegEvaluator(DatasetEvaluator):
             sem_seg = output["sem_seg"]
             classes = sem_seg.argmax(dim=0) if sem_seg.dim() == 3 else sem_seg
             found = self.label_ids[classes.to("cpu", torch.int64).numpy()]
+            if (path := self.file(f"{Path(item['file_name']).stem}_pred.png")) is not None:
+                with atomic_write(path) as partial:
+                    Image.fromarray(found.astype(np.uint8)).save(partial, format="PNG")
             true = read_ground_truth(self.gt_dir, item, "labelIds", found.shape)
             instances = read_ground_truth(self.gt_dir, item, "instanceIds", found.shape)
             pairs = np.bincount((true * _COUNT + found).ravel(), minlength=_COUNT**2)

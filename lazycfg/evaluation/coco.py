@@ -7,12 +7,16 @@ import inspect
 import logging
 import os
 import pickle
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, get_args
 
+from lazycfg.evaluation.analysis import analyse_detections, analysis_metrics
+from lazycfg.evaluation.coco_engines import IouType
 from lazycfg.evaluation.coco_ground_truth import category_ids, coco_ground_truth
-from lazycfg.evaluation.coco_scores import CocoScores, IouType, coco_scores
+from lazycfg.evaluation.coco_scores import CocoScores, coco_scores, too_many_objects
 from lazycfg.evaluation.evaluator import DatasetEvaluator, Results
 from lazycfg.evaluation.json_files import to_json
 from lazycfg.evaluation.predictions import ImagePrediction
@@ -44,6 +48,9 @@ class COCOEvaluator(DatasetEvaluator):
         max_dets_per_image: how many detections of an image count, the best first; None is COCO's 100, and 20
             for keypoints.
         kpt_oks_sigmas: tolerance of each keypoint; default: the dataset's, else those of COCO's 17.
+        analysis: for boxes and masks, also say where detections go wrong, see `analyse_detections`: results
+            of the tasks ``bbox_analysis`` and ``segm_analysis`` (see `analysis_metrics`), and everything in
+            ``coco_analysis_<task>.json`` in `output_dir`.
         distributed: gather the predictions of all processes. False: each process evaluates what it saw.
     """
 
@@ -60,6 +67,7 @@ class COCOEvaluator(DatasetEvaluator):
         output_dir: str | os.PathLike[str] | None = None,
         max_dets_per_image: int | None = None,
         kpt_oks_sigmas: Sequence[float] | None = None,
+        analysis: bool = False,
         distributed: bool = True,
     ) -> None:
         known = (*get_args(IouType), "box_proposals")
@@ -72,6 +80,7 @@ class COCOEvaluator(DatasetEvaluator):
         self.max_dets_per_image = max_dets_per_image
         sigmas = kpt_oks_sigmas or getattr(dataset.metadata, "keypoint_oks_sigmas", None) or ()
         self.kpt_oks_sigmas = tuple(sigmas)
+        self.analysis = analysis
         self.distributed = distributed
         self.scores: dict[str, CocoScores] = {}
         """Of the last evaluation, by task: per-class numbers and curves."""
@@ -135,6 +144,7 @@ class COCOEvaluator(DatasetEvaluator):
         seen = max(len(predictions), len(proposals))
         if seen < expected:
             logger.warning("only %d of %d images were predicted; the others count as empty", seen, expected)
+        _warn_of_cut_predictions(predictions, truth)
 
         ids = category_ids(self.dataset.metadata, len(truth["categories"]))
         detections = self.countable(
@@ -149,6 +159,8 @@ class COCOEvaluator(DatasetEvaluator):
                 logger.info("Recall of proposals:\n%s", metrics_table(results[task]))
             else:
                 results[task] = self._evaluate_task(task, truth, detections, img_ids)
+                if self.analysis and task in ("bbox", "segm"):
+                    results[f"{task}_analysis"] = self._analyse(task, truth, detections, img_ids)
         return results
 
     def ground_truth(self) -> dict[str, Any]:
@@ -184,7 +196,18 @@ class COCOEvaluator(DatasetEvaluator):
         if results is None:
             raise ValueError(f"{type(self).__name__}.evaluate returned None: does it end in `return`?")
         self._ground_truth = trial._ground_truth
+        self._warn_of_many_objects()
         return results or None
+
+    def _warn_of_many_objects(self) -> None:
+        """Warn where not all objects of an image can be found, since so many detections do not count."""
+        assert self._ground_truth is not None
+        limit = self.max_dets_per_image or 100
+        objects = (a for a in self._ground_truth["annotations"] if not a["iscrowd"])
+        counts = Counter((a["image_id"], a["category_id"]) for a in objects)
+        (image_id, _), most = max(counts.items(), key=itemgetter(1), default=((None, None), 0))
+        if most > limit:
+            logger.warning("%s", too_many_objects(most, image_id, limit))
 
     def _choose_tasks(
         self, predictions: list[ImagePrediction], proposals: list[ImageProposals], truth: Mapping[str, Any]
@@ -229,15 +252,44 @@ class COCOEvaluator(DatasetEvaluator):
         self.scores[task] = scores
         metrics = scores.metrics()
         per_class = scores.per_class()
-        logger.info("Evaluation results for %s:\n%s", task, metrics_table({**metrics, **scores.recalls()}))
+        logger.info(
+            "Evaluation results for %s (max_dets %d):\n%s",
+            task,
+            scores.max_dets[-1],
+            metrics_table({**metrics, **scores.recalls()}),
+        )
+        cut = scores.truncations()
         for said in scores.explanations():
-            logger.info("%s: %s", task, said)
+            logger.log(logging.WARNING if said in cut else logging.INFO, "%s: %s", task, said)
         if len(per_class) > 1:
             logger.info("Per class, %s:\n%s", task, per_class_table(per_class))
             metrics |= {f"AP-{row['class']}": row["AP"] for row in per_class}
         for index, row in enumerate(per_class):
+            row["max_dets"] = scores.max_dets[-1]
             row["precision50"] = [round(float(p), 4) for p in scores.precision_recall(index)[1]]
         self._write(f"coco_per_class_{task}.json", per_class)
+        return metrics
+
+    def _analyse(
+        self,
+        task: Any,
+        truth: Mapping[str, Any],
+        detections: list[dict[str, Any]],
+        img_ids: Sequence[Any] | None,
+    ) -> dict[str, float]:
+        truth = self._usable(task, truth)
+        if img_ids is not None:
+            wanted = set(img_ids)
+            truth = {
+                **truth,
+                "images": [image for image in truth["images"] if image["id"] in wanted],
+                "annotations": [a for a in truth["annotations"] if a["image_id"] in wanted],
+            }
+            detections = [detection for detection in detections if detection["image_id"] in wanted]
+        analysis = analyse_detections(truth, detections, task, max_dets=self.scores[task].max_dets[-1])
+        self._write(f"coco_analysis_{task}.json", analysis)
+        metrics = analysis_metrics(analysis)
+        logger.info("Analysis of %s:\n%s", task, metrics_table(metrics))
         return metrics
 
     def _usable(self, task: str, truth: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -268,3 +320,19 @@ class COCOEvaluator(DatasetEvaluator):
             self.output_dir.mkdir(parents=True, exist_ok=True)
             with atomic_write(self.output_dir / name) as partial:
                 partial.write_text(to_json(content))
+
+
+def _warn_of_cut_predictions(predictions: Sequence[ImagePrediction], truth: Mapping[str, Any]) -> None:
+    """Warn where the model seems to have returned as many detections as it may, fewer than objects."""
+    most = max((len(prediction.scores) for prediction in predictions), default=0)
+    objects = Counter(a["image_id"] for a in truth["annotations"] if not a["iscrowd"])
+    cut = [p.image_id for p in predictions if len(p.scores) == most < objects[p.image_id]]
+    if most and len(cut) > 1:
+        logger.warning(
+            "no image has more than %d detections, and %d images with just so many have more objects (%r has "
+            "%d): if that is a limit of the model, raise it (test_topk_per_image of its box predictor)",
+            most,
+            len(cut),
+            cut[0],
+            objects[cut[0]],
+        )

@@ -13,7 +13,7 @@ from lazycfg.evaluation.tables import distinct_names
 from lazycfg.structures import BoxMode
 from lazycfg.structures.rle import rle_area
 
-__all__ = ["category_ids", "coco_ground_truth"]
+__all__ = ["category_ids", "coco_ground_truth", "segmentation_area"]
 
 
 def category_ids(metadata: Any, num_classes: int) -> list[int]:
@@ -96,7 +96,7 @@ def _annotation(annotation: Mapping[str, Any], ids: list[int], mode: BoxMode) ->
             segmentation if isinstance(segmentation, dict) else list(map(_flat, segmentation))
         )
         if "area" not in annotation:
-            area = _area(result["segmentation"])
+            area = segmentation_area(result["segmentation"])
     result["area"] = float(annotation.get("area", area))
     if "segmentation" in annotation.get("unusable", ()):
         result["unusable"] = True
@@ -114,8 +114,8 @@ def _flat(polygon: Any) -> list[float]:
     return np.asarray(polygon, dtype=np.float64).ravel().tolist()
 
 
-def _area(segmentation: Any) -> float:
-    """Pixels inside, for the division into small, medium and large."""
+def segmentation_area(segmentation: Any) -> float:
+    """Return the pixels inside polygons or run lengths, which make an object small, medium or large."""
     if isinstance(segmentation, dict):
         return float(rle_area(segmentation))
     area = 0.0

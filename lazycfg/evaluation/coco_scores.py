@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from lazycfg.evaluation.rotated_overlaps import has_rotated_boxes, rotated_overlaps
-from lazycfg.structures.rle import rle_area
+from lazycfg.evaluation.coco_checks import FIELDS, check_detections, check_mask_sizes, check_truth
+from lazycfg.evaluation.coco_engines import (
+    Comparison,
+    Engine,
+    Entries,
+    IouType,
+    choose_engine,
+    numbers_of,
+    run_engine,
+)
 
-__all__ = ["CocoScores", "coco_scores"]
-
-IouType = Literal["bbox", "segm", "keypoints"]
+__all__ = ["CocoScores", "coco_scores", "in_order", "too_many_objects"]
 
 _AREAS = {"small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**2), "large": (96.0**2, 1e10)}
 _METRICS = {
@@ -55,6 +60,8 @@ class CocoScores:
     """The largest number of objects of one class in one image (crowds do not count)."""
     fullest_image: Any = None
     """The id of an image that has them."""
+    num_left_out: int = 0
+    """Detections that do not count, because their image has better ones of their class up to the limit."""
 
     def average_precision(
         self,
@@ -140,15 +147,20 @@ class CocoScores:
                         + " pixels"
                     )
                     said.append(f"there are no {area} objects ({bounds}): AP{area[0]} is NaN")
-        if self.most_objects > self.max_dets[-1]:
-            said.append(
-                f"image {self.fullest_image!r} has {self.most_objects} objects of one class, and only the "
-                f"best {self.max_dets[-1]} detections of a class in an image count, so some can never be "
-                f"found: give the evaluator max_dets_per_image={self.most_objects}, and let the model return "
-                "as many (test_topk_per_image of its box predictor)"
-            )
         if self.num_detections == 0:
             said.append("there are no detections at all")
+        return [*said, *self.truncations()]
+
+    def truncations(self) -> list[str]:
+        """Say where objects or detections are more than the limit of detections that count."""
+        limit, said = self.max_dets[-1], []
+        if self.most_objects > limit:
+            said.append(too_many_objects(self.most_objects, self.fullest_image, limit))
+        if self.num_left_out:
+            said.append(
+                f"{self.num_left_out} of {self.num_detections} detections do not count: only the best "
+                f"{limit} of a class in an image do"
+            )
         return said
 
     def _thresholds(self, iou: float | None) -> Any:
@@ -165,6 +177,16 @@ def _mean(values: np.ndarray) -> float:
     return float(values.mean()) if values.size else math.nan
 
 
+def too_many_objects(count: int, image_id: Any, limit: int) -> str:
+    """Say that an image has more objects of one class than detections count."""
+    return (
+        f"image {image_id!r} has {count} objects of one class, and only the best {limit} detections of a "
+        "class in an image count, so some can never be found: give the evaluator "
+        f"max_dets_per_image={count}, and let the model return as many (test_topk_per_image of its box "
+        "predictor)"
+    )
+
+
 def coco_scores(
     ground_truth: Mapping[str, Any],
     detections: Sequence[Mapping[str, Any]],
@@ -173,8 +195,9 @@ def coco_scores(
     max_dets: Sequence[int] | None = None,
     kpt_oks_sigmas: Sequence[float] = (),
     img_ids: Sequence[Any] | None = None,
+    engine: Engine | None = None,
 ) -> CocoScores:
-    """Compute COCO's metrics of detections against annotations with faster-coco-eval.
+    """Compute COCO's metrics of detections against annotations.
 
     Args:
         ground_truth: as a COCO annotation file.
@@ -182,100 +205,78 @@ def coco_scores(
             "segmentation" (RLE) or "keypoints", whichever ``iou_type`` asks for. Where any box, here or in
             the truth, has five numbers (xc, yc, width, height, angle), boxes are compared as rotated ones.
         iou_type: what to compare.
-        max_dets: how many detections per image to look at; the last counts for AP. Default 1, 10, 100; for
-            keypoints 20.
+        max_dets: how many detections per image and class to look at; the last counts for AP. Default 1, 10,
+            100; for keypoints 20.
         kpt_oks_sigmas: tolerance per keypoint; default: those of COCO's 17.
         img_ids: look at these images only.
+        engine: the package that compares, "hotcoco" or "faster-coco-eval". None is hotcoco, several times as
+            fast, or faster-coco-eval where hotcoco is not installed or boxes are rotated. The numbers are the
+            same.
 
     Raises:
-        ImportError: faster-coco-eval is missing.
+        ImportError: the package is missing.
         ValueError: the two sides do not belong together, naming what is wrong.
     """
-    tools = coco_tools()
-    check_detections(ground_truth, detections, iou_type, kpt_oks_sigmas)
-    limits = tuple(max_dets) if max_dets else ((20,) if iou_type == "keypoints" else (1, 10, 100))
+    check_truth(ground_truth, iou_type, kpt_oks_sigmas)
+    limits = tuple(sorted(max_dets)) if max_dets else ((20,) if iou_type == "keypoints" else (1, 10, 100))
 
-    # The evaluation writes into the dicts it is given, and knows images by whole numbers only.
-    # In the order of their ids: where scores are equal, the order of images decides.
-    image_ids = [image["id"] for image in ground_truth["images"]]
-    numbers = {image_id: number for number, image_id in enumerate(in_order(image_ids), 1)}
-    frame = {
-        "images": [{**image, "id": numbers[image["id"]]} for image in ground_truth["images"]],
-        "categories": [dict(category) for category in ground_truth["categories"]],
-    }
-    truth, found = tools.COCO(), tools.COCO()
-    truth.dataset = {
-        **frame,
-        "annotations": [
-            {**_annotation(annotation, iou_type), "image_id": numbers[annotation["image_id"]]}
-            for annotation in ground_truth["annotations"]
+    # The engines know images by whole numbers only; here from 1 in the order of their ids: where scores are
+    # equal, the order of images decides.
+    image_ids = in_order([image["id"] for image in ground_truth["images"]])
+    numbers = {image_id: number for number, image_id in enumerate(image_ids, 1)}
+    indices = {category["id"]: index for index, category in enumerate(ground_truth["categories"])}
+    field = FIELDS[iou_type]
+    try:
+        found = _entries(detections, numbers, indices)
+        scores = numbers_of(detections, "score")
+        complete = all(field in detection for detection in detections)
+    except KeyError:
+        complete = False
+    if not complete or not np.isfinite(scores).all():
+        check_detections(ground_truth, detections, iou_type, kpt_oks_sigmas)  # tells which
+    truth = _entries(_annotations(ground_truth, indices), numbers, indices)
+    comparison = Comparison(
+        truth=truth,
+        found=found,
+        scores=scores,
+        images=[
+            {"id": numbers[image["id"]], **{key: image[key] for key in ("height", "width") if key in image}}
+            for image in ground_truth["images"]
         ],
-    }
-    found.dataset = {
-        **frame,
-        "annotations": [
-            {**_detection(detection, iou_type), "image_id": numbers[detection["image_id"]], "id": number}
-            for number, detection in enumerate(detections, 1)
-        ],
-    }
-    truth.createIndex()
-    found.createIndex()
-
-    sigmas = list(kpt_oks_sigmas) or None
-    evaluation = tools.COCOeval_faster(
-        truth,
-        found,
-        iou_type,
-        print_function=_quiet,
-        kpt_oks_sigmas=sigmas if iou_type == "keypoints" else None,
+        num_classes=len(indices),
+        iou_type=iou_type,
+        limits=limits,
+        sigmas=tuple(kpt_oks_sigmas),
+        selected=None if img_ids is None else [numbers[image_id] for image_id in img_ids],
     )
-    evaluation.params.maxDets = list(limits)
-    evaluation.params.catIds = [category["id"] for category in ground_truth["categories"]]
-    if img_ids is not None:
-        evaluation.params.imgIds = [numbers[image_id] for image_id in img_ids]
-    if iou_type == "bbox" and (
-        has_rotated_boxes(ground_truth["annotations"]) or has_rotated_boxes(detections)
-    ):
-        evaluation.computeIoU = rotated_overlaps(evaluation)
-    evaluation.evaluate()
-    evaluation.accumulate()
+    if iou_type == "segm":
+        check_mask_sizes(ground_truth, detections)
+    curves = run_engine(choose_engine(engine, comparison.rotated), comparison)
 
-    order = np.argsort([category["id"] for category in ground_truth["categories"]], kind="stable")
-    back = np.argsort(order, kind="stable")  # the evaluation sorts the classes by id
-    areas = tuple(evaluation.params.areaRngLbl)
-    counted = _countable(ground_truth, iou_type, img_ids)
-    num_objects = _count(counted, ground_truth, areas)
-    by_image = Counter((a["image_id"], a["category_id"]) for a in counted)
-    (fullest, _), most = max(by_image.items(), key=itemgetter(1), default=((None, None), 0))
-    precision = _nan(evaluation.eval["precision"])[:, :, back]
-    recall = _nan(evaluation.eval["recall"])[:, back]
+    counts = _counts_as_object(comparison)
+    pair, per_image = np.unique(
+        truth.images[counts] * len(indices) + truth.classes[counts], return_counts=True
+    )
+    fullest = int(per_image.argmax()) if len(pair) else None
+    groups = found.images * len(indices) + found.classes
+    if comparison.selected is not None:
+        groups = groups[np.isin(found.images, comparison.selected)]
+    left_out = (np.unique(groups, return_counts=True)[1] - limits[-1]).clip(0)
     return CocoScores(
         iou_type=iou_type,
-        precision=precision,
-        recall=recall,
-        score=_nan(evaluation.eval["scores"])[:, :, back],
-        iou_thresholds=np.asarray(evaluation.params.iouThrs),
+        precision=_nan(curves.precision),
+        recall=_nan(curves.recall),
+        score=_nan(curves.scores),
+        iou_thresholds=curves.iou_thresholds,
         class_names=tuple(str(category["name"]) for category in ground_truth["categories"]),
-        areas=areas,
-        max_dets=tuple(sorted(limits)),
-        num_objects=num_objects,
+        areas=curves.areas,
+        max_dets=limits,
+        num_objects=_count(truth, counts, len(indices), curves.areas),
         num_detections=len(detections),
-        most_objects=most,
-        fullest_image=fullest,
+        most_objects=0 if fullest is None else int(per_image[fullest]),
+        fullest_image=None if fullest is None else image_ids[int(pair[fullest]) // len(indices) - 1],
+        num_left_out=int(left_out.sum()),
     )
-
-
-def coco_tools() -> Any:
-    """Return faster-coco-eval.
-
-    Raises:
-        ImportError: it is missing.
-    """
-    try:
-        import faster_coco_eval
-    except ImportError as error:
-        raise ImportError("COCO's metrics need faster-coco-eval: pip install 'lazycfg[eval]'") from error
-    return faster_coco_eval
 
 
 def in_order(values: list[Any]) -> list[Any]:
@@ -283,110 +284,48 @@ def in_order(values: list[Any]) -> list[Any]:
     return sorted(values) if len({type(value) for value in values}) == 1 else values
 
 
-def _quiet(*_: Any) -> None: ...
-
-
-def _nan(values: Any) -> np.ndarray:
-    array = np.array(values, dtype=np.float64)
-    array[array < 0] = np.nan
-    return array
-
-
-def check_detections(
-    truth: Mapping[str, Any],
-    detections: Sequence[Mapping[str, Any]],
-    iou_type: str,
-    sigmas: Sequence[float] = (),
-) -> None:
-    """Raise ValueError if detections and annotations do not belong together, see `coco_scores`."""
-    field = {"bbox": "bbox", "segm": "segmentation", "keypoints": "keypoints"}.get(iou_type)
-    if field is None:
-        raise ValueError(f"iou_type={iou_type!r}: expected 'bbox', 'segm' or 'keypoints'")
-    images = {image["id"] for image in truth["images"]}
-    categories = {category["id"] for category in truth["categories"]}
-    for index, detection in enumerate(detections):
-        if field not in detection:
-            have = ", ".join(detection)
-            raise ValueError(f"detection {index} has no {field!r}, needed for {iou_type!r}; it has {have}")
-        if detection["image_id"] not in images:
-            raise ValueError(
-                f"detection {index} is on image {detection['image_id']!r}, not one of the dataset's"
-            )
-        if detection["category_id"] not in categories:
-            raise ValueError(
-                f"detection {index} is of category {detection['category_id']}; the annotations have "
-                f"{len(categories)} categories from {min(categories, default=None)} to "
-                f"{max(categories, default=None)}"
-            )
-    lacking = [a for a in truth["annotations"] if not a.get(field)]
-    # Objects without keypoints are left out of that evaluation, but there must be some with.
-    if lacking and (iou_type == "segm" or len(lacking) == len(truth["annotations"])):
-        raise ValueError(
-            f"{len(lacking)} of {len(truth['annotations'])} annotations have no {field!r} (the first on "
-            f"image {lacking[0]['image_id']!r}), so {iou_type!r} cannot be evaluated"
-        )
-    if iou_type == "keypoints" and truth["annotations"]:
-        count = max(len(a.get("keypoints", ())) for a in truth["annotations"]) // 3
-        expected = len(sigmas) or 17
-        if count != expected:
-            raise ValueError(
-                f"the annotations have {count} keypoints and kpt_oks_sigmas has {expected}"
-                + ("" if sigmas else " (COCO's): give one sigma per keypoint")
-            )
-
-
-def _annotation(annotation: Mapping[str, Any], iou_type: str) -> dict[str, Any]:
-    result = dict(annotation)
-    if iou_type == "keypoints":
-        result.setdefault("keypoints", [])
-        result["num_keypoints"] = sum(v > 0 for v in result["keypoints"][2::3])
-    return result
-
-
-def _detection(detection: Mapping[str, Any], iou_type: str) -> dict[str, Any]:
-    result = {"category_id": detection["category_id"], "score": detection["score"], "iscrowd": 0}
-    if iou_type == "bbox":
-        result["bbox"] = detection["bbox"]
-        result["area"] = detection["bbox"][2] * detection["bbox"][3]
-    elif iou_type == "segm":
-        # The box is not passed on: small and large go by the mask.
-        result["segmentation"] = detection["segmentation"]
-        result["area"] = rle_area(detection["segmentation"])
-    else:
-        keypoints = detection["keypoints"]
-        x, y = keypoints[0::3], keypoints[1::3]
-        result["keypoints"] = keypoints
-        result["bbox"] = [min(x), min(y), max(x) - min(x), max(y) - min(y)]
-        # A detection without a match is small or large by its box where it has one, as COCO reads such files.
-        _, _, width, height = detection.get("bbox") or result["bbox"]
-        result["area"] = width * height
-    return result
-
-
-def _countable(
-    truth: Mapping[str, Any], iou_type: str, img_ids: Sequence[Any] | None
-) -> list[Mapping[str, Any]]:
-    """Return the annotations that are to be found: no crowds, and with keypoints where these are compared."""
-    wanted = None if img_ids is None else set(img_ids)
-    return [
-        annotation
-        for annotation in truth["annotations"]
-        if not annotation.get("iscrowd", 0)
-        and (iou_type != "keypoints" or any(annotation.get("keypoints", ())[2::3]))
-        and (wanted is None or annotation["image_id"] in wanted)
-    ]
-
-
-def _count(
-    annotations: Sequence[Mapping[str, Any]], truth: Mapping[str, Any], areas: Sequence[str]
-) -> np.ndarray:
-    """Return how many objects there are, by class and area."""
-    counts: Counter[tuple[Any, str]] = Counter()
-    for annotation in annotations:
-        counts[annotation["category_id"], "all"] += 1
-        for area in areas[1:]:
-            low, high = _AREAS[area]
-            counts[annotation["category_id"], area] += low <= annotation["area"] <= high
-    return np.array([[counts[c["id"], area] for area in areas] for c in truth["categories"]]).reshape(
-        -1, len(areas)
+def _entries(
+    records: Sequence[Mapping[str, Any]], numbers: Mapping[Any, int], indices: Mapping[Any, int]
+) -> Entries:
+    images = map(numbers.__getitem__, map(itemgetter("image_id"), records))
+    classes = map(indices.__getitem__, map(itemgetter("category_id"), records))
+    return Entries(
+        records,
+        np.fromiter(images, dtype=np.int64, count=len(records)),
+        np.fromiter(classes, dtype=np.int64, count=len(records)),
     )
+
+
+def _nan(values: np.ndarray) -> np.ndarray:
+    values[values < 0] = np.nan
+    return values
+
+
+def _annotations(truth: Mapping[str, Any], indices: Mapping[Any, int]) -> Sequence[Mapping[str, Any]]:
+    """Return the annotations of the categories that the truth lists."""
+    annotations: Sequence[Mapping[str, Any]] = truth["annotations"]
+    if {annotation["category_id"] for annotation in annotations} <= indices.keys():
+        return annotations
+    return [annotation for annotation in annotations if annotation["category_id"] in indices]
+
+
+def _counts_as_object(comparison: Comparison) -> np.ndarray:
+    """Return (G,) bool, what is to be found: no crowds, and with keypoints where these are compared."""
+    truth = comparison.truth
+    counts = np.array([not annotation.get("iscrowd", 0) for annotation in truth.records], dtype=bool)
+    if comparison.iou_type == "keypoints":
+        counts &= np.array([any(a.get("keypoints", ())[2::3]) for a in truth.records], dtype=bool)
+    if comparison.selected is not None:
+        counts &= np.isin(truth.images, comparison.selected)
+    return counts
+
+
+def _count(truth: Entries, counts: np.ndarray, num_classes: int, areas: Sequence[str]) -> np.ndarray:
+    """Return how many objects there are, by class and area."""
+    area = numbers_of(truth.records, "area")
+    result = np.zeros((num_classes, len(areas)), dtype=np.int64)
+    for column, name in enumerate(areas):
+        low, high = _AREAS.get(name, (-math.inf, math.inf))
+        inside = counts & (low <= area) & (area <= high)
+        result[:, column] = np.bincount(truth.classes[inside], minlength=num_classes)
+    return result

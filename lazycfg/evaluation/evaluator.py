@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import logging
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,6 +22,7 @@ __all__ = [
     "DatasetEvaluator",
     "DatasetEvaluators",
     "EvaluationInterrupted",
+    "WritingEvaluator",
     "inference_context",
     "inference_on_dataset",
 ]
@@ -69,6 +73,30 @@ class DatasetEvaluator:
         self.process(inputs, outputs)
         self.reset()
         return None
+
+
+class WritingEvaluator(DatasetEvaluator):
+    """An evaluator that writes predictions to files while it takes in batches.
+
+    Args:
+        output_dir: the folder of the files, made when it is needed; None writes none.
+    """
+
+    def __init__(self, output_dir: str | os.PathLike[str] | None) -> None:
+        self.output_dir = None if output_dir is None else Path(output_dir)
+
+    def file(self, name: str) -> Path | None:
+        """Return the path of a file in `output_dir`, whose folder is made; None where none is written."""
+        if self.output_dir is None:
+            return None
+        path = self.output_dir / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def try_out(self, inputs: Sequence[dict[str, Any]], outputs: Sequence[Any]) -> Results | None:
+        trial = copy.copy(self)
+        trial.output_dir = None
+        return DatasetEvaluator.try_out(trial, inputs, outputs)
 
 
 class DatasetEvaluators(DatasetEvaluator):
@@ -241,6 +269,7 @@ class _Progress:
         self._log(f"Inference on{total or ' a stream of batches'}")
 
     def step(self, images: int) -> None:
+        """Count images, and log how far it is from time to time."""
         self.done += 1
         self.images += images
         now = time.perf_counter()
@@ -262,6 +291,7 @@ class _Progress:
         self._log(text)
 
     def finish(self) -> None:
+        """Log the number of images and the time."""
         seconds = time.perf_counter() - self.start
         each = seconds / max(self.images, 1)
         self._log(

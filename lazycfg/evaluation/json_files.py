@@ -9,9 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lazycfg.evaluation.coco_scores import CocoScores, IouType, coco_scores
+from lazycfg.evaluation.coco_engines import Engine, IouType
+from lazycfg.evaluation.coco_ground_truth import segmentation_area
+from lazycfg.evaluation.coco_scores import CocoScores, coco_scores
 
-__all__ = ["evaluate_json", "to_json"]
+__all__ = ["evaluate_json", "read_results", "to_json"]
 
 _SHOWN = 60  # characters of a wrong value in a message
 
@@ -45,14 +47,15 @@ def evaluate_json(
     *,
     max_dets: Sequence[int] | None = None,
     kpt_oks_sigmas: Sequence[float] = (),
+    engine: Engine | None = None,
 ) -> CocoScores:
-    """Compute COCO's metrics of a results file.
+    """Compute COCO's metrics of a results file. Neither images nor a model are needed.
 
     Args:
         annotations_json: a COCO annotation file.
         detections_json: a list of detections in COCO's format for results.
         iou_type: "bbox", "segm" or "keypoints".
-        max_dets, kpt_oks_sigmas: as in `coco_scores`.
+        max_dets, kpt_oks_sigmas, engine: as in `coco_scores`.
 
     Returns:
         the scores: ``.metrics()`` and ``.recalls()`` in percent, ``.per_class()``, curves.
@@ -60,6 +63,32 @@ def evaluate_json(
     Raises:
         OSError: a file cannot be read.
         ValueError: the files are not what they should be, or do not belong together; names file and record.
+    """
+    truth, detections = read_results(annotations_json, detections_json, iou_type)
+    try:
+        return coco_scores(
+            truth, detections, iou_type, max_dets=max_dets, kpt_oks_sigmas=kpt_oks_sigmas, engine=engine
+        )
+    except ValueError as error:
+        raise ValueError(f"{detections_json} against {annotations_json}: {error}") from error
+
+
+def read_results(
+    annotations_json: str | os.PathLike[str], detections_json: str | os.PathLike[str], iou_type: str
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Read an annotation file and a results file of COCO.
+
+    Args:
+        annotations_json: an annotation without "area" is given that of its segmentation, else of its box.
+        detections_json: a list of detections.
+        iou_type: "bbox", "segm" or "keypoints": what the detections must have.
+
+    Returns:
+        the two contents.
+
+    Raises:
+        OSError: a file cannot be read.
+        ValueError: the files are not what they should be; names file and record.
     """
     truth = _read(annotations_json)
     if not isinstance(truth, dict) or not {"images", "annotations", "categories"} <= set(truth):
@@ -73,10 +102,17 @@ def evaluate_json(
             f"{detections_json} holds a {type(detections).__name__}; expected a list of detections"
         )
     _check_detections(detections_json, detections, iou_type)
-    try:
-        return coco_scores(truth, detections, iou_type, max_dets=max_dets, kpt_oks_sigmas=kpt_oks_sigmas)
-    except ValueError as error:
-        raise ValueError(f"{detections_json} against {annotations_json}: {error}") from error
+    for annotation in truth["annotations"]:
+        if annotation.get("area") is None:
+            annotation["area"] = _area_of(annotation)
+    return truth, detections
+
+
+def _area_of(annotation: Mapping[str, Any]) -> float:
+    if annotation.get("segmentation"):
+        return segmentation_area(annotation["segmentation"])
+    box = annotation.get("bbox") or (0.0, 0.0, 0.0, 0.0)
+    return float(box[2] * box[3])
 
 
 def _read(path: str | os.PathLike[str]) -> Any:

@@ -76,6 +76,11 @@ class LVISEvaluator(COCOEvaluator):
         self._limit: int = limit
 
     def ground_truth(self) -> dict[str, Any]:
+        """Return the annotations in LVIS's form.
+
+        Raises:
+            ValueError: there are crowd regions, or ids that no category has.
+        """
         truth = coco_ground_truth(self.dataset, image_keys=_LISTS)
         crowd = next((each for each in truth["annotations"] if each["iscrowd"]), None)
         if crowd is not None:
@@ -95,6 +100,7 @@ class LVISEvaluator(COCOEvaluator):
         return truth
 
     def countable(self, detections: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return the detections that count: the best of each image."""
         return best_of_each_image(detections, self._limit)
 
     def _choose_tasks(self, predictions: Any, proposals: Any, truth: Mapping[str, Any]) -> list[str]:

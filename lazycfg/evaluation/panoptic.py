@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
-from lazycfg.evaluation.evaluator import DatasetEvaluator, Results
+from lazycfg.evaluation.evaluator import Results, WritingEvaluator
+from lazycfg.evaluation.json_files import to_json
 from lazycfg.evaluation.label_maps import RecordIndex, read_panoptic, segments_of_labels
 from lazycfg.evaluation.tables import metrics_table, per_class_table
-from lazycfg.utils import gather, is_main_process
+from lazycfg.utils import atomic_write, gather, is_main_process
+from lazycfg.utils.segment_ids import id2rgb
 
 __all__ = ["COCOPanopticEvaluator", "PanopticCounts", "panoptic_counts"]
 
@@ -25,7 +29,7 @@ PanopticCounts = dict[Kind, np.ndarray]
 """For each class: sum of the IoU of matches, matches, false positives, false negatives."""
 
 
-class COCOPanopticEvaluator(DatasetEvaluator):
+class COCOPanopticEvaluator(WritingEvaluator):
     """Panoptic, segmentation and recognition quality, of all classes, of things and of stuff, in percent.
 
     Results under "panoptic_seg": PQ, SQ, RQ, PQ_th, SQ_th, RQ_th, PQ_st, SQ_st, RQ_st.
@@ -34,10 +38,16 @@ class COCOPanopticEvaluator(DatasetEvaluator):
         dataset: has ``metadata`` with ``thing_classes`` and ``stuff_classes``, and records with
             "segments_info" (dicts with "id", "isthing", contiguous "category_id", "iscrowd") and "pan_seg"
             (H, W) ids or "pan_seg_file_name".
+        output_dir: if given, ``predictions.json`` and a PNG file of segment ids for each image, in
+            ``predictions/``, are written there, in COCO's format for panoptic results. Several processes must
+            share it.
         distributed: add up the counts of all processes.
     """
 
-    def __init__(self, *, dataset: Any, distributed: bool = True) -> None:
+    def __init__(
+        self, *, dataset: Any, output_dir: str | os.PathLike[str] | None = None, distributed: bool = True
+    ) -> None:
+        super().__init__(output_dir)
         self.dataset = dataset
         self.metadata = dataset.metadata
         self.distributed = distributed
@@ -47,6 +57,7 @@ class COCOPanopticEvaluator(DatasetEvaluator):
     def reset(self) -> None:
         """Forget all counts."""
         self._counts: PanopticCounts = {}
+        self._written: list[dict[str, Any]] = []
 
     def process(self, inputs: Sequence[Mapping[str, Any]], outputs: Sequence[Mapping[str, Any]]) -> None:
         """Take in the predicted segments of a batch.
@@ -56,6 +67,9 @@ class COCOPanopticEvaluator(DatasetEvaluator):
             outputs: dicts with "panoptic_seg": segment ids (H, W), 0 for none, and their list of dicts with
                 "id", "isthing" and "category_id"; or labels that tell their classes, and None, see
                 `segments_of_labels`.
+
+        Raises:
+            ValueError: the segments have another size than the image.
         """
         for item, output in zip(inputs, outputs, strict=True):
             segments, info = output["panoptic_seg"]
@@ -68,18 +82,23 @@ class COCOPanopticEvaluator(DatasetEvaluator):
                 )
             if info is None:
                 info = segments_of_labels(found, self.metadata)
+            self._write(item["image_id"], found, info)
             _add(self._counts, panoptic_counts(found, info, true_segments, true_info))
 
     def evaluate(self) -> Results | None:
         """Return the results of all images."""
-        counts = self._counts
+        counts, written = self._counts, self._written
         if self.distributed:
-            parts = gather(counts)
+            parts = gather((counts, written))
             if not is_main_process():
                 return None
-            counts = {}
-            for part in parts:
+            counts, written = {}, []
+            for part, entries in parts:
                 _add(counts, part)
+                written += entries
+        if (path := self.file("predictions.json")) is not None:
+            with atomic_write(path) as partial:
+                partial.write_text(to_json({"annotations": written}))
         results = {}
         for suffix, wanted in (("", (True, False)), ("_th", (True,)), ("_st", (False,))):
             rows = [_quality(c) for (isthing, _), c in counts.items() if isthing in wanted and c[1:].any()]
@@ -91,6 +110,33 @@ class COCOPanopticEvaluator(DatasetEvaluator):
         if counts:
             logger.info("Per class, panoptic_seg:\n%s", per_class_table(self._rows(counts)))
         return {"panoptic_seg": results}
+
+    def _write(self, image_id: Any, segments: np.ndarray, info: Sequence[Mapping[str, Any]]) -> None:
+        """Write one image; segments that are not listed, and ids below 1, are pixels without a segment."""
+        name = f"{image_id}.png"
+        path = self.file(f"predictions/{name}")
+        if path is None:
+            return
+        listed = {int(segment["id"]): segment for segment in info}
+        if max(listed, default=0) + 1 >= 1 << 24:
+            raise ValueError(f"image {image_id!r}: segment id {max(listed)} does not fit into a PNG file")
+        ids = np.where(np.isin(segments, list(listed)), segments, -1)
+        # Labels may have a segment 0, which means nothing in the file.
+        shift = 1 if 0 in listed else 0
+        with atomic_write(path) as partial:
+            Image.fromarray(id2rgb((ids + shift).clip(0))).save(partial, format="PNG")
+        entries = [
+            {"id": number + shift, "category_id": self._file_category(segment)}
+            for number, segment in listed.items()
+            if number + shift > 0 and (segments == number).any()
+        ]
+        self._written.append({"image_id": image_id, "file_name": name, "segments_info": entries})
+
+    def _file_category(self, segment: Mapping[str, Any]) -> int:
+        kind = "thing" if segment["isthing"] else "stuff"
+        to_contiguous = getattr(self.metadata, f"{kind}_dataset_id_to_contiguous_id", None) or {}
+        ids = {contiguous: original for original, contiguous in to_contiguous.items()}
+        return int(ids.get(segment["category_id"], segment["category_id"]))
 
     def _rows(self, counts: PanopticCounts) -> list[dict[str, Any]]:
         rows = []
@@ -116,7 +162,7 @@ def panoptic_counts(
     true_segments: np.ndarray,
     true_info: Sequence[Mapping[str, Any]],
 ) -> PanopticCounts:
-    """Match the segments of one image.
+    """Match the segments (H, W) of one image.
 
     Two segments of one class match when their intersection is more than half of their union, pixels without
     truth left aside; at most one match is possible. A segment that lies mostly where there is no truth, or in

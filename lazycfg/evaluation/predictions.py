@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lazycfg.layers.mask_ops import paste_masks_in_boxes
 from lazycfg.structures import BitMasks, BoxMode, Instances, ROIMasks
-from lazycfg.structures.rle import encode_crop, encode_mask
+from lazycfg.structures.rle import encode_crops, encode_masks_near
 
 __all__ = ["ImagePrediction", "encode_masks"]
 
@@ -100,8 +100,21 @@ def encode_masks(
     if isinstance(masks, ROIMasks) or values.dim() == 4:
         values = values[:, 0] if values.dim() == 4 else values
         crops = paste_masks_in_boxes(values, boxes, image_size)
-        return [encode_crop(crop.mask.numpy(), crop.y0, crop.x0, image_size) for crop in crops]
+        corners = np.array([(crop.y0, crop.x0) for crop in crops], dtype=np.int64).reshape(-1, 2)
+        return encode_crops([crop.mask.numpy() for crop in crops], *corners.T, image_size)
     if values.shape[1:] != torch.Size(image_size):
         raise ValueError(f"masks of {tuple(values.shape[1:])} for an image of {tuple(image_size)}")
     values = values if values.dtype == torch.bool else values > 0.5
-    return [encode_mask(mask) for mask in values.numpy()]
+    return encode_masks_near(values.numpy(), _windows(boxes, image_size))
+
+
+def _windows(boxes: Tensor, image_size: tuple[int, int]) -> np.ndarray:
+    """Return (N, 4) int64, the pixels of the image in which a mask of a box lies as a rule: a pixel around
+    it; the whole image where the box is a rotated one.
+    """
+    height, width = image_size
+    if boxes.shape[1] != 4:
+        return np.tile(np.array([0, 0, width, height]), (len(boxes), 1))
+    low, high = boxes[:, :2].floor() - 1, boxes[:, 2:].ceil() + 1
+    corners = torch.cat((low, high), dim=1).nan_to_num().clamp(min=0)
+    return corners.minimum(corners.new_tensor([width, height, width, height])).long().numpy()

@@ -21,7 +21,7 @@ class RotatedCOCOEvaluator(COCOEvaluator):
     Args:
         dataset: has ``metadata`` with the class names, and records.
         tasks: "bbox" is the only one.
-        output_dir, max_dets_per_image, distributed: see `COCOEvaluator`.
+        output_dir, max_dets_per_image, analysis, distributed: see `COCOEvaluator`.
     """
 
     rotated = True
@@ -33,6 +33,7 @@ class RotatedCOCOEvaluator(COCOEvaluator):
         tasks: Sequence[str] | None = None,
         output_dir: str | os.PathLike[str] | None = None,
         max_dets_per_image: int | None = None,
+        analysis: bool = False,
         distributed: bool = True,
     ) -> None:
         if tasks is not None and set(tasks) != {"bbox"}:
@@ -42,5 +43,6 @@ class RotatedCOCOEvaluator(COCOEvaluator):
             tasks=("bbox",),
             output_dir=output_dir,
             max_dets_per_image=max_dets_per_image,
+            analysis=analysis,
             distributed=distributed,
         )

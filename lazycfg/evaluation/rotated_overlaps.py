@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from operator import methodcaller
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ __all__ = ["has_rotated_boxes", "rotated_overlaps"]
 
 def has_rotated_boxes(entries: Sequence[Mapping[str, Any]]) -> bool:
     """Return whether any "bbox" has five numbers."""
-    return any(len(entry.get("bbox", ())) == 5 for entry in entries)
+    return 5 in set(map(len, map(methodcaller("get", "bbox", ()), entries)))
 
 
 def rotated_overlaps(evaluation: Any) -> Callable[[Any, Any], Any]:

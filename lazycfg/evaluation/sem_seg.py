@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
-from lazycfg.evaluation.evaluator import DatasetEvaluator, Results
+from lazycfg.evaluation.evaluator import Results, WritingEvaluator
+from lazycfg.evaluation.json_files import to_json
 from lazycfg.evaluation.label_maps import RecordIndex, read_sem_seg
 from lazycfg.evaluation.tables import distinct_names, metrics_table
-from lazycfg.utils import gather, is_main_process
+from lazycfg.structures.rle import encode_mask
+from lazycfg.utils import atomic_write, gather, is_main_process
 
 __all__ = ["SemSegEvaluator"]
 
 logger = logging.getLogger(__name__)
 
 
-class SemSegEvaluator(DatasetEvaluator):
+class SemSegEvaluator(WritingEvaluator):
     """Measure intersection over union and pixel accuracy of semantic segmentation, in percent.
 
     Results under "sem_seg": mIoU, fwIoU (weighted by how frequent a class is), mACC, pACC, ``IoU-<class>``,
@@ -36,6 +39,9 @@ class SemSegEvaluator(DatasetEvaluator):
             "sem_seg_file_name".
         num_classes: how many labels the model tells apart; default: one for each of ``stuff_classes``.
         boundary_iou: whether to measure it; about a third of the time of an image.
+        output_dir: if given, ``sem_seg_predictions.json`` is written there, COCO's format for results of
+            stuff: of every image and label a dict with "file_name", "image_id", "category_id" as in the
+            dataset's files, and "segmentation", run lengths.
         distributed: add up the counts of all processes.
 
     Raises:
@@ -48,8 +54,10 @@ class SemSegEvaluator(DatasetEvaluator):
         dataset: Any,
         num_classes: int | None = None,
         boundary_iou: bool = True,
+        output_dir: str | os.PathLike[str] | None = None,
         distributed: bool = True,
     ) -> None:
+        super().__init__(output_dir)
         self.dataset = dataset
         names = list(getattr(dataset.metadata, "stuff_classes", None) or ())
         self.num_classes = num_classes or len(names)
@@ -69,6 +77,7 @@ class SemSegEvaluator(DatasetEvaluator):
         self._confusion = np.zeros((self.num_classes, self.num_classes), dtype=np.int64)
         # Pixels near contours by class: of the truth, of the prediction, of both
         self._boundary = np.zeros((3, self.num_classes), dtype=np.int64)
+        self._written: list[dict[str, Any]] = []
 
     def process(self, inputs: Sequence[Mapping[str, Any]], outputs: Sequence[Mapping[str, Any]]) -> None:
         """Count the pixels of a batch by true and predicted class.
@@ -88,6 +97,8 @@ class SemSegEvaluator(DatasetEvaluator):
                 raise ValueError(
                     f"image {item['image_id']!r}: labels of {labels.shape} pixels, expected {truth.shape}"
                 )
+            if self.output_dir is not None:
+                self._written += self._as_coco(item, labels)
             counts = truth != self.ignore_label
             self._check_labels(truth[counts], f"the truth of image {item['image_id']!r}")
             self._check_labels(labels[counts], f"the prediction for image {item['image_id']!r}")
@@ -102,15 +113,33 @@ class SemSegEvaluator(DatasetEvaluator):
                 for row, values in enumerate((truth[true], labels[near], truth[both])):
                     self._boundary[row] += np.bincount(values, minlength=self.num_classes)
 
+    def _as_coco(self, item: Mapping[str, Any], labels: np.ndarray) -> list[dict[str, Any]]:
+        """Return a dict for each label of a prediction (H, W), as in a COCO results file."""
+        to_contiguous = getattr(self.dataset.metadata, "stuff_dataset_id_to_contiguous_id", None) or {}
+        ids = {contiguous: original for original, contiguous in to_contiguous.items()}
+        return [
+            {
+                "image_id": item["image_id"],
+                "file_name": item.get("file_name"),
+                "category_id": ids.get(label, label),
+                "segmentation": encode_mask(labels == label),
+            }
+            for label in np.unique(labels).tolist()
+        ]
+
     def evaluate(self) -> Results | None:
         """Return the results of all images."""
-        confusion, boundary = self._confusion, self._boundary
+        confusion, boundary, written = self._confusion, self._boundary, self._written
         if self.distributed:
-            parts = gather((confusion, boundary))
+            parts = gather((confusion, boundary, written))
             if not is_main_process():
                 return None
-            confusion = np.sum([part for part, _ in parts], axis=0)
-            boundary = np.sum([part for _, part in parts], axis=0)
+            confusion = np.sum([part[0] for part in parts], axis=0)
+            boundary = np.sum([part[1] for part in parts], axis=0)
+            written = [entry for part in parts for entry in part[2]]
+        if (path := self.file("sem_seg_predictions.json")) is not None:
+            with atomic_write(path) as partial:
+                partial.write_text(to_json(written))
         hit = np.diag(confusion).astype(np.float64)
         true, found = confusion.sum(axis=1).astype(np.float64), confusion.sum(axis=0).astype(np.float64)
         total = true.sum()

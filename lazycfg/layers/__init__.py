@@ -34,7 +34,7 @@ from .mesh import (
     sample_points_from_meshes,
     vert_align,
 )
-from .nms import batched_nms, batched_nms_rotated, nms, nms_rotated
+from .nms import batched_nms, batched_nms_ios, batched_nms_rotated, nms, nms_rotated
 from .roi_align import ROIAlign, roi_align
 from .roi_align_rotated import ROIAlignRotated, roi_align_rotated
 from .rotated_boxes import pairwise_iou_rotated
@@ -76,6 +76,7 @@ __all__ = [
     "ShapeSpec",
     "SubdivideMeshes",
     "batched_nms",
+    "batched_nms_ios",
     "batched_nms_rotated",
     "c2_msra_fill",
     "c2_xavier_fill",

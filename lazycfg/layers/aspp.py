@@ -89,7 +89,11 @@ class ASPP(nn.Module):
         self.project = branch(1, channels=5 * out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, in_channels, H, W) -> (N, out_channels, H, W)."""
+        """(N, in_channels, H, W) -> (N, out_channels, H, W).
+
+        Raises:
+            ValueError: `pool_kernel_size` does not divide the map.
+        """
         size = x.shape[-2:]
         kernel = self.pool_kernel_size
         if kernel is not None and (size[0] % kernel[0] or size[1] % kernel[1]):

@@ -41,6 +41,7 @@ class FrozenBatchNorm2d(nn.Module):
         return scale, self.bias - self.running_mean * scale
 
     def forward(self, x: Tensor) -> Tensor:
+        """Scale and shift the channels of a map (N, C, H, W)."""
         if x.requires_grad:
             # batch_norm's backward would also compute the gradients of weight and bias, which nobody wants
             scale, bias = self.scale_and_bias()
@@ -63,6 +64,7 @@ class FrozenBatchNorm2d(nn.Module):
         super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)
 
     def extra_repr(self) -> str:
+        """Return the arguments, for `repr`."""
         return f"num_features={self.num_features}, eps={self.eps}"
 
     @classmethod
@@ -107,12 +109,14 @@ class _AllReduceSum(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
+        """Return the sum over the processes of a tensor (...,)."""
         x = x.clone()
         dist.all_reduce(x)
         return x
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Tensor:
+        """Return the sum over the processes of the gradient (...,)."""
         grad = grad.clone()
         dist.all_reduce(grad)
         return grad
@@ -133,6 +137,11 @@ class NaiveSyncBatchNorm(nn.BatchNorm2d):
         self._stats_mode = stats_mode
 
     def forward(self, x: Tensor) -> Tensor:
+        """Normalise a map (N, C, H, W), in training by the moments of all processes.
+
+        Raises:
+            ValueError: the batch is empty, and `stats_mode` is "".
+        """
         if not self.training or not dist.is_initialized() or dist.get_world_size() == 1:
             return super().forward(x)
         if self._stats_mode == "" and x.shape[0] == 0:
@@ -174,6 +183,7 @@ class CycleBatchNormList(nn.ModuleList):
         self._pos = 0
 
     def forward(self, x: Tensor) -> Tensor:
+        """Normalise a map (N, C, H, W) by the next of the norms."""
         y = self[self._pos](x)
         self._pos = (self._pos + 1) % len(self)
         if self._affine:
@@ -181,6 +191,7 @@ class CycleBatchNormList(nn.ModuleList):
         return y
 
     def extra_repr(self) -> str:
+        """Return the arguments, for `repr`."""
         return f"affine={self._affine}"
 
 
@@ -195,6 +206,7 @@ class LayerNorm(nn.Module):
         self.normalized_shape = (normalized_shape,)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Normalise each pixel of a map (N, C, H, W) over its channels."""
         mean = x.mean(1, keepdim=True)
         var = (x - mean).pow(2).mean(1, keepdim=True)
         x = (x - mean) / torch.sqrt(var + self.eps)

@@ -77,4 +77,5 @@ class DepthwiseSeparableConv2d(nn.Module):
         c2_msra_fill(self.pointwise)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map (N, in_channels, H, W) to (N, out_channels, H', W')."""
         return self.pointwise(self.depthwise(x))

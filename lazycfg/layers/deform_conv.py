@@ -95,6 +95,7 @@ class DeformConv(nn.Module):
         return out
 
     def extra_repr(self) -> str:
+        """Return the arguments, for `repr`."""
         return (
             f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}, "
             f"padding={self.padding}, dilation={self.dilation}, groups={self.groups}, "

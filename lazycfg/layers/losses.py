@@ -54,7 +54,9 @@ def sigmoid_focal_loss(
     inputs, targets = _wide(inputs), targets.to(_wide(inputs).dtype)
     p = torch.sigmoid(inputs)
     p_true = p * targets + (1 - p) * (1 - targets)
-    loss = F.binary_cross_entropy_with_logits(inputs, targets, reduction="none") * (1 - p_true) ** gamma
+    # At 0 the gradient of the power has no bound for an exponent below 1
+    factor = (1 - p_true).clamp(min=1e-12) ** gamma
+    loss = F.binary_cross_entropy_with_logits(inputs, targets, reduction="none") * factor
     if alpha >= 0:
         loss = loss * (alpha * targets + (1 - alpha) * (1 - targets))
     return _reduce(loss, reduction)
@@ -131,7 +133,8 @@ def giou_loss(boxes1: Tensor, boxes2: Tensor, reduction: str = "none", eps: floa
 
 
 def diou_loss(boxes1: Tensor, boxes2: Tensor, reduction: str = "none", eps: float = 1e-7) -> Tensor:
-    """1 - IoU + the squared distance of the centres over the squared diagonal of the hull (arXiv:1911.08287).
+    """Return 1 - IoU + the squared distance of the centres over the squared diagonal of the hull, (N,) for
+    boxes (N, 4) (arXiv:1911.08287).
 
     Arguments as for `giou_loss`.
     """

@@ -50,7 +50,8 @@ def grouped_nms(groups: Sequence[Tensor], iou_threshold: float) -> list[Tensor]:
 def suppression_steps(
     groups: Sequence[Tensor], iou_threshold: float
 ) -> Iterator[tuple[list[Tensor], Tensor]]:
-    """Do the work of `grouped_nms` step by step, for callers that read more than whether it is done.
+    """Do the work of `grouped_nms` on groups (G, N, 4) step by step, for callers that read more than whether
+    it is done.
 
     Yields:
         What `grouped_nms` returns, as far as it is known, and whether it is: a bool on the device.

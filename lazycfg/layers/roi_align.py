@@ -43,6 +43,9 @@ class ROIAlign(nn.Module):
 
         Returns:
             (R, C, *output_size), of the type of ``input``.
+
+        Raises:
+            ValueError: the regions are not (R, 5).
         """
         if rois.dim() != 2 or rois.shape[1] != 5:
             raise ValueError(f"ROIAlign: expected rois (R, 5), got {tuple(rois.shape)}")
@@ -55,6 +58,7 @@ class ROIAlign(nn.Module):
         return out.to(input.dtype)
 
     def extra_repr(self) -> str:
+        """Return the arguments, for `repr`."""
         return (
             f"output_size={self.output_size}, spatial_scale={self.spatial_scale}, "
             f"sampling_ratio={self.sampling_ratio}, aligned={self.aligned}"

@@ -48,6 +48,7 @@ class ROIAlignRotated(nn.Module):
         return roi_align_rotated(input, rois, self.output_size, self.spatial_scale, self.sampling_ratio)
 
     def extra_repr(self) -> str:
+        """Return the arguments, for `repr`."""
         return (
             f"output_size={self.output_size}, spatial_scale={self.spatial_scale}, "
             f"sampling_ratio={self.sampling_ratio}"
@@ -57,7 +58,7 @@ class ROIAlignRotated(nn.Module):
 def roi_align_rotated(
     input: Tensor, rois: Tensor, output_size: tuple[int, int], spatial_scale: float, sampling_ratio: int
 ) -> Tensor:
-    """Apply `ROIAlignRotated` as a function."""
+    """Pool regions (R, 6) of maps (N, C, H, W) to (R, C, height, width), as `ROIAlignRotated` does."""
     return roi_align_rotated_levels([input], rois, None, output_size, [spatial_scale], sampling_ratio)
 
 
@@ -82,6 +83,9 @@ def roi_align_rotated_levels(
         output_size: (height, width) of a pooled region.
         spatial_scales: of each map.
         sampling_ratio: as for `ROIAlignRotated`.
+
+    Raises:
+        ValueError: the regions are not (R, 6).
     """
     if rois.dim() != 2 or rois.shape[1] != 6:
         raise ValueError(f"ROIAlignRotated: expected rois (R, 6), got {tuple(rois.shape)}")

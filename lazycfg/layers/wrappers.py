@@ -58,6 +58,7 @@ class Conv2d(nn.Conv2d):
         self.activation = activation
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map (N, in_channels, H, W) to (N, out_channels, H', W'), then normalise and activate."""
         x = super().forward(x)
         if self.norm is not None:
             x = self.norm(x)
@@ -67,12 +68,14 @@ class Conv2d(nn.Conv2d):
 
 
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """Concatenate as `torch.cat` does, but return the only tensor of a list of one without copying it."""
+    """Concatenate as `torch.cat` does, but return the only tensor of a list of one without copying it. Shapes
+    as there: (N_i, ...) -> (N, ...).
+    """
     return tensors[0] if len(tensors) == 1 else torch.cat(list(tensors), dim)
 
 
 def nonzero_tuple(x: Tensor) -> tuple[Tensor, ...]:
-    """Indices of the non-zero elements, one tensor per dimension. Waits for the device."""
+    """Return the indices (K,) of the non-zero elements, one tensor per dimension. Waits for the device."""
     return x.nonzero(as_tuple=True)
 
 
@@ -82,12 +85,12 @@ def move_device_like(src: Tensor, dst: Tensor) -> Tensor:
 
 
 def shapes_to_tensor(shapes: Sequence[int], device: torch.device | None = None) -> Tensor:
-    """Integers as an int64 tensor."""
+    """Return integers as an int64 tensor (N,)."""
     return torch.as_tensor(shapes, dtype=torch.int64, device=device)
 
 
 def empty_input_loss_func_wrapper(loss_func: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """Wrap a loss whose mean over no elements is to be 0 (attached to the graph) instead of NaN."""
+    """Return a loss whose mean over no elements, shape (0,), is 0 (attached to the graph) instead of NaN."""
 
     def wrapped(input: Tensor, target: Tensor, *, reduction: str = "mean", **kwargs: Any) -> Tensor:
         if target.numel() == 0 and reduction == "mean":

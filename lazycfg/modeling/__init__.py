@@ -25,6 +25,7 @@ from .protocols import BoxHead, BoxPredictor, MaskHead, ProposalGenerator, Regio
 from .roi_heads import *  # noqa: F403
 from .sampling import subsample_labels
 from .test_time_augmentation import DatasetMapperTTA, GeneralizedRCNNWithTTA
+from .tiled_inference import TiledInference
 
 __all__ = [
     "Box2BoxTransform",
@@ -44,6 +45,7 @@ __all__ = [
     "RegionPooler",
     "RotatedAnchorGenerator",
     "TellsDataNeeds",
+    "TiledInference",
     "assign_boxes_to_levels",
     "detector_postprocess",
     "fuse",

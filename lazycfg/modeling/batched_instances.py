@@ -33,7 +33,8 @@ TENSOR_FIELDS = (Boxes, RotatedBoxes, Keypoints, ROIMasks)
 
 
 def cat_field(instances: Sequence[Instances], name: str) -> Tensor:
-    """Join one field of all images to one tensor; of boxes, keypoints and the like their `tensor`.
+    """Return one field of all images joined to one tensor (N, ...); of boxes, keypoints and the like their
+    `tensor`.
 
     An image without objects may lack the field.
 
@@ -77,7 +78,9 @@ def split_instances(
     fields: Mapping[str, Tensor],
     box_class: type = Boxes,
 ) -> list[Instances]:
-    """Split concatenated fields into one `Instances` per image; fields named ``..._boxes`` become boxes."""
+    """Split concatenated fields, each (N, ...), into one `Instances` per image; fields named ``..._boxes``
+    become boxes.
+    """
     out = [Instances(size) for size in image_sizes]
     for name, tensor in fields.items():
         wrap = box_class if name.endswith("_boxes") else None
@@ -127,7 +130,7 @@ def _join(of_images: Sequence[Sequence[Any]]) -> list[Any]:
 def select_rows(
     instances: Sequence[Instances], rows: Sequence[Sequence[int] | np.ndarray]
 ) -> list[Instances]:
-    """Select rows of each image as new `Instances`, by one gather per field where possible.
+    """Return the instances of each image at (K,) rows of their own, by one gather per field where possible.
 
     Args:
         instances: per image; a field that only some images have stays theirs.
@@ -169,7 +172,7 @@ class _Indices:
         self._own: dict[torch.device, Sequence[Tensor]] = {}
 
     def joined(self, images: Sequence[int], device: torch.device) -> Tensor:
-        """Rows of the concatenation of these images."""
+        """Return (K,) int64 rows of the concatenation of these images."""
         key = (tuple(images), device)
         if key not in self._joined:
             starts = np.cumsum([0, *(self._counts[i] for i in images)])
@@ -193,7 +196,9 @@ class _Indices:
 
 
 def joinable(values: Sequence[Any]) -> list[Tensor] | None:
-    """Return the tensors of values that can be joined and made again from the result; None if they cannot."""
+    """Return the tensors (N, ...) of values that can be joined and made again from the result; None if they
+    cannot.
+    """
     kind = type(values[0])
     if not (isinstance(values[0], Tensor) or kind in TENSOR_FIELDS):
         return None

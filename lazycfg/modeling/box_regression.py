@@ -155,7 +155,9 @@ BoxCodec = Box2BoxTransform | Box2BoxTransformLinear | Box2BoxTransformRotated
 
 
 def smooth_l1_loss(input: Tensor, target: Tensor, beta: float) -> Tensor:
-    """Elementwise Huber-like loss: quadratic below `beta`, linear above; plain L1 for beta 0."""
+    """Return the elementwise Huber-like loss of two tensors of one shape: quadratic below `beta`, linear
+    above; plain L1 for beta 0.
+    """
     if beta < 1e-5:
         return torch.abs(input - target)
     return F.smooth_l1_loss(input, target, reduction="none", beta=beta)

@@ -193,7 +193,7 @@ def get_panoptic_segmentation(
     nms_kernel: int = 7,
     top_k: int | None = 200,
 ) -> PanopticMaps:
-    """Return panoptic maps of the classes of pixels, the heat of centres, and the offsets to them.
+    """Return panoptic maps (N, H, W) of the classes of pixels, the heat of centres, and the offsets to them.
 
     Args: see `get_instance_segmentation` and `merge_semantic_and_instance`. The host waits twice.
     """

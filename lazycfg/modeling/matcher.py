@@ -69,7 +69,7 @@ class Matcher:
         return matches, labels
 
     def label(self, quality: Tensor) -> Tensor:
-        """Labels (int8) of the qualities of matches."""
+        """Return the labels, int8, of the qualities of matches, both of shape (...,)."""
         labels = torch.full_like(quality, self.labels[0], dtype=torch.int8)
         for low, label in zip(self.thresholds[1:-1], self.labels[1:], strict=True):
             labels = labels.masked_fill(quality >= low, label)

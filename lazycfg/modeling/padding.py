@@ -43,7 +43,11 @@ def pad_rows(rows: Tensor, counts: Sequence[int], length: int | None = None) -> 
 def pad_all(
     fields: Sequence[Tensor], counts: Sequence[int], length: int | None = None
 ) -> tuple[list[Tensor], Tensor]:
-    """Apply `pad_rows` to several fields of the same lists."""
+    """Apply `pad_rows` to several fields of the same lists, each (R, ...).
+
+    Returns:
+        Of each field (N, length, ...), and (N, length) bool, true where there is a row.
+    """
     length = max(counts, default=0) if length is None else length
     device = fields[0].device
     if all(count == length for count in counts):

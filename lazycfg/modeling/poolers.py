@@ -20,7 +20,8 @@ class AnyBoxes(Protocol):
 
     tensor: Tensor
 
-    def area(self) -> Tensor: ...
+    def area(self) -> Tensor:
+        """Return (N,) areas in square pixels."""
 
     def __len__(self) -> int: ...
 
@@ -53,7 +54,9 @@ def assign_boxes_to_levels(
 def levels_of_areas(
     area: Tensor, min_level: int, max_level: int, canonical_box_size: int, canonical_level: int
 ) -> Tensor:
-    """Apply `assign_boxes_to_levels` to areas in square pixels."""
+    """Return (R,) int64 levels from 0, by the rule of `assign_boxes_to_levels`, for areas (R,) in square
+    pixels.
+    """
     level = torch.floor(canonical_level + torch.log2(torch.sqrt(area) / canonical_box_size + 1e-8))
     return level.clamp(min=min_level, max=max_level).to(torch.int64) - min_level
 
@@ -65,7 +68,9 @@ def convert_boxes_to_pooler_format(box_lists: Sequence[AnyBoxes]) -> Tensor:
 
 
 def image_index(counts: Sequence[int], like: Tensor) -> Tensor:
-    """Return (sum of counts,) each image's index as often as it has boxes; dtype and device of `like`."""
+    """Return each image's index as often as it has boxes, shape (N,) for N boxes in all; dtype and device of
+    `like`.
+    """
     images = torch.arange(len(counts), dtype=like.dtype, device=like.device)
     if len(set(counts)) == 1:
         return images[:, None].expand(-1, counts[0]).reshape(-1)
@@ -128,6 +133,9 @@ class ROIPooler(nn.Module):
 
         Returns:
             (R, C, *output_size).
+
+        Raises:
+            ValueError: the maps are not one for each level, or the lists of boxes not one for each image.
         """
         if len(x) != len(self.level_poolers):
             raise ValueError(f"ROIPooler has {len(self.level_poolers)} levels, got {len(x)} feature maps")
@@ -156,7 +164,9 @@ class ROIPooler(nn.Module):
         return out
 
     def pool_by_level(self, x: Sequence[Tensor], rois: Tensor, levels: Tensor) -> Tensor:
-        """As `pool`, on the host, where the number of boxes of each level may be read."""
+        """Return what `pool` does, (R, C, height, width), on the host, where the number of boxes of each
+        level may be read.
+        """
         on_host = levels.numpy()
         lost = (on_host < 0) | (on_host >= len(self.level_poolers))
         if lost.any():  # no number for a size: no box, which pools to zeros
@@ -198,7 +208,11 @@ class ROIPooler(nn.Module):
 def make_pooler(
     pooler_type: str, output_size: tuple[int, int], scale: float, sampling_ratio: int
 ) -> nn.Module:
-    """Return a pooler of one level by its name."""
+    """Return a pooler of one level by its name.
+
+    Raises:
+        ValueError: there is no pooler of that name.
+    """
     if pooler_type == "ROIAlignV2":
         return ROIAlign(output_size, spatial_scale=scale, sampling_ratio=sampling_ratio, aligned=True)
     if pooler_type == "ROIAlign":

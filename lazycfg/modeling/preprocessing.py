@@ -95,7 +95,9 @@ def batch_maps(
 def pad_on_host(
     images: Sequence[Tensor], size: tuple[int, int], device: torch.device, pad_value: float = 0
 ) -> Tensor:
-    """Images in one array, in page-locked memory if they are to go to a GPU."""
+    """Return images (C, h, w) in one array (N, C, height, width), in page-locked memory if they are to go to
+    a GPU.
+    """
     first = images[0]
     if len(images) == 1 and tuple(first.shape[-2:]) == size:
         return first[None]
@@ -110,8 +112,10 @@ def pad_on_host(
 
 
 def can_go_alone(tensors: Sequence[Tensor], device: torch.device) -> bool:
-    """Return whether tensors are in page-locked memory, as the data loader leaves them: a GPU then fetches
-    each by itself while the host goes on, and gathering them on the host would only cost time.
+    """Return whether tensors of any shape are in page-locked memory, as the data loader leaves them.
+
+    A GPU then fetches each by itself while the host goes on, and gathering them on the host would only cost
+    time.
     """
     return device.type == "cuda" and all(x.is_pinned() for x in tensors)
 

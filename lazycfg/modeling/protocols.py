@@ -41,7 +41,9 @@ class RegionHeads(Protocol):
     def forward_with_given_boxes(
         self, features: Mapping[str, Tensor], instances: Sequence[Instances]
     ) -> Sequence[Instances]:
-        """Fill in all but the boxes of instances with ``pred_boxes`` and ``pred_classes``."""
+        """Fill in all but the boxes of instances with ``pred_boxes`` and ``pred_classes``. The maps are (N,
+        C, H, W).
+        """
         ...
 
 
@@ -69,13 +71,15 @@ class BoxPredictor(Protocol):
         ...
 
     def losses(self, predictions: Any, proposals: Sequence[Instances]) -> dict[str, Tensor]:
-        """Return the losses by name, for proposals with ``gt_classes`` and ``gt_boxes``."""
+        """Return the losses by name, for proposals with ``gt_classes`` and ``gt_boxes``. Each has the shape
+        ().
+        """
         ...
 
     def inference(
         self, predictions: Any, proposals: Sequence[Instances]
     ) -> tuple[Sequence[Instances], Sequence[Tensor]]:
-        """Return for each image the detections, and the proposals they come from."""
+        """Return for each image the detections, and the (K,) indices of the proposals they come from."""
         ...
 
 

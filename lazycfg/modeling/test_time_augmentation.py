@@ -52,6 +52,10 @@ class GeneralizedRCNNWithTTA(nn.Module):
         TypeError: the model is of another kind.
     """
 
+    branches: tuple[str, ...] = ("mask_on", "keypoint_on")
+    """Attributes of the heads that switch off what looks at the merged boxes later. A subclass for heads with
+    a further branch adds to them, and to `_fill_in`."""
+
     def __init__(
         self,
         *,
@@ -78,10 +82,12 @@ class GeneralizedRCNNWithTTA(nn.Module):
 
     @property
     def input_format(self) -> str | None:
+        """Return the order of channels that the model expects, such as "BGR"."""
         return self.model.input_format
 
     @property
     def device(self) -> torch.device:
+        """Return the device of the model."""
         return self.model.device
 
     def forward(self, batched_inputs: Inputs) -> list[dict[str, Any]]:
@@ -91,6 +97,9 @@ class GeneralizedRCNNWithTTA(nn.Module):
 
         Returns:
             As the model returns it.
+
+        Raises:
+            RuntimeError: the model is in training mode.
         """
         if self.training:
             raise RuntimeError(
@@ -107,7 +116,7 @@ class GeneralizedRCNNWithTTA(nn.Module):
         transforms = [ViewTransform.of(view["transforms"]) for view in views]
         image_sizes = [(int(x["image"].shape[-2]), int(x["image"].shape[-1])) for x in batched_inputs]
         sizes = output_sizes(batched_inputs, image_sizes)
-        with self._only_boxes():
+        with self._without(self.branches):
             found, logits = self._run(views)
         merged = self._merge(found, transforms, counts, sizes)
         self._fill_in(merged, views, transforms, counts)
@@ -167,10 +176,10 @@ class GeneralizedRCNNWithTTA(nn.Module):
         return [results[i] for i in range(len(views))], [logits[i] for i in range(len(logits))]
 
     @contextmanager
-    def _only_boxes(self) -> Iterator[None]:
-        """Without the branches for masks and keypoints, which look at the merged boxes later."""
+    def _without(self, branches: Sequence[str]) -> Iterator[None]:
+        """Without these branches of the heads."""
         heads: Any = self.model.roi_heads
-        on = {name: getattr(heads, name) for name in ("mask_on", "keypoint_on") if hasattr(heads, name)}
+        on = {name: getattr(heads, name) for name in branches if hasattr(heads, name)}
         try:
             for name in on:
                 setattr(heads, name, False)

@@ -9,7 +9,9 @@ __all__ = ["copy_over", "upload"]
 
 
 def upload(values: Any, device: torch.device, dtype: torch.dtype) -> Tensor:
-    """Return host numbers as a tensor on the device, without waiting for what the device is doing."""
+    """Return host numbers as a tensor of the same shape on the device, without waiting for what the device is
+    doing.
+    """
     host = torch.as_tensor(values, dtype=dtype)
     if device.type == "cuda" and host.device.type == "cpu" and not torch.compiler.is_compiling():
         host = host.pin_memory()  # which Dynamo cannot trace
@@ -17,7 +19,7 @@ def upload(values: Any, device: torch.device, dtype: torch.dtype) -> Tensor:
 
 
 def copy_over(host: Tensor, device: torch.device) -> Tensor:
-    """Copy a tensor to the device without waiting for it."""
+    """Return a copy of a tensor, of the same shape, on the device, without waiting for it."""
     if device.type == "cuda" and host.device.type == "cpu":
         host = host.pin_memory()
     return host.to(device, non_blocking=True)

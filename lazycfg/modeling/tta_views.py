@@ -134,7 +134,9 @@ class DatasetMapperTTA:
 
 
 def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """Bilinear and antialiased, as the mappers of `lazycfg.data` do it."""
+    """Return an image (C, H, W) resized to (height, width), bilinear and antialiased, as the mappers of
+    `lazycfg.data` do it.
+    """
     if tuple(image.shape[-2:]) == size:
         return image
     return tvf.resize_image(image, list(size), antialias=True)
@@ -143,7 +145,9 @@ def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
 def affine_rows(
     transforms: Sequence[ViewTransform], counts: Sequence[int], device: torch.device
 ) -> tuple[Tensor, Tensor]:
-    """Return the scale and the shift of the boxes of several views: two (sum of counts, 4) for XYXY."""
+    """Return the scale and the shift of the boxes of several views, both (R, 4) for XYXY, R the sum of
+    counts.
+    """
     table = torch.tensor([(*t.scale, *t.scale, *t.shift, *t.shift) for t in transforms]).reshape(-1, 8)
     if device.type == "cuda":
         table = table.pin_memory()

@@ -37,13 +37,16 @@ class BitMasks:
         self.image_size = (int(tensor.shape[1]), int(tensor.shape[2]))
 
     def to(self, *args: Any, **kwargs: Any) -> BitMasks:
+        """Return a copy on a device, or of a type, as `torch.Tensor.to` has it."""
         return BitMasks(self.tensor.to(*args, **kwargs))
 
     def pin_memory(self) -> BitMasks:
+        """Return a copy in page-locked memory, which a GPU fetches faster."""
         return BitMasks(self.tensor.pin_memory())
 
     @property
     def device(self) -> torch.device:
+        """Return the device of the tensors."""
         return self.tensor.device
 
     def __len__(self) -> int:
@@ -110,6 +113,9 @@ class BitMasks:
 
         Returns:
             (R, mask_size, mask_size) bool.
+
+        Raises:
+            ValueError: there is not one box (4,) for each object.
         """
         expected = len(self) if indices is None else len(indices)
         if boxes.shape != (expected, 4):
@@ -124,7 +130,11 @@ class BitMasks:
 
     @staticmethod
     def cat(bitmasks_list: list[BitMasks]) -> BitMasks:
-        """Concatenate all masks of the list, which must be of one image size."""
+        """Concatenate all masks of the list, which must be of one image size.
+
+        Raises:
+            TypeError: the list is empty, or holds something else.
+        """
         if len(bitmasks_list) == 0 or not all(isinstance(b, BitMasks) for b in bitmasks_list):
             raise TypeError("BitMasks.cat: expected a list of at least one BitMasks")
         return BitMasks(torch.cat([b.tensor for b in bitmasks_list], dim=0))
@@ -133,7 +143,7 @@ class BitMasks:
     def from_polygon_masks(
         polygon_masks: PolygonMasks | Sequence[Sequence[np.ndarray]], height: int, width: int
     ) -> BitMasks:
-        """Draw polygons by the rule of the COCO tools, on the host."""
+        """Draw polygons by the rule of the COCO tools, on the host: (N, height, width) bool."""
         polygons = polygon_masks.polygons if isinstance(polygon_masks, PolygonMasks) else polygon_masks
         return BitMasks(rasterize_images(pack_polygons(polygons), height, width))
 
@@ -170,6 +180,7 @@ class IndexedBitMasks(BitMasks):
 
     @property
     def tensor(self) -> Tensor:  # type: ignore[override]
+        """Return the masks, (N, H, W) bool, gathered at this reading."""
         if self._rows is None:
             self._rows = self._source[self._indices]
         return self._rows
@@ -180,6 +191,7 @@ class IndexedBitMasks(BitMasks):
 
     @property
     def device(self) -> torch.device:
+        """Return the device of the tensors."""
         return self._source.device if self._rows is None else self._rows.device
 
     def __len__(self) -> int:
@@ -191,18 +203,22 @@ class IndexedBitMasks(BitMasks):
         return IndexedBitMasks(self._source, self._indices[item])
 
     def take(self, indices: Tensor) -> BitMasks:
+        """Return the masks at (K,) indices."""
         if self._rows is not None:
             return super().take(indices)
         return IndexedBitMasks(self._source, self._indices[indices])
 
     def shared(self) -> tuple[Tensor, Tensor]:
+        """Return all masks (M, H, W), and the (N,) rows of them that are meant."""
         return super().shared() if self._rows is not None else (self._source, self._indices)
 
     def to(self, *args: Any, **kwargs: Any) -> BitMasks:
+        """Return a copy on a device, or of a type, as `torch.Tensor.to` has it."""
         source, indices = self.shared()
         return IndexedBitMasks(source.to(*args, **kwargs), indices)
 
     def crop_and_resize(self, boxes: Tensor, mask_size: int, indices: Tensor | None = None) -> Tensor:
+        """Return (N, mask_size, mask_size) bool, as `BitMasks.crop_and_resize` does."""
         source, own = self.shared()
         chosen = own if indices is None else own[indices.to(own.device)]
         return BitMasks(source).crop_and_resize(boxes, mask_size, chosen)

@@ -41,16 +41,20 @@ class Boxes:
         self.tensor = tensor
 
     def clone(self) -> Boxes:
+        """Return a copy."""
         return Boxes(self.tensor.clone())
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Boxes:
+        """Return a copy on a device."""
         return Boxes(self.tensor.to(device=device, non_blocking=non_blocking))
 
     def pin_memory(self) -> Boxes:
+        """Return a copy in page-locked memory, which a GPU fetches faster."""
         return Boxes(self.tensor.pin_memory())
 
     @property
     def device(self) -> torch.device:
+        """Return the device of the tensors."""
         return self.tensor.device
 
     def area(self) -> Tensor:
@@ -90,7 +94,11 @@ class Boxes:
 
     @classmethod
     def cat(cls, boxes_list: list[Boxes] | tuple[Boxes, ...]) -> Boxes:
-        """Concatenate all boxes of the list, in order; no boxes for an empty list."""
+        """Concatenate all boxes of the list, in order; no boxes for an empty list.
+
+        Raises:
+            TypeError: the list holds something else than Boxes.
+        """
         if not isinstance(boxes_list, (list, tuple)) or not all(isinstance(b, Boxes) for b in boxes_list):
             raise TypeError("Boxes.cat: expected a list of Boxes")
         if len(boxes_list) == 0:
@@ -163,6 +171,9 @@ def matched_pairwise_iou(boxes1: Boxes | Tensor, boxes2: Boxes | Tensor) -> Tens
 
     Returns:
         (...) one value per pair.
+
+    Raises:
+        ValueError: the lists differ in length.
     """
     a, b = _tensor_of(boxes1), _tensor_of(boxes2)
     if a.shape[-2:] != b.shape[-2:]:

@@ -32,13 +32,16 @@ class ImageList:
         return self.tensor[idx, ..., :h, :w]
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> ImageList:
+        """Return a copy on a device."""
         return ImageList(self.tensor.to(device=device, non_blocking=non_blocking), self.image_sizes)
 
     def pin_memory(self) -> ImageList:
+        """Return a copy in page-locked memory, which a GPU fetches faster."""
         return ImageList(self.tensor.pin_memory(), self.image_sizes)
 
     @property
     def device(self) -> torch.device:
+        """Return the device of the tensors."""
         return self.tensor.device
 
     def valid_mask(self) -> Tensor:

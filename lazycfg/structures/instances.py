@@ -94,17 +94,28 @@ class Instances:
         self._fields[name] = value
 
     def has(self, name: str) -> bool:
+        """Return whether there is a field of that name."""
         return name in self._fields
 
     def __contains__(self, name: str) -> bool:
         return name in self._fields
 
     def remove(self, name: str) -> None:
+        """Remove a field.
+
+        Raises:
+            KeyError: there is no such field.
+        """
         if name not in self._fields:
             raise KeyError(self._no_field(name))
         del self._fields[name]
 
     def get(self, name: str) -> Any:
+        """Return a field.
+
+        Raises:
+            KeyError: there is no such field.
+        """
         if name not in self._fields:
             raise KeyError(self._no_field(name))
         return self._fields[name]

@@ -34,13 +34,16 @@ class Keypoints:
         return self.tensor.shape[0]
 
     def to(self, *args: Any, **kwargs: Any) -> Keypoints:
+        """Return a copy on a device, or of a type, as `torch.Tensor.to` has it."""
         return Keypoints(self.tensor.to(*args, **kwargs))
 
     def pin_memory(self) -> Keypoints:
+        """Return a copy in page-locked memory, which a GPU fetches faster."""
         return Keypoints(self.tensor.pin_memory())
 
     @property
     def device(self) -> torch.device:
+        """Return the device of the tensors."""
         return self.tensor.device
 
     def to_heatmap(self, boxes: Tensor, heatmap_size: int) -> tuple[Tensor, Tensor]:
@@ -81,7 +84,11 @@ class Keypoints:
 
     @staticmethod
     def cat(keypoints_list: list[Keypoints]) -> Keypoints:
-        """Concatenate all objects of the list, which must have as many keypoints each."""
+        """Concatenate all objects of the list, which must have as many keypoints each.
+
+        Raises:
+            TypeError: the list is empty, or holds something else.
+        """
         if len(keypoints_list) == 0 or not all(isinstance(k, Keypoints) for k in keypoints_list):
             raise TypeError("Keypoints.cat: expected a list of at least one Keypoints")
         return Keypoints(torch.cat([k.tensor for k in keypoints_list], dim=0))

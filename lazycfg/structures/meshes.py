@@ -90,14 +90,17 @@ class Meshes:
 
     @property
     def device(self) -> torch.device:
+        """Return the device of the tensors."""
         return self._verts.device
 
     @property
     def verts_per_mesh(self) -> list[int]:
+        """Return the number of vertices of each mesh."""
         return list(self._verts_per_mesh)
 
     @property
     def faces_per_mesh(self) -> list[int]:
+        """Return the number of faces of each mesh."""
         return list(self._faces_per_mesh)
 
     @property
@@ -218,7 +221,11 @@ class Meshes:
     # ------------------------------------------------------------------ other meshes made of these
 
     def with_verts(self, verts: Tensor) -> Meshes:
-        """Return the same faces with other vertices (V, 3), packed."""
+        """Return the same faces with other vertices (V, 3), packed.
+
+        Raises:
+            ValueError: there are more or fewer vertices.
+        """
         if verts.shape != self._verts.shape:
             raise ValueError(f"Meshes: got vertices {tuple(verts.shape)}, need {tuple(self._verts.shape)}")
         return Meshes.from_packed(verts, self._faces, self._verts_per_mesh, self._faces_per_mesh)

@@ -97,7 +97,8 @@ def paste_masks_in_images(
 def paste_masks_in_boxes(
     masks: Tensor, boxes: Boxes | Tensor, image_shape: tuple[int, int], threshold: float = 0.5
 ) -> list[MaskCrop]:
-    """Return what `paste_masks_in_image` draws, as one small mask per instance instead of whole images.
+    """Return what `paste_masks_in_image` draws of masks (N, M, M), as one small mask per instance instead of
+    whole images.
 
     For run-length encoding and other work on the host that need not see the empty rest of the image.
     Arguments as there; masks and boxes are fetched from a device at once.

@@ -47,10 +47,12 @@ class PolygonMasks:
         return new
 
     def to(self, *args: Any, **kwargs: Any) -> PolygonMasks:
+        """Return the polygons as they are: they stay on the host."""
         return self
 
     @property
     def device(self) -> torch.device:
+        """Return the device: the host."""
         return torch.device("cpu")
 
     def __len__(self) -> int:
@@ -80,7 +82,11 @@ class PolygonMasks:
 
     @staticmethod
     def cat(polymasks_list: list[PolygonMasks]) -> PolygonMasks:
-        """Concatenate all objects of the list, in order."""
+        """Concatenate all objects of the list, in order.
+
+        Raises:
+            TypeError: the list is empty, or holds something else.
+        """
         if len(polymasks_list) == 0 or not all(isinstance(p, PolygonMasks) for p in polymasks_list):
             raise TypeError("PolygonMasks.cat: expected a list of at least one PolygonMasks")
         return PolygonMasks._of([polygons for masks in polymasks_list for polygons in masks.polygons])
@@ -122,6 +128,9 @@ class PolygonMasks:
 
         Returns:
             (R, mask_size, mask_size) bool.
+
+        Raises:
+            ValueError: there is not one box (4,) for each object.
         """
         chosen = self if indices is None else self[indices]
         if boxes.shape != (len(chosen), 4):

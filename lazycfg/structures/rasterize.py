@@ -54,6 +54,8 @@ class PackedPolygons:
     one_each: bool
 
     def to(self, device: torch.device | str) -> PackedPolygons:
+        """Return a copy on a device."""
+
         def move(tensor: Tensor) -> Tensor:
             return tensor.to(device, non_blocking=True)
 
@@ -136,7 +138,7 @@ def rasterize_images(packed: PackedPolygons, height: int, width: int) -> Tensor:
 def rasterize_windows(
     packed: PackedPolygons, height: int, width: int
 ) -> list[tuple[np.ndarray, int, int] | None]:
-    """Return the masks of N objects as windows of the image: (mask (h, w) bool, its first row, first column).
+    """Return the masks of N objects as windows of the image: (mask (H, W) bool, its first row, first column).
 
     None stands for an object without a pixel. Work and memory are those of the boxes around the objects.
     """

@@ -7,12 +7,20 @@ the fourth on, what is written is the difference to the run before the last.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-__all__ = ["decode_rle", "encode_crop", "encode_mask", "rle_area", "rle_runs", "run_lengths"]
+__all__ = [
+    "decode_rle",
+    "encode_crop",
+    "encode_crops",
+    "encode_mask",
+    "encode_masks_near",
+    "rle_area",
+    "rle_runs",
+]
 
 
 def encode_mask(mask: np.ndarray) -> dict[str, Any]:
@@ -26,6 +34,26 @@ def encode_mask(mask: np.ndarray) -> dict[str, Any]:
     return encode_crop(mask[top:bottom, left:right], int(top), int(left), mask.shape)
 
 
+def encode_masks_near(masks: np.ndarray, windows: np.ndarray) -> list[dict[str, Any]]:
+    """Encode masks of whole images that lie in windows as a rule; those that do not are encoded as well.
+
+    Args:
+        masks: (N, H, W) bool.
+        windows: (N, 4) int64, x0, y0, x1, y1: where to look first, from a pixel to before another.
+
+    Returns:
+        N dicts, equal to those of `encode_mask`.
+    """
+    crops = [mask[y0:y1, x0:x1] for mask, (x0, y0, x1, y1) in zip(masks, windows.tolist(), strict=True)]
+    counts = [
+        np.count_nonzero(mask) - np.count_nonzero(crop) for mask, crop in zip(masks, crops, strict=True)
+    ]
+    result = encode_crops(crops, windows[:, 1], windows[:, 0], masks.shape[1:])
+    for index in np.flatnonzero(counts).tolist():
+        result[index] = encode_mask(masks[index])
+    return result
+
+
 def encode_crop(crop: np.ndarray, y0: int, x0: int, image_size: tuple[int, ...]) -> dict[str, Any]:
     """Encode a mask of which only a window may be set.
 
@@ -37,28 +65,64 @@ def encode_crop(crop: np.ndarray, y0: int, x0: int, image_size: tuple[int, ...])
     Returns:
         ``{"size": [height, width], "counts": text}``, equal to what the COCO tools make of the whole mask.
     """
+    return encode_crops([crop], np.array([y0]), np.array([x0]), image_size)[0]
+
+
+def encode_crops(
+    crops: Sequence[np.ndarray], y0: np.ndarray, x0: np.ndarray, image_size: tuple[int, ...]
+) -> list[dict[str, Any]]:
+    """Encode N masks of one image, see `encode_crop`; in one go, which takes far less time.
+
+    Args:
+        crops: of each mask (h, w) bool.
+        y0, x0: (N,) int64.
+        image_size: (height, width) of the image.
+    """
     height, width = int(image_size[0]), int(image_size[1])
-    return {"size": [height, width], "counts": _as_text(run_lengths(crop, y0, x0, height, width))}
+    runs, counts = _run_lengths(crops, y0, x0, height, width)
+    size = [height, width]
+    return [{"size": list(size), "counts": text} for text in _as_texts(runs, counts)]
 
 
-def run_lengths(crop: np.ndarray, y0: int, x0: int, height: int, width: int) -> np.ndarray:
-    """Return the lengths of the runs, outside first; they add up to ``height * width``."""
+def _run_lengths(
+    crops: Sequence[np.ndarray], y0: np.ndarray, x0: np.ndarray, height: int, width: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the lengths of the runs of all masks, outside first, and how many each mask has.
+
+    Those of a mask add up to ``height * width``.
+    """
     # Columns as rows, with a pixel of outside below each, so that no run goes on into the next column.
-    columns = np.zeros((crop.shape[1], crop.shape[0] + 1), dtype=np.int8)
-    columns[:, :-1] = crop.T
-    edges = np.flatnonzero(np.diff(columns.ravel(), prepend=np.int8(0)))
-    x, y = np.divmod(edges, columns.shape[1])
+    strides = np.array([crop.shape[0] + 1 for crop in crops], dtype=np.int64)
+    sizes = strides * [crop.shape[1] for crop in crops]
+    offsets = np.cumsum(sizes) - sizes
+    pixels = np.zeros(int(sizes.sum()) + 1, dtype=np.bool_)  # one of outside before the first
+    for crop, offset, size, stride in zip(
+        crops, offsets.tolist(), sizes.tolist(), strides.tolist(), strict=True
+    ):
+        pixels[offset + 1 : offset + 1 + size].reshape(-1, stride)[:, :-1] = crop.T
+    edges = np.flatnonzero(pixels[1:] != pixels[:-1])
+    mask = np.searchsorted(offsets, edges, side="right") - 1
+    x, y = np.divmod(edges - offsets[mask], strides[mask])
     # A run that ends at the lower border of the image ends where the next column begins.
-    positions = (x + x0) * height + y + y0
-    starts, ends = positions[0::2], positions[1::2]
-    apart = starts[1:] != ends[:-1]
-    bounds = np.empty((int(apart.sum()) + 1 if len(starts) else 0, 2), dtype=np.int64)
-    if len(starts):
-        bounds[:, 0] = np.concatenate((starts[:1], starts[1:][apart]))
-        bounds[:, 1] = np.concatenate((ends[:-1][apart], ends[-1:]))
-    whole = np.concatenate(([0], bounds.ravel(), [height * width]))
-    runs = np.diff(whole)
-    return runs[:-1] if len(runs) > 1 and runs[-1] == 0 else runs
+    positions = (x + x0[mask]) * height + y + y0[mask]
+    starts, ends, mask = positions[0::2], positions[1::2], mask[0::2]
+    apart = (starts[1:] != ends[:-1]) | (mask[1:] != mask[:-1])
+    first, last = np.ones(len(starts), dtype=bool), np.ones(len(starts), dtype=bool)
+    first[1:] = last[:-1] = apart
+    inside = np.bincount(mask[first], minlength=len(crops))
+    # Of each mask 0, the bounds of its runs, and the end of the image
+    ends_of = np.cumsum(2 * inside + 2)
+    bounds = np.zeros(int(ends_of[-1]) if len(crops) else 0, dtype=np.int64)
+    between = np.ones(len(bounds), dtype=bool)
+    between[ends_of - 1] = between[ends_of - 2 * inside - 2] = False
+    bounds[ends_of - 1] = height * width
+    bounds[between] = np.stack((starts[first], ends[last]), axis=1).ravel()
+    runs = np.diff(bounds, append=0)
+    used = np.ones(len(bounds), dtype=bool)
+    used[ends_of - 1] = False  # from one mask to the next
+    empty = (inside > 0) & (runs[ends_of - 2] == 0)  # the last run: to the end of the image
+    used[ends_of[empty] - 2] = False
+    return runs[used], 2 * inside + 1 - empty
 
 
 def decode_rle(rle: Mapping[str, Any]) -> np.ndarray:
@@ -81,23 +145,34 @@ def rle_area(rle: Mapping[str, Any]) -> int:
     return int(rle_runs(rle)[1::2].sum())
 
 
-def _as_text(runs: np.ndarray) -> str:
+def _as_texts(runs: np.ndarray, counts: np.ndarray) -> list[str]:
+    """Return one text per mask.
+
+    Args:
+        runs: the lengths of all masks' runs.
+        counts: (N,) how many of them each mask has, one at least.
+    """
+    ends = np.cumsum(counts)
     values = runs.copy()
-    values[3:] -= runs[1:-2]
+    place = np.arange(len(runs)) - np.repeat(ends - counts, counts)
+    later = np.flatnonzero(place >= 3)
+    values[later] -= runs[later - 2]
     characters = np.zeros((len(values), 13), dtype=np.uint8)  # 13 * 5 bits hold any int64
-    used = np.zeros((len(values), 13), dtype=bool)
-    pending = np.ones(len(values), dtype=bool)
+    lengths = np.zeros(len(values), dtype=np.int64)
+    pending = np.arange(len(values))
     for i in range(13):
         low = values & 0x1F
         values = values >> 5
         # What is left must be all sign bits, and agree with the sign bit just written.
         more = np.where(low & 0x10, values != -1, values != 0)
-        used[:, i] = pending
-        characters[:, i] = low + 48 + 32 * more
-        pending = pending & more
-        if not pending.any():
+        characters[pending, i] = low + 48 + 32 * more
+        lengths[pending] = i + 1
+        pending, values = pending[more], values[more]
+        if not len(pending):
             break
-    return characters[used].tobytes().decode("ascii")
+    text = characters[np.arange(13) < lengths[:, None]].tobytes().decode("ascii")
+    bounds = np.cumsum(lengths)[ends - 1].tolist()
+    return [text[start:end] for start, end in zip([0, *bounds], bounds, strict=False)]
 
 
 def rle_runs(rle: Mapping[str, Any]) -> np.ndarray:

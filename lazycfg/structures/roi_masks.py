@@ -26,13 +26,16 @@ class ROIMasks:
         self.tensor = tensor
 
     def to(self, *args: Any, **kwargs: Any) -> ROIMasks:
+        """Return a copy on a device, or of a type, as `torch.Tensor.to` has it."""
         return ROIMasks(self.tensor.to(*args, **kwargs))
 
     def pin_memory(self) -> ROIMasks:
+        """Return a copy in page-locked memory, which a GPU fetches faster."""
         return ROIMasks(self.tensor.pin_memory())
 
     @property
     def device(self) -> torch.device:
+        """Return the device of the tensors."""
         return self.tensor.device
 
     def __len__(self) -> int:
@@ -58,7 +61,11 @@ class ROIMasks:
 
     @staticmethod
     def cat(roi_masks_list: list[ROIMasks]) -> ROIMasks:
-        """Concatenate all masks of the list, which must be of one size."""
+        """Concatenate all masks of the list, which must be of one size.
+
+        Raises:
+            TypeError: the list is empty, or holds something else.
+        """
         if len(roi_masks_list) == 0 or not all(isinstance(m, ROIMasks) for m in roi_masks_list):
             raise TypeError("ROIMasks.cat: expected a list of at least one ROIMasks")
         return ROIMasks(torch.cat([m.tensor for m in roi_masks_list], dim=0))

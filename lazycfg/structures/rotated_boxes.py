@@ -36,16 +36,20 @@ class RotatedBoxes:
         self.tensor = tensor
 
     def clone(self) -> RotatedBoxes:
+        """Return a copy."""
         return RotatedBoxes(self.tensor.clone())
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> RotatedBoxes:
+        """Return a copy on a device."""
         return RotatedBoxes(self.tensor.to(device=device, non_blocking=non_blocking))
 
     def pin_memory(self) -> RotatedBoxes:
+        """Return a copy in page-locked memory, which a GPU fetches faster."""
         return RotatedBoxes(self.tensor.pin_memory())
 
     @property
     def device(self) -> torch.device:
+        """Return the device of the tensors."""
         return self.tensor.device
 
     def area(self) -> Tensor:
@@ -93,7 +97,11 @@ class RotatedBoxes:
 
     @classmethod
     def cat(cls, boxes_list: list[RotatedBoxes] | tuple[RotatedBoxes, ...]) -> RotatedBoxes:
-        """Concatenate all boxes of the list, in order; no boxes for an empty list."""
+        """Concatenate all boxes of the list, in order; no boxes for an empty list.
+
+        Raises:
+            TypeError: the list holds something else than RotatedBoxes.
+        """
         if not isinstance(boxes_list, (list, tuple)) or not all(
             isinstance(b, RotatedBoxes) for b in boxes_list
         ):
@@ -124,7 +132,7 @@ class RotatedBoxes:
 
 
 def normalized_angle(degrees: Tensor) -> Tensor:
-    """Angles in [-180, 180)."""
+    """Return angles (...,) in [-180, 180)."""
     return (degrees + 180.0) % 360.0 - 180.0
 
 

@@ -34,6 +34,9 @@ def pairwise_iou_rotated(boxes1: Tensor, boxes2: Tensor) -> Tensor:
 
     Returns:
         (..., M, N) float32 in [0, 1]; 0 for boxes without area.
+
+    Raises:
+        ValueError: the boxes are not (..., M, 5) and (..., N, 5).
     """
     if boxes1.shape[-1] != 5 or boxes2.shape[-1] != 5:
         raise ValueError(

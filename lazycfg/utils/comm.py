@@ -108,7 +108,8 @@ def shared_random_seed() -> int:
 
 @torch.no_grad()
 def reduce_dict(values: Mapping[str, Tensor], *, average: bool = True) -> dict[str, Tensor]:
-    """Sum or mean over the processes of scalar tensors: one collective, on their device, nothing read.
+    """Return the sum or mean over the processes of tensors of shape (): one collective, on their device,
+    nothing read.
 
     Args:
         values: scalar tensors; every process has the same names.

@@ -102,7 +102,7 @@ class EventStorage:
         smoothing_hint: bool = True,
         cur_iter: int | None = None,
     ) -> None:
-        """Record a number.
+        """Record a number, or a tensor of shape ().
 
         Args:
             name: of the scalar; within :meth:`name_scope` the scope comes before it.
@@ -120,7 +120,7 @@ class EventStorage:
         self._smoothing[name] = smoothing_hint
 
     def put_scalars(self, *, smoothing_hint: bool = True, **values: float | Tensor) -> None:
-        """Record several numbers, see :meth:`put_scalar`."""
+        """Record several numbers, or tensors of shape (); see :meth:`put_scalar`."""
         for name, value in values.items():
             self.put_scalar(name, value, smoothing_hint=smoothing_hint)
 
@@ -249,7 +249,7 @@ class NullEventStorage(EventStorage):
         smoothing_hint: bool = True,
         cur_iter: int | None = None,
     ) -> None:
-        """Do nothing."""
+        """Do nothing with a number, or a tensor of shape ()."""
 
     def put_image(self, name: str, image: Any) -> None:
         """Do nothing."""

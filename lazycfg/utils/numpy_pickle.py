@@ -41,6 +41,9 @@ def numpy_vocabulary(enums: Collection[str] = (), *, most_bytes: int) -> dict[tu
     Args:
         enums: as in `load_numpy_pickle`.
         most_bytes: how much all arrays together may take, since a file can name the same bytes many times.
+
+    Raises:
+        pickle.UnpicklingError: (while reading) the file would take more memory than `most_bytes`.
     """
     left = most_bytes
 

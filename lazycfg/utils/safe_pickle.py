@@ -32,7 +32,11 @@ class Pending:
         """Take what the file gives as the state of the object; nothing by default."""
 
     def finished(self) -> Any:
-        """Return the value."""
+        """Return the value.
+
+        Raises:
+            pickle.UnpicklingError: parts are missing.
+        """
         raise pickle.UnpicklingError("the pickle is damaged: it holds a part of an array without the rest")
 
 
@@ -41,14 +45,22 @@ class _Ordered(dict[Any, Any]):
 
 
 def ordered_dict(items: Any = ()) -> dict[Any, Any]:
-    """Make what stands for an OrderedDict of a file."""
+    """Make what stands for an OrderedDict of a file.
+
+    Raises:
+        pickle.UnpicklingError: the items are no list.
+    """
     if not isinstance(items, (list, tuple)):
         raise pickle.UnpicklingError("the pickle is damaged: an OrderedDict of no list")
     return _Ordered((_plain_key(key), value) for key, value in items)
 
 
 def plain_set(items: Any = ()) -> set[Any]:
-    """Make what stands for a set of a file."""
+    """Make what stands for a set of a file.
+
+    Raises:
+        pickle.UnpicklingError: the items are no list.
+    """
     if not isinstance(items, (list, tuple)):
         raise pickle.UnpicklingError("the pickle is damaged: a set of no list")
     return set(map(_plain_key, items))
@@ -71,6 +83,12 @@ class _Source:
         self._file, self.left, self.steps = file, size, _STEPS + steps
 
     def read(self, count: int) -> bytes:
+        """Return the next bytes.
+
+        Raises:
+            pickle.UnpicklingError: there are too many parts.
+            EOFError: the file ends.
+        """
         self.steps -= 1
         if self.steps < 0:
             raise pickle.UnpicklingError("the pickle has more parts than a file of arrays of its size has")
@@ -80,6 +98,7 @@ class _Source:
         return self._file.read(count)
 
     def readline(self) -> bytes:
+        """Return the next line."""
         line = self._file.readline(self.left)
         self.left -= len(line)
         return line
@@ -128,6 +147,11 @@ class SafeUnpickler(pickle._Unpickler):  # type: ignore[name-defined,misc]
             return self.load()
 
     def find_class(self, module: str, name: str) -> Any:
+        """Return what stands for a name of the file.
+
+        Raises:
+            UnsafeFileError: it stands for nothing that may be read.
+        """
         try:
             return self._vocabulary[module, name]
         except KeyError:
@@ -137,6 +161,11 @@ class SafeUnpickler(pickle._Unpickler):  # type: ignore[name-defined,misc]
             ) from None
 
     def persistent_load(self, pid: Any) -> Any:
+        """Refuse objects outside the file.
+
+        Raises:
+            UnsafeFileError: always.
+        """
         if self._persistent is None:
             raise UnsafeFileError("it refers to an object outside the file; nothing of it was executed")
         return self._persistent(pid)

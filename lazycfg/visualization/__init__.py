@@ -1,6 +1,7 @@
 """Drawing predictions and ground truth on images."""
 
 from .canvas import Canvas, as_rgb
+from .charts import draw_analysis
 from .colors import colormap
 from .drawing import draw_ground_truth, draw_instances, draw_panoptic_seg, draw_sem_seg
 from .side_by_side import side_by_side
@@ -12,6 +13,7 @@ __all__ = [
     "Visualizer",
     "as_rgb",
     "colormap",
+    "draw_analysis",
     "draw_ground_truth",
     "draw_instances",
     "draw_panoptic_seg",

@@ -143,6 +143,17 @@ class Canvas:
             weights = weights.resize(self._picture.size, Image.Resampling.NEAREST)
         self._picture.paste(color, (0, 0), weights)
 
+    def paint(self, pixels: np.ndarray, weights: np.ndarray, *, y0: int = 0, x0: int = 0) -> None:
+        """Lay pixels over the drawing, in pixels of the canvas: those of the image times `scale`.
+
+        Args:
+            pixels: (h, w, 3) uint8, RGB.
+            weights: (h, w), from 0, which leaves the drawing as it is, to 1.
+            y0, x0: where the upper left pixel comes to lie; what is outside is cut off.
+        """
+        strength = Image.fromarray(np.rint(255 * np.asarray(weights, dtype=np.float64)).astype(np.uint8))
+        self._picture.paste(Image.fromarray(np.ascontiguousarray(pixels)), (x0, y0), strength)
+
     def box(self, box: Sequence[float], color: Color, *, dashed: bool = False) -> None:
         """Draw the outline of a box, XYXY in pixels."""
         x0, y0, x1, y1 = self._to_canvas(box)

@@ -41,6 +41,9 @@ def draw_instances(
 ) -> np.ndarray:
     """Draw the objects of an image: predictions (``pred_boxes``, ``scores``...) or targets (``gt_boxes``...).
 
+    A field of another kind draws itself if it has a method ``draw_on(canvas, boxes)``, which is given the
+    `Canvas` and the boxes (N, 4) in pixels of the image.
+
     Args:
         image: RGB, (H, W, 3) array, (3, H, W) tensor or Pillow image; or a `Canvas` to draw more on.
         instances: in pixels of the image. Boxes (upright or rotated), classes, scores, masks (whole, polygons
@@ -75,11 +78,15 @@ def draw_instances(
     if masks is not None and (ratio_x, ratio_y) != (1, 1):
         masks = [_resized(mask, instances.image_size, canvas.size) for mask in masks]
     labels = [None] * len(instances) if classes is None else classes.tolist()
+    placed = None if boxes is None else _scaled(boxes.float(), ratio_x, ratio_y)
+    for field in instances.get_fields().values() if placed is not None else ():
+        if hasattr(field, "draw_on"):
+            field.draw_on(canvas, placed)
     return _draw_objects(
         canvas,
         metadata,
         labels=labels,
-        boxes=None if boxes is None else _scaled(boxes.float(), ratio_x, ratio_y).tolist(),
+        boxes=None if placed is None else placed.tolist(),
         scores=None if scores is None else scores.tolist(),
         masks=masks,
         keypoints=None

@@ -208,11 +208,9 @@ def test_zip_that_is_no_torch_file(tmp_path):
         read_weights(tmp_path / "x.pth")
 
 
-def test_missing_file_and_url(tmp_path):
+def test_missing_file(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere"):
         read_weights(tmp_path / "nowhere.pth")
-    with pytest.raises(ValueError, match="download it first"):
-        read_weights("https://example.com/model.pkl")
 
 
 def test_containers_that_multiply_are_made_once(tmp_path):

@@ -96,6 +96,10 @@ ODD_VALUES = [
     (["++train.init_ignore=roi_heads.*"], ["train.init_ignore", '["roi_heads.*"]']),
     (["train.init_checkpoint=3"], ["train.init_checkpoint=3"]),
     (["train.init_checkpoint=nowhere.pth"], ["nowhere.pth"]),
+    (
+        ["train.init_checkpoint=detectron2://DeepLab/R-52.pkl"],
+        ["LAZYCFG_OFFLINE", "https://dl.fbaipublicfiles.com/detectron2/DeepLab/R-52.pkl", "put it at"],
+    ),
     (["train.channels_last=3"], ["train.channels_last"]),
     (["train.tensorboard=maybe"], ["train.tensorboard"]),
     (["train.preflight=maybe"], ["train.preflight"]),

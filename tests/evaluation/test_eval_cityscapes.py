@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 import torch.multiprocessing as mp
+from PIL import Image
 
 sys.path.append(str(Path(__file__).parents[1] / "data"))
 from cityscapes_files import write_cityscapes
@@ -257,6 +258,35 @@ def test_what_is_perfect_and_what_is_nothing(files):
     for record in dataset:
         evaluator.process([{**record, "height": SIZE[0], "width": SIZE[1]}], [{}])
     assert evaluator.evaluate()["segm"] == {"AP": 0, "AP50": 0}
+
+
+def test_the_files_are_those_of_the_server(files, tmp_path):
+    dataset = CityscapesInstances(image_dir=files.image_dir, gt_dir=files.gt_dir)
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "instances"
+    evaluator = CityscapesInstanceEvaluator(dataset=dataset, output_dir=folder)
+    record = dataset[0]
+    found = predicted_instances(rng, files.instances[record["image_id"]])
+    evaluator.try_out([record], [{"instances": found}])
+    assert not folder.exists()
+    evaluator.process([record], [{"instances": found}])
+    stem = Path(record["file_name"]).stem
+    lines = [line.split() for line in (folder / f"{stem}_pred.txt").read_text().splitlines()]
+    assert len(lines) == len(found)
+    for (name, label, score), instance in zip(lines, range(len(found)), strict=True):
+        assert int(label) == IDS[found.pred_classes[instance]]
+        assert float(score) == found.scores[instance]
+        mask = np.asarray(Image.open(folder / name))
+        assert np.array_equal(mask, 255 * found.pred_masks[instance].numpy().astype(np.uint8))
+    evaluator.process([{**dataset[1], "height": SIZE[0], "width": SIZE[1]}], [{}])
+    assert (folder / f"{Path(dataset[1]['file_name']).stem}_pred.txt").read_text() == ""
+
+    dataset = CityscapesSemSeg(image_dir=files.image_dir, gt_dir=files.gt_dir)
+    evaluator = CityscapesSemSegEvaluator(dataset=dataset, output_dir=tmp_path / "labels")
+    classes = torch.from_numpy(rng.integers(0, 19, SIZE))
+    evaluator.process([dataset[0]], [{"sem_seg": classes}])
+    written = np.asarray(Image.open(tmp_path / "labels" / f"{stem}_pred.png"))
+    assert np.array_equal(written, np.array([label.id for label in TRAIN_LABELS])[classes.numpy()])
 
 
 def test_a_panoptic_data_set_serves_both(files):

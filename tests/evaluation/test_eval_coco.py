@@ -13,7 +13,9 @@ import torch
 import torch.multiprocessing as mp
 
 from lazycfg.evaluation import COCOEvaluator, coco_ground_truth, coco_scores, evaluate_json, to_json
+from lazycfg.evaluation.predictions import encode_masks
 from lazycfg.structures import Boxes, BoxMode, Instances, ROIMasks
+from lazycfg.structures.rle import encode_mask
 
 pytest.importorskip("faster_coco_eval")
 
@@ -136,6 +138,15 @@ def test_masks_of_another_size_are_named():
     output = {"instances": instances([BOXES[0]], pred_masks=torch.ones(1, 10, 10, dtype=torch.bool))}
     with pytest.raises(ValueError, match=r"\(10, 10\) for an image of \(60, 80\)"):
         run(COCOEvaluator(dataset=Data(DATA)), [output])
+
+
+def test_masks_that_leave_their_boxes_are_encoded_whole():
+    masks = torch.rand(4, *SIZE) < 0.5
+    boxes = torch.tensor([[5, 5, 25, 30], [-9, 70, 90, 10], [0, 0, 0, 0], [float("nan"), 1e9, 2, 3]])
+    expected = [encode_mask(mask) for mask in masks.numpy()]
+    assert encode_masks(masks, boxes, SIZE) == expected
+    assert encode_masks(masks.float(), torch.zeros(4, 5), SIZE) == expected
+    assert encode_masks(masks[:0], boxes[:0], SIZE) == []
 
 
 def test_keypoints():
@@ -429,7 +440,8 @@ def test_proposals():
 
 
 def test_missing_package_is_named(monkeypatch):
-    monkeypatch.setitem(sys.modules, "faster_coco_eval", None)
+    for module in ("faster_coco_eval", "hotcoco"):
+        monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(ImportError, match=r"pip install 'lazycfg\[eval\]'"):
         run(COCOEvaluator(dataset=Data(DATA)), perfect())
 

@@ -1,5 +1,6 @@
 """Semantic and panoptic segmentation."""
 
+import json
 import math
 from types import SimpleNamespace
 
@@ -9,6 +10,8 @@ import torch
 from PIL import Image
 
 from lazycfg.evaluation import COCOPanopticEvaluator, SemSegEvaluator
+from lazycfg.structures.rle import decode_rle
+from lazycfg.utils.segment_ids import rgb2id
 
 METADATA = SimpleNamespace(
     stuff_classes=("sky", "road", "grass"), thing_classes=("cat", "dog"), ignore_label=255
@@ -128,6 +131,26 @@ def test_mistakes_are_named():
         SemSegEvaluator(dataset=data).process([{"image_id": 7}], [{"sem_seg": torch.zeros(2, 2)}])
 
 
+def test_predictions_are_written_as_coco_takes_them(tmp_path):
+    records = [{"sem_seg": np.zeros((4, 6))}, {"sem_seg": np.ones((4, 6))}]
+    data = Data(records)
+    data.metadata = SimpleNamespace(**vars(METADATA), stuff_dataset_id_to_contiguous_id={7: 0, 9: 1, 11: 2})
+    rng = np.random.default_rng(0)
+    found = [rng.integers(0, 3, (4, 6)), np.zeros((4, 6), dtype=np.int64)]
+    evaluator = SemSegEvaluator(dataset=data, output_dir=tmp_path / "out")
+    outputs = [{"sem_seg": torch.from_numpy(labels)} for labels in found]
+    evaluator.try_out([{"image_id": 100}], outputs[:1])
+    assert not (tmp_path / "out").exists()
+    evaluate(evaluator, outputs)
+    entries = json.loads((tmp_path / "out/sem_seg_predictions.json").read_text())
+    for image_id, labels in zip((100, 101), found, strict=True):
+        own = [entry for entry in entries if entry["image_id"] == image_id]
+        assert len(own) == len(np.unique(labels))
+        for entry in own:
+            label = {7: 0, 9: 1, 11: 2}[entry["category_id"]]
+            assert np.array_equal(decode_rle(entry["segmentation"]), labels == label)
+
+
 # -- panoptic: a picture of 10 x 10, sky above, road below, things on it
 
 
@@ -161,6 +184,35 @@ def test_the_truth_is_perfect_under_other_ids():
     result = quality(segments, info)
     assert all(value == pytest.approx(100) for value in result.values())
     assert list(result) == [a + b for b in ("", "_th", "_st") for a in ("PQ", "SQ", "RQ")]
+
+
+@pytest.mark.parametrize("lowest", [0, 1])
+def test_panoptic_predictions_are_written_as_coco_takes_them(tmp_path, lowest):
+    data = Data([{"pan_seg": true_segments(), "segments_info": TRUE_INFO}])
+    ids = {
+        "thing_dataset_id_to_contiguous_id": {17: 0, 18: 1},
+        "stuff_dataset_id_to_contiguous_id": {90: 0, 91: 1},
+    }
+    data.metadata = SimpleNamespace(**vars(METADATA), **ids)
+    numbers = {1: lowest, 2: 70_000, 30: 5, 40: 9}
+    segments = np.vectorize(numbers.get)(true_segments())
+    segments[0, 0] = 12  # not listed
+    info = [{**each, "id": numbers[each["id"]]} for each in TRUE_INFO]
+    evaluator = COCOPanopticEvaluator(dataset=data, output_dir=tmp_path / "out")
+    outputs = [{"panoptic_seg": (torch.from_numpy(segments), [*info, {**info[0], "id": 77}])}]
+    evaluator.try_out([{"image_id": 100}], outputs)
+    assert not (tmp_path / "out").exists()
+    evaluate(evaluator, outputs)
+    (entry,) = json.loads((tmp_path / "out/predictions.json").read_text())["annotations"]
+    assert entry["image_id"] == 100
+    written = rgb2id(np.asarray(Image.open(tmp_path / "out/predictions" / entry["file_name"])))
+    classes = {each["id"]: each["category_id"] for each in entry["segments_info"]}
+    assert len(classes) == 4
+    assert written[0, 0] == 0
+    expected = {1: 90, 2: 91, 30: 17, 40: 18}
+    for true, category in expected.items():
+        (own,) = (number for number, each in classes.items() if each == category)
+        assert np.array_equal(written == own, (true_segments() == true) & (segments != 12))
 
 
 def test_quality_by_hand():

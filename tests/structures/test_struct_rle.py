@@ -6,7 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from lazycfg.structures.rle import decode_rle, encode_crop, encode_mask, rle_area
+from lazycfg.structures.rle import (
+    decode_rle,
+    encode_crop,
+    encode_crops,
+    encode_mask,
+    encode_masks_near,
+    rle_area,
+)
 
 reference = pytest.importorskip("faster_coco_eval.core.mask")
 
@@ -42,6 +49,27 @@ def test_windows(data):
     whole = np.zeros((height, width), dtype=bool)
     whole[y0 : y0 + h, x0 : x0 + w] = crop
     assert_equal(encode_crop(crop, y0, x0, (height, width)), whole)
+
+
+@settings(max_examples=200)
+@given(st.data())
+def test_many_masks_at_once(data):
+    height, width = data.draw(sizes)
+    count = data.draw(st.integers(0, 5))
+    masks = data.draw(arrays(np.bool_, (count, height, width), elements=st.booleans()))
+    bounds = st.tuples(*[st.integers(0, side + 2) for side in (width, height, width, height)])
+    windows = np.array([data.draw(bounds) for _ in range(count)], dtype=np.int64).reshape(-1, 4)
+    for rle, mask in zip(encode_masks_near(masks, windows), masks, strict=True):
+        assert_equal(rle, mask)
+    inside = np.zeros_like(masks)
+    for mask, (x0, y0, x1, y1) in zip(inside, windows.tolist(), strict=True):
+        mask[y0:y1, x0:x1] = True
+    masks &= inside
+    crops = [mask[y0:y1, x0:x1] for mask, (x0, y0, x1, y1) in zip(masks, windows.tolist(), strict=True)]
+    rles = encode_crops(crops, windows[:, 1], windows[:, 0], (height, width))
+    assert len(rles) == count
+    for rle, mask in zip(rles, masks, strict=True):
+        assert_equal(rle, mask)
 
 
 def test_long_and_shrinking_runs():

@@ -314,3 +314,37 @@ def test_visualizer_draws_one_thing_after_the_other(tmp_path):
     assert tuple(pixels[120, 240]) == colormap(1)[0]
     assert changed(pixels).all()  # tinted everywhere
     assert picture._repr_png_().startswith(b"\x89PNG")
+
+
+class Stripes:
+    """A field of `Instances` that no function of the library knows."""
+
+    def __init__(self, count):
+        self.count = count
+
+    def __len__(self):
+        return self.count
+
+    def __getitem__(self, index):
+        return Stripes(len(torch.arange(self.count)[index]))
+
+    def draw_on(self, canvas, boxes):
+        assert len(boxes) == self.count
+        for x0, y0, _, _ in boxes.tolist():
+            pixels = np.full((10, 20, 3), 255, dtype=np.uint8)
+            weights = np.zeros((10, 20))
+            weights[:, :10] = 1
+            canvas.paint(pixels, weights, x0=round(x0 * canvas.scale), y0=round(y0 * canvas.scale))
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+def test_fields_may_draw_themselves(scale):
+    boxes = Boxes(torch.tensor([[100.0, 120, 300, 400], [635, 475, 640, 480], [0, 0, 50, 50]]))
+    found = Instances(SIZE, pred_boxes=boxes, scores=torch.tensor([0.9, 0.8, 0.1]), stripes=Stripes(3))
+    before = draw_instances(blank(), one(), scale=scale)
+    picture = draw_instances(blank(), found, score_threshold=0.5, scale=scale)
+    assert (picture[120 * scale + 5, 100 * scale + 5] == 255).all()
+    assert (picture[120 * scale + 5, 100 * scale + 15] == 128).all()
+    assert (picture[477 * scale, 637 * scale] == 255).all()  # the rest is outside of the image
+    assert picture.shape == before.shape
+    assert not changed(picture[: 40 * scale, : 40 * scale]).any()  # its score is too low

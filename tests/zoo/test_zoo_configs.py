@@ -1,16 +1,13 @@
 """Every config of the zoo: it loads afresh, is free of mistakes, and its model builds on the meta device."""
 
-import ast
-import re
-from pathlib import Path
-
 import pytest
 import torch
 
 from lazycfg import LazyConfig, check, instantiate, model_zoo
+from lazycfg.checkpoint import CheckpointError, download, published_checkpoints, remote_file, save_weights
 from lazycfg.config import ConfigError
+from lazycfg.engine import Predictor
 
-ROOT = Path(model_zoo.__file__).parent
 JOB = {"model", "optimizer", "lr_multiplier", "dataloader", "train"}
 OPTIONS = {"quickstart/mask_rcnn_coco_json.py": {"data", "image"}}
 NEEDS_DATA = {"quickstart/mask_rcnn_coco_json.py"}
@@ -25,6 +22,45 @@ def test_the_zoo_is_found():
 def test_a_wrong_name_proposes_the_right_one():
     with pytest.raises(FileNotFoundError, match=r"mask_rcnn_R_50_FPN_1x\.py"):
         model_zoo.get_config("COCO-InstanceSegmentation/mask_rcnn_R50_FPN_1x.py")
+
+
+@pytest.mark.parametrize("suffix", ["", ".py", ".yaml"])
+def test_a_config_is_found_by_the_name_of_the_reference_too(suffix):
+    name = "COCO-InstanceSegmentation/mask_rcnn_R_50_FPN_3x"
+    assert model_zoo.get_config(name + suffix) == model_zoo.get_config(name)
+    assert model_zoo.get_checkpoint_url(name + suffix).endswith("/137849600/model_final_f10217.pkl")
+    assert model_zoo.get_config(name + suffix, trained=True).train.init_checkpoint == name
+
+
+def test_weights_that_were_not_published_are_refused():
+    name = "COCO-Detection/fcos_R_50_FPN_1x"
+    for call in (model_zoo.get_checkpoint_url, lambda name: model_zoo.get_config(name, trained=True)):
+        with pytest.raises(CheckpointError, match=f"no weights were published for {name}"):
+            call(name)
+
+
+def test_every_published_checkpoint_of_the_zoo_has_a_config():
+    projects = ("DeepLab/", "DensePose/", "PanopticDeepLab/", "PointRend/")
+    published = {f"{name}.py" for name in published_checkpoints() if not name.startswith(projects)}
+    assert published - set(model_zoo.list_configs()) == {"PascalVOC-Detection/faster_rcnn_R_50_C4.py"}
+    assert len(published) == 90
+
+
+def test_published_weights_are_loaded_by_name(tmp_path, monkeypatch):
+    """As `get` would download them: a file in the cache, and its name."""
+    name = "COCO-Detection/faster_rcnn_R_50_FPN_1x"
+    monkeypatch.setenv("LAZYCFG_WEIGHTS", str(tmp_path))
+    monkeypatch.setattr(download, "_check_kept", lambda path, remote: None)
+    place = remote_file(name).path
+    place.parent.mkdir(parents=True)
+    model = instantiate(model_zoo.get_config(name).model)
+    model.roi_heads.box_predictor.cls_score.bias.data.fill_(0.25)
+    save_weights(model, tmp_path / "model.pth")
+    (tmp_path / "model.pth").rename(place)
+    assert model_zoo.get(name, trained=True).roi_heads.box_predictor.cls_score.bias.eq(0.25).all()
+    predictor = Predictor.from_zoo(name, device="cpu")
+    assert predictor.model.roi_heads.box_predictor.cls_score.bias.eq(0.25).all()
+    assert predictor.metadata.thing_classes[17] == "horse"
 
 
 @pytest.mark.parametrize("name", model_zoo.list_configs())
@@ -134,16 +170,3 @@ def test_own_data_is_read_with_masks_if_there_is_a_head_for_them(tmp_path, masks
     batch = next(iter(built["dataloader"]["train"]))
     assert all(x["instances"].has("gt_masks") is masks for x in batch)
     assert built["model"].roi_heads.mask_on is masks
-
-
-def test_the_table_lists_every_config_with_the_numbers_of_its_docstring():
-    table = {}
-    for line in (ROOT / "README.md").read_text().splitlines():
-        if line.startswith("| `"):
-            name, *cells = (cell.strip(" `") for cell in line.strip("|").split("|"))
-            table[name] = [float(cell) for cell in cells if cell != "-"]
-    published = {}
-    for name in model_zoo.list_configs():
-        docstring = ast.get_docstring(ast.parse((ROOT / name).read_text()))
-        published[name] = [float(x) for x in re.findall(r"(?:AP|PQ|AR of) (\d+\.\d)", docstring)]
-    assert table == published

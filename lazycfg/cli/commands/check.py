@@ -19,7 +19,11 @@ _WIDTH = 118
 
 
 def check(arguments: argparse.Namespace) -> int:
-    """Find every problem of a config, then build its model without memory and report its size."""
+    """Find every problem of a config, then build its model without memory and report its size.
+
+    Raises:
+        CommandError: the options do not go together.
+    """
     from lazycfg.config.building.check import examine
 
     paths, overrides = split_words(arguments.words)

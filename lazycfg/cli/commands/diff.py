@@ -15,7 +15,11 @@ __all__ = ["diff", "drift"]
 
 
 def diff(arguments: argparse.Namespace) -> int:
-    """Compare two configs, or one with and without overrides; the exit status is 1 when they differ."""
+    """Compare two configs, or one with and without overrides; the exit status is 1 when they differ.
+
+    Raises:
+        CommandError: there is nothing to compare with.
+    """
     from lazycfg.inspection.diff import diff as compare
 
     others, overrides = split_words(arguments.words)
@@ -62,7 +66,11 @@ def _is_uncertain(change: Change) -> bool:
 
 
 def drift(arguments: argparse.Namespace) -> int:
-    """Tell what of a saved config no longer fits the code; the exit status is 1 when something does not."""
+    """Tell what of a saved config no longer fits the code; the exit status is 1 when something does not.
+
+    Raises:
+        CommandError: there is more than one file.
+    """
     from lazycfg.config.trust import DEFAULT_ALLOW
     from lazycfg.inspection.drift import drift as compare
 

@@ -20,7 +20,11 @@ def explain(arguments: argparse.Namespace) -> int:
 
 
 def doc(arguments: argparse.Namespace) -> int:
-    """Print what a parameter means: its type, default and documentation."""
+    """Print what a parameter means: its type, default and documentation.
+
+    Raises:
+        CommandError: the path leads nowhere.
+    """
     from lazycfg.config.signatures.binding import why_not
     from lazycfg.config.tree.access import get_path
     from lazycfg.config.tree.keys import find_key

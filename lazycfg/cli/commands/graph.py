@@ -11,7 +11,11 @@ __all__ = ["graph"]
 
 
 def graph(arguments: argparse.Namespace) -> int:
-    """Draw a config, or what is at a path of it."""
+    """Draw a config, or what is at a path of it.
+
+    Raises:
+        CommandError: the format or the depth is none.
+    """
     from lazycfg.config.tree.access import get_path
     from lazycfg.inspection.graph_drawing import to_html, to_svg
 

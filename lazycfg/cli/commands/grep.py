@@ -11,7 +11,11 @@ __all__ = ["grep"]
 
 
 def grep(arguments: argparse.Namespace) -> int:
-    """Print the paths whose text or value matches a pattern; the exit status is 1 when none does."""
+    """Print the paths whose text or value matches a pattern; the exit status is 1 when none does.
+
+    Raises:
+        CommandError: the pattern is no regular expression.
+    """
     from lazycfg.config.tree.containers import children
     from lazycfg.config.tree.node import is_call, raw_get
     from lazycfg.config.tree.paths import format_path

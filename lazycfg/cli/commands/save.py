@@ -10,7 +10,11 @@ __all__ = ["save"]
 
 
 def save(arguments: argparse.Namespace) -> int:
-    """Write a config with its overrides to a file, in the format of its suffix."""
+    """Write a config with its overrides to a file, in the format of its suffix.
+
+    Raises:
+        CommandError: there is no file to write.
+    """
     from lazycfg.config.formats.files import format_of
     from lazycfg.config.formats.files import save as write
 

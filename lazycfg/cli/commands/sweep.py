@@ -21,7 +21,11 @@ _OUTPUT_DIR = "train.output_dir="
 
 
 def sweep(arguments: argparse.Namespace) -> int:
-    """Print, or run, the command lines of a sweep."""
+    """Print, or run, the command lines of a sweep.
+
+    Raises:
+        CommandError: there are no points, or more than the config file.
+    """
     others, overrides = split_words(arguments.words)
     if others:
         raise CommandError(f"not an override: {' '.join(others)}")

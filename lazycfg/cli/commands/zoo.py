@@ -15,7 +15,11 @@ _RELATIVE = re.compile(r"^([ \t]*from[ \t]+)(\.+)([\w.]*)([ \t]+import\b)", re.M
 
 
 def ls(arguments: argparse.Namespace) -> int:
-    """Print the configs of the model zoo, those with all the given words in their names."""
+    """Print the configs of the model zoo, those with all the given words in their names.
+
+    Raises:
+        CommandError: no config has these words.
+    """
     folder = zoo_folder()
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.py"))
     words = [word.lower() for word in arguments.words]
@@ -36,7 +40,11 @@ def ls(arguments: argparse.Namespace) -> int:
 
 
 def copy(arguments: argparse.Namespace) -> int:
-    """Write a config of the model zoo as a file of your own, which goes on importing its bases from there."""
+    """Write a config of the model zoo as a file of your own, which goes on importing its bases from there.
+
+    Raises:
+        CommandError: the file exists, or the names do not do.
+    """
     if len(arguments.words) > 1:
         raise CommandError("copy takes a config of the model zoo, and the file to write")
     if arguments.set_file:

@@ -1,5 +1,6 @@
 """Datasets: objects that give records and carry their metadata."""
 
+from .ade20k import ADE20K_CLASSES, ADE20KSemSeg
 from .base import DatasetFromList, DetectionDataset, Record, SerializedList, get_annotations, get_image_sizes
 from .cityscapes import CityscapesInstances, CityscapesPanoptic, CityscapesSemSeg
 from .coco import CocoDataset
@@ -17,6 +18,14 @@ from .coco_validation import AnnotationError
 from .lvis import FederatedClassWeights, LVISDataset, get_fed_loss_cls_weights
 from .metadata import Metadata
 from .proposals import ProposalsDataset, load_proposals_into_dataset, read_proposals
+from .readers.box_csv import BoxCSVDataset
+from .readers.cvat import CVATDataset
+from .readers.hugging_face import HuggingFaceDataset
+from .readers.instance_masks import InstanceMaskDataset
+from .readers.labelme import LabelMeDataset
+from .readers.recognise import Part, find_parts, open_dataset
+from .readers.voc import VOC_CLASSES, VOCDataset
+from .readers.yolo import YoloDataset
 from .sem_seg import SemSegDataset, load_sem_seg
 from .shapes import ShapesDataset
 from .summary import DatasetSummary, check_dataset, summarize
@@ -30,12 +39,17 @@ from .wrappers import (
 )
 
 __all__ = [
+    "ADE20K_CLASSES",
     "COCO_PERSON_KEYPOINT_CONNECTION_RULES",
     "COCO_PERSON_KEYPOINT_FLIP_MAP",
     "COCO_PERSON_KEYPOINT_HFLIP_INDICES",
     "COCO_PERSON_KEYPOINT_NAMES",
     "COCO_PERSON_KEYPOINT_OKS_SIGMAS",
+    "VOC_CLASSES",
+    "ADE20KSemSeg",
     "AnnotationError",
+    "BoxCSVDataset",
+    "CVATDataset",
     "CityscapesInstances",
     "CityscapesPanoptic",
     "CityscapesSemSeg",
@@ -47,14 +61,20 @@ __all__ = [
     "DetectionDataset",
     "FederatedClassWeights",
     "FilteredDataset",
+    "HuggingFaceDataset",
+    "InstanceMaskDataset",
     "LVISDataset",
+    "LabelMeDataset",
     "Metadata",
+    "Part",
     "ProposalsDataset",
     "Record",
     "SemSegDataset",
     "SerializedList",
     "ShapesDataset",
     "SubsetDataset",
+    "VOCDataset",
+    "YoloDataset",
     "candidate_roots",
     "check_dataset",
     "coco_dict",
@@ -62,12 +82,14 @@ __all__ = [
     "export_coco",
     "filter_images_with_few_keypoints",
     "filter_images_with_only_crowd_annotations",
+    "find_parts",
     "get_annotations",
     "get_detection_dataset_dicts",
     "get_fed_loss_cls_weights",
     "get_image_sizes",
     "load_proposals_into_dataset",
     "load_sem_seg",
+    "open_dataset",
     "read_proposals",
     "summarize",
 ]

@@ -38,7 +38,8 @@ class DetectionDataset(Protocol):
     """
 
     @property
-    def metadata(self) -> Metadata: ...
+    def metadata(self) -> Metadata:
+        """Return the names of classes and keypoints."""
 
     def __len__(self) -> int: ...
 

@@ -12,6 +12,7 @@ from typing import Any
 from lazycfg.utils import printable
 
 from .coco_validation import AnnotationError
+from .image_files import locate, missing_files
 
 SPLITS = ("train", "val", "test", "minival", "valminusminival", "unlabeled")
 
@@ -107,21 +108,11 @@ def find_image_root(json_file: str | Path, file_names: Sequence[str]) -> Path:
         found = [len(names) - len(missing_files(root, names)) for root in there]
         if any(found):
             return there[found.index(max(found))]
+    for root in there:  # names of another machine
+        if any(locate(root, name) is not None for name in some):
+            return root
     places = "\n".join(f"  {r}{'' if r.is_dir() else '  (no such folder)'}" for r in roots)
     raise FileNotFoundError(
         f"the images of {json_file} were not found: none of {list(file_names[:3])} is in\n{places}\n"
         "pass image_root=, the folder that the file names in the annotation file start from"
     )
-
-
-def missing_files(root: Path, file_names: Sequence[str]) -> set[str]:
-    """Return those of the names that are not in `root`; each folder is listed once."""
-    listings: dict[str, set[str]] = {}
-    missing = set()
-    for name in file_names:
-        folder, base = os.path.split(os.path.join(root, name))
-        if folder not in listings:
-            listings[folder] = set(os.listdir(folder)) if os.path.isdir(folder) else set()
-        if base not in listings[folder]:
-            missing.add(name)
-    return missing

@@ -38,6 +38,20 @@ class Problem(NamedTuple):
     text: str
 
 
+class Fault(NamedTuple):
+    """An entry that cannot be used: its `sort` ("image", "annotation", "mask", ...), words that find it, the
+    `kind` of problem for counting, and what is wrong with its values.
+    """
+
+    sort: str
+    where: str
+    kind: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {printable(self.text)}"
+
+
 class ProblemLog:
     """Raises at the first entry that cannot be used, or counts such entries and remembers the first of each
     kind.
@@ -49,6 +63,7 @@ class ProblemLog:
 
     Attributes:
         counts: number of entries by "<sort of entry>: <kind of problem>".
+        faults: all of them.
     """
 
     def __init__(self, source: str, on_error: OnError, owner: str) -> None:
@@ -58,6 +73,7 @@ class ProblemLog:
         self.on_error = on_error
         self.owner = owner
         self.counts: Counter[str] = Counter()
+        self.faults: list[Fault] = []
         self._first: dict[str, str] = {}
 
     def accept(self, sort: str, where: str, problem: Problem | None, advice: str = "") -> bool:
@@ -79,6 +95,7 @@ class ProblemLog:
                 f'{self.owner}(on_error="skip") leaves such {_many(sort)} out{advice}',
                 {"on_error": "skip"},
             )
+        self.faults.append(Fault(sort, where, problem.kind, problem.text))
         key = f"{sort}: {problem.kind}"
         self.counts[key] += 1
         self._first.setdefault(key, where)
@@ -112,6 +129,11 @@ class SkipsProblems:
     def problems(self) -> Counter[str]:
         """Number of skipped entries by "<sort of entry>: <kind of problem>"."""
         return self._log.counts
+
+    @property
+    def faults(self) -> list[Fault]:
+        """Each entry that was skipped, and why."""
+        return self._log.faults
 
 
 def _many(sort: str) -> str:

@@ -59,7 +59,9 @@ def ring_area(ring: np.ndarray) -> float:
 
 
 def simplify_ring(ring: np.ndarray, tolerance: float) -> np.ndarray:
-    """Leave out points that lie within `tolerance` of the line (Ramer 1972; Douglas & Peucker 1973)."""
+    """Return (K, 2) of the points (N, 2) of a ring: those that lie within `tolerance` of the line are left
+    out (Ramer 1972; Douglas & Peucker 1973).
+    """
     if len(ring) <= 4:
         return ring
     far = int(np.argmax(((ring - ring[0]) ** 2).sum(axis=1)))
@@ -89,7 +91,8 @@ def simplify_ring(ring: np.ndarray, tolerance: float) -> np.ndarray:
 
 
 def join_holes(outer: np.ndarray, holes: list[np.ndarray]) -> np.ndarray:
-    """Return one ring that runs along the outer border and, over bridges of zero width, around the holes.
+    """Return one ring (N, 2) that runs along the outer border and, over bridges of zero width, around the
+    holes.
 
     COCO polygons know no holes; this one has the area and the raster of the region with them.
     """

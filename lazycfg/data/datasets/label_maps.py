@@ -12,6 +12,7 @@ import numpy as np
 from lazycfg.utils.segment_ids import rgb2id
 
 from ..image import ImageError, read_array
+from .image_files import list_images
 
 IGNORE = 255
 """The label of pixels that are neither trained nor evaluated."""
@@ -59,9 +60,15 @@ def labels_of_segments(
 
 
 def find_pairs(
-    image_root: str | os.PathLike[str], gt_root: str | os.PathLike[str], image_ext: str, gt_ext: str
+    image_root: str | os.PathLike[str],
+    gt_root: str | os.PathLike[str],
+    image_ext: str | None,
+    gt_ext: str | None,
 ) -> tuple[list[tuple[Path, Path]], list[str]]:
-    """Pictures and label maps of the same path below their folders, but for the ending.
+    """Return images and label maps of the same path below their folders, but for the ending.
+
+    Args:
+        image_ext, gt_ext: the endings, such as "jpg" or "_mask.png"; None: any of an image.
 
     Returns:
         (image, label map) in the order of their names, and what lacks its partner, in words.
@@ -76,10 +83,15 @@ def find_pairs(
     return [(images[name], maps[name]) for name in sorted(set(images) & set(maps))], lonely
 
 
-def _files_below(root: Path, ext: str, what: str) -> dict[str, Path]:
+def _files_below(root: Path, ext: str | None, what: str) -> dict[str, Path]:
     if not root.is_dir():
         raise FileNotFoundError(f"no folder {str(root)!r} of {what}")
-    ending = "." + ext.lstrip(".")
+    if ext is None:
+        images = {p.relative_to(root).with_suffix("").as_posix(): p for p in list_images(root)}
+        if not images:
+            raise FileNotFoundError(f"no {what} below {str(root)!r}")
+        return images
+    ending = ext if ext[:1] in "._-" else f".{ext}"
     files = {p.relative_to(root).as_posix()[: -len(ending)]: p for p in root.rglob(f"*{ending}")}
     if not files:
         endings: dict[str, Any] = {p.suffix: None for p in root.rglob("*") if p.is_file()}

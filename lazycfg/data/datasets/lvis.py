@@ -69,7 +69,7 @@ class LVISDataset(CocoDataset):
         image_root: str | os.PathLike[str] | None = None,
         name: str | None = None,
         on_error: Literal["raise", "skip"] = "raise",
-        verify_images: bool = False,
+        verify_images: bool | None = None,
         extra_annotation_keys: Sequence[str] = (),
         ignore_keys: Sequence[str] = (),
         ignore_categories: Sequence[str] = (),
@@ -100,6 +100,7 @@ class LVISDataset(CocoDataset):
         del self._listed, self._annotation_ids, self._images_with
 
     def read_file(self) -> dict[str, Any]:
+        """Return images, annotations and categories of the file, in the order of their ids."""
         data = read_coco_json(self.json_file, need_annotations=False)
         categories = read_lvis_categories(data["categories"], self.json_file)
         read_categories(categories, self.json_file)  # raises, before the images are held against them
@@ -110,6 +111,7 @@ class LVISDataset(CocoDataset):
         return {"images": images, "annotations": data["annotations"], "categories": categories}
 
     def further_image_problem(self, image: dict[str, Any]) -> Problem | None:
+        """Return what is wrong with an image's lists of categories, or None."""
         for key in _IMAGE_LISTS:
             listed = image.get(key, [])
             if not isinstance(listed, list):
@@ -122,6 +124,7 @@ class LVISDataset(CocoDataset):
         return None
 
     def further_problem(self, annotation: dict[str, Any], image: dict[str, Any]) -> Problem | None:
+        """Return what is wrong with an annotation beyond COCO's rules, or None."""
         number = annotation.get("id")
         if number is not None:
             if not is_whole(number):
@@ -138,6 +141,7 @@ class LVISDataset(CocoDataset):
     def make_records(
         self, images: list[dict[str, Any]], by_image: dict[Any, list[dict[str, Any]]], extra: tuple[str, ...]
     ) -> Iterator[Record]:
+        """Yield the records, with the lists of categories of each image."""
         contiguous = self.metadata.thing_dataset_id_to_contiguous_id
         for image, record in zip(images, super().make_records(images, by_image, extra), strict=True):
             self._images_with.update({annotation["category_id"] for annotation in record["annotations"]})

@@ -36,7 +36,7 @@ class Plausibility:
                 continue
             key = (annotation.get("category_id"), *map(float, annotation["bbox"]))
             alike = seen.setdefault(key, [])
-            signs = ["twice"] if any(_is_same(annotation, other) for other in alike) else []
+            signs = ["twice"] if any(is_same(annotation, other) for other in alike) else []
             alike.append(annotation)
             if height is not None and width is not None:
                 signs += self._signs(annotation, width, height)
@@ -145,7 +145,7 @@ def _number(count: int, noun: str) -> str:
     return f"{count} {noun}" + ("" if count == 1 else "s")
 
 
-def _is_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+def is_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Return whether annotations of one class and box have the same mask and keypoints, too."""
     # As bytes: lists of arrays cannot be compared by ==
     return all(

@@ -180,6 +180,26 @@ class FilteredDataset(SubsetDataset):
         return result
 
 
+def part_of_records(dataset: Any) -> tuple[np.ndarray, int]:
+    """Return (N,) which of several joined datasets each record comes from, and the number of these.
+
+    Raises:
+        ValueError: the dataset is neither a `ConcatDataset` nor made of one.
+    """
+    if isinstance(dataset, ConcatDataset):
+        lengths = [len(d) for d in dataset.datasets]
+        return np.repeat(np.arange(len(lengths)), lengths), len(lengths)
+    if isinstance(dataset, SubsetDataset):
+        part, count = part_of_records(dataset.dataset)
+        return part[dataset.indices], count
+    if isinstance(dataset, DatasetWrapper):
+        return part_of_records(dataset.dataset)
+    raise ValueError(
+        f"expected a ConcatDataset, or a dataset made of one, to tell datasets apart; got "
+        f"{type(dataset).__name__}"
+    )
+
+
 def why_empty(dataset: Any) -> str:
     """Return the reason why a dataset has no images: which filter left them out."""
     if isinstance(dataset, FilteredDataset) and dataset.left_out:
@@ -204,9 +224,11 @@ def what_was_skipped(dataset: Any) -> str:
 def has_only_label_maps(dataset: Any) -> bool:
     """Return whether a dataset is one for semantic segmentation, which has no instances."""
     record = get_annotations(dataset, 0)
-    return "annotations" not in record and bool(
-        {"sem_seg", "sem_seg_file_name", "pan_seg_file_name"} & set(record)
-    )
+    if "annotations" in record:
+        return False
+    # A map in memory is not among the annotations; the classes of its pixels are known
+    maps = {"sem_seg", "sem_seg_file_name", "pan_seg_file_name"} & set(record)
+    return bool(maps or dataset.metadata.stuff_classes)
 
 
 def has_instances(record: Record) -> bool:

@@ -10,12 +10,14 @@ from __future__ import annotations
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from copy import copy
 from functools import cache, wraps
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
+from .pixels import ChannelOrder
 from .transform import (
     NoOpTransform,
     Transform,
@@ -36,6 +38,7 @@ class AugInput:
         image: tensor (C, H, W), or numpy (H, W, C).
         boxes: (N, 4) XYXY pixels, or None.
         sem_seg: labels (H, W), tensor or numpy, or None.
+        channel_order: of the image, "RGB", "BGR" or "L"; what changes colours goes by it.
     """
 
     def __init__(
@@ -44,10 +47,12 @@ class AugInput:
         *,
         boxes: np.ndarray | None = None,
         sem_seg: Tensor | np.ndarray | None = None,
+        channel_order: ChannelOrder = "RGB",
     ) -> None:
         self.image = image
         self.boxes = boxes
         self.sem_seg = sem_seg
+        self.channel_order: ChannelOrder = channel_order
 
     @property
     def image_size(self) -> tuple[int, int]:
@@ -170,10 +175,15 @@ def as_augmentation(item: Augmentation | Transform) -> Augmentation:
     if isinstance(item, Transform):
         check_transform(item)
         return _Constant(item)
-    if isinstance(item, type) and issubclass(item, Augmentation | Transform):
+    if isinstance(item, type) and (issubclass(item, Augmentation | Transform) or hasattr(item, "mix")):
         raise TypeError(
             f"{item.__name__} is a class: write {item.__name__}(...), in a config L({item.__name__})(...) or "
             f"{{_target_: @{item.__module__}.{item.__qualname__}, ...}}"
+        )
+    if hasattr(item, "mix"):
+        raise TypeError(
+            f"{type(item).__name__} makes one image of several: it can stand in DatasetMapper(augmentations="
+            "[...]) and in `others` of its like, not within another augmentation"
         )
     hint = "; wrap a function of colours as ColorTransform(op)" if callable(item) else ""
     raise TypeError(f"expected an Augmentation or a Transform, got {type(item).__name__}: {item!r}{hint}")
@@ -184,6 +194,7 @@ class _Constant(Augmentation):
         self.transform = transform
 
     def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> Transform:
+        """Return the transform."""
         return self.transform
 
 
@@ -198,7 +209,7 @@ class AugmentationList(Augmentation):
     @from_image
     def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> TransformList:
         """Return the transforms drawn in turn, each for the result of those before; keep the input."""
-        return self(AugInput(aug_input.image, boxes=aug_input.boxes, sem_seg=aug_input.sem_seg), rng)
+        return self(copy(aug_input), rng)
 
     def __call__(self, aug_input: AugInput, rng: np.random.Generator | None = None) -> TransformList:
         rng = np.random.default_rng() if rng is None else rng

@@ -9,6 +9,7 @@ import torch
 
 from .augmentation import AugInput, Augmentation, from_image
 from .color import BlendTransform
+from .pixels import grey_of
 from .transform import Transform, to_chw
 
 ChannelOrder = Literal["RGB", "BGR"]
@@ -26,6 +27,7 @@ class _RandomIntensity(Augmentation):
         self.intensity_max = intensity_max
 
     def draw(self, rng: np.random.Generator) -> float:
+        """Draw the weight."""
         return float(rng.uniform(self.intensity_min, self.intensity_max))
 
 
@@ -62,12 +64,7 @@ class RandomSaturation(_RandomIntensity):
     def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> Transform:
         """Return a blend with the grey version of the image."""
         w = self.draw(rng)
-        image = to_chw(aug_input.image)
-        weights = torch.tensor([0.299, 0.587, 0.114])
-        if self.channel_order == "BGR":
-            weights = weights.flip(0)
-        grey = (image.float() * weights[:, None, None]).sum(0, keepdim=True)
-        return BlendTransform(grey, 1 - w, w)
+        return BlendTransform(grey_of(to_chw(aug_input.image), self.channel_order), 1 - w, w)
 
 
 class RandomLighting(Augmentation):

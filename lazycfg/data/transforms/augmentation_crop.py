@@ -9,7 +9,8 @@ import numpy as np
 from torch import Tensor
 
 from .augmentation import AugInput, Augmentation, from_image
-from .geometric import CropTransform, PadTransform
+from .checks import check_count, check_number, check_probability, check_range
+from .geometric import CropByCenterTransform, CropTransform, PadTransform
 from .transform import NoOpTransform, Transform, TransformList
 
 CropType = Literal["relative_range", "relative", "absolute", "absolute_range"]
@@ -171,6 +172,11 @@ class MinIoURandomCrop(Augmentation):
 
     @from_image
     def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> Transform:
+        """Draw a crop in which a box keeps the IoU.
+
+        Raises:
+            ValueError: the input has no boxes.
+        """
         if aug_input.boxes is None:
             raise ValueError("MinIoURandomCrop needs AugInput.boxes; use it in a mapper that gives boxes")
         boxes = np.asarray(aug_input.boxes, dtype=np.float64).reshape(-1, 4)
@@ -200,8 +206,107 @@ def _accepts(crop: CropTransform, boxes: np.ndarray, threshold: float) -> bool:
         return True
     low = np.array([crop.x0, crop.y0], dtype=np.float64)
     high = low + np.array([crop.w, crop.h])
+    centers = (boxes[:, :2] + boxes[:, 2:]) / 2
+    some_inside = ((centers > low) & (centers < high)).all(axis=1).any()
+    return bool(_ious(crop, boxes).min() >= threshold and some_inside)
+
+
+def _ious(crop: CropTransform, boxes: np.ndarray) -> np.ndarray:
+    """Return (N,) the IoU of a crop with boxes (N, 4)."""
+    low = np.array([crop.x0, crop.y0], dtype=np.float64)
+    high = low + np.array([crop.w, crop.h])
     inter = (np.minimum(boxes[:, 2:], high) - np.maximum(boxes[:, :2], low)).clip(min=0).prod(axis=1)
     areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
-    iou = inter / np.maximum(areas + crop.w * crop.h - inter, 1e-9)
-    centers = (boxes[:, :2] + boxes[:, 2:]) / 2
-    return bool(iou.min() >= threshold and ((centers > low) & (centers < high)).all(axis=1).any())
+    return inter / np.maximum(areas + crop.w * crop.h - inter, 1e-9)
+
+
+class RandomIoUCrop(Augmentation):
+    """Cut so that the best overlap of a box with the crop reaches a drawn IoU, and drop the objects whose
+    middle is outside (Liu et al., "SSD: Single Shot MultiBox Detector", 2016; as torchvision draws it).
+
+    Args:
+        min_scale, max_scale: sides of the crop, relative to the image.
+        min_aspect_ratio, max_aspect_ratio: width by height.
+        min_ious: the thresholds to draw from; 1 stands for no crop.
+        trials: crops tried for a threshold before another is drawn.
+    """
+
+    def __init__(
+        self,
+        min_scale: float = 0.3,
+        max_scale: float = 1.0,
+        min_aspect_ratio: float = 0.5,
+        max_aspect_ratio: float = 2.0,
+        min_ious: Sequence[float] = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0),
+        trials: int = 40,
+    ) -> None:
+        name = "RandomIoUCrop"
+        self.scale = check_range(name, "min_scale and max_scale", (min_scale, max_scale), 1e-3, 1)
+        ratios = (min_aspect_ratio, max_aspect_ratio)
+        self.aspect_ratio = check_range(name, "min_aspect_ratio and max_aspect_ratio", ratios, 1e-3)
+        self.min_ious = tuple(check_number(name, "each of min_ious", m, 0, 1) for m in min_ious)
+        if not self.min_ious:
+            raise ValueError("RandomIoUCrop: min_ious is empty")
+        self.trials = check_count(name, "trials", trials)
+
+    @from_image
+    def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> Transform:
+        """Return a crop, or a transform that does nothing.
+
+        Raises:
+            ValueError: the input has no boxes.
+        """
+        if aug_input.boxes is None:
+            raise ValueError("RandomIoUCrop needs AugInput.boxes; use it in a mapper that gives boxes")
+        boxes = np.asarray(aug_input.boxes, dtype=np.float64).reshape(-1, 4)
+        boxes = boxes[(boxes[:, 2:] > boxes[:, :2]).all(axis=1)]
+        h, w = aug_input.image_size
+        for _ in range(1000):
+            threshold = self.min_ious[int(rng.integers(len(self.min_ious)))]
+            if threshold >= 1:
+                return NoOpTransform()
+            for _ in range(self.trials):
+                crop_h, crop_w = (int(s * rng.uniform(*self.scale)) for s in (h, w))
+                place = rng.random(2)
+                if min(crop_h, crop_w) < 1:
+                    continue
+                if not self.aspect_ratio[0] <= crop_w / crop_h <= self.aspect_ratio[1]:
+                    continue
+                y0, x0 = int((h - crop_h + 1) * place[0]), int((w - crop_w + 1) * place[1])
+                crop = CropByCenterTransform(x0, y0, crop_w, crop_h, w, h)
+                kept = boxes[crop.holds((boxes[:, :2] + boxes[:, 2:]) / 2)]
+                if len(boxes) == 0 or (len(kept) and _ious(crop, kept).max() >= threshold):
+                    return crop
+        return NoOpTransform()
+
+
+class RandomZoomOut(Augmentation):
+    """Put the image somewhere on a larger canvas, with probability `prob`: SSD's way to small objects.
+
+    Args:
+        side_range: (smallest, largest) sides of the canvas, relative to the image.
+        pad_value, seg_pad_value: of what is around the image, and around a label map.
+    """
+
+    def __init__(
+        self,
+        side_range: Sequence[float] = (1.0, 4.0),
+        pad_value: float = 114,
+        seg_pad_value: int = 255,
+        prob: float = 0.5,
+    ) -> None:
+        self.side_range = check_range("RandomZoomOut", "side_range", side_range, 1)
+        self.pad_value = check_number("RandomZoomOut", "pad_value", pad_value)
+        self.seg_pad_value = seg_pad_value
+        self.prob = check_probability("RandomZoomOut", "prob", prob)
+
+    @from_image
+    def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> Transform:
+        """Return a padding, or a transform that does nothing."""
+        h, w = aug_input.image_size
+        used, ratio, place = rng.random() < self.prob, rng.uniform(*self.side_range), rng.random(2)
+        more_h, more_w = int(h * ratio) - h, int(w * ratio) - w
+        if not used or (more_h, more_w) == (0, 0):
+            return NoOpTransform()
+        top, left = int((more_h + 1) * place[0]), int((more_w + 1) * place[1])
+        return PadTransform(left, top, more_w - left, more_h - top, w, h, self.pad_value, self.seg_pad_value)

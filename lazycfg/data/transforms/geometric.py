@@ -174,6 +174,11 @@ class CropTransform(Transform):
         return [clip_polygon_to_rectangle(p, self.w, self.h) for p in super().apply_polygons(polygons)]
 
     def inverse(self) -> PadTransform:
+        """Return the padding that puts the part back.
+
+        Raises:
+            TypeError: the size of the image before is not known.
+        """
         if self.orig_w is None or self.orig_h is None:
             raise TypeError(
                 "CropTransform.inverse needs orig_w and orig_h, the size of the image before the crop"
@@ -186,6 +191,30 @@ class CropTransform(Transform):
             orig_w=self.w,
             orig_h=self.h,
         )
+
+
+@dataclass(frozen=True)
+class CropByCenterTransform(CropTransform):
+    """A crop that empties the boxes whose middle is outside it, so that their objects are dropped."""
+
+    def holds(self, centers: np.ndarray) -> np.ndarray:
+        """Return (N,) bool: whether points (N, 2) of the image before lie within the crop."""
+        low = np.array([self.x0, self.y0])
+        return ((centers > low) & (centers < low + np.array([self.w, self.h]))).all(axis=1)
+
+    def apply_box(self, box: np.ndarray) -> np.ndarray:
+        """Move boxes (N, 4); those whose middle is outside become (0, 0, 0, 0)."""
+        box = np.asarray(box, dtype=np.float64).reshape(-1, 4)
+        kept = self.holds((box[:, :2] + box[:, 2:]) / 2)
+        return super().apply_box(box) * kept[:, None]
+
+    def apply_rotated_box(self, box: np.ndarray) -> np.ndarray:
+        """Move rotated boxes (N, 5); those whose middle is outside get the width and height 0."""
+        box = np.asarray(box, dtype=np.float64).reshape(-1, 5)
+        kept = self.holds(box[:, :2])
+        box = super().apply_rotated_box(box)
+        box[:, 2:4] *= kept[:, None]
+        return box
 
 
 @dataclass(frozen=True)
@@ -220,6 +249,11 @@ class PadTransform(Transform):
         return coords + np.array([self.x0, self.y0], dtype=np.float64)
 
     def inverse(self) -> CropTransform:
+        """Return the crop that takes the padding off.
+
+        Raises:
+            TypeError: the size of the image before is not known.
+        """
         if self.orig_w is None or self.orig_h is None:
             raise TypeError(
                 "PadTransform.inverse needs orig_w and orig_h, the size of the image before padding"
@@ -379,6 +413,11 @@ class RotationTransform(Transform):
         return coords @ matrix[:, :2].T + matrix[:, 2]
 
     def inverse(self) -> TransformList:
+        """Return the rotation back, and a crop.
+
+        Raises:
+            TypeError: corners were cut off.
+        """
         if not self.expand:
             raise TypeError("RotationTransform with expand=False has no inverse: corners were cut off")
         back = RotationTransform(self.bound_h, self.bound_w, -self.angle, True, None, self.interp, self.fill)

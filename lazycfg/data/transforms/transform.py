@@ -137,14 +137,14 @@ def check_transform(transform: Transform) -> None:
 
 
 def pixels_through(transform: Transform, image: Tensor) -> Tensor:
-    """Apply a transform to the pixels of a tensor, by its `apply_image` if it has one of its own."""
+    """Apply a transform to the pixels of a tensor (C, H, W), by its own `apply_image` if it has one."""
     if type(transform).apply_image is not Transform.apply_image:
         return _through_numpy(transform.apply_image, image)
     return transform.transform_image(image)
 
 
 def labels_through(transform: Transform, segmentation: Tensor) -> Tensor:
-    """Apply a transform to the labels of a tensor, by its `apply_segmentation` if it has one of its own."""
+    """Apply a transform to the labels of a tensor (H, W), by its own `apply_segmentation` if it has one."""
     if type(transform).apply_segmentation is not Transform.apply_segmentation:
         return _through_numpy(transform.apply_segmentation, segmentation)
     return transform.transform_segmentation(segmentation)

@@ -5,6 +5,7 @@ from .callback import CallbackHook
 from .checkpoint import BestCheckpointer, PeriodicCheckpointer
 from .early_stopping import EarlyStopping
 from .evaluation import EvalHook, flatten_results
+from .late_augmentations import LateAugmentations
 from .lr import LRScheduler
 from .memory import TorchMemoryStats
 from .precise_bn import PreciseBN, update_bn_stats
@@ -21,6 +22,7 @@ __all__ = [
     "HookBase",
     "IterationTimer",
     "LRScheduler",
+    "LateAugmentations",
     "PeriodicCheckpointer",
     "PeriodicWriter",
     "PreciseBN",

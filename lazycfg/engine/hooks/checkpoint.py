@@ -92,6 +92,7 @@ class BestCheckpointer(HookBase):
         self._looked_at: int | None = None
 
     def before_train(self) -> None:
+        """Look up the best value so far, of a run that goes on."""
         # A resumed run may have begun with the evaluation that the one before did not finish
         self._look()
 

@@ -47,7 +47,11 @@ class EarlyStopping(HookBase):
         self._looked_at = -1
 
     def after_step(self) -> None:
-        """Stop the training when the metric has not improved for too many evaluations."""
+        """Stop the training when the metric has not improved for too many evaluations.
+
+        Raises:
+            KeyError: the metric is not among those recorded.
+        """
         last = max((hook.last_iter for hook in self.trainer.hooks if isinstance(hook, EvalHook)), default=-1)
         if last <= self._looked_at:
             return

@@ -1,6 +1,7 @@
 """What mappers give against what a model takes: channel order, masks, keypoints; and the evaluator's data."""
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -189,7 +190,8 @@ def _check_keypoints(
     flips = mapper.keypoint_hflip_indices
     where = "dataloader.train.mapper.keypoint_hflip_indices"
     if flips is None:
-        if any(flip.horizontal and flip.prob > 0 for flip in _flips(mapper.augmentations)):
+        flips_of = chain(_flips(mapper.mixing), _flips(mapper.augmentations))
+        if any(flip.horizontal and flip.prob > 0 for flip in flips_of):
             found.add(
                 where,
                 "an augmentation mirrors images, and which keypoints swap then is not known",
@@ -207,7 +209,8 @@ def _check_keypoints(
 def _flips(augmentation: Any) -> Iterator[RandomFlip]:
     if isinstance(augmentation, RandomFlip):
         yield augmentation
-    inner = [getattr(augmentation, "aug", None), *getattr(augmentation, "augs", ())]
+    inner = [getattr(augmentation, name, None) for name in ("aug", "others")]
+    inner += getattr(augmentation, "augs", ())
     for part in inner:
         if part is not None:
             yield from _flips(part)

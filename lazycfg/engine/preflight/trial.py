@@ -22,7 +22,7 @@ from lazycfg.utils import EventStorage, closest
 from ..build import Parts
 from ..class_mapping import RenumberedClasses
 from ..distributed import preserved_rng
-from ..hooks import EarlyStopping
+from ..hooks import EarlyStopping, LateAugmentations
 from ..hooks.evaluation import flatten_results
 from ..settings import TrainSettings
 from ..trainer import sum_losses
@@ -78,6 +78,9 @@ def try_training(parts: Parts, settings: TrainSettings, device: torch.device, fo
     sample_check = SampleCheck(parts.model, "train", found)
     for sample in batch if isinstance(batch, list) else ():
         sample_check.look(sample)
+    for number, hook in enumerate(parts.hooks or ()):
+        if isinstance(hook, LateAugmentations):
+            _try_late(hook, f"train.hooks.{number}", parts.train_loader, sample_check, found)
     # A sample that the model does not take would only fail once more
     model = None if batch is None or sample_check.told else _copy(parts.model, found)
     if model is None:
@@ -127,6 +130,19 @@ def try_evaluation(parts: Parts, settings: TrainSettings, found: Findings) -> No
         found.add_error(error, where)
         return
     _check_metrics(parts, settings, names, found)
+
+
+def _try_late(
+    hook: LateAugmentations, where: str, loader: Any, sample_check: SampleCheck, found: Findings
+) -> None:
+    """Map a sample as it will be mapped in the last part of the training."""
+    try:
+        mapper = hook.late_mapper(loader)
+        mapped = _fresh(loader.dataset)
+        mapped.set_late_mapper(mapper, 0)
+        sample_check.look(mapped[0])
+    except Exception as error:  # whatever an augmentation of the user's raises
+        found.add_error(error, where)
 
 
 def _try_evaluator(evaluator: Any, inputs: Any, outputs: Any) -> Mapping[str, Any] | None:
@@ -206,7 +222,7 @@ def _taken(loader: Any, split: str, found: Findings) -> Any:
 
 
 def _fresh(mapped: MapDataset) -> MapDataset:
-    """Return the same mapped records with counters of their own."""
+    """Return the same mapped records with counters of their own, as they are mapped first."""
     return MapDataset(
         dataset=mapped.dataset,
         map_func=mapped.map_func,

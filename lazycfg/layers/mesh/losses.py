@@ -18,6 +18,8 @@ def mesh_edge_loss(meshes: Meshes, target_length: float = 0.0, edges: Tensor | N
 
     Args:
         edges: `Meshes.edges_packed`, for those who have it already; finding it waits for the device.
+
+    The result has the shape ().
     """
     if meshes.isempty():
         return meshes.verts_packed().sum() * 0
@@ -37,6 +39,11 @@ def mesh_laplacian_smoothing(meshes: Meshes, method: Literal["uniform", "cot"] =
     Args:
         method: neighbours are weighted alike, or by the cotangents of the two angles opposite to their edge
             (held constant for the gradient), which depends less on how the surface is cut into triangles.
+
+    The result has the shape ().
+
+    Raises:
+        ValueError: there is no such `method`.
     """
     if method not in ("uniform", "cot"):
         raise ValueError(f"mesh_laplacian_smoothing: method must be 'uniform' or 'cot', got {method!r}")
@@ -75,6 +82,8 @@ def mesh_normal_consistency(meshes: Meshes) -> Tensor:
 
     It is 0 of what is flat. Which way round the corners of a face are written does not matter. Where more
     than two faces meet at an edge, each two of them are a pair.
+
+    The result has the shape ().
     """
     if meshes.isempty():
         return meshes.verts_packed().sum() * 0

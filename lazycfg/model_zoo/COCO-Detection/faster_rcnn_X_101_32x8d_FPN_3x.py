@@ -4,4 +4,4 @@ from .faster_rcnn_R_50_FPN_3x import dataloader, lr_multiplier, model, optimizer
 
 model.backbone.bottom_up.stages.update(depth=101, num_groups=32, width_per_group=8, stride_in_1x1=False)
 model.pixel_std = [57.375, 57.120, 58.395]
-train.init_checkpoint = "${oc.env:LAZYCFG_WEIGHTS,weights}/ImageNetPretrained/FAIR/X-101-32x8d.pkl"
+train.init_checkpoint = "detectron2://ImageNetPretrained/FAIR/X-101-32x8d.pkl"

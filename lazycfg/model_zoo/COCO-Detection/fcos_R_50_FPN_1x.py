@@ -9,4 +9,4 @@ from ..common.train import train
 dataloader.train.mapper.use_instance_mask = False
 model.backbone.bottom_up.freeze_at = 2
 optimizer.lr = 0.01
-train.init_checkpoint = "${oc.env:LAZYCFG_WEIGHTS,weights}/ImageNetPretrained/MSRA/R-50.pkl"
+train.init_checkpoint = "detectron2://ImageNetPretrained/MSRA/R-50.pkl"

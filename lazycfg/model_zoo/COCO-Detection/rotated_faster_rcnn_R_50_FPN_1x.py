@@ -18,4 +18,4 @@ from ..common.train import train
 dataloader.train.mapper.update(use_instance_mask=False, use_rotated_box=True)
 dataloader.evaluator = L(RotatedCOCOEvaluator)(dataset="${..test.dataset}")
 model.backbone.bottom_up.freeze_at = 2
-train.init_checkpoint = "${oc.env:LAZYCFG_WEIGHTS,weights}/ImageNetPretrained/MSRA/R-50.pkl"
+train.init_checkpoint = "detectron2://ImageNetPretrained/MSRA/R-50.pkl"

@@ -14,4 +14,6 @@ del regnety_4gf
 
 dataloader.train.mapper.use_instance_mask = True
 optimizer.weight_decay = 5e-5
-train.init_checkpoint = "${oc.env:LAZYCFG_WEIGHTS,weights}/RegNetY-4.0GF_dds_8gpu.pyth"
+train.init_checkpoint = (
+    "https://dl.fbaipublicfiles.com/pycls/dds_baselines/160906838/RegNetY-4.0GF_dds_8gpu.pyth"
+)

@@ -7,4 +7,4 @@ from ..common.schedules import lr_multiplier_1x as lr_multiplier
 from ..common.train import train
 
 model.backbone.bottom_up.freeze_at = 2
-train.init_checkpoint = "${oc.env:LAZYCFG_WEIGHTS,weights}/ImageNetPretrained/MSRA/R-50.pkl"
+train.init_checkpoint = "detectron2://ImageNetPretrained/MSRA/R-50.pkl"

@@ -10,7 +10,7 @@ model.backbone.bottom_up.freeze_at = 2
 model.roi_heads.num_classes = 1203
 model.roi_heads.box_predictor.update(test_score_thresh=1e-4, test_topk_per_image=300)
 train.update(
-    init_checkpoint="${oc.env:LAZYCFG_WEIGHTS,weights}/ImageNetPretrained/MSRA/R-50.pkl",
+    init_checkpoint="detectron2://ImageNetPretrained/MSRA/R-50.pkl",
     max_iter=180000,
     eval_period=0,  # at the end: the evaluation of 19,809 images with 300 detections each takes its time
 )

@@ -6,4 +6,4 @@ from .cascade_mask_rcnn_mvitv2_t_3x import dataloader, lr_multiplier, model, opt
 model.backbone.bottom_up = mvitv2_b
 del mvitv2_b
 
-train.init_checkpoint = "${oc.env:LAZYCFG_WEIGHTS,weights}/ImageNetPretrained/mvitv2/MViTv2_B_in1k.pyth"
+train.init_checkpoint = "detectron2://ImageNetPretrained/mvitv2/MViTv2_B_in1k.pyth"

@@ -14,4 +14,4 @@ del mvitv2_h
 dataloader.train.mapper.augmentations[-1].pad = True
 dataloader.test.mapper.augmentations[0].update(short_edge_length=800, max_size=1333)
 
-train.init_checkpoint = "${oc.env:LAZYCFG_WEIGHTS,weights}/ImageNetPretrained/mvitv2/MViTv2_H_in21k.pyth"
+train.init_checkpoint = "detectron2://ImageNetPretrained/mvitv2/MViTv2_H_in21k.pyth"

@@ -15,7 +15,7 @@ model.backbone.bottom_up = mvitv2_l
 del mvitv2_l
 
 train.max_iter = 92187  # 50 epochs of 64 images
-train.init_checkpoint = "${oc.env:LAZYCFG_WEIGHTS,weights}/ImageNetPretrained/mvitv2/MViTv2_L_in21k.pyth"
+train.init_checkpoint = "detectron2://ImageNetPretrained/mvitv2/MViTv2_L_in21k.pyth"
 
 lr_multiplier: Any = L(WarmupParamScheduler)(
     scheduler=L(MultiStepParamScheduler)(

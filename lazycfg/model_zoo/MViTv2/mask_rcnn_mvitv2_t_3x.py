@@ -25,7 +25,7 @@ del constants, mvitv2_t
 
 train.amp.enabled = True
 train.ddp.fp16_compression = True
-train.init_checkpoint = "${oc.env:LAZYCFG_WEIGHTS,weights}/ImageNetPretrained/mvitv2/MViTv2_T_in1k.pyth"
+train.init_checkpoint = "detectron2://ImageNetPretrained/mvitv2/MViTv2_T_in1k.pyth"
 train.max_iter = 67500
 
 lr_multiplier: Any = L(WarmupParamScheduler)(

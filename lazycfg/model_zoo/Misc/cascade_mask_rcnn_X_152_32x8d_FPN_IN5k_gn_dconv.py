@@ -28,7 +28,7 @@ dataloader.train.total_batch_size = 128
 optimizer.lr = 0.16
 train.max_iter = 50000
 train.eval_period = 2500
-train.init_checkpoint = "${oc.env:LAZYCFG_WEIGHTS,weights}/ImageNetPretrained/FAIR/X-152-32x8d-IN5k.pkl"
+train.init_checkpoint = "detectron2://ImageNetPretrained/FAIR/X-152-32x8d-IN5k.pkl"
 
 lr_multiplier: Any = L(WarmupParamScheduler)(
     scheduler=L(MultiStepParamScheduler)(

@@ -8,4 +8,4 @@ from ..common.train import train
 
 dataloader.train.mapper.use_instance_mask = True
 model.backbone.bottom_up.freeze_at = 2
-train.init_checkpoint = "${oc.env:LAZYCFG_WEIGHTS,weights}/ImageNetPretrained/MSRA/R-50.pkl"
+train.init_checkpoint = "detectron2://ImageNetPretrained/MSRA/R-50.pkl"

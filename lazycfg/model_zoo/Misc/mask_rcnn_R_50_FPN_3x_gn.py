@@ -9,4 +9,4 @@ from ..common.train import train
 dataloader.train.mapper.use_instance_mask = True
 model.backbone.bottom_up.freeze_at = 2
 train.max_iter = 270000
-train.init_checkpoint = "${oc.env:LAZYCFG_WEIGHTS,weights}/ImageNetPretrained/FAIR/R-50-GN.pkl"
+train.init_checkpoint = "detectron2://ImageNetPretrained/FAIR/R-50-GN.pkl"

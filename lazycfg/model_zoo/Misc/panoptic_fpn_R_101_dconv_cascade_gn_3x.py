@@ -25,4 +25,4 @@ dataloader.train.total_batch_size = 32
 optimizer.lr = 0.04
 train.max_iter = 135000
 lr_multiplier.warmup_length = 1000 / train.max_iter
-train.init_checkpoint = "${oc.env:LAZYCFG_WEIGHTS,weights}/ImageNetPretrained/FAIR/R-101-GN.pkl"
+train.init_checkpoint = "detectron2://ImageNetPretrained/FAIR/R-101-GN.pkl"

@@ -12,7 +12,7 @@ from .mask_rcnn_vitdet_b_100ep import lr_multiplier, train
 model.backbone.update(bottom_up=mvitv2_b, in_features=ref(".bottom_up.out_features"))
 del mvitv2_b
 
-train.init_checkpoint = "${oc.env:LAZYCFG_WEIGHTS,weights}/ImageNetPretrained/mvitv2/MViTv2_B_in21k.pyth"
+train.init_checkpoint = "detectron2://ImageNetPretrained/mvitv2/MViTv2_B_in21k.pyth"
 
 optimizer.update(lr=8e-5, weight_decay=0.1)
 optimizer.params.overrides = {}  # MViTv2 has no absolute position embedding to leave out of the decay

@@ -13,7 +13,7 @@ from .cascade_mask_rcnn_mvitv2_b_in21k_100ep import dataloader, model, optimizer
 
 model.backbone.bottom_up = mvitv2_h
 del mvitv2_h
-train.init_checkpoint = "${oc.env:LAZYCFG_WEIGHTS,weights}/ImageNetPretrained/mvitv2/MViTv2_H_in21k.pyth"
+train.init_checkpoint = "detectron2://ImageNetPretrained/mvitv2/MViTv2_H_in21k.pyth"
 train.max_iter = 67500
 
 lr_multiplier: Any = L(WarmupParamScheduler)(

@@ -9,4 +9,4 @@ from .cascade_mask_rcnn_swin_b_in21k_50ep import lr_multiplier, train
 
 model.backbone.bottom_up = mvitv2_l
 del mvitv2_l
-train.init_checkpoint = "${oc.env:LAZYCFG_WEIGHTS,weights}/ImageNetPretrained/mvitv2/MViTv2_L_in21k.pyth"
+train.init_checkpoint = "detectron2://ImageNetPretrained/mvitv2/MViTv2_L_in21k.pyth"

@@ -29,9 +29,7 @@ del constants, swin_b
 
 train.amp.enabled = True
 train.ddp.fp16_compression = True
-train.init_checkpoint = (
-    "${oc.env:LAZYCFG_WEIGHTS,weights}/ImageNetPretrained/swin/swin_base_patch4_window7_224_22k.pth"
-)
+train.init_checkpoint = "detectron2://ImageNetPretrained/swin/swin_base_patch4_window7_224_22k.pth"
 train.max_iter = 92187  # 50 epochs of 118,000 pictures by 64
 
 lr_multiplier: Any = L(WarmupParamScheduler)(

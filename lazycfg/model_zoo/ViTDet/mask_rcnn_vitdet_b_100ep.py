@@ -17,7 +17,7 @@ from ..common.train import train
 
 train.amp.enabled = True
 train.ddp.fp16_compression = True
-train.init_checkpoint = "${oc.env:LAZYCFG_WEIGHTS,weights}/ImageNetPretrained/MAE/mae_pretrain_vit_base.pth"
+train.init_checkpoint = "detectron2://ImageNetPretrained/MAE/mae_pretrain_vit_base.pth"
 train.max_iter = 184375  # 100 epochs of 118,000 pictures by 64
 
 lr_multiplier: Any = L(WarmupParamScheduler)(

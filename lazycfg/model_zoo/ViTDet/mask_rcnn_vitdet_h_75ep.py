@@ -14,6 +14,4 @@ optimizer.params.lr_factor_func.keywords.update(num_layers=32, lr_decay_rate=0.9
 # As published: everything decays, normalisation and position embeddings too.
 optimizer.params.update(overrides={}, weight_decay_norm=None)
 train.max_iter = 138281  # 75 epochs; the schedule of the learning rate stretches with it
-train.init_checkpoint = (
-    "${oc.env:LAZYCFG_WEIGHTS,weights}/ImageNetPretrained/MAE/mae_pretrain_vit_huge_p14to16.pth"
-)
+train.init_checkpoint = "detectron2://ImageNetPretrained/MAE/mae_pretrain_vit_huge_p14to16.pth"

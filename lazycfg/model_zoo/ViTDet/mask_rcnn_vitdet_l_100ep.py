@@ -11,4 +11,4 @@ model.backbone.net.update(
     window_block_indexes=[i for i in range(24) if i not in (5, 11, 17, 23)],
 )
 optimizer.params.lr_factor_func.keywords.update(num_layers=24, lr_decay_rate=0.8)
-train.init_checkpoint = "${oc.env:LAZYCFG_WEIGHTS,weights}/ImageNetPretrained/MAE/mae_pretrain_vit_large.pth"
+train.init_checkpoint = "detectron2://ImageNetPretrained/MAE/mae_pretrain_vit_large.pth"

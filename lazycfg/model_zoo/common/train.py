@@ -9,7 +9,8 @@ from typing import Any
 train: Any = dict(
     # Where the config, log.txt, metrics.json, checkpoints, results and pictures go.
     output_dir="./output",
-    # Weights to start from: ours (.safetensors), detectron2's (.pkl, .pth), an ImageNet backbone's. "": none.
+    # Weights to start from: a file of ours (.safetensors), of detectron2 (.pkl, .pth), of a backbone alone;
+    # or a name that is downloaded once: "detectron2://...", "https://...", a zoo config's. "": none.
     init_checkpoint="",
     # Keys of weights to leave as they are initialised, as patterns: ["roi_heads.box_predictor.*"].
     init_ignore=[],

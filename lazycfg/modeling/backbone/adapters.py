@@ -165,10 +165,15 @@ class MMDetBackbone(Backbone):
 
     @property
     def size_divisibility(self) -> int:
+        """Return the number of pixels that the sides of images must be multiples of."""
         return self._size_divisibility
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
-        """Images (N, C, H, W) -> maps by name."""
+        """Images (N, C, H, W) -> maps by name.
+
+        Raises:
+            ValueError: the wrapped model gives another number of maps.
+        """
         maps = self.backbone(x)
         if self.neck is not None:
             maps = self.neck(maps)

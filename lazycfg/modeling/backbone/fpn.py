@@ -38,6 +38,7 @@ class LastLevelMaxPool(nn.Module):
         self.in_feature = in_feature
 
     def forward(self, x: Tensor) -> list[Tensor]:
+        """Return every second pixel of p5, (N, C, H, W) -> [(N, C, ceil(H / 2), ceil(W / 2))]."""
         return [F.max_pool2d(x, kernel_size=1, stride=2, padding=0)]
 
 
@@ -54,6 +55,7 @@ class LastLevelP6P7(nn.Module):
         c2_xavier_fill(self.p7)
 
     def forward(self, x: Tensor) -> list[Tensor]:
+        """Map (N, C, H, W) to p6 and p7, which have half and a quarter of its resolution."""
         p6 = self.p6(x)
         return [p6, self.p7(F.relu(p6))]
 
@@ -139,10 +141,12 @@ class FPN(Backbone):
 
     @property
     def size_divisibility(self) -> int:
+        """Return the number of pixels that the sides of images must be multiples of."""
         return self._size_divisibility
 
     @property
     def padding_constraints(self) -> Mapping[str, int]:
+        """Return what `ImageList.from_tensors` has to keep to: the square size, if there is one."""
         return {"square_size": self._square_pad}
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:

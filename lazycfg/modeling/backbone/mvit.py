@@ -92,6 +92,7 @@ class MultiScaleAttention(nn.Module):
             self.rel_pos_w = rel_pos_table(length, head_dim, zero_init=rel_pos_zero_init)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map tokens (B, H, W, dim) to (B, H', W', dim_out), H' and W' being those of the pooled queries."""
         B, H, W, _ = x.shape
         heads = self.num_heads
         # every head is pooled by the same convolutions: heads go into the batch
@@ -174,6 +175,7 @@ class MultiScaleBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map tokens (B, H, W, dim) to (B, H', W', dim_out), as its attention does."""
         y = self.norm1(x)
         skip = x if self.proj is None else self.proj(y)
         if self.pool_skip is not None:

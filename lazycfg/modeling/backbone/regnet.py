@@ -146,6 +146,9 @@ def generate_regnet_parameters(
     Returns:
         widths and depths of the stages, their number, the number that quantisation could give, and the
         widths of all blocks, quantised and continuous.
+
+    Raises:
+        ValueError: the numbers give no stages.
     """
     if w_a < 0 or w_0 <= 0 or w_m <= 1 or w_0 % q:
         rule = f"w_a >= 0, w_0 a positive multiple of {q}, w_m > 1"

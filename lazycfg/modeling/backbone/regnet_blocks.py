@@ -53,6 +53,7 @@ class ResStem(CNNBlockBase):
         self.pool = nn.MaxPool2d(3, stride=2, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map images (N, C, H, W) to (N, out_channels, H / 4, W / 4)."""
         return self.pool(self.af(self.bn(self.conv(x))))
 
 
@@ -68,6 +69,7 @@ class SimpleStem(CNNBlockBase):
         self.af = activation_class()
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map images (N, C, H, W) to (N, out_channels, H / 2, W / 2)."""
         return self.af(self.bn(self.conv(x)))
 
 
@@ -85,6 +87,7 @@ class SE(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """Weigh the channels of a map (N, C, H, W) by what its mean says of them; same shape."""
         return x * self.f_ex(self.avg_pool(x))
 
 
@@ -110,6 +113,7 @@ class BasicTransform(CNNBlockBase):
         self.b_bn = get_norm(norm, w_out)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map (N, Cin, H, W) to (N, Cout, H / stride, W / stride)."""
         x = self.a_af(self.a_bn(self.a(x)))
         return self.b_bn(self.b(x))
 
@@ -130,6 +134,7 @@ class VanillaBlock(BasicTransform):
         self.b_af = activation_class()
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map (N, Cin, H, W) to (N, Cout, H / stride, W / stride)."""
         return self.b_af(super().forward(x))
 
 
@@ -161,6 +166,7 @@ class BottleneckTransform(nn.Module):
         self.c_bn = get_norm(norm, w_out)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map (N, Cin, H, W) to (N, Cout, H / stride, W / stride)."""
         x = self.a_af(self.a_bn(self.a(x)))
         x = self.b_af(self.b_bn(self.b(x)))
         if self.se is not None:
@@ -192,6 +198,9 @@ class _ResBlock(CNNBlockBase):
         self.af = activation_class()
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map (N, Cin, H, W) to (N, Cout, H / stride, W / stride): the sum of residual and shortcut,
+        rectified.
+        """
         skip = x if self.proj is None else self.bn(self.proj(x))
         return self.af(skip + self.f(x))
 
@@ -228,6 +237,7 @@ class AnyStage(nn.Module):
             self.add_module(f"b{i + 1}", block_class(width, w_out, step, norm, activation_class, params))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map (N, Cin, H, W) to (N, Cout, H / stride, W / stride)."""
         for block in self.children():
             x = block(x)
         return x

@@ -82,7 +82,11 @@ class ResNet(Backbone):
         self.freeze(freeze_at)
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
-        """Images (N, C, H, W) -> the maps of `out_features` by name."""
+        """Images (N, C, H, W) -> the maps of `out_features` by name.
+
+        Raises:
+            ValueError: the images are not (N, C, H, W).
+        """
         if x.dim() != 4:
             raise ValueError(f"ResNet takes images (N, C, H, W), got shape {tuple(x.shape)}")
         outputs: dict[str, Tensor] = {}
@@ -98,6 +102,7 @@ class ResNet(Backbone):
         return outputs
 
     def output_shape(self) -> dict[str, ShapeSpec]:
+        """Return channels and stride of each map of `out_features`."""
         return {
             name: ShapeSpec(channels=self._out_feature_channels[name], stride=self._out_feature_strides[name])
             for name in self._out_features
@@ -130,6 +135,9 @@ class ResNet(Backbone):
             num_blocks: how many.
             kwargs: for every block; one that ends in ``_per_block`` is a list with a value for each, e.g.
                 ``stride_per_block=[2, 1, 1]``.
+
+        Raises:
+            ValueError: a list of arguments, one for each block, has another length than `num_blocks`.
         """
         per_block: dict[str, Sequence[Any]] = {}
         for name in [name for name in kwargs if name.endswith("_per_block")]:

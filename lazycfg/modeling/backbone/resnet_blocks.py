@@ -57,6 +57,7 @@ class BasicStem(CNNBlockBase):
         self.conv1 = conv_norm(in_channels, out_channels, 7, stride=2, norm=norm)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map images (N, C, H, W) to (N, out_channels, H / 4, W / 4)."""
         return F.max_pool2d(F.relu_(self.conv1(x)), kernel_size=3, stride=2, padding=1)
 
 
@@ -76,6 +77,7 @@ class DeepLabStem(CNNBlockBase):
         self.conv3 = conv_norm(out_channels // 2, out_channels, 3, norm=norm)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map images (N, C, H, W) to (N, out_channels, H / 4, W / 4)."""
         for conv in (self.conv1, self.conv2, self.conv3):
             x = F.relu_(conv(x))
         return F.max_pool2d(x, kernel_size=3, stride=2, padding=1)
@@ -96,10 +98,17 @@ class ResidualBlock(CNNBlockBase):
             self.shortcut = conv_norm(in_channels, out_channels, 1, stride=stride, norm=norm)
 
     def residual(self, x: Tensor) -> Tensor:
-        """Map (N, Cin, H, W) to (N, Cout, H / stride, W / stride), before the sum."""
+        """Map (N, Cin, H, W) to (N, Cout, H / stride, W / stride), before the sum.
+
+        Raises:
+            NotImplementedError: a subclass has to do this.
+        """
         raise NotImplementedError
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map (N, Cin, H, W) to (N, Cout, H / stride, W / stride): the sum of residual and shortcut,
+        rectified.
+        """
         out = self.residual(x)
         out += x if self.shortcut is None else self.shortcut(x)
         return F.relu_(out)
@@ -119,6 +128,7 @@ class BasicBlock(ResidualBlock):
         self.conv2 = conv_norm(out_channels, out_channels, 3, norm=norm)
 
     def residual(self, x: Tensor) -> Tensor:
+        """Map (N, Cin, H, W) to (N, Cout, H / stride, W / stride), before the sum."""
         return self.conv2(F.relu_(self.conv1(x)))
 
 
@@ -156,6 +166,7 @@ class BottleneckBlock(ResidualBlock):
         self.conv3 = conv_norm(width, out_channels, 1, norm=norm)
 
     def residual(self, x: Tensor) -> Tensor:
+        """Map (N, Cin, H, W) to (N, Cout, H / stride, W / stride), before the sum."""
         x = F.relu_(self.conv1(x))
         x = F.relu_(self.conv2(x))
         return self.conv3(x)
@@ -214,6 +225,7 @@ class DeformBottleneckBlock(ResidualBlock):
         self.conv3 = conv_norm(width, out_channels, 1, norm=norm)
 
     def residual(self, x: Tensor) -> Tensor:
+        """Map (N, Cin, H, W) to (N, Cout, H / stride, W / stride), before the sum."""
         x = F.relu_(self.conv1(x))
         offset = self.conv2_offset(x)
         if self.deform_modulated:

@@ -62,10 +62,14 @@ class SimpleFeaturePyramid(Backbone):
 
     @property
     def size_divisibility(self) -> int:
+        """Return the number of pixels that the sides of images must be multiples of."""
         return self._size_divisibility
 
     @property
     def padding_constraints(self) -> dict[str, int]:
+        """Return what `ImageList.from_tensors` has to keep to: the divisor, and the square size if there is
+        one.
+        """
         return {"size_divisibility": self._size_divisibility, "square_size": self._square_pad}
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:

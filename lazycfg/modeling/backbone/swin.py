@@ -27,7 +27,8 @@ _APART = -100.0
 def shifted_window_mask(
     hw: tuple[int, int], window_size: int, shift_size: int, device: torch.device, dtype: torch.dtype
 ) -> Tensor:
-    """Logits to add within windows of a map that was rolled by `shift_size` up and to the left.
+    """Return what to add to the logits of windows of a map (H, W) that was rolled by `shift_size` up and to
+    the left.
 
     Args:
         hw: height and width of the map in tokens, multiples of `window_size`.
@@ -161,7 +162,12 @@ class SwinTransformerBlock(nn.Module):
         self.mlp = Mlp(dim, hidden_features=int(dim * mlp_ratio), act_layer=act_layer, drop=drop)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """`mask`: that of `shifted_window_mask`, for the padded map; used where the windows are shifted."""
+        """Map tokens (B, H, W, C) to the same shape.
+
+        Args:
+            x: the tokens.
+            mask: that of `shifted_window_mask`, for the padded map; used where the windows are shifted.
+        """
         _, H, W, C = x.shape
         size, shift = self.window_size, self.shift_size
         y = F.pad(self.norm1(x), (0, 0, 0, -W % size, 0, -H % size))
@@ -185,6 +191,7 @@ class PatchMerging(nn.Module):
         self.norm = norm_layer(4 * dim)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map tokens (B, H, W, C) to (B, ceil(H / 2), ceil(W / 2), 2 * C)."""
         x = F.pad(x, (0, 0, 0, x.shape[2] % 2, 0, x.shape[1] % 2))
         B, H, W, C = x.shape
         # channels of a pixel's four parts in column-major order: (0, 0), (1, 0), (0, 1), (1, 1)
@@ -353,6 +360,7 @@ class SwinTransformer(Backbone):
 
     @property
     def size_divisibility(self) -> int:
+        """Return the number of pixels that the sides of images must be multiples of."""
         return self._size_divisibility
 
     def _frozen(self) -> list[nn.Module]:
@@ -362,6 +370,7 @@ class SwinTransformer(Backbone):
         return frozen
 
     def train(self, mode: bool = True) -> "SwinTransformer":
+        """Set training mode, but for the stages that are frozen."""
         super().train(mode)
         for module in self._frozen():
             module.eval()

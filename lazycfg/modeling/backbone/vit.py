@@ -59,6 +59,7 @@ class Attention(nn.Module):
             self.rel_pos_w = rel_pos_table(2 * input_size[1] - 1, head_dim, zero_init=rel_pos_zero_init)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map tokens (B, H, W, dim) to the same shape."""
         B, H, W, _ = x.shape
         qkv = self.qkv(x).view(B, H * W, 3, self.num_heads, -1).permute(2, 0, 3, 1, 4)
         q, k, v = qkv.unbind(0)
@@ -101,6 +102,7 @@ class ResBottleneckBlock(CNNBlockBase):
             nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, H, W) to the same shape."""
         out = self.act1(self.norm1(self.conv1(x)))
         out = self.act2(self.norm2(self.conv2(out)))
         return x + self.norm3(self.conv3(out))
@@ -150,6 +152,7 @@ class Block(nn.Module):
             self.residual = ResBottleneckBlock(dim, dim, dim // 2, norm="LN", act_layer=act_layer)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map tokens (B, H, W, dim) to the same shape."""
         y = self.norm1(x)
         if self.window_size:
             windows, pad_hw = window_partition(y, self.window_size)

@@ -25,6 +25,7 @@ class DropPath(nn.Module):
         self.drop_prob = drop_prob
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return residuals (N, ...), in training those of some samples as zeros and the rest scaled up."""
         if self.drop_prob == 0.0 or not self.training:
             return x
         keep = 1.0 - self.drop_prob
@@ -32,6 +33,7 @@ class DropPath(nn.Module):
         return x * (mask / keep if keep > 0.0 else mask)
 
     def extra_repr(self) -> str:
+        """Return the arguments, for `repr`."""
         return f"drop_prob={self.drop_prob}"
 
 
@@ -54,6 +56,7 @@ class Mlp(nn.Module):
         self.drop = nn.Dropout(drop)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map (..., in_features) to (..., out_features)."""
         return self.drop(self.fc2(self.drop(self.act(self.fc1(x)))))
 
 
@@ -84,6 +87,7 @@ class PatchEmbed(nn.Module):
         self.norm = norm_layer(embed_dim) if norm_layer is not None else None
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map images (B, C, H, W) to tokens (B, H', W', embed_dim)."""
         if self.pad_to_stride:
             sv, sh = self.proj.stride
             below, right = -x.shape[-2] % sv, -x.shape[-1] % sh
@@ -212,6 +216,9 @@ def get_abs_pos(abs_pos: Tensor, has_cls_token: bool, hw: tuple[int, int]) -> Te
 
     Returns:
         (1, H, W, C).
+
+    Raises:
+        ValueError: the embeddings are not those of a square grid.
     """
     if has_cls_token:
         abs_pos = abs_pos[:, 1:]
@@ -260,7 +267,9 @@ def init_transformer_weights(module: nn.Module) -> None:
 
 
 def run_block(block: nn.Module, *inputs: Tensor | None, use_checkpoint: bool) -> Tensor:
-    """Run ``block(*inputs)``; with `use_checkpoint`, activations are computed again in the backward pass."""
+    """Run ``block(*inputs)``; with `use_checkpoint`, activations are computed again in the backward pass. The
+    inputs are tokens (B, H, W, C), and what else the block takes.
+    """
     if use_checkpoint and torch.is_grad_enabled():
         out: Tensor = checkpoint(block, *inputs, use_reentrant=False)
         return out

@@ -59,7 +59,11 @@ class _PixelHead(nn.Module):
         return DataNeeds(stuff_classes=self.predictor.out_channels, ignore_label=self.ignore_value)
 
     def layers(self, features: Mapping[str, Tensor]) -> Tensor:
-        """Return the logits (N, num_classes, H / common_stride, W / common_stride) of feature maps."""
+        """Return the logits (N, num_classes, H / common_stride, W / common_stride) of feature maps.
+
+        Raises:
+            NotImplementedError: a subclass has to do this.
+        """
         raise NotImplementedError
 
     def forward(
@@ -77,6 +81,9 @@ class _PixelHead(nn.Module):
 
         Returns:
             In training ``(None, {"loss_sem_seg": loss})``, else the logits (N, num_classes, H, W) and ``{}``.
+
+        Raises:
+            ValueError: there are no targets in training.
         """
         logits = self.layers(features)
         if not self.training:
@@ -93,6 +100,9 @@ class _PixelHead(nn.Module):
             logits: (N, num_classes, H / common_stride, W / common_stride).
             targets: labels (N, H, W), int64.
             weights: (N, H, W), factors of the losses of pixels; for hard pixel mining.
+
+        Raises:
+            ValueError: there are weights, and the loss takes none.
         """
         # The maps of an image whose size is no multiple of the stride reach beyond it.
         logits = self.to_image_size(logits)[..., : targets.shape[-2], : targets.shape[-1]]
@@ -182,6 +192,7 @@ class DeepLabV3Head(_PixelHead):
         self.predictor = predictor(aspp_channels, num_classes)
 
     def layers(self, features: Mapping[str, Tensor]) -> Tensor:
+        """Return the logits (N, num_classes, H / common_stride, W / common_stride) of feature maps."""
         return self.predictor(self.aspp(features[self.in_features[0]]))
 
 
@@ -288,8 +299,8 @@ class DeepLabV3PlusHead(_PixelHead):
         return y
 
     def layers(self, features: Mapping[str, Tensor]) -> Tensor:
-        """Return the logits at the stride `common_stride`; the decoder's features if there is no
-        classifier.
+        """Return the logits (N, num_classes, H / common_stride, W / common_stride) of feature maps; the
+        decoder's features if there is no predictor.
         """
         y = self.decode(features)
         return y if self.predictor is None else self.predictor(y)

@@ -77,6 +77,9 @@ class DenseDetector(ImageModel):
         Returns:
             In training the losses by name; at inference per image {"instances": `Instances`} with
             ``pred_boxes``, ``scores``, ``pred_classes``.
+
+        Raises:
+            ValueError: an input lacks ``instances`` in training.
         """
         if not self.training and not len(batched_inputs):
             return []
@@ -104,13 +107,32 @@ class DenseDetector(ImageModel):
         predictions: Sequence[Sequence[Tensor]],
         gt_instances: Sequence[Instances],
     ) -> dict[str, Tensor]:
-        """Return the losses by name."""
+        """Return the losses by name.
+
+        Args:
+            images: the batch (N, C, H, W).
+            features: per level (N, C_l, H_l, W_l).
+            predictions: of each kind, per level (N, A * values, H_l, W_l).
+            gt_instances: the objects of each image, in pixels of the network's input.
+
+        Raises:
+            NotImplementedError: a subclass has to do this.
+        """
         raise NotImplementedError
 
     def forward_inference(
         self, images: ImageList, features: Sequence[Tensor], predictions: Sequence[Sequence[Tensor]]
     ) -> Sequence[Instances]:
-        """Per image the detections, in pixels of the network's input."""
+        """Return the detections of each image, in pixels of the network's input.
+
+        Args:
+            images: the batch (N, C, H, W).
+            features: per level (N, C_l, H_l, W_l).
+            predictions: of each kind, per level (N, A * values, H_l, W_l).
+
+        Raises:
+            NotImplementedError: a subclass has to do this.
+        """
         raise NotImplementedError
 
     def inference_single_image(
@@ -160,7 +182,14 @@ class DenseDetector(ImageModel):
     def detect_batch(
         self, anchors: Tensor, scores: Sequence[Tensor], deltas: Sequence[Tensor], image_sizes: ImageSizes
     ) -> list[Instances]:
-        """Return the detections of all images, with the thresholds that RetinaNet and FCOS have."""
+        """Return the detections of all images, with the thresholds that RetinaNet and FCOS have.
+
+        Args:
+            anchors: (A, 4) of all levels, XYXY in pixels.
+            scores: per level (N, A_l, K).
+            deltas: per level (N, A_l, 4).
+            image_sizes: (height, width) of each image.
+        """
         model: Any = self
         candidates = DenseCandidates(
             scores,
@@ -174,7 +203,9 @@ class DenseDetector(ImageModel):
 
     @torch.no_grad()
     def update_normalizer(self, num_positives: Tensor, momentum: float = 0.9) -> Tensor:
-        """Move the average number of positives on by this batch's (at least 1); a copy of the new value."""
+        """Move the average number of positives on by this batch's (at least 1), and return a copy of it;
+        shape ().
+        """
         new = self.loss_normalizer * momentum + num_positives.clamp(min=1) * (1 - momentum)
         self.loss_normalizer.copy_(new)
         return new

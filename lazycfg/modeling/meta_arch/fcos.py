@@ -100,6 +100,9 @@ class FCOS(DenseDetector):
         predictions: Sequence[Sequence[Tensor]],
         gt_instances: Sequence[Instances],
     ) -> dict[str, Tensor]:
+        """Return the losses of classes, boxes and centerness by name; arguments of shapes as in
+        `DenseDetector`.
+        """
         levels_of_anchors = self.anchor_generator(features)
         counts = [len(level) for level in levels_of_anchors]
         anchors = torch.cat([level.tensor for level in levels_of_anchors])
@@ -219,6 +222,7 @@ class FCOS(DenseDetector):
     def forward_inference(
         self, images: ImageList, features: Sequence[Tensor], predictions: Sequence[Sequence[Tensor]]
     ) -> list[Instances]:
+        """Return the detections of each image; arguments of shapes as in `DenseDetector`."""
         anchors = self.anchor_generator(features)
         logits, deltas, centerness = (
             dense_predictions(levels, dim)

@@ -41,12 +41,16 @@ class _NegativeFocal(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, weight: Tensor, gamma: float) -> Tensor:
+        """Return the sum of the loss of logits (...,) whose class is not there, weighted by `weight`; shape
+        ().
+        """
         ctx.save_for_backward(logits, weight)
         ctx.gamma = gamma
         return (logits.sigmoid().pow_(gamma) * F.softplus(logits)).mul_(weight).sum()
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        """Return the gradient of the logits, of their shape."""
         logits, weight = ctx.saved_tensors
         p = logits.sigmoid()
         slope = p**ctx.gamma * (ctx.gamma * (1 - p) * F.softplus(logits) + p)

@@ -68,6 +68,9 @@ class PanopticFPN(GeneralizedRCNN):
             Per image {"sem_seg": logits (K, height, width), "instances": `Instances`, "panoptic_seg": (map
             (height, width) int32, segments)}; without postprocessing the instances and the logits, two lists
             of the size of the network's input.
+
+        Raises:
+            RuntimeError: the model is in training mode.
         """
         if self.training:
             raise RuntimeError("inference in training mode: call model.eval() first")

@@ -113,8 +113,9 @@ def combine_semantic_and_instance_batch(
 
 
 def by_score(instances: Sequence[Instances], threshold: float) -> list[np.ndarray]:
-    """Return the instances of each image that score at least the threshold, best first. Waits for the
-    device.
+    """Return for each image the (K,) indices of its instances that score at least the threshold, best first.
+
+    Waits for the device.
     """
     scores = cat_field(instances, "scores").detach().float().cpu().numpy()
     counts = [len(x) for x in instances]

@@ -44,6 +44,7 @@ class ImageModel(nn.Module):
 
     @property
     def device(self) -> torch.device:
+        """Return the device of the parameters."""
         return self.pixel_mean.device
 
     def data_needs(self) -> DataNeeds:
@@ -112,6 +113,9 @@ class GeneralizedRCNN(ImageModel):
         Returns:
             In training the losses by name; at inference per image {"instances": `Instances`} with
             ``pred_boxes``, ``scores``, ``pred_classes``, ``pred_masks``...
+
+        Raises:
+            ValueError: an input lacks ``instances`` in training.
         """
         if not self.training:
             return self.inference(batched_inputs)
@@ -128,7 +132,14 @@ class GeneralizedRCNN(ImageModel):
         features: dict[str, Tensor],
         gt_instances: Sequence[Instances] | None,
     ) -> dict[str, Tensor]:
-        """Return the losses of proposals and heads by name."""
+        """Return the losses of proposals and heads by name.
+
+        Args:
+            batched_inputs: what the model was given.
+            images: the batch (N, C, H, W).
+            features: maps by name, (N, C_l, H_l, W_l).
+            gt_instances: the objects of each image.
+        """
         proposals, proposal_losses = self.propose(batched_inputs, images, features, gt_instances)
         _, detector_losses = self.roi_heads(images, features, proposals, gt_instances)
         return {**detector_losses, **proposal_losses}
@@ -140,7 +151,15 @@ class GeneralizedRCNN(ImageModel):
         features: dict[str, Tensor],
         detected_instances: Sequence[Instances] | None = None,
     ) -> Sequence[Instances]:
-        """Per image the detections in the network's input, or what the heads say of given ones."""
+        """Return the detections of each image in pixels of the network's input, or what the heads say of
+        given ones.
+
+        Args:
+            batched_inputs: what the model was given.
+            images: the batch (N, C, H, W).
+            features: maps by name, (N, C_l, H_l, W_l).
+            detected_instances: with ``pred_boxes`` and ``pred_classes``.
+        """
         if detected_instances is not None:
             given = [x.to(self.device) for x in detected_instances]
             return self.roi_heads.forward_with_given_boxes(features, given)
@@ -154,7 +173,12 @@ class GeneralizedRCNN(ImageModel):
         features: dict[str, Tensor],
         gt_instances: Sequence[Instances] | None,
     ) -> tuple[Sequence[Instances], dict[str, Tensor]]:
-        """Proposals and their losses; those of the inputs where there is no proposal generator."""
+        """Return the proposals of each image and their losses; those of the inputs where there is no proposal
+        generator. Maps are (N, C_l, H_l, W_l).
+
+        Raises:
+            ValueError: there is neither a proposal generator nor ``proposals`` in the inputs.
+        """
         if self.proposal_generator is not None:
             return self.proposal_generator(images, features, gt_instances)
         if not all("proposals" in x for x in batched_inputs):
@@ -180,6 +204,9 @@ class GeneralizedRCNN(ImageModel):
 
         Returns:
             As `forward`; without postprocessing per image the `Instances` in the network's input.
+
+        Raises:
+            RuntimeError: the model is in training mode.
         """
         if self.training:
             raise RuntimeError("inference in training mode: call model.eval() first")

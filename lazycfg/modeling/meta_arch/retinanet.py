@@ -100,6 +100,7 @@ class RetinaNet(DenseDetector):
         predictions: Sequence[Sequence[Tensor]],
         gt_instances: Sequence[Instances],
     ) -> dict[str, Tensor]:
+        """Return the losses of classes and boxes by name; arguments of shapes as in `DenseDetector`."""
         anchors = torch.cat([level.tensor for level in self.anchor_generator(features)])
         logits = torch.cat(dense_predictions(predictions[0], self.num_classes), dim=1)
         deltas = torch.cat(dense_predictions(predictions[1], 4), dim=1)
@@ -156,6 +157,7 @@ class RetinaNet(DenseDetector):
     def forward_inference(
         self, images: ImageList, features: Sequence[Tensor], predictions: Sequence[Sequence[Tensor]]
     ) -> list[Instances]:
+        """Return the detections of each image; arguments of shapes as in `DenseDetector`."""
         anchors = self.anchor_generator(features)
         scores = [x.float().sigmoid() for x in dense_predictions(predictions[0], self.num_classes)]
         deltas = dense_predictions(predictions[1], 4)

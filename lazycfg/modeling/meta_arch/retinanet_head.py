@@ -79,7 +79,9 @@ class RetinaNetHead(nn.Module):
         return logits, *self.regress([self.bbox_subnet(x) for x in features])
 
     def regress(self, towers: Sequence[Tensor]) -> tuple[list[Tensor], ...]:
-        """Return what is predicted from the tower of boxes, one list over the levels for each kind."""
+        """Return what is predicted from the tower of boxes, per level (N, C, H, W) -> (N, A * 4, H, W); one
+        list over the levels for each kind.
+        """
         return ([self.bbox_pred(x) for x in towers],)
 
 

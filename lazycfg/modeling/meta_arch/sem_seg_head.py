@@ -134,6 +134,9 @@ class SemSegFPNHead(PyramidDecoder):
 
         Returns:
             In training ``(None, {"loss_sem_seg": loss})``, else the logits (N, num_classes, H, W) and ``{}``.
+
+        Raises:
+            ValueError: there are no targets in training.
         """
         logits = self.layers(features)
         if self.training:
@@ -145,7 +148,9 @@ class SemSegFPNHead(PyramidDecoder):
         return self._to_image_size(logits), {}
 
     def losses(self, logits: Tensor, targets: Tensor) -> dict[str, Tensor]:
-        """Mean cross-entropy over the pixels that count, at the resolution of the labels; 0 if none does."""
+        """Return the mean cross-entropy over the pixels that count, at the resolution of the labels (N, H,
+        W); 0 if none does.
+        """
         # Interpolation loses precision in half; the reference upsamples in single, too.
         logits = self._to_image_size(logits.float())
         return {"loss_sem_seg": pixel_cross_entropy(logits, targets, self.ignore_value) * self.loss_weight}

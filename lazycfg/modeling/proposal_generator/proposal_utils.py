@@ -149,7 +149,10 @@ def select_by_nms(
 
 
 def read_numbers(settled: Tensor | None, finite: Tensor, counts: Tensor, most: int) -> list[int]:
-    """Read what is known after a suppression, which waits for the device unless the host did it."""
+    """Return what is known after a suppression: settled, finite, and the (N,) counts of the images.
+
+    Waits for the device unless the host did it.
+    """
     if counts.is_meta:  # which has shapes and no values: every box may be left
         return [1, 1, *[most] * len(counts)]
     if settled is None:
@@ -224,7 +227,11 @@ def add_ground_truth_to_proposals(
 
 
 def known_of_truth(gt: Instances | Boxes, name: str, image: int) -> Any:
-    """Return a field of the ground truth that the proposals have too; None where there are no objects."""
+    """Return a field of the ground truth that the proposals have too; None where there are no objects.
+
+    Raises:
+        ValueError: the ground truth has objects without this field.
+    """
     if isinstance(gt, Instances) and gt.has(name):
         return gt.get(name)
     if not len(gt):

@@ -118,6 +118,9 @@ class RPN(nn.Module):
         Returns:
             Per image `Instances` with ``proposal_boxes`` and ``objectness_logits``, best first, and the
             losses "loss_rpn_cls", "loss_rpn_loc" (none at inference).
+
+        Raises:
+            ValueError: there are no ``gt_instances`` in training.
         """
         maps = [features[name] for name in self.in_features]
         levels = self.anchor_generator(maps)
@@ -149,8 +152,15 @@ class RPN(nn.Module):
         image_sizes: Sequence[tuple[int, int]],
         gt_instances: Sequence[Instances] | None,
     ) -> tuple[list[Instances], AnchorSamples | None]:
-        """Call `predict_proposals` and, given ground truth, `label_and_sample_anchors`: one cut when
-        compiled.
+        """Call `predict_proposals` and, with ground truth, `label_and_sample_anchors`: one cut when compiled.
+
+        Args:
+            anchors: (A, box_dim) of all levels, in pixels.
+            counts: number of anchors of each level.
+            logits: (N, A) of all levels.
+            deltas: (N, A, box_dim) of all levels.
+            image_sizes: (height, width) of each image.
+            gt_instances: the objects of each image, or None.
         """
         samples = None
         if gt_instances is not None:

@@ -25,6 +25,11 @@ class RRPN(RPN):
     """
 
     def match_anchors(self, anchors: Tensor, gt: GroundTruth) -> tuple[Tensor, Tensor]:
+        """Return (N, A) matches and labels of rotated anchors (A, 5), as `RPN.match_anchors` does.
+
+        Raises:
+            ValueError: the ground truth has upright boxes.
+        """
         if gt.boxes.shape[-1] != 5:
             raise ValueError(
                 "RRPN is trained on RotatedBoxes, and these gt_boxes are upright: "

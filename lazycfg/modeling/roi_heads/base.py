@@ -69,6 +69,9 @@ class ROIHeads(nn.Module):
 
         Returns:
             In training the sampled proposals and the losses; at inference the detections and no losses.
+
+        Raises:
+            NotImplementedError: a subclass has to do this.
         """
         raise NotImplementedError
 
@@ -152,7 +155,8 @@ class ROIHeads(nn.Module):
 def set_matched_fields(
     sampled: Sequence[Instances], targets: Sequence[Instances], matches: Sequence[np.ndarray]
 ) -> None:
-    """Give each proposal the further ``gt_`` fields of the object it is matched to, if its image has any.
+    """Give each proposal the further ``gt_`` fields of the object it is matched to, if its image has any;
+    `matches` are (K,) indices for each image.
 
     Args:
         matches: per image the object of each of its proposals.

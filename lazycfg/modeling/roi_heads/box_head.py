@@ -79,7 +79,11 @@ class FastRCNNConvFCHead(nn.Sequential):
 
 
 def flat_size(input_shape: ShapeSpec | int) -> int:
-    """Number of values of one region."""
+    """Number of values of one region.
+
+    Raises:
+        ValueError: the number of channels is not known.
+    """
     if isinstance(input_shape, int):
         return input_shape
     if input_shape.channels is None:

@@ -26,11 +26,13 @@ class ScaleGradient(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, scale: float) -> Tensor:
+        """Return a tensor (...,) as it is, and keep the scale for its gradient."""
         ctx.scale = scale
         return x
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        """Return the gradient (...,) times the scale."""
         return grad * ctx.scale, None
 
 
@@ -80,6 +82,14 @@ class CascadeROIHeads(StandardROIHeads):
         proposals: Sequence[Instances],
         targets: Sequence[Instances] | None = None,
     ) -> tuple[list[Instances], dict[str, Tensor]]:
+        """Sample proposals and compute losses of all stages in training, else detect objects; see
+        `ROIHeads.forward`.
+
+        Maps are (N, C, H, W).
+
+        Raises:
+            ValueError: there are no targets in training.
+        """
         if not self.training:
             instances = self._forward_box(features, proposals)
             return self.forward_with_given_boxes(features, instances), {}
@@ -198,7 +208,9 @@ class CascadeROIHeads(StandardROIHeads):
 
     @staticmethod
     def stage_losses(outputs: Sequence[tuple[BoxPredictor, Any, Sequence[Instances]]]) -> dict[str, Tensor]:
-        """Return the losses of all stages, with "_stage0" and so on at the end of their names."""
+        """Return the losses of all stages, each of shape (), with "_stage0" and so on at the end of their
+        names.
+        """
         losses = {}
         storage = get_event_storage()
         for stage, (predictor, predictions, proposals) in enumerate(outputs):

@@ -76,7 +76,11 @@ def fast_rcnn_inference(
 
 
 def check_predictions(boxes: Sequence[Tensor], scores: Sequence[Tensor], box_dim: int) -> None:
-    """Raise ValueError where boxes and scores of an image do not fit each other."""
+    """Check that boxes (R, K * box_dim) or (R, box_dim) and scores (R, K + 1) of each image fit each other.
+
+    Raises:
+        ValueError: they do not.
+    """
     if len(boxes) != len(scores):
         raise ValueError(f"predicted boxes of {len(boxes)} images, but scores of {len(scores)}")
     for i, (b, s) in enumerate(zip(boxes, scores, strict=True)):

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lazycfg.layers import ShapeSpec
+from lazycfg.layers import ShapeSpec, sigmoid_focal_loss
 from lazycfg.structures import Instances
 from lazycfg.utils.events import get_event_storage
 
@@ -58,6 +58,16 @@ class FastRCNNOutputLayers(nn.Module):
         get_fed_loss_cls_weights: returns (num_classes,) how likely each class is to be drawn; called when
             the loss is first computed, so that a model can be used where the data for training are not.
         fed_loss_num_classes: how many classes count.
+        class_weights: of the losses of each class, `num_classes` numbers, or one more for the background
+            (which otherwise weighs 1). The loss is a weighted mean of that of the regions; with
+            `use_sigmoid_ce` each class's own loss is multiplied instead, and the background has none.
+        focal_gamma: exponent of the focal loss (arXiv:1708.02002): regions that are classified well already
+            count less; 0 for the plain loss.
+        focal_alpha: weight of what is there, 1 - alpha of what is not, in the focal loss with
+            `use_sigmoid_ce`; negative for none.
+
+    Raises:
+        ValueError: arguments that do not go together.
     """
 
     def __init__(
@@ -77,6 +87,9 @@ class FastRCNNOutputLayers(nn.Module):
         use_sigmoid_ce: bool = False,
         get_fed_loss_cls_weights: Callable[[], Tensor] | None = None,
         fed_loss_num_classes: int = 50,
+        class_weights: Sequence[float] | None = None,
+        focal_gamma: float = 0.0,
+        focal_alpha: float = -1.0,
     ) -> None:
         super().__init__()
         check_box_reg_loss_type(box_reg_loss_type, box2box_transform)
@@ -101,6 +114,18 @@ class FastRCNNOutputLayers(nn.Module):
         self.use_fed_loss = use_fed_loss
         self.use_sigmoid_ce = use_sigmoid_ce
         self.fed_loss_num_classes = fed_loss_num_classes
+        self.class_weights: Tensor | None
+        weights = _class_weights(class_weights, num_classes, use_sigmoid_ce)
+        self.register_buffer("class_weights", weights, persistent=False)
+        if not focal_gamma >= 0:
+            raise ValueError(f"focal_gamma must be at least 0, got {focal_gamma}")
+        if focal_alpha >= 0 and not (use_sigmoid_ce and focal_gamma > 0 and focal_alpha <= 1):
+            raise ValueError(
+                f"focal_alpha={focal_alpha}: it must be at most 1, and needs focal_gamma above 0 and "
+                "use_sigmoid_ce=True"
+            )
+        self.focal_gamma = focal_gamma
+        self.focal_alpha = focal_alpha
         if use_fed_loss:
             if not use_sigmoid_ce:
                 raise ValueError("use_fed_loss=True needs use_sigmoid_ce=True")
@@ -121,7 +146,7 @@ class FastRCNNOutputLayers(nn.Module):
         return self.cls_score(x), self.bbox_pred(x)
 
     def losses(self, predictions: Predictions, proposals: Sequence[Instances]) -> dict[str, Tensor]:
-        """Return the losses of classes and boxes.
+        """Return the losses of classes and boxes, for logits (R, K + 1) and offsets (R, K * 4) or (R, 4).
 
         Args:
             predictions: what `forward` returns for the regions of all images.
@@ -152,6 +177,8 @@ class FastRCNNOutputLayers(nn.Module):
         """
         if self.use_sigmoid_ce:
             return self.sigmoid_cross_entropy_loss(scores, gt_classes)
+        if self.focal_gamma > 0 or self.class_weights is not None:
+            return weighted_softmax_loss(scores, gt_classes, self.class_weights, self.focal_gamma)
         return softmax_cross_entropy_loss(scores, gt_classes)
 
     def sigmoid_cross_entropy_loss(self, pred_class_logits: Tensor, gt_classes: Tensor) -> Tensor:
@@ -161,7 +188,13 @@ class FastRCNNOutputLayers(nn.Module):
         counted = gt_classes != IGNORED
         classes = torch.arange(self.num_classes, device=gt_classes.device)
         target = (gt_classes[:, None] == classes).to(pred_class_logits.dtype)
-        loss = F.binary_cross_entropy_with_logits(pred_class_logits[:, :-1], target, reduction="none")
+        logits = pred_class_logits[:, :-1]
+        if self.focal_gamma > 0:
+            loss = sigmoid_focal_loss(logits, target, alpha=self.focal_alpha, gamma=self.focal_gamma)
+        else:
+            loss = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+        if self.class_weights is not None:
+            loss = loss * self.class_weights
         if self.use_fed_loss:
             occurring = torch.where(counted, gt_classes, self.num_classes)
             if not self._has_fed_loss_cls_weights:
@@ -208,7 +241,8 @@ class FastRCNNOutputLayers(nn.Module):
     def inference(
         self, predictions: Predictions | MeanOfStages, proposals: Sequence[Instances]
     ) -> tuple[list[Instances], list[Tensor]]:
-        """Return the detections of `predict_boxes` and `predict_probs`.
+        """Return the detections of `predict_boxes` and `predict_probs`, and for each image the (K,) rows of
+        its proposals that they come from.
 
         Args:
             predictions: what `forward` returns for the regions of all images; from a cascade `MeanOfStages`.
@@ -261,11 +295,59 @@ class FastRCNNOutputLayers(nn.Module):
 
 
 def softmax_cross_entropy_loss(scores: Tensor, gt_classes: Tensor) -> Tensor:
-    """Mean cross-entropy of the regions that count; 0 of none."""
+    """Return the mean cross-entropy of the regions that count, of scores (R, K + 1) and classes (R,); 0 of
+    none.
+    """
     if gt_classes.numel() == 0:
         return scores.sum() * 0.0
     loss = F.cross_entropy(scores, gt_classes, ignore_index=IGNORED, reduction="sum")
     return loss / (gt_classes != IGNORED).sum().clamp(min=1)
+
+
+def weighted_softmax_loss(
+    scores: Tensor, gt_classes: Tensor, class_weights: Tensor | None, focal_gamma: float
+) -> Tensor:
+    """Weighted mean of the cross-entropies of the regions that count, less for those that are right already.
+
+    Args:
+        scores: (R, K + 1) logits.
+        gt_classes: (R,); those of the class `IGNORED` do not count.
+        class_weights: (K + 1,), or None for equal weights.
+        focal_gamma: exponent of 1 - p, for the probability p of the true class.
+
+    Returns:
+        scalar; 0 of no regions.
+    """
+    if gt_classes.numel() == 0:
+        return scores.sum() * 0.0
+    loss = F.cross_entropy(scores.float(), gt_classes, ignore_index=IGNORED, reduction="none")
+    counted = gt_classes != IGNORED
+    weights = counted.to(loss.dtype)
+    if class_weights is not None:
+        weights = weights * class_weights[torch.where(counted, gt_classes, 0)]
+    if focal_gamma > 0:
+        # At 0 the gradient of the power has no bound for an exponent below 1
+        loss = loss * (1 - torch.exp(-loss)).clamp(min=1e-12) ** focal_gamma
+    return (loss * weights).sum() / weights.sum().clamp(min=1e-6)
+
+
+def _class_weights(weights: Sequence[float] | None, num_classes: int, use_sigmoid_ce: bool) -> Tensor | None:
+    """Return (K + 1,) weights for a softmax, (K,) for sigmoids, or None."""
+    if weights is None:
+        return None
+    tensor = torch.as_tensor(weights, dtype=torch.float32)
+    lengths = [num_classes] if use_sigmoid_ce else [num_classes, num_classes + 1]
+    if tensor.ndim != 1 or len(tensor) not in lengths:
+        raise ValueError(
+            f"class_weights has the shape {tuple(tensor.shape)}: expected "
+            f"{' or '.join(map(str, lengths))} numbers for {num_classes} classes"
+            + ("" if use_sigmoid_ce else " (one more for the background)")
+        )
+    if not (torch.isfinite(tensor).all() and (tensor >= 0).all() and tensor.any()):
+        raise ValueError(f"class_weights must be finite, at least 0 and not all 0, got {tensor.tolist()}")
+    if len(tensor) == num_classes and not use_sigmoid_ce:
+        tensor = torch.cat((tensor, tensor.new_ones(1)))
+    return tensor
 
 
 @torch.no_grad()

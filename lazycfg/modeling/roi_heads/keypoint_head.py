@@ -71,7 +71,11 @@ class BaseKeypointRCNNHead(nn.Module):
         return {"loss_keypoint": loss * self.loss_weight}
 
     def layers(self, x: Tensor) -> Tensor:
-        """Features (R, C, H, W) -> heatmap logits (R, K, S, S)."""
+        """Map features (R, C, H, W) to heatmap logits (R, K, S, S).
+
+        Raises:
+            NotImplementedError: a subclass has to do this.
+        """
         raise NotImplementedError
 
 
@@ -112,6 +116,7 @@ class KRCNNConvDeconvUpsampleHead(BaseKeypointRCNNHead, nn.Sequential):
                 nn.init.kaiming_normal_(p, mode="fan_out", nonlinearity="relu")
 
     def layers(self, x: Tensor) -> Tensor:
+        """Map features (R, C, H, W) to heatmap logits (R, K, 4 * H, 4 * W)."""
         for layer in self:
             x = layer(x)
         return F.interpolate(x, scale_factor=self.up_scale, mode="bilinear", align_corners=False)

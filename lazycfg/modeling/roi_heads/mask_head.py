@@ -63,7 +63,11 @@ class BaseMaskRCNNHead(nn.Module):
         return instances
 
     def layers(self, x: Tensor) -> Tensor:
-        """Features (R, C, H, W) -> mask logits (R, K, M, M), or (R, 1, M, M) for all classes alike."""
+        """Map features (R, C, H, W) to mask logits (R, K, M, M), or (R, 1, M, M) for all classes alike.
+
+        Raises:
+            NotImplementedError: a subclass has to do this.
+        """
         raise NotImplementedError
 
 
@@ -120,6 +124,7 @@ class MaskRCNNConvUpsampleHead(BaseMaskRCNNHead, nn.Sequential):
         return DataNeeds(masks=True, thing_classes=None if masks == 1 else masks)
 
     def layers(self, x: Tensor) -> Tensor:
+        """Map features (R, C, H, W) to mask logits (R, K, M, M), or (R, 1, M, M) for all classes alike."""
         for layer in self:
             x = layer(x)
         return x
@@ -132,6 +137,9 @@ def mask_rcnn_loss(pred_mask_logits: Tensor, instances: Sequence[Instances], vis
         pred_mask_logits: (R, K, M, M), or (R, 1, M, M) for a class-agnostic head.
         instances: per image, with ``proposal_boxes``, ``gt_classes`` and ``gt_masks`` (one per proposal).
         vis_period: see `BaseMaskRCNNHead`.
+
+    Raises:
+        ValueError: the predicted masks are not square.
     """
     if pred_mask_logits.shape[0] == 0:
         return pred_mask_logits.sum() * 0.0

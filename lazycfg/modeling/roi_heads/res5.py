@@ -66,6 +66,13 @@ class Res5ROIHeads(ROIHeads):
         proposals: Sequence[Instances],
         targets: Sequence[Instances] | None = None,
     ) -> tuple[list[Instances], dict[str, Tensor]]:
+        """Sample proposals and compute losses in training, else detect objects; see `ROIHeads.forward`.
+
+        Maps are (N, C, H, W).
+
+        Raises:
+            ValueError: there are no targets in training.
+        """
         if not self.training:
             x = self._shared_roi_transform(features, [p.proposal_boxes for p in proposals])
             instances, _ = self.box_predictor.inference(self._predict(x), proposals)
@@ -86,7 +93,11 @@ class Res5ROIHeads(ROIHeads):
     def forward_with_given_boxes(
         self, features: Mapping[str, Tensor], instances: Sequence[Instances]
     ) -> Sequence[Instances]:
-        """Masks (at inference) of instances with ``pred_boxes`` and ``pred_classes``."""
+        """Predict masks of instances with ``pred_boxes`` and ``pred_classes``, from maps (N, C, H, W).
+
+        Raises:
+            RuntimeError: the model is in training mode.
+        """
         if self.training:
             raise RuntimeError("forward_with_given_boxes is for inference: call model.eval() first")
         if not self.mask_on:

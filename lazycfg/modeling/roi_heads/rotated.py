@@ -76,4 +76,7 @@ class RROIHeads(StandardROIHeads):
         )
 
     def match(self, boxes: Tensor, gt: GroundTruth) -> tuple[Tensor, Tensor]:
+        """Return (N, R) matches and labels of rotated boxes (N, R, 5), as `ROIHeads.match` does of upright
+        ones.
+        """
         return self.proposal_matcher.match_boxes(gt.boxes, gt.valid, boxes, pairwise_iou_rotated)

@@ -82,6 +82,13 @@ class StandardROIHeads(ROIHeads):
         proposals: Sequence[Instances],
         targets: Sequence[Instances] | None = None,
     ) -> tuple[list[Instances], dict[str, Tensor]]:
+        """Sample proposals and compute losses in training, else detect objects; see `ROIHeads.forward`.
+
+        Maps are (N, C, H, W).
+
+        Raises:
+            ValueError: there are no targets in training.
+        """
         if not self.training:
             instances = self._forward_box(features, proposals)
             # Masks and keypoints are of the boxes predicted, which are fewer and better.
@@ -99,7 +106,12 @@ class StandardROIHeads(ROIHeads):
     def forward_with_given_boxes(
         self, features: Mapping[str, Tensor], instances: Sequence[Instances]
     ) -> Sequence[Instances]:
-        """Masks and keypoints (at inference) of instances with ``pred_boxes`` and ``pred_classes``."""
+        """Predict masks and keypoints of instances with ``pred_boxes`` and ``pred_classes``, from maps (N, C,
+        H, W).
+
+        Raises:
+            RuntimeError: the model is in training mode.
+        """
         if self.training:
             raise RuntimeError("forward_with_given_boxes is for inference: call model.eval() first")
         instances = self._forward_mask(features, instances)
@@ -146,7 +158,9 @@ def pool_branch(
     instances: Sequence[Instances],
     training: bool,
 ) -> Any:
-    """Return what a branch's head is given: pooled regions, or the maps by name where there is no pooler."""
+    """Return what a branch's head is given: pooled regions (R, C, height, width), or the maps by name where
+    there is no pooler.
+    """
     if pooler is None:
         return {name: features[name] for name in in_features}
     boxes = [x.proposal_boxes if training else x.pred_boxes for x in instances]

@@ -60,7 +60,7 @@ def to_unit_box(points: Tensor, lines: Tensor, depths: Tensor) -> Tensor:
 
 
 def from_unit_box(points: Tensor, lines: Tensor, depths: Tensor) -> Tensor:
-    """Undo `to_unit_box`, with the same arguments."""
+    """Take points (..., 3) of [-1, 1] back into their frusta: undo `to_unit_box`, with the same arguments."""
     near, far = depths[..., :1], depths[..., 1:]
     z = 2 * near * far / (near + far - points[..., 2:] * (far - near).clamp(min=EPS))
     low, high = lines[..., ::2], lines[..., 1::2]

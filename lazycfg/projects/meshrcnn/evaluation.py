@@ -56,6 +56,7 @@ class Pix3DEvaluator(DatasetEvaluator):
         self._found: dict[Any, list[tuple[int, float, tuple[bool, bool, bool]]]] = {}
 
     def reset(self) -> None:
+        """Forget all predictions."""
         self._found = {}
 
     def process(self, inputs: Sequence[Mapping[str, Any]], outputs: Sequence[Mapping[str, Any]]) -> None:
@@ -73,6 +74,7 @@ class Pix3DEvaluator(DatasetEvaluator):
             self._found[item["image_id"]] = self._judge(output["instances"], record)
 
     def evaluate(self) -> Results | None:
+        """Return AP of boxes, masks and meshes, in percent; None in all processes but the main one."""
         found = [self._found]
         if self.distributed:
             found = gather(self._found)

@@ -130,7 +130,9 @@ class MeshRCNNMaskHead(MaskRCNNConvUpsampleHead):
         return DataNeeds(thing_classes=None if masks == 1 else masks)
 
     def forward(self, x: Tensor, instances: Sequence[Instances]) -> dict[str, Tensor] | Sequence[Instances]:
-        """As `MaskRCNNConvUpsampleHead`; ``gt_masks`` are `BitMasks`."""
+        """Return what `MaskRCNNConvUpsampleHead.forward` does, for regions (R, C, H, W); ``gt_masks`` are
+        `BitMasks`.
+        """
         if not self.training:
             return super().forward(x, instances)
         logits = self.layers(x)
@@ -244,7 +246,7 @@ class VoxelRCNNConvUpsampleHead(nn.Module):
         return x.unflatten(1, (self.num_classes, self.num_depth))
 
     def losses(self, logits: Tensor, instances: Sequence[Instances]) -> dict[str, Tensor]:
-        """Return {"loss_voxel"}: the mean binary cross-entropy of the cells, of the true class.
+        """Return {"loss_voxel"}: the mean binary cross-entropy of the cells (R, D, H, W) of the true class.
 
         Args:
             logits: as `forward` returns them.

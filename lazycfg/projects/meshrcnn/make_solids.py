@@ -78,7 +78,7 @@ def contains(polygon: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def rotation(yaw: float, pitch: float) -> np.ndarray:
-    """Turn around y, then tilt towards the camera, in radians."""
+    """Return the rotation (3, 3) around y and then towards the camera, by angles in radians."""
     c, s = np.cos(yaw), np.sin(yaw)
     turn = np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
     c, s = np.cos(pitch), np.sin(pitch)
@@ -88,7 +88,7 @@ def rotation(yaw: float, pitch: float) -> np.ndarray:
 def draw(
     verts: Tensor, faces: Tensor, posed: Tensor, focal: float, side: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return an image (side, side, 3) uint8 of a striped solid, and its mask (side, side) bool."""
+    """Return an image (side, side, 3) uint8 of a striped solid, and its mask, shape (side, side), bool."""
     seen = render_mesh(posed, faces, focal, (side, side))
     there = seen.face >= 0
     number = seen.face.clamp(min=0)
@@ -194,6 +194,7 @@ def _place(rng: np.random.Generator, side: int) -> dict[str, Any]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command, and return its exit status."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -81,6 +81,7 @@ def make_views(output: str | Path, *, models: int, views: int, side: int = 137, 
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command, and return its exit status."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -145,7 +145,8 @@ class MeshRCNNGraphConvHead(nn.Module):
         return out
 
     def losses(self, refined: Sequence[Meshes], truth: Meshes) -> dict[str, Tensor]:
-        """Compare points drawn from the predictions of each stage with points drawn from the truth.
+        """Return how far points (N, P, 3) drawn from the predictions of each stage are from points drawn from
+        the truth.
 
         Args:
             refined: what `forward` returned.

@@ -67,10 +67,12 @@ class Pix3DDataset(CocoDataset):
         self.image_sizes = self.image_sizes[kept]
 
     def as_coco(self, annotation: dict[str, Any]) -> dict[str, Any]:
+        """Return an annotation with its box in COCO's form."""
         annotation["mask_file"] = annotation.pop("segmentation", None)
         return annotation
 
     def further_problem(self, annotation: dict[str, Any], image: dict[str, Any]) -> Problem | None:
+        """Return what is wrong with the camera, the voxels or the mesh of an annotation, or None."""
         for key, named in FILES.items():
             path = annotation.get(key)
             if not isinstance(path, str) or not path:

@@ -34,6 +34,7 @@ COLORS = ((70, 160, 255), (255, 150, 60), (110, 220, 110), (240, 110, 200), (240
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Return the arguments of the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -62,6 +63,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command, and return its exit status."""
     args = parse(argv)
     from lazycfg.checkpoint import CheckpointError, UnsafeFileError, WeightsMismatchError
     from lazycfg.engine import Predictor, SettingsError
@@ -84,7 +86,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def write_meshes(
     file: str, found: Instances, names: Sequence[str], args: argparse.Namespace, mapper: Any
 ) -> list[Path]:
-    """Write the files of one image and return them."""
+    """Write the files of one image and return them.
+
+    Raises:
+        ValueError: the model predicts no meshes, or no depths.
+    """
     found = found[found.scores >= args.score]
     found = found[found.scores.argsort(descending=True)]
     focal = args.focal_length or 1.2 * max(found.image_size)

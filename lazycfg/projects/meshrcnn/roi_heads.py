@@ -73,6 +73,9 @@ class MeshRCNNROIHeads(StandardROIHeads):
         proposals: Sequence[Instances],
         targets: Sequence[Instances] | None = None,
     ) -> tuple[list[Instances], dict[str, Tensor]]:
+        """Return what `StandardROIHeads.forward` does, with the losses of depth, voxels and meshes. Maps are
+        (N, C, H, W).
+        """
         if self.training and targets is not None:
             self._check_targets(targets)
         sampled, losses = super().forward(images, features, proposals, targets)
@@ -88,8 +91,8 @@ class MeshRCNNROIHeads(StandardROIHeads):
     def forward_with_given_boxes(
         self, features: Mapping[str, Tensor], instances: Sequence[Instances]
     ) -> Sequence[Instances]:
-        """Masks, ``pred_dz``, ``pred_voxels`` and ``pred_meshes`` (at inference) of instances with
-        ``pred_boxes`` and ``pred_classes``.
+        """Predict masks, ``pred_dz``, ``pred_voxels`` and ``pred_meshes`` of instances with ``pred_boxes``
+        and ``pred_classes``, from maps (N, C, H, W).
 
         ``pred_dz`` (n, 1) is the extent in depth, in heights of the box. ``pred_voxels`` (n, 1, D, H, W) are
         probabilities, ``pred_meshes`` are `MeshInstances`; both are in the frustum of the box, straightened

@@ -46,6 +46,7 @@ class ShapeNetEvaluator(DatasetEvaluator):
         self._rows: dict[Any, tuple[str, dict[str, dict[str, float]]]] = {}
 
     def reset(self) -> None:
+        """Forget all predictions."""
         self._rows = {}
 
     def process(self, inputs: Sequence[Mapping[str, Any]], outputs: Sequence[Mapping[str, Any]]) -> None:
@@ -69,6 +70,7 @@ class ShapeNetEvaluator(DatasetEvaluator):
             self._rows[item["image_id"]] = (item["class_id"], own)
 
     def evaluate(self) -> Results | None:
+        """Return the means of all metrics; None in all processes but the main one."""
         parts = [self._rows]
         if self.distributed:
             parts = gather(self._rows)

@@ -73,7 +73,7 @@ def world_to_voxel(points: Tensor) -> Tensor:
 
 
 def voxel_to_world(points: Tensor) -> Tensor:
-    """Undo `world_to_voxel`."""
+    """Take points (..., 3) of the voxel grid back before the camera: undo `world_to_voxel`."""
     near, far = Z_RANGE
     depth = (points[..., 2:] + 1) * (far - near) / 2 + near
     z = INTRINSICS[2][3] / (-INTRINSICS[2][2] - depth)
@@ -291,11 +291,15 @@ class _ImageToMesh(nn.Module):
 
     @property
     def device(self) -> torch.device:
+        """Return the device of the parameters."""
         return self.pixel_mean.device
 
     def first_meshes(self, maps: Sequence[Tensor]) -> tuple[Meshes, Tensor | None]:
         """Return the meshes that refinement begins with, and the logits of voxels (N, V, V, V), if there are
         any.
+
+        Raises:
+            NotImplementedError: a subclass has to do this.
         """
         raise NotImplementedError
 
@@ -356,6 +360,7 @@ class VoxMeshHead(_ImageToMesh):
         self.voxel_only_iters = voxel_only_iters
 
     def first_meshes(self, maps: Sequence[Tensor]) -> tuple[Meshes, Tensor | None]:
+        """Return the cubified voxels, and their logits (N, V, V, V), of maps (N, C, H, W)."""
         side = self.voxel_size // 2
         x = F.interpolate(maps[-1], size=(side, side), mode="bilinear", align_corners=False)
         logits = self.voxel_head(x)[:, 0]
@@ -396,6 +401,7 @@ class SphereInitHead(_ImageToMesh):
         self.ico_sphere_level = ico_sphere_level
 
     def first_meshes(self, maps: Sequence[Tensor]) -> tuple[Meshes, Tensor | None]:
+        """Return a sphere for each image of the maps (N, C, H, W), and None."""
         return ico_sphere(self.ico_sphere_level, maps[0].device).extend(len(maps[0])), None
 
 

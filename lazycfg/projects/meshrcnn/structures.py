@@ -62,6 +62,7 @@ class MeshInstances(_Objects[tuple[Tensor, Tensor]]):
 
     @staticmethod
     def from_meshes(meshes: Meshes) -> MeshInstances:
+        """Return meshes as a field of `Instances`."""
         return MeshInstances(list(zip(meshes.verts_list(), meshes.faces_list(), strict=True)))
 
 

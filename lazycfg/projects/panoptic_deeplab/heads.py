@@ -52,6 +52,7 @@ class PanopticDeepLabSemSegHead(DeepLabV3PlusHead):
         self.predictor = predictor(head_channels, num_classes)
 
     def layers(self, features: Mapping[str, Tensor]) -> Tensor:
+        """Return the logits (N, num_classes, H / common_stride, W / common_stride) of feature maps."""
         return self.predictor(self.head(self.decode(features)))
 
 
@@ -117,6 +118,9 @@ class PanopticDeepLabInsEmbedHead(DeepLabV3PlusHead):
         Returns:
             In training ``(None, None, {"loss_center": ...}, {"loss_offset": ...})``, else heat (N, 1, H, W),
             offsets (N, 2, H, W), ``{}`` and ``{}``.
+
+        Raises:
+            ValueError: a target is missing in training.
         """
         y = self.decode(features)
         center = self.to_image_size(self.center_predictor(self.center_head(y)))

@@ -65,7 +65,7 @@ class PanopticDeeplabDatasetMapper(DatasetMapper):
         ids, segments = _numbered(self._segment_ids(record), segments)
         for name in ("image", "sem_seg", "sem_seg_file_name", "annotations"):
             record.pop(name, None)
-        aug_input = AugInput(image, sem_seg=torch.from_numpy(ids))
+        aug_input = AugInput(image, sem_seg=torch.from_numpy(ids), channel_order=self.image_format)
         self.augmentations(aug_input, rng)
         record["image"] = torch.as_tensor(aug_input.image).contiguous()
         try:

@@ -120,7 +120,7 @@ class PanopticDeepLab(ImageModel):
     def losses(
         self, batched_inputs: Sequence[dict[str, Any]], features: dict[str, Tensor]
     ) -> dict[str, Tensor]:
-        """Return the losses by name."""
+        """Return the losses by name, of maps (N, C, H / stride, W / stride)."""
         sem_seg = self._maps(batched_inputs, "sem_seg", self.sem_seg_head.ignore_value)
         weights = None
         if any("sem_seg_weights" in x for x in batched_inputs):

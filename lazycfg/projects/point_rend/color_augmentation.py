@@ -56,6 +56,7 @@ class ColorAugSSDTransform(Augmentation):
         self.hue_delta = hue_delta
 
     def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> "SSDColors":
+        """Draw the changes of colour."""
         brightness = float(rng.uniform(-self.brightness_delta, self.brightness_delta))
         contrast = float(rng.uniform(self.contrast_low, self.contrast_high))
         saturation = float(rng.uniform(self.saturation_low, self.saturation_high))
@@ -92,6 +93,11 @@ class SSDColors(ColorTransformBase):
     contrast_first: bool = True
 
     def transform_image(self, image: Tensor) -> Tensor:
+        """Return the image (3, H, W), uint8, in other colours.
+
+        Raises:
+            TypeError: the image is of another type, or has other channels.
+        """
         if image.dtype != torch.uint8 or image.shape[0] != 3:
             raise TypeError(
                 f"ColorAugSSDTransform works on uint8 images of 3 channels, got {image.dtype} "
@@ -114,7 +120,7 @@ class SSDColors(ColorTransformBase):
 
 
 def scaled(values: Tensor, factor: float, offset: float = 0.0) -> Tensor:
-    """Multiply and add to uint8 values; results are cut to 0..255 and truncated."""
+    """Multiply and add to uint8 values (...,); results are cut to 0..255 and truncated."""
     if factor == 1.0 and offset == 0.0:
         return values
     return (values.float() * factor + offset).clamp(0, 255).to(torch.uint8)
@@ -149,7 +155,7 @@ def bgr_to_hsv(image: Tensor) -> Tensor:
 
 
 def hsv_to_bgr(image: Tensor) -> Tensor:
-    """Convert back: hue, saturation and value as `bgr_to_hsv` gives them, to blue, green and red.
+    """Convert (3, H, W) back: hue, saturation and value as `bgr_to_hsv` gives them, to blue, green and red.
 
     Fractions are cut off, as OpenCV does; a result may be one level off its.
     """

@@ -184,6 +184,9 @@ class PointMaskHead(nn.Module):
 
         Returns:
             (R, K, P) logits.
+
+        Raises:
+            NotImplementedError: a subclass has to do this.
         """
         raise NotImplementedError
 
@@ -334,6 +337,7 @@ class PointRendMaskHead(PointMaskHead):
         points: Tensor,
         representation: Tensor,
     ) -> Tensor:
+        """Return (R, K, P) logits of points (R, P, 2), from fine maps and the coarse prediction."""
         fine = self.fine_features(features, boxes, points)
         return self.point_head(fine, point_sample(representation, points))
 
@@ -408,7 +412,9 @@ class ImplicitPointRendMaskHead(PointMaskHead):
     def forward(
         self, features: Mapping[str, Tensor], instances: Sequence[Instances]
     ) -> dict[str, Tensor] | Sequence[Instances]:
-        """As `PointRendMaskHead.forward`, with the losses {"loss_l2", "loss_mask_point"}."""
+        """Return what `PointRendMaskHead.forward` does from maps (N, C, H, W), with the losses {"loss_l2",
+        "loss_mask_point"}.
+        """
         boxes = [x.proposal_boxes if self.training else x.pred_boxes for x in instances]
         parameters = self.parameter_head(self.pool(features, boxes))
         if not self.training:
@@ -436,6 +442,7 @@ class ImplicitPointRendMaskHead(PointMaskHead):
         points: Tensor,
         representation: Tensor,
     ) -> Tensor:
+        """Return (R, K, P) logits of points (R, P, 2), by the network of each region."""
         return self.point_head(self.fine_features(features, boxes, points), points, representation)
 
 

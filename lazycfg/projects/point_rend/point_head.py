@@ -40,7 +40,7 @@ def roi_mask_point_loss(mask_logits: Tensor, instances: Sequence[Instances], poi
 
 @torch.no_grad()
 def record_accuracy(logits: Tensor, labels: Tensor, counted: Tensor) -> None:
-    """Record the share of the points that are classified right; foreground are those wholly inside."""
+    """Record the share of the points (R, P) that are classified right; foreground are those wholly inside."""
     right = ((logits > 0) == (labels >= 1)) & counted
     get_event_storage().put_scalar("point/accuracy", right.sum() / counted.sum().clamp(min=1))
 

@@ -82,6 +82,9 @@ class PointRendSemSegHead(nn.Module):
         Returns:
             In training ``(None, {"loss_sem_seg", "loss_sem_seg_point"})``, else the logits
             (N, K, side of the coarse prediction * 2^subdivision_steps) and ``{}``.
+
+        Raises:
+            ValueError: there are no targets in training.
         """
         coarse = self.coarse_sem_seg_head.layers(features)
         if not self.training:

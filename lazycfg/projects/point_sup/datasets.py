@@ -43,6 +43,7 @@ class CocoPointsDataset(CocoDataset):
         super().__init__(json_file=json_file, extra_annotation_keys=keys, **kwargs)
 
     def further_problem(self, annotation: dict[str, Any], image: dict[str, Any]) -> Problem | None:
+        """Return what is wrong with the points of an annotation, or None."""
         if annotation.get("iscrowd", 0) == 1:
             return None
         return points_problem(annotation, image["width"], image["height"])
@@ -103,6 +104,7 @@ class PointsFromMasks(DatasetWrapper):
         return self._with_points(self.dataset[index], index)
 
     def get_annotations(self, index: int) -> Record:
+        """Return the record without its image."""
         return self._with_points(get_annotations(self.dataset, index), index)
 
     def _with_points(self, record: Record, index: int) -> Record:

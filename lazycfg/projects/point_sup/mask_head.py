@@ -21,8 +21,8 @@ class MaskRCNNConvUpsamplePointSupHead(MaskRCNNConvUpsampleHead):
         return DataNeeds(thing_classes=None if masks == 1 else masks)
 
     def forward(self, x: Tensor, instances: Sequence[Instances]) -> dict[str, Tensor] | Sequence[Instances]:
-        """As `BaseMaskRCNNHead.forward`; in training the instances have points in place of masks, see
-        `get_point_coords_from_point_annotation`.
+        """Return what `BaseMaskRCNNHead.forward` does of regions (R, C, H, W); in training the instances have
+        points in place of masks, see `get_point_coords_from_point_annotation`.
         """
         if not self.training:
             return super().forward(x, instances)
@@ -45,6 +45,7 @@ class ImplicitPointRendPointSupHead(ImplicitPointRendMaskHead):
     def training_points(
         self, instances: Sequence[Instances], boxes: Sequence[Boxes]
     ) -> tuple[Tensor, Tensor]:
+        """Return the annotated points (R, P, 2), relative to their boxes, and their labels (R, P)."""
         points, labels = get_point_coords_from_point_annotation(instances)
         device = boxes[0].device
         return points.to(device), labels.to(device)

@@ -18,6 +18,7 @@ CONFIG = Path(__file__).parent / "configs" / "retinanet_SyncBNhead.py"
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
+    """Return the arguments of the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -30,6 +31,11 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Run the command, and return its exit status.
+
+    Raises:
+        SettingsError: the head has no batch normalisation.
+    """
     args = parse(argv)
     from lazycfg import LazyConfig, instantiate
     from lazycfg.checkpoint import CheckpointError, WeightsMismatchError, load_weights

@@ -53,7 +53,9 @@ class RetinaNetHead_SharedTrainingBN(RetinaNetHead):
         )
 
     def forward(self, features: Sequence[Tensor]) -> tuple[list[Tensor], ...]:
-        """As `RetinaNetHead.forward`."""
+        """Return what `RetinaNetHead.forward` does of maps (N, C, H, W), the norms in training over all
+        levels.
+        """
         logits = [self.cls_score(x) for x in run_tower(self.cls_subnet, features)]
         return logits, *self.regress(run_tower(self.bbox_subnet, features))
 

@@ -23,6 +23,7 @@ class ShuffledBoxHead(FastRCNNConvFCHead):
     """
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map regions (R, C, H, W) to (R, fc_dim)."""
         return run_shuffled(super().forward, x) if self.training else super().forward(x)
 
 
@@ -30,6 +31,7 @@ class ShuffledMaskHead(MaskRCNNConvUpsampleHead):
     """`MaskRCNNConvUpsampleHead` that is applied in training as `ShuffledBoxHead` is."""
 
     def layers(self, x: Tensor) -> Tensor:
+        """Map regions (R, C, H, W) to mask logits (R, K, M, M)."""
         return run_shuffled(super().layers, x) if self.training else super().layers(x)
 
 
@@ -63,7 +65,7 @@ def run_shuffled(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
 
 
 def gather_rows(x: Tensor, counts: Sequence[int]) -> Tensor:
-    """Return the rows of all processes, (sum of counts, ...), by rank; gradients go back to their owners.
+    """Return the rows of all processes, shape (N, ...), by rank; gradients go back to their owners.
 
     Args:
         x: (counts of this process, ...).
@@ -80,12 +82,14 @@ class _Gather(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
+        """Return the tensors (N, ...) of all processes, (P, N, ...)."""
         parts = [torch.empty_like(x, memory_format=torch.contiguous_format) for _ in range(get_world_size())]
         dist.all_gather(parts, x.contiguous())
         return torch.stack(parts)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Tensor:
+        """Return the sum over the processes of the gradient of this one, (N, ...)."""
         grad = grad.contiguous()
         dist.all_reduce(grad)
         return grad[get_rank()]

@@ -26,6 +26,7 @@ class SwapAlign2Nat(nn.Module):
         return swap_align2nat(x, self.lambda_val, self.pad_val)
 
     def extra_repr(self) -> str:
+        """Return the arguments, for `repr`."""
         return f"lambda_val={self.lambda_val}, pad_val={self.pad_val}"
 
 

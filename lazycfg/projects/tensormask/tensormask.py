@@ -106,7 +106,7 @@ class TensorMask(DenseDetector):
         predictions: Sequence[Any],
         gt_instances: Sequence[Instances],
     ) -> dict[str, Tensor]:
-        """Return "loss_cls", "loss_box_reg" and "loss_mask".
+        """Return "loss_cls", "loss_box_reg" and "loss_mask"; arguments of shapes as in `DenseDetector`.
 
         The device is waited for once: which anchors are of objects is read, to make their masks only.
         """
@@ -233,7 +233,7 @@ class TensorMask(DenseDetector):
         grid_sizes: Sequence[Sequence[int]],
         image_sizes: ImageSizes,
     ) -> list[Instances]:
-        """Return the best candidates after NMS with their masks, see `forward_inference`."""
+        """Return the best candidates after NMS with their masks; shapes as in `forward_inference`."""
         kept, counts = candidates.suppress(self.test_nms_thresh, self.max_detections_per_image)
         device = candidates.anchors.device
         results, rows = make_detections(kept, counts, image_sizes, device)
@@ -274,7 +274,7 @@ class MaskGroup:
         self.rows = rows
 
     def logits(self) -> Tensor:
-        """Return (n, S, S) logits."""
+        """Return (N, S, S) logits."""
         return self._head.masks_at(self._masks, self._level, *self._where)
 
 
@@ -326,7 +326,7 @@ def read_foreground(matches: Tensor, of_object: Tensor) -> tuple[np.ndarray, np.
 
 
 def object_masks(instances: Sequence[Instances]) -> tuple[PolygonMasks | BitMasks, np.ndarray]:
-    """Return the masks of all objects of a batch, and which of them is the first of each image.
+    """Return the masks of all objects of a batch, and the (N,) numbers of the first of each image.
 
     Raises:
         TypeError: some are polygons and some are bit masks, or they are something else.
@@ -342,7 +342,7 @@ def object_masks(instances: Sequence[Instances]) -> tuple[PolygonMasks | BitMask
 
 
 def crop_masks(truth: PolygonMasks | BitMasks, rows: np.ndarray, boxes: Tensor, side: int) -> Tensor:
-    """Return what boxes (n, 4) show of objects, given by their rows on the host: (n, side, side) bool."""
+    """Return what boxes (N, 4) show of objects, given by their rows on the host: (N, side, side) bool."""
     if isinstance(truth, PolygonMasks):
         return truth[rows].crop_and_resize(boxes, side)
     used, index = np.unique(rows, return_inverse=True)

@@ -96,6 +96,7 @@ class TridentConv(nn.Module):
         return outputs
 
     def extra_repr(self) -> str:
+        """Return the arguments, for `repr`."""
         out_channels, in_channels = self.weight.shape[:2]
         return (
             f"{in_channels * self.groups}, {out_channels}, kernel_size={self.kernel_size}, "

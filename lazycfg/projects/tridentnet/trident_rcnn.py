@@ -82,7 +82,9 @@ class _BranchedHeads(ROIHeads):
         proposals: Sequence[Instances],
         targets: Sequence[Instances] | None = None,
     ) -> tuple[list[Instances], dict[str, Tensor]]:
-        """As `ROIHeads.forward`; maps and proposals are those of all branches, one branch after the other."""
+        """Return what `ROIHeads.forward` does; maps (B * N, C, H, W) and proposals are those of all branches,
+        one branch after the other.
+        """
         branches = computed_branches(self, self.training)
         repeated = None if targets is None else list(targets) * branches
         found, losses = super().forward(images, features, proposals, repeated)
@@ -97,7 +99,7 @@ class _BranchedHeads(ROIHeads):
     def forward_with_given_boxes(
         self, features: Mapping[str, Tensor], instances: Sequence[Instances]
     ) -> Sequence[Instances]:
-        """As `ROIHeads.forward_with_given_boxes`, on the maps of one branch.
+        """Return what `ROIHeads.forward_with_given_boxes` does, on the maps (N, C, H, W) of one branch.
 
         Raises:
             ValueError: there are the maps of several branches.

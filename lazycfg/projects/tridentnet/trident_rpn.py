@@ -73,7 +73,7 @@ class TridentRPN(RPN):
     ) -> tuple[list[Instances], dict[str, Tensor]]:
         """Args:
             images: N images; only their sizes are used.
-            features: maps by name, (branches * N, C, H_i, W_i), those of one branch together.
+            features: maps by name, (B * N, C, H_i, W_i) for B branches, those of one branch together.
             gt_instances: per image, with ``gt_boxes``; needed in training.
 
         Returns:

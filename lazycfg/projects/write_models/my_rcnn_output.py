@@ -25,6 +25,7 @@ class MyRCNNOutput(FastRCNNOutputLayers):
         self.gamma = gamma
 
     def classification_loss(self, scores: Tensor, gt_classes: Tensor) -> Tensor:
+        """Return the loss of logits (R, K + 1) and classes (R,), shape ()."""
         cross_entropy = F.cross_entropy(scores, gt_classes, reduction="none")
         missing = 1 - (-cross_entropy).exp()  # 1 - the probability of the right class
         return (missing**self.gamma * cross_entropy).sum() / max(gt_classes.numel(), 1)

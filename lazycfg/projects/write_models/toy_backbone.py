@@ -29,8 +29,10 @@ class ToyBackbone(Backbone):
         return {"conv1": self.conv1(image).relu()}
 
     def output_shape(self) -> dict[str, ShapeSpec]:
+        """Return channels and stride of the map."""
         return {"conv1": ShapeSpec(channels=self.conv1.out_channels, stride=self.stride)}
 
     @property
     def size_divisibility(self) -> int:
+        """Return the number of pixels that the sides of images must be multiples of."""
         return self.stride

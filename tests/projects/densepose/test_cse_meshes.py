@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
+from lazycfg.checkpoint import WeightsMismatchError, load_weights
 from lazycfg.layers import ico_sphere
 from lazycfg.projects.densepose.cse.embedders import Embedder, VertexDirectEmbedder, VertexFeatureEmbedder
-from lazycfg.projects.densepose.cse.mesh import FILES, Mesh
+from lazycfg.projects.densepose.cse.mesh import FILES, Mesh, PublishedMesh
 from lazycfg.projects.densepose.evaluation.mesh_alignment import MeshAlignmentEvaluator
 from lazycfg.structures import MeshFileError, save_obj
 
@@ -37,7 +39,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def test_files_as_published(root: Path) -> None:
-    mesh = Mesh.published("cow_5002", root)
+    mesh = PublishedMesh(name="cow_5002", root=root)
     verts = mesh.read_vertices()
     assert verts.shape == (42, 3)
     assert len(mesh.read_meshes().faces_packed()) == 80
@@ -51,7 +53,7 @@ def test_files_as_published(root: Path) -> None:
 
 
 def test_tensors_and_other_formats(root: Path) -> None:
-    sphere = Mesh.published("cow_5002", root).read_meshes()
+    sphere = PublishedMesh(name="cow_5002", root=root).read_meshes()
     save_obj(root / "sphere.obj", sphere.verts_packed(), sphere.faces_packed())
     np.save(root / "distances.npy", np.eye(42))
     mesh = Mesh(name="sphere", geometry=root / "sphere.obj", geodists=root / "distances.npy")
@@ -68,7 +70,7 @@ def test_a_missing_file_is_named_with_where_it_is_published(root: Path) -> None:
     path = root / "geodists" / "geodists_cow_5002.pkl"
     path.unlink()
     with pytest.raises(FileNotFoundError) as error:
-        Mesh.published("cow_5002", root).read_geodists()
+        PublishedMesh(name="cow_5002", root=root).read_geodists()
     assert str(path) in str(error.value)
     assert "https://dl.fbaipublicfiles.com/densepose/meshes/geodists/geodists_cow_5002.pkl" in str(
         error.value
@@ -172,12 +174,28 @@ def test_initial_values_from_a_file(tmp_path: Path) -> None:
 
 def test_without_the_file_nothing_is_computed_until_a_checkpoint_is_loaded(tmp_path: Path) -> None:
     arguments = {"num_vertices": 9, "feature_dim": 4, "embed_dim": 3}
-    embedder = VertexFeatureEmbedder(**arguments, init_file=tmp_path / "phi_cow_9.pkl")
-    with pytest.raises(FileNotFoundError, match=r"cse/lbo/phi_cow_9\.pkl"):
+    embedder = VertexFeatureEmbedder(**arguments, init_file=tmp_path / "phi_cow_5002_256.pkl")
+    with pytest.raises(FileNotFoundError, match=r"cse/lbo/phi_cow_5002_256\.pkl"):
         copy.deepcopy(embedder)()
     other = VertexFeatureEmbedder(**arguments)
     embedder.load_state_dict(other.state_dict())
     assert torch.equal(embedder(), other())
+
+
+def test_weights_of_people_begin_those_of_animals() -> None:
+    """As the configs that begin with a published model of people do: its mesh is left out."""
+
+    def heads(name: str, vertices: int) -> nn.Module:
+        embedder = VertexFeatureEmbedder(num_vertices=vertices, feature_dim=4, embed_dim=3)
+        return nn.ModuleDict({"embedder": Embedder(embedders={name: embedder}), "rest": nn.Linear(2, 2)})
+
+    people, animals = heads("smpl_27554", 9), heads("chimp_5029", 8)
+    before = animals["embedder"]("chimp_5029").clone()
+    load_weights(animals, people.state_dict(), ignore=["embedder.*"])
+    assert torch.equal(animals["embedder"]("chimp_5029"), before)
+    assert torch.equal(animals["rest"].weight, people["rest"].weight)
+    with pytest.raises(WeightsMismatchError, match="embedder_chimp_5029"):
+        load_weights(animals, people.state_dict())
 
 
 def test_embedders_that_do_not_fit() -> None:
@@ -192,6 +210,21 @@ def test_embedders_that_do_not_fit() -> None:
     assert embedder.mesh_ids == {"unicorn": 0}
     with pytest.raises(KeyError, match="cow_5002"):
         embedder("cow_5002")
+
+
+def test_the_mesh_of_a_class() -> None:
+    parts = {name: VertexDirectEmbedder(num_vertices=7, embed_dim=3) for name in ("cow_5002", "cat_5001")}
+    embedder = Embedder(embedders=parts, class_to_mesh_name={"0": "cow_5002", 1: "cat_5001"})
+    assert embedder.mesh_names_of([1, 0, 1]) == ["cat_5001", "cow_5002", "cat_5001"]
+    assert embedder.mesh_names_of([]) == []
+    with pytest.raises(ValueError, match=r"classes \[2\]"):
+        embedder.mesh_names_of([2, 0])
+    with pytest.raises(ValueError, match="class_to_mesh_name is None"):
+        Embedder(embedders=parts).mesh_names_of([0])
+    with pytest.raises(ValueError, match=r"names \['bear_4936'\]"):
+        Embedder(embedders=parts, class_to_mesh_name={0: "bear_4936"})
+    one = Embedder(embedders={"cow_5002": parts["cow_5002"]})
+    assert one.mesh_names_of([3, 0]) == ["cow_5002"] * 2
 
 
 # ---------------------------------------------------------------------- alignment

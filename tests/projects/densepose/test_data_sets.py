@@ -249,6 +249,20 @@ def test_mapper_of_images_without_annotations(figures):
     assert "instances" not in mapper(figures, is_train=False)(record)
 
 
+def test_what_a_model_is_not_trained_on_is_left_out(figures):
+    record, annotation = annotated(dataset_at(figures))
+    number = record["annotations"].index(annotation)
+    flips = [T.HFlipTransform(record["width"])]
+    charts = mapper(figures, meshes=(), use_vertices=False, augmentations=flips)(record)["instances"]
+    assert charts.gt_densepose[number].vertex_ids is None
+    assert charts.gt_densepose[number].i is not None
+    vertices = mapper(figures, symmetry_file=None, use_charts=False, augmentations=flips)(record)["instances"]
+    assert vertices.gt_densepose[number].i is None
+    assert vertices.gt_densepose[number].segm is not None
+    none = mapper(figures, use_charts=False, use_vertices=False)(record)["instances"]
+    assert not none.has("gt_densepose")
+
+
 def test_what_the_mapper_refuses(figures, tmp_path):
     with pytest.raises(ValueError, match="neither use_rotated_box nor recompute_boxes"):
         mapper(figures, recompute_boxes=True)
@@ -277,3 +291,32 @@ def test_mapper_is_picklable(figures):
     assert torch.equal(a[number].x, b[number].x)
     assert "DensePoseTransformData()" in repr(again)
     assert np.isfinite(a[number].segm.numpy()).all()
+
+
+def test_published_sets_lie_where_they_should(monkeypatch, tmp_path):
+    from lazycfg import check, instantiate
+    from lazycfg.projects.densepose.configs.common import more_datasets as sets
+
+    monkeypatch.setenv("DETECTRON2_DATASETS", str(tmp_path))
+    for node, file, images in (
+        (
+            sets.posetrack2017("val"),
+            "posetrack2017/densepose_posetrack_val2017.json",
+            "posetrack2017/posetrack_data_2017",
+        ),
+        (sets.densepose_coco_100(), "coco/annotations/densepose_minival2014_100.json", "coco/val2014"),
+        (sets.lvis_v05("train"), "lvis/lvis_v0.5_plus_dp_train.json", "coco/train2017"),
+        (sets.base_coco_2017("val_100"), "coco/annotations/instances_val2017_100.json", "coco/val2017"),
+    ):
+        check(node)
+        with pytest.raises(FileNotFoundError, match=file):
+            instantiate(node)
+        (tmp_path / images).mkdir(parents=True, exist_ok=True)
+        (tmp_path / images / "a.jpg").touch()
+        path = tmp_path / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        image = {"id": 1, "file_name": "a.jpg", "width": 9, "height": 9}
+        path.write_text(
+            json.dumps({"images": [image], "annotations": [], "categories": [{"id": 1, "name": "person"}]})
+        )
+        assert instantiate(node)[0]["file_name"] == str(tmp_path / images / "a.jpg")

@@ -153,6 +153,10 @@ def test_what_is_refused(tmp_path):
     with pytest.raises(ValueError, match="which vertices of mesh 2 swap: give the mapper meshes="):
         transform_densepose(data, flip, BOX, after, symmetries=some_symmetries())
 
+    on_mesh = data.replace(i=None, u=None, v=None)
+    moved = transform_densepose(on_mesh, flip, BOX, after, mesh_symmetries={2: torch.arange(30)})
+    assert torch.equal(moved.segm, DensePoseTransformData.mirror_masks(data.segm.flip(1)))
+
     class Bend(NoOpTransform):
         def apply_coords(self, coords):
             return coords**2

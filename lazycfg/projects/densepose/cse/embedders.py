@@ -136,10 +136,12 @@ class VertexEmbedder(nn.Module):
         """
         if self._missing_file is not None:
             name = os.path.basename(self._missing_file)
+            published = any(mesh in name for mesh in MESH_NAMES)
+            where = f"It is published at {LBO_URL}{name}: download it to that place,"
+            where = where if published else "Make it,"
             raise FileNotFoundError(
-                f"no file {self._missing_file!r} with the initial values of {self.num_vertices} vertices. "
-                f"The published ones are at {LBO_URL}{name}: download the file to that place, or load a "
-                "checkpoint"
+                f"no file {self._missing_file!r} (init_file) with the initial values of {self.num_vertices} "
+                f"vertices. {where} give another init_file, or load a checkpoint"
             )
         return normalize_embeddings(self.embed())
 
@@ -194,15 +196,22 @@ class Embedder(nn.Module):
 
     Args:
         embedders: by name of the mesh, each a `VertexEmbedder` of the same number of dimensions.
+        class_to_mesh_name: the mesh that objects of a class (0, 1, ...) show, where no annotation says it;
+            keys may be text, as in files. None, with one mesh: all show that.
         mesh_names: names of all meshes that annotations may speak of, in the order of their ids; as those of
             `DensePoseDataRelative`.
 
     Raises:
-        ValueError: a mesh is not among `mesh_names`, or the embedders do not fit together.
+        ValueError: a mesh is not among `mesh_names`, a class has a mesh without an embedder, or the embedders
+            do not fit together.
     """
 
     def __init__(
-        self, *, embedders: Mapping[str, VertexEmbedder], mesh_names: Sequence[str] = MESH_NAMES
+        self,
+        *,
+        embedders: Mapping[str, VertexEmbedder],
+        class_to_mesh_name: Mapping[int | str, str] | None = None,
+        mesh_names: Sequence[str] = MESH_NAMES,
     ) -> None:
         super().__init__()
         unknown = [name for name in embedders if name not in mesh_names]
@@ -215,14 +224,40 @@ class Embedder(nn.Module):
         if len(set(dims.values())) > 1:
             raise ValueError(f"Embedder: embedders of one space have the same embed_dim, got {dims}")
         self.mesh_names = tuple(sorted(embedders))
+        self.all_mesh_names = tuple(mesh_names)
         self.mesh_ids = {name: list(mesh_names).index(name) for name in self.mesh_names}
         self.embed_dim = next(iter(dims.values()))
+        self.class_to_mesh_name = None
+        if class_to_mesh_name is not None:
+            self.class_to_mesh_name = {int(key): name for key, name in class_to_mesh_name.items()}
+            missing = sorted(set(self.class_to_mesh_name.values()) - set(embedders))
+            if missing:
+                raise ValueError(
+                    f"Embedder(class_to_mesh_name=) names {missing}; there are embedders of {list(embedders)}"
+                )
         for name, embedder in embedders.items():
             self.add_module(f"embedder_{name}", embedder)
 
     def has_embeddings(self, mesh_name: str) -> bool:
         """Return whether there is an embedder of the mesh."""
         return mesh_name in self.mesh_names
+
+    def mesh_names_of(self, classes: Sequence[int]) -> list[str]:
+        """Return the mesh of each object by its class.
+
+        Raises:
+            ValueError: a class has no mesh.
+        """
+        names = self.class_to_mesh_name
+        if names is None and len(self.mesh_names) == 1:
+            return list(self.mesh_names) * len(classes)
+        missing = sorted(set(classes) - set(names or ()))
+        if missing:
+            raise ValueError(
+                f"no mesh for objects of classes {missing}: model.roi_heads.embedder.class_to_mesh_name is "
+                f"{names}, and there are embedders of {', '.join(self.mesh_names)}"
+            )
+        return [names[number] for number in classes] if names else []
 
     def num_vertices(self, mesh_name: str) -> int:
         """Return the number of vertices of a mesh."""

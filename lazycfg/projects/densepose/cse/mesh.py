@@ -12,10 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lazycfg.projects.densepose.structures import MESH_NAMES
 from lazycfg.structures import Meshes, MeshFileError, load_obj
 from lazycfg.utils import UnsafeFileError, load_numpy_pickle
 
-__all__ = ["MESH_URL", "Mesh", "read_arrays"]
+__all__ = ["MESH_URL", "Mesh", "PublishedMesh", "read_arrays"]
 
 MESH_URL = "https://dl.fbaipublicfiles.com/densepose/meshes/"
 """Where the files of the published meshes are."""
@@ -64,12 +65,6 @@ class Mesh:
     def __post_init__(self) -> None:
         if self.geometry is not None and (self.vertices is not None or self.faces is not None):
             raise ValueError(f"mesh {self.name!r}: give either geometry or vertices and faces, not both")
-
-    @classmethod
-    def published(cls, name: str, root: str | os.PathLike[str]) -> Mesh:
-        """Return a mesh whose files lie below `root` as they are published below `MESH_URL`."""
-        paths = {kind: os.path.join(root, pattern.format(name=name)) for kind, pattern in FILES.items()}
-        return cls(name=name, **paths)
 
     # ------------------------------------------------------------------ reading
 
@@ -147,9 +142,10 @@ class Mesh:
     def _must_exist(self, kind: Kind, path: Path) -> None:
         if not path.is_file():
             file = FILES[kind].format(name=self.name)
+            where = f". It is published at {MESH_URL}{file}: download it to that place"
             raise FileNotFoundError(
-                f"mesh {self.name!r}: no file {str(path)!r} with its {CONTENT[kind]}. Published meshes have "
-                f"it at {MESH_URL}{file}: download it to that place"
+                f"mesh {self.name!r}: no file {str(path)!r} with its {CONTENT[kind]}"
+                + (where if self.name in MESH_NAMES else "")
             )
 
     def _array(self, kind: Kind, path: Path, content: Any, key: str | None, shape: tuple[int, ...]) -> Tensor:
@@ -159,7 +155,7 @@ class Mesh:
             raise MeshFileError(f"{where}: expected a dict with {key!r}, got {_described(content)}")
         value = content[key]
         try:
-            tensor = value if isinstance(value, Tensor) else torch.from_numpy(np.array(value))
+            tensor = value if isinstance(value, Tensor) else torch.from_numpy(np.require(value, None, "W"))
         except (TypeError, ValueError):
             raise MeshFileError(f"{where}: {key or CONTENT[kind]} must be numbers") from None
         fits = tensor.dim() == len(shape) and all(
@@ -180,6 +176,19 @@ class Mesh:
             f"mesh {self.name!r} has no {kind} ({CONTENT[kind]}), which is needed here: "
             f"Mesh(name={self.name!r}, {kind}=<path>)"
         )
+
+
+class PublishedMesh(Mesh):
+    """A mesh whose files lie below a folder as they are published below `MESH_URL`.
+
+    Args:
+        name: such as "smpl_27554".
+        root: the folder.
+    """
+
+    def __init__(self, *, name: str, root: str | os.PathLike[str]) -> None:
+        paths = {kind: os.path.join(root, pattern.format(name=name)) for kind, pattern in FILES.items()}
+        super().__init__(name=name, **paths)
 
 
 def read_arrays(path: str | os.PathLike[str]) -> Any:

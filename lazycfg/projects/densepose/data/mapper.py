@@ -44,6 +44,8 @@ class DensePoseMapper(DatasetMapper):
         symmetry_file: UV_symmetry_transforms.mat; needed where images are mirrored.
         meshes: of the annotated vertices, with their symmetries; needed where images are mirrored.
         mesh_names: in the order of their ids, as the model has them.
+        use_charts, use_vertices: give the points' places in charts, and their vertices. A model that is not
+            trained on one of them does not need the symmetries of it, either.
         kwargs: the arguments of `DatasetMapper`. Masks, where they are used, had better be bitmasks: the
             segmentation of people often comes as run lengths.
 
@@ -58,6 +60,8 @@ class DensePoseMapper(DatasetMapper):
         symmetry_file: str | os.PathLike[str] | None = None,
         meshes: Sequence[HasSymmetry] = (),
         mesh_names: Sequence[str] = MESH_NAMES,
+        use_charts: bool = True,
+        use_vertices: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -70,6 +74,8 @@ class DensePoseMapper(DatasetMapper):
         if unknown:
             raise ValueError(f"DensePoseMapper: meshes {unknown} are not among mesh_names {list(mesh_names)}")
         self.mesh_names = tuple(mesh_names)
+        self.use_charts = use_charts
+        self.use_vertices = use_vertices
         self.symmetries = None if symmetry_file is None else DensePoseTransformData.load(symmetry_file)
         self.mesh_symmetries = {self.mesh_names.index(mesh.name): mesh.read_symmetry() for mesh in meshes}
 
@@ -86,15 +92,15 @@ class DensePoseMapper(DatasetMapper):
         Raises:
             ValueError: an annotation that cannot be right, or augmentations that cannot be followed.
         """
-        if not any(DensePoseDataRelative.validate_annotation(a)[0] for a in annotations):
-            return {}
-        before = np.array([_box(a) for a in annotations])
+        before = np.array([_box(a) for a in annotations]).reshape(-1, 4)
         height, width = image_size
         after = np.clip(transforms.apply_box(before), 0, [width, height, width, height])
         datas = [
             self._data(annotation, transforms, old, new, f"{describe(record)}: annotation {number}")
             for number, (annotation, old, new) in enumerate(zip(annotations, before, after, strict=True))
         ]
+        if not any(datas):
+            return {}
         boxes = torch.from_numpy(after.astype(np.float32))
         return {"gt_densepose": DensePoseList(datas, boxes, image_size)}
 
@@ -112,6 +118,12 @@ class DensePoseMapper(DatasetMapper):
             data = DensePoseDataRelative(annotation, mesh_names=self.mesh_names)
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from error
+        if not self.use_charts:
+            data = data.replace(i=None, u=None, v=None)
+        if not self.use_vertices:
+            data = data.replace(vertex_ids=None, mesh_id=None)
+        if data.i is None and data.vertex_ids is None:
+            return None
         try:
             return transform_densepose(
                 data,

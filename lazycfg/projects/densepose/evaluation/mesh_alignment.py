@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 
@@ -79,6 +80,12 @@ class MeshAlignmentEvaluator(DatasetEvaluator):
                 "MeshAlignmentEvaluator compares two or more meshes, each with geodesic distances: "
                 f"mesh_names is {self.mesh_names}, meshes has {list(self.meshes)}"
             )
+
+    def try_out(
+        self, inputs: Sequence[dict[str, Any]], outputs: Sequence[Any]
+    ) -> dict[str, dict[str, float]]:
+        """See `DatasetEvaluator.try_out`; raises what `evaluate` raises."""
+        return self.evaluate()
 
     def evaluate(self) -> dict[str, dict[str, float]]:
         """Return the result; every process finds the same.

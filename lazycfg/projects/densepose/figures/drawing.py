@@ -37,7 +37,7 @@ def draw_figures(rng: np.random.Generator, side: int, count: int) -> tuple[np.nd
         np.zeros((side, side)), np.zeros((side, side)),
     )  # fmt: skip
     for number in range(count):
-        _draw(rng, image, seen, number)
+        _draw(rng, image, seen, number, count)
     image += rng.normal(scale=4, size=image.shape)
     return image.clip(0, 255).round().astype(np.uint8), seen
 
@@ -53,11 +53,12 @@ def _background(rng: np.random.Generator, side: int) -> np.ndarray:
     return image
 
 
-def _draw(rng: np.random.Generator, image: np.ndarray, seen: Seen, number: int) -> None:
+def _draw(rng: np.random.Generator, image: np.ndarray, seen: Seen, number: int, count: int) -> None:
     side = len(image)
     front = bool(rng.random() < 0.5)
-    scale = side * rng.uniform(0.6, 0.9) / HEIGHT
-    place = np.array([rng.uniform(0.3, 0.7), rng.uniform(0.42, 0.55)]) * side
+    scale = side * (rng.uniform(0.65, 0.9) if count == 1 else rng.uniform(0.55, 0.75)) / HEIGHT
+    middle = (number + 0.5) / count + rng.uniform(-0.1, 0.1)  # side by side, arms may overlap
+    place = np.array([middle, rng.uniform(0.42, 0.55)]) * side
     to_image = _turn(np.radians(rng.normal(scale=8)))
     to_image = _move(*place) @ np.diag([scale if front else -scale, scale, 1.0]) @ to_image
     poses = _pose(rng)

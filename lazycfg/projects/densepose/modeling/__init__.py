@@ -15,12 +15,14 @@ from .hrnet import PoseHigherResolutionNet
 from .losses import *  # noqa: F403
 from .predictors import *  # noqa: F403
 from .roi_heads import DensePoseROIHeads, densepose_inference
+from .test_time_augmentation import DensePoseGeneralizedRCNNWithTTA
 
 __all__ = [
     "HRFPN",
     "Decoder",
     "DensePoseConfidenceModelConfig",
     "DensePoseDataFilter",
+    "DensePoseGeneralizedRCNNWithTTA",
     "DensePoseROIHeads",
     "DensePoseSegmConfidenceConfig",
     "DensePoseUVConfidenceConfig",

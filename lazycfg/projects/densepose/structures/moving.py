@@ -39,7 +39,7 @@ def transform_densepose(
         transforms: of the image, any that keep lines straight and parallel.
         box_before: XYXY in pixels of the image before.
         box_after: XYXY in pixels of the image after, larger than nothing.
-        symmetries: needed for a mirrored image if there are parts.
+        symmetries: of the charts; needed for a mirrored image if the points have any.
         mesh_symmetries: id of a mesh -> (V,) int64, the vertex that takes the place of each one in a mirrored
             image; needed there if there are vertices.
 
@@ -111,7 +111,7 @@ def _mirrored(
     symmetries: DensePoseTransformData | None,
     mesh_symmetries: Mapping[int, Tensor],
 ) -> DensePoseDataRelative:
-    if symmetries is None and (data.i is not None or data.segm is not None):
+    if symmetries is None and data.i is not None:
         raise ValueError(
             "an image with DensePose annotations is mirrored, and it is not known which parts swap: give the "
             "mapper symmetry_file=.../UV_symmetry_transforms.mat, or take the flips out of its augmentations"
@@ -121,8 +121,8 @@ def _mirrored(
         assert data.v is not None
         i, u, v = symmetries.mirror_points(data.i, data.u, data.v)
         data = data.replace(i=i, u=u, v=v)
-    if symmetries is not None and data.segm is not None:
-        data = data.replace(segm=symmetries.mirror_masks(data.segm))
+    if data.segm is not None:
+        data = data.replace(segm=DensePoseTransformData.mirror_masks(data.segm))
     if data.vertex_ids is None or data.mesh_id is None:
         return data
     if data.mesh_id not in mesh_symmetries:

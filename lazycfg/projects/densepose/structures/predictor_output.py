@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lazycfg.visualization import Canvas
+
 __all__ = ["PredictorOutput"]
 
 
@@ -49,6 +51,17 @@ class PredictorOutput:
     def to(self, *args: Any, **kwargs: Any) -> Self:
         """Return a copy whose maps are moved, as `torch.Tensor.to` moves them."""
         return self._map(lambda tensor: tensor.to(*args, **kwargs))
+
+    def draw_on(self, canvas: Canvas, boxes: Tensor) -> None:
+        """Draw what is seen: charts by part, embeddings by their first three numbers.
+
+        Args:
+            canvas: with the image.
+            boxes: (N, 4) XYXY in pixels of the image.
+        """
+        from ..visualization import paint_output  # which knows the outputs
+
+        paint_output(canvas, self, boxes)
 
     def split(self, counts: Sequence[int]) -> list[Self]:
         """Return the outputs of each image, of which there are so many objects each."""

@@ -110,9 +110,10 @@ class DensePoseTransformData:
             {name: table.to(*args, **kwargs) for name, table in self.uv_symmetries.items()}
         )
 
-    def mirror_masks(self, labels: Tensor) -> Tensor:
+    @staticmethod
+    def mirror_masks(labels: Tensor) -> Tensor:
         """Return coarse labels, of any shape and type, as they are in the mirrored image."""
-        return _look_up(self.MASK_LABEL_SYMMETRIES, labels)
+        return _look_up(DensePoseTransformData.MASK_LABEL_SYMMETRIES, labels)
 
     def mirror_points(self, i: Tensor, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return parts 0 to 24 and chart coordinates as they are in the mirrored image.

@@ -10,6 +10,4 @@ from .common.coco_points import dataloader
 
 model.roi_heads.mask_head._target_ = MaskRCNNConvUpsamplePointSupHead
 model.backbone.bottom_up.freeze_at = 2
-train.update(
-    max_iter=270000, init_checkpoint="${oc.env:LAZYCFG_WEIGHTS,weights}/ImageNetPretrained/MSRA/R-50.pkl"
-)
+train.update(max_iter=270000, init_checkpoint="detectron2://ImageNetPretrained/MSRA/R-50.pkl")

@@ -10,5 +10,5 @@ model.backbone.bottom_up.freeze_at = 2
 model.roi_heads.box_head.update(conv_dims=[256, 256, 256, 256], fc_dims=[1024], conv_norm="BN")
 model.roi_heads.mask_head.conv_norm = "BN"
 
-train.init_checkpoint = "${oc.env:LAZYCFG_WEIGHTS,weights}/ImageNetPretrained/MSRA/R-50.pkl"
+train.init_checkpoint = "detectron2://ImageNetPretrained/MSRA/R-50.pkl"
 train.max_iter = 270000

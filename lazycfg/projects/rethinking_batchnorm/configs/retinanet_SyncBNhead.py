@@ -19,5 +19,5 @@ model.head.norm = nn.SyncBatchNorm
 
 dataloader.train.mapper.use_instance_mask = False
 optimizer.lr = 0.01
-train.init_checkpoint = "${oc.env:LAZYCFG_WEIGHTS,weights}/ImageNetPretrained/MSRA/R-50.pkl"
+train.init_checkpoint = "detectron2://ImageNetPretrained/MSRA/R-50.pkl"
 train.max_iter = 270000

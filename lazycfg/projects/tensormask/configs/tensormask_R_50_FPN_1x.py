@@ -53,4 +53,4 @@ model.backbone.update(in_features=["res2", "res3", "res4", "res5"], fuse_type="a
 del retinanet, constants
 
 dataloader.train.mapper.augmentations[0].update(short_edge_length=(800,))
-train.init_checkpoint = "${oc.env:LAZYCFG_WEIGHTS,weights}/ImageNetPretrained/MSRA/R-50.pkl"
+train.init_checkpoint = "detectron2://ImageNetPretrained/MSRA/R-50.pkl"

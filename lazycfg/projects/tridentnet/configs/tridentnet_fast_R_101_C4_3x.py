@@ -3,4 +3,4 @@
 from .tridentnet_fast_R_50_C4_3x import dataloader, lr_multiplier, model, optimizer, train
 
 model.backbone.stages.depth = 101
-train.init_checkpoint = "${oc.env:LAZYCFG_WEIGHTS,weights}/ImageNetPretrained/MSRA/R-101.pkl"
+train.init_checkpoint = "detectron2://ImageNetPretrained/MSRA/R-101.pkl"

@@ -40,4 +40,4 @@ model.roi_heads.update(batch_size_per_image=128, positive_fraction=0.5, proposal
 del branches
 
 dataloader.train.mapper.use_instance_mask = False
-train.init_checkpoint = "${oc.env:LAZYCFG_WEIGHTS,weights}/ImageNetPretrained/MSRA/R-50.pkl"
+train.init_checkpoint = "detectron2://ImageNetPretrained/MSRA/R-50.pkl"

@@ -10,5 +10,5 @@ lr_multiplier = warmup_poly(warmup_length=1000 / 90000)
 train.update(
     max_iter=90000,
     # ImageNet weights of a ResNet-101 with DeepLab's stem
-    init_checkpoint="${oc.env:LAZYCFG_WEIGHTS,weights}/DeepLab/R-103.pkl",
+    init_checkpoint="detectron2://DeepLab/R-103.pkl",
 )

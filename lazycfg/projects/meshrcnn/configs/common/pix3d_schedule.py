@@ -16,5 +16,5 @@ lr_multiplier: Any = L(WarmupParamScheduler)(
 train.update(
     max_iter=11000,
     # without box_predictor and the mask predictor, whose classes are COCO's
-    init_checkpoint="${oc.env:LAZYCFG_WEIGHTS,weights}/meshrcnn/coco_init_0719.pth",
+    init_checkpoint="https://dl.fbaipublicfiles.com/meshrcnn/coco_init_0719.pth",
 )

@@ -27,6 +27,7 @@ _root = "${oc.env:DETECTRON2_DATASETS,datasets}/shapenet"
 
 
 def split(name: str) -> Any:
+    """Record the data set of one split of the file of splits."""
     return L(ShapeNetDataset)(
         name=f"shapenet_{name}",
         data_dir=f"{_root}/ShapeNetV1processed",

@@ -17,5 +17,5 @@ lr_multiplier = warmup_poly(warmup_length=1000 / 90000)
 train.update(
     max_iter=90000,
     # ImageNet weights of a ResNet-50 with DeepLab's stem
-    init_checkpoint="${oc.env:LAZYCFG_WEIGHTS,weights}/DeepLab/R-52.pkl",
+    init_checkpoint="detectron2://DeepLab/R-52.pkl",
 )

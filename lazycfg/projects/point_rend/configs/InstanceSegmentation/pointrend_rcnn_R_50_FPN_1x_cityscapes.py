@@ -19,6 +19,4 @@ lr_multiplier = L(WarmupParamScheduler)(
     warmup_length=1000 / 24000,
     warmup_method="linear",
 )
-train.update(
-    max_iter=24000, init_checkpoint="${oc.env:LAZYCFG_WEIGHTS,weights}/ImageNetPretrained/MSRA/R-50.pkl"
-)
+train.update(max_iter=24000, init_checkpoint="detectron2://ImageNetPretrained/MSRA/R-50.pkl")

@@ -9,4 +9,4 @@ from ..common.pointrend_rcnn_fpn import model
 
 dataloader.train.mapper.update(use_instance_mask=True, instance_mask_format="bitmask")
 model.backbone.bottom_up.freeze_at = 2
-train.init_checkpoint = "${oc.env:LAZYCFG_WEIGHTS,weights}/ImageNetPretrained/MSRA/R-50.pkl"
+train.init_checkpoint = "detectron2://ImageNetPretrained/MSRA/R-50.pkl"

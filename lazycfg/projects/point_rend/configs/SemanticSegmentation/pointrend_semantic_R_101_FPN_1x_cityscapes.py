@@ -30,6 +30,4 @@ lr_multiplier = L(WarmupParamScheduler)(
     warmup_length=1000 / 65000,
     warmup_method="linear",
 )
-train.update(
-    max_iter=65000, init_checkpoint="${oc.env:LAZYCFG_WEIGHTS,weights}/ImageNetPretrained/MSRA/R-101.pkl"
-)
+train.update(max_iter=65000, init_checkpoint="detectron2://ImageNetPretrained/MSRA/R-101.pkl")

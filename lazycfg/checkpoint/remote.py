@@ -1,0 +1,171 @@
+"""Names of weights that lie elsewhere: what is downloaded for each, where it is kept, what is known of it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote, unquote, urlsplit
+
+from lazycfg.checkpoint.errors import CheckpointError
+from lazycfg.checkpoint.published import SERVER, published_checkpoints, published_url
+from lazycfg.utils import closest
+
+__all__ = ["KINDS_OF_NAMES", "RemoteFile", "near_names", "remote_file", "weights_cache"]
+
+KINDS_OF_NAMES = (
+    "detectron2://PATH, https://..., hf://ORG/REPO/FILE, torchvision://NAME, timm://NAME, or the name of a "
+    "zoo config with published weights"
+)
+
+_PUBLISHED_FILE = re.compile(r"_([0-9a-f]{6,32})\.(?:pkl|pth)$")
+_TORCHVISION_FILE = re.compile(r"-([0-9a-f]{8,64})\.pth$")
+_TORCHVISION_NAME = re.compile(r"\w+_Weights\.\w+")
+_PINNED = re.compile(r"(md5|sha256)=([0-9a-f]{6,64})")
+_HF_NAME = re.compile(r"([\w.-]+/[\w.-]+)(?:@([\w./-]+?))?/([\w.+=-]+(?:/[\w.+=-]+)*)")
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file of weights on a server."""
+
+    name: str
+    """As the user wrote it."""
+    url: str
+    place: str
+    """Where it is kept, relative to the cache."""
+    algorithm: str = ""
+    """"md5" or "sha256", if something is known of its content."""
+    digest: str = ""
+    """The beginning of its digest, or all of it."""
+
+    @property
+    def path(self) -> Path:
+        """Return where it is kept."""
+        return weights_cache() / self.place
+
+
+def weights_cache() -> Path:
+    """Return the folder that downloaded weights are kept in.
+
+    It is ``$LAZYCFG_WEIGHTS``, else ``lazycfg/weights`` in ``$XDG_CACHE_HOME``, which is ``~/.cache`` if
+    unset. Files of the reference's authors have the paths there that they have on their server.
+    """
+    if folder := os.environ.get("LAZYCFG_WEIGHTS"):
+        return Path(folder).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "lazycfg" / "weights"
+
+
+def remote_file(name: str) -> RemoteFile | None:
+    """Return the file that a name stands for; None if it is a path on this machine.
+
+    Raises:
+        CheckpointError: the name begins like one of those that are downloaded, but is not complete; names
+            the part and the remedy.
+    """
+    scheme, separator, rest = name.partition("://")
+    if separator:
+        if scheme not in _SCHEMES:
+            raise CheckpointError(
+                f"{name}: there are no weights by names that begin with {scheme}://"
+                f"{closest(scheme, _SCHEMES)}; expected a file, {KINDS_OF_NAMES}"
+            )
+        return _SCHEMES[scheme](name, rest)
+    if (url := published_url(name)) is not None:
+        return _at_url(name, url)
+    if _TORCHVISION_NAME.fullmatch(name):
+        return _torchvision(name, name)
+    return None
+
+
+def _detectron2(name: str, rest: str) -> RemoteFile:
+    return _at_url(name, f"{SERVER}/detectron2/{rest}")
+
+
+def _web(name: str, rest: str) -> RemoteFile:
+    return _at_url(name, name)
+
+
+def _at_url(name: str, url: str) -> RemoteFile:
+    url, _, fragment = url.partition("#")
+    parts = urlsplit(url)
+    if parts.username is not None or parts.password is not None:
+        raise CheckpointError(f"{parts.hostname}: a URL of weights has no user or password in it")
+    place = _place(parts.hostname or "", parts.port, parts.path)
+    if not place:
+        raise CheckpointError(f"{name}: this URL names no file on a server")
+    if parts.query:  # another query is another file
+        kept = hashlib.sha256(parts.query.encode()).hexdigest()[:12]
+        folder, _, file = place.rpartition("/")
+        place = f"{folder}/{kept}-{file}"
+    algorithm, digest = "", ""
+    if fragment:
+        pinned = _PINNED.fullmatch(fragment)
+        if pinned is None:
+            raise CheckpointError(
+                f"{name}: what follows the # is the digest of the file: #sha256=... or #md5=... with at "
+                "least 6 hexadecimal digits in lower case"
+            )
+        algorithm, digest = pinned.groups()
+    elif url.startswith(SERVER) and (known := _PUBLISHED_FILE.search(parts.path)):
+        algorithm, digest = "md5", known[1]
+    elif parts.hostname == "download.pytorch.org" and (known := _TORCHVISION_FILE.search(parts.path)):
+        algorithm, digest = "sha256", known[1]
+    return RemoteFile(name, url, place, algorithm, digest)
+
+
+def _place(host: str, port: int | None, path: str) -> str:
+    segments = [quote(unquote(segment), safe=" +=@~,()") for segment in path.split("/") if segment]
+    if not host or not segments or path.endswith("/") or any(s in (".", "..") for s in segments):
+        return ""
+    if f"https://{host}" == SERVER:
+        return "/".join(segments[1:] if segments[0] == "detectron2" and len(segments) > 1 else segments)
+    return "/".join([host if port is None else f"{host}_{port}", *segments])
+
+
+def _hugging_face(name: str, rest: str) -> RemoteFile:
+    match = _HF_NAME.fullmatch(rest)
+    if match is None or ".." in rest.split("/"):
+        raise CheckpointError(f"{name}: expected hf://ORG/REPO/FILE or hf://ORG/REPO@REVISION/FILE")
+    repository, revision, file = match[1], match[2] or "main", match[3]
+    server = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
+    return RemoteFile(
+        name, f"{server}/{repository}/resolve/{quote(revision, safe='')}/{file}",
+        f"huggingface/{repository}/{quote(revision, safe='')}/{file}",
+    )  # fmt: skip
+
+
+def _timm(name: str, rest: str) -> RemoteFile:
+    if not re.fullmatch(r"[\w.-]+", rest):
+        raise CheckpointError(f"{name}: expected timm://MODEL, or timm://MODEL.TAG as resnet18.a1_in1k")
+    return _hugging_face(name, f"timm/{rest}/model.safetensors")
+
+
+def _torchvision(name: str, rest: str) -> RemoteFile:
+    from torchvision.models import get_weight
+
+    try:
+        url: str = get_weight(rest).url
+    except (ValueError, AttributeError, KeyError) as error:
+        raise CheckpointError(
+            f"{name}: torchvision has no weights {rest!r}; expected a name such as "
+            f"ResNet50_Weights.IMAGENET1K_V2: {error}"
+        ) from error
+    return _at_url(name, url)
+
+
+_SCHEMES = {
+    "detectron2": _detectron2,
+    "https": _web,
+    "http": _web,
+    "hf": _hugging_face,
+    "timm": _timm,
+    "torchvision": _torchvision,
+}
+
+
+def near_names(name: str) -> str:
+    """Return the end of a message: the published weights whose name is near."""
+    return closest(name.removesuffix(".py").removesuffix(".yaml"), published_checkpoints())

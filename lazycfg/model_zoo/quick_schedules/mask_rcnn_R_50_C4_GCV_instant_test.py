@@ -1,0 +1,18 @@
+"""Mask R-CNN, ResNet-50-C4, each gradient clipped to 1: forty steps on generated images."""
+
+from typing import Any
+
+from lazycfg import LazyCall as L
+from lazycfg.solver import ClipGradValue
+
+from ..common.data.shapes import dataloader
+from ..common.models.mask_rcnn_c4 import model
+from ..common.optim import SGD as optimizer
+from ..common.quick import on_shapes
+from ..common.train import train
+
+model.roi_heads.num_classes = 4
+lr_multiplier: Any = on_shapes(
+    model, dataloader, optimizer, train, max_iter=40, lr=0.001, name="mask_rcnn_R_50_C4_GCV_instant_test"
+)
+train.clip_grad = L(ClipGradValue)(clip_value=1.0)

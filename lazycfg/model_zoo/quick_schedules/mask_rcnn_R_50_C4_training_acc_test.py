@@ -1,0 +1,15 @@
+"""Mask R-CNN, ResNet-50-C4: 600 steps on generated images."""
+
+from typing import Any
+
+from ..common.data.shapes import dataloader
+from ..common.models.mask_rcnn_c4 import model
+from ..common.optim import SGD as optimizer
+from ..common.quick import on_shapes
+from ..common.train import train
+
+model.roi_heads.num_classes = 4
+model.roi_heads.batch_size_per_image = 128
+lr_multiplier: Any = on_shapes(
+    model, dataloader, optimizer, train, max_iter=600, lr=0.001, name="mask_rcnn_R_50_C4_training_acc_test"
+)

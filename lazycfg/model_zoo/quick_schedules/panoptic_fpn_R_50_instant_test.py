@@ -1,0 +1,30 @@
+"""Panoptic FPN, ResNet-50: forty steps on generated images."""
+
+from typing import Any
+
+from lazycfg import LazyCall as L
+from lazycfg import ref
+from lazycfg.evaluation import COCOEvaluator, COCOPanopticEvaluator, SemSegEvaluator
+
+from ..common.data.shapes import dataloader
+from ..common.models.panoptic_fpn import model
+from ..common.optim import SGD as optimizer
+from ..common.quick import on_shapes
+from ..common.train import train
+
+model.roi_heads.num_classes = 4
+model.sem_seg_head.num_classes = 2  # all shapes, and the ground
+dataloader.evaluator = [
+    L(evaluator)(dataset=ref("...test.dataset"))
+    for evaluator in (COCOEvaluator, SemSegEvaluator, COCOPanopticEvaluator)
+]
+lr_multiplier: Any = on_shapes(
+    model,
+    dataloader,
+    optimizer,
+    train,
+    max_iter=40,
+    lr=0.005,
+    name="panoptic_fpn_R_50_instant_test",
+    label_maps="panoptic",
+)

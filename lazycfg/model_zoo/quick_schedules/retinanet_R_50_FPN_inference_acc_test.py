@@ -1,0 +1,11 @@
+"""RetinaNet, ResNet-50-FPN, on 100 images of COCO, with published weights."""
+
+from ..common.data.coco import dataloader
+from ..common.models.retinanet import model
+from ..common.optim import SGD as optimizer
+from ..common.quick import on_coco_val_100
+from ..common.schedules import lr_multiplier_1x as lr_multiplier
+from ..common.train import train
+
+dataloader.train.mapper.use_instance_mask = False
+on_coco_val_100(dataloader, train, weights="COCO-Detection/retinanet_R_50_FPN_3x")

@@ -1,0 +1,14 @@
+"""The region proposal network, ResNet-50-FPN: forty steps on generated images."""
+
+from typing import Any
+
+from ..common.data.shapes import dataloader
+from ..common.models.rpn_fpn import model
+from ..common.optim import SGD as optimizer
+from ..common.quick import on_shapes
+from ..common.train import train
+
+dataloader.train.mapper.use_instance_mask = False
+lr_multiplier: Any = on_shapes(
+    model, dataloader, optimizer, train, max_iter=40, lr=0.005, name="rpn_R_50_FPN_instant_test"
+)

@@ -1,0 +1,84 @@
+"""A config file of your own on a folder of YOLO's and one of VOC's: trained and evaluated for a few steps."""
+
+import json
+import math
+
+import pytest
+from PIL import Image
+from reader_files import text, voc_object, voc_xml
+
+from lazycfg import LazyConfig
+from lazycfg.data import ShapesDataset
+from lazycfg.engine import train
+from lazycfg.structures import BoxMode
+
+CONFIG = """
+from lazycfg.model_zoo.common.data.own_folder import data, use_own_folder
+from lazycfg.model_zoo.quickstart.mask_rcnn_coco_json import (
+    dataloader, image, lr_multiplier, model, optimizer, train,
+)
+
+use_own_folder(dataloader)
+model.roi_heads.mask_head = None
+"""
+
+
+def boxes(record):
+    for annotation in record["annotations"]:
+        corners = BoxMode.convert(list(annotation["bbox"]), annotation["bbox_mode"], BoxMode.XYXY_ABS)
+        yield annotation["category_id"], corners
+
+
+def write_yolo(folder, names):
+    for split, seed in (("train", 1), ("val", 2)):
+        for record in ShapesDataset(num_images=3, image_size=64, seed=seed):
+            stem = f"{record['image_id']:04}"
+            (folder / "images" / split).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(record["image"]).save(folder / "images" / split / f"{stem}.png")
+            lines = [
+                f"{c} {(x0 + x1) / 128} {(y0 + y1) / 128} {(x1 - x0) / 64} {(y1 - y0) / 64}"
+                for c, (x0, y0, x1, y1) in boxes(record)
+            ]
+            text(folder / "labels" / split / f"{stem}.txt", "\n".join(lines))
+    text(folder / "data.yaml", f"train: images/train\nval: images/val\nnames: {json.dumps(names)}\n")
+
+
+def write_voc(folder, names):
+    for split, seed in (("train", 1), ("val", 2)):
+        stems = []
+        for record in ShapesDataset(num_images=3, image_size=64, seed=seed):
+            stems.append(f"{split}{record['image_id']:04}")
+            (folder / "JPEGImages").mkdir(parents=True, exist_ok=True)
+            Image.fromarray(record["image"]).save(folder / "JPEGImages" / f"{stems[-1]}.png")
+            objects = [
+                voc_object(names[c], (x0 + 1, y0 + 1, x1, y1)) for c, (x0, y0, x1, y1) in boxes(record)
+            ]
+            text(folder / "Annotations" / f"{stems[-1]}.xml", voc_xml(*objects, size=(64, 64)))
+        text(folder / "ImageSets/Main" / f"{split}.txt", "\n".join(stems))
+
+
+@pytest.mark.parametrize("write", [write_yolo, pytest.param(write_voc, marks=pytest.mark.slow)])
+def test_a_training_from_a_config_file(tmp_path, monkeypatch, write):
+    monkeypatch.chdir(tmp_path)
+    names = ShapesDataset(num_images=1, seed=0).metadata.thing_classes
+    write(tmp_path / "own", list(names))
+    cfg = LazyConfig.load(text(tmp_path / "config.py", CONFIG))
+    overrides = [
+        "data.path=own",
+        "image.size=64",
+        "train.max_iter=2",
+        "train.eval_period=2",
+        "train.init_checkpoint=''",
+        "train.channels_last=false",
+        "dataloader.train.total_batch_size=1",
+        "model.backbone.bottom_up.freeze_at=0",
+    ]
+    LazyConfig.apply_overrides(cfg, overrides)
+    train(cfg)
+    metrics = (tmp_path / "output/coco_json/metrics.json").read_text()
+    lines = [json.loads(line) for line in metrics.splitlines()]
+    losses = [line["total_loss"] for line in lines if "total_loss" in line]
+    assert losses
+    assert all(map(math.isfinite, losses))
+    scores = {key for line in lines for key in line if key.startswith("bbox/")}
+    assert {f"bbox/AP-{name}" for name in names} <= scores
