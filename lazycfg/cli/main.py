@@ -72,7 +72,10 @@ def _message(error: Exception) -> str:
     from lazycfg.config.trust import UntrustedError
 
     if isinstance(error, UntrustedError):
-        return error.with_options()
+        return (
+            f"{error.listing}\nadd --allow NAME for each name that the file may have, or --trusted if you "
+            "trust it as you trust code"
+        )
     if isinstance(error, ConfigError | CommandError):
         return str(error)
     if isinstance(error, OSError):

@@ -31,6 +31,7 @@ _DEFAULT_TEXT = """
     lazycfg.structures lazycfg.layers lazycfg.modeling lazycfg.data lazycfg.solver lazycfg.evaluation
     lazycfg.projects
     lazycfg.data.build_detection_test_loader lazycfg.data.build_detection_train_loader
+    lazycfg.data.open_dataset
     lazycfg.data.trivial_batch_collator lazycfg.layers.get_norm lazycfg.modeling.get_vit_lr_decay_rate
     lazycfg.data.RepeatFactorTrainingSampler.repeat_factors_from_category_frequency
     lazycfg.data.RepeatFactorTrainingSampler.repeat_factors_by_dataset
@@ -118,13 +119,6 @@ class UntrustedError(ConfigError, PermissionError):
         self.listing = "not allowed:\n  " + "\n  ".join(self.refused)
         super().__init__(f"{self.listing}\n{hint}" if hint else self.listing)
 
-    def with_options(self) -> str:
-        """Return the message of a command that has the options ``--allow`` and ``--trusted``."""
-        return (
-            f"{self.listing}\nadd --allow NAME for each name that the file may have, or --trusted if you "
-            "trust it as you trust code"
-        )
-
 
 class Policy:
     """An allow list. ``Policy(None)`` is `DEFAULT_ALLOW`; `TRUST_ALL` allows everything.
@@ -140,44 +134,30 @@ class Policy:
             ``oc.dict.values``) need no entry.
     """
 
-    __slots__ = ("_all", "_names", "_objects", "_resolvers")
-    _all: bool
+    __slots__ = ("_names", "_objects", "_resolvers", "everything")
+    everything: bool  # whether nothing is refused
     _names: frozenset[str]
     _objects: tuple[Any, ...]
     _resolvers: frozenset[str]
 
     def __init__(self, allow: Iterable[Any] | None = None, *, everything: bool = False):
-        entries = DEFAULT_ALLOW if allow is None else allow
-        if isinstance(entries, str):
-            entries = (entries,)
-        names, objects, resolvers = set(), [], set()
-        for entry in entries:
-            if isinstance(entry, str) and entry.startswith("resolver:"):
-                resolvers.add(entry.removeprefix("resolver:"))
-            elif isinstance(entry, str):
-                names.add(entry)
-            elif isinstance(entry, ModuleType):
-                names.add(entry.__name__)
-            else:
-                objects.append(entry)
+        entries = DEFAULT_ALLOW if allow is None else (allow,) if isinstance(allow, str) else tuple(allow)
+        modules = [entry.__name__ for entry in entries if isinstance(entry, ModuleType)]
+        texts = [entry for entry in entries if isinstance(entry, str)]
+        resolvers = frozenset(text for text in texts if text.startswith("resolver:"))
         set_once = object.__setattr__
-        set_once(self, "_all", everything)
-        set_once(self, "_names", frozenset(names))
-        set_once(self, "_objects", tuple(objects))
-        set_once(self, "_resolvers", frozenset(resolvers))
+        set_once(self, "everything", everything)
+        set_once(self, "_names", frozenset([*texts, *modules]) - resolvers)
+        set_once(self, "_objects", tuple(e for e in entries if not isinstance(e, str | ModuleType)))
+        set_once(self, "_resolvers", frozenset(text.removeprefix("resolver:") for text in resolvers))
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError("a policy cannot be changed; make another one")
 
-    @property
-    def everything(self) -> bool:
-        """Return whether nothing is refused."""
-        return bool(self._all)
-
     def allows_resolver(self, name: str) -> bool:
         """Return whether ``${name:...}`` may run; of `oc.env` the name goes on with the variable."""
         return (
-            bool(self._all)
+            self.everything
             or name in INNER_RESOLVERS
             or not self._resolvers.isdisjoint((name, name.partition(":")[0]))
         )
@@ -189,7 +169,7 @@ class Policy:
             UntrustedError: the policy does not allow it.
             ImportError: an allowed name leads nowhere.
         """
-        if self._all:
+        if self.everything:
             return resolve_name(written)
         for obj in self._objects:
             if str(find_name(obj)) == written:
@@ -209,7 +189,7 @@ class Policy:
         Raises as `resolve` does.
         """
         found = self.resolve(written)
-        if not self._all and takes_literals_only(found):
+        if not self.everything and takes_literals_only(found):
             raise UntrustedError([f"{_shown(written)} takes nothing but plain values that stand in a file"])
         return found
 
@@ -217,10 +197,11 @@ class Policy:
         """Return why an object may not stand in a data file; None when it may. ``written`` is its name there,
         if it was named.
         """
-        if self._all or any(found is obj for obj in self._objects):
+        if self.everything or any(found is obj for obj in self._objects):
             return None
         name = find_name(found)
-        shown = _shown(written or _text_of(found, name))
+        own_name = getattr(found, "__qualname__", type(found).__qualname__) if name is None else name
+        shown = _shown(written or str(own_name))
         if isinstance(found, ModuleType):
             return f"{shown} is a module"
         canonical = "" if name is None else str(name)
@@ -254,7 +235,7 @@ class Policy:
         """Return why a text may not stand in an untrusted config: as a target, or because of its
         interpolations.
         """
-        if self._all:
+        if self.everything:
             return None
         for match in _RESOLVER.finditer(text):
             name = None if match[1] is None else match[1].strip()
@@ -282,7 +263,7 @@ class Policy:
         """Return whether an attribute of what a call of ``owner`` builds may be read (``L.attr``,
         ``L.method``).
         """
-        if self._all:
+        if self.everything:
             return True
         if type(attribute) is not str:
             return False
@@ -294,7 +275,7 @@ class Policy:
 
     def may_import(self, written: str) -> bool:
         """Return whether a dotted name may be imported, to see what it is."""
-        if self._all:
+        if self.everything:
             return True
         if len(written) > _LONGEST_NAME:
             return False
@@ -311,11 +292,6 @@ class Policy:
         if whole is not None and whole not in _KNOWN:
             return f" ({whole!r} cannot be allowed as a whole: allow the classes that are needed one by one)"
         return closest(written[:_LONGEST_NAME], self._names, 0.8)
-
-
-def _text_of(found: Any, name: ImportName | None) -> str:
-    """Return how a message names an object that stands in a tree."""
-    return str(name) if name is not None else str(getattr(found, "__qualname__", type(found).__qualname__))
 
 
 def _shown(text: str) -> str:

@@ -217,7 +217,8 @@ def _faster_coco_eval(comparison: Comparison) -> Any:
 
     kind = comparison.iou_type
     frame = {
-        "images": [dict(image) for image in comparison.images],
+        # Where a size is not known masks are run lengths, which have their own.
+        "images": [{"height": 1, "width": 1, **image} for image in comparison.images],
         "categories": [{"id": index, "name": str(index)} for index in range(comparison.num_classes)],
     }
     sides = []

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lazycfg.evaluation.coco_checks import FIELDS, check_detections, check_truth
+from lazycfg.evaluation.coco_checks import FIELDS, check_detections, check_mask_sizes, check_truth
 from lazycfg.evaluation.coco_engines import (
     Comparison,
     Engine,
@@ -249,6 +249,8 @@ def coco_scores(
         sigmas=tuple(kpt_oks_sigmas),
         selected=None if img_ids is None else [numbers[image_id] for image_id in img_ids],
     )
+    if iou_type == "segm":
+        check_mask_sizes(ground_truth, detections)
     curves = run_engine(choose_engine(engine, comparison.rotated), comparison)
 
     counts = _counts_as_object(comparison)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from lazycfg.evaluation.coco_checks import check_detections
+from lazycfg.evaluation.coco_checks import check_detections, check_mask_sizes
 from lazycfg.evaluation.coco_engines import IouType, mask_tools
 from lazycfg.evaluation.coco_scores import CocoScores, coco_scores, in_order
 from lazycfg.structures.rle import rle_area
@@ -65,6 +65,8 @@ def lvis_scores(
         ImportError, ValueError: see `coco_scores`.
     """
     check_detections(ground_truth, detections, iou_type)
+    if iou_type == "segm":
+        check_mask_sizes(ground_truth, detections)
     wanted = None if img_ids is None else set(img_ids)
     images = {i["id"]: i for i in ground_truth["images"] if wanted is None or i["id"] in wanted}
     objects = [annotation for annotation in ground_truth["annotations"] if annotation["image_id"] in images]
@@ -130,8 +132,7 @@ def _by_groups_of_classes(
     for group, members in groups.items():
         part = coco_scores(
             {
-                # Masks have their own size.
-                "images": [{"id": place, "height": 1, "width": 1} for place in range(1, 2**group)],
+                "images": [{"id": place} for place in range(1, 2**group)],  # masks have their own size
                 "categories": [ground_truth["categories"][index] for index in members],
                 "annotations": annotations_of[group],
             },

@@ -136,7 +136,7 @@ def test_masks(run, tmp_path):
     assert status == 0
     assert "background 50.00% 1 object 50.00% 1" in flat(out)
     assert "instance" not in out
-    assert "1 objects of 1 class" in run("set", "--format", "instance-masks")[1]
+    assert "1 object of 1 class" in run("set", "--format", "instance-masks")[1]
     values[0, 0] = 3
     mask(tmp_path / "set/masks/b.png", values)
     status, out, _ = run("set")
@@ -314,3 +314,43 @@ def test_where_images_are_not(run, tmp_path):
     assert "cannot be read: the images of" in flat(out)
     assert run(json_file, "--images", "elsewhere")[0] == 0
     assert convert_to_coco_json(CocoDataset(json_file=json_file, verify_images=False), "b.json").is_file()
+
+
+def test_a_split_that_is_not_there_hides_no_other_fault(run, pets):
+    text(pets / "data.yaml", "train: images/train\nval: nowhere\nnames: [cat, dog]\n")
+    status, out, _ = run(pets)
+    assert status == 1
+    assert "class 7 is none of the 2" in flat(out)
+    assert "pets (val): yolo - cannot be read: " in flat(out)
+    assert "val: there is no folder or file 'nowhere'" in flat(out)
+    text(pets / "data.yaml", "train: images/train\n")
+    status, out, err = run(pets, "--format", "yolo")
+    assert (status, err) == (1, "")
+    assert "has no 'names', the names of the classes" in flat(out)
+
+
+def test_what_a_coco_file_would_lose_is_not_written(run, tmp_path):
+    json_file, _ = ShapesDataset(num_images=2, image_size=64, seed=0).export_coco(tmp_path)
+    content = json.loads(json_file.read_text())
+    for entry in content["images"]:
+        entry["neg_category_ids"] = []
+    json_file.write_text(json.dumps(content))
+    status, out, err = run(json_file, "--fix", "out.json")
+    assert "LVISDataset" in out
+    assert status == 2
+    assert "--fix: it is one of LVIS" in err
+    assert not (tmp_path / "out.json").exists()
+
+
+def test_keypoints_and_their_skeleton_are_kept(run, tmp_path):
+    yaml = "train: images/train\nnames: [person]\nkpt_shape: [2, 3]\n"
+    yolo(tmp_path / "set", {"a": "0 0.5 0.5 0.5 0.5 0.25 0.5 2 0.6 0.5 1"}, yaml)
+    assert run("set", "--fix", "set/out.json")[0] == 0
+    content = json.loads((tmp_path / "set/out.json").read_text())
+    content["categories"][0]["skeleton"] = [[1, 2]]
+    (tmp_path / "set/out.json").write_text(json.dumps(content))
+    assert run("set/out.json", "--fix", "set/again.json")[0] == 0
+    again = json.loads((tmp_path / "set/again.json").read_text())
+    assert again["categories"] == content["categories"]
+    assert again["annotations"][0]["keypoints"] == content["annotations"][0]["keypoints"]
+    assert again["annotations"][0]["num_keypoints"] == 2

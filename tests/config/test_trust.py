@@ -462,7 +462,7 @@ def test_resolvers_can_be_allowed(tmp_path, monkeypatch):
 def test_a_policy_cannot_be_changed():
     policy = Policy(("torch.nn",))
     with pytest.raises(AttributeError):
-        policy._all = True
+        policy.everything = True
     with pytest.raises(AttributeError):
         policy._packages = frozenset(("os",))
 

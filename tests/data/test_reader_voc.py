@@ -161,6 +161,15 @@ def test_a_file_that_tells_another_image_is_a_warning(tmp_path):
     assert "tell another file name than their own" in dataset.warnings[0]
 
 
+def test_without_any_object_the_classes_are_asked_for(tmp_path):
+    voc(tmp_path, {"a": voc_xml()})
+    with pytest.raises(AnnotationError, match=r"no object, which would tell the classes: give class_names$"):
+        VOCDataset(root=tmp_path, class_names=None)
+    voc(tmp_path, {"a": voc_xml(voc_object(""))})
+    with pytest.raises(AnnotationError, match=r"give class_names; skipped 1 annotation: 1 x without class"):
+        VOCDataset(root=tmp_path, class_names=None, on_error="skip")
+
+
 def test_no_folder_no_files(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no folder"):
         VOCDataset(root=tmp_path / "VOC2007")

@@ -9,7 +9,7 @@ from coco_plain import plain_scores, random_data
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lazycfg.evaluation import coco_scores
+from lazycfg.evaluation import coco_scores, lvis_scores
 from lazycfg.evaluation.coco_engines import ENGINES
 
 SIGMAS = (0.05, 0.1, 0.2)
@@ -146,3 +146,33 @@ def test_scores_that_are_no_numbers_and_two_categories_of_one_id_are_refused():
     without = {**truth, "annotations": [{k: v for k, v in truth["annotations"][0].items() if k != "area"}]}
     with pytest.raises(ValueError, match="has no 'area'"):
         coco_scores(without, detections, "bbox")
+
+
+def test_masks_of_another_size_than_their_image_are_refused():
+    truth, detections = random_data(5, "segm")
+    detections[1]["segmentation"] = {"size": [64, 48], "counts": [0, 64 * 48]}
+    message = r"detection 1 has a mask of 64 x 48 pixels, and its image \d+ has 48 x 64"
+    for compare in (coco_scores, lvis_scores):
+        with pytest.raises(ValueError, match=message):
+            compare({**truth, "annotations": truth["annotations"]}, detections, "segm")
+    unknown = {**truth, "images": [{"id": image["id"]} for image in truth["images"]]}
+    expected = coco_scores(truth, detections[:1], "segm").metrics()
+    for engine in ENGINES:
+        got = coco_scores(unknown, detections[:1], "segm", engine=engine).metrics()
+        assert got == pytest.approx(expected, nan_ok=True)
+    unknown["annotations"][0]["segmentation"] = [[0, 0, 5, 0, 5, 5]]
+    with pytest.raises(ValueError, match=r"image \d+ has no height and width, which its polygons need"):
+        coco_scores(unknown, detections[:1], "segm")
+
+
+def test_lvis_is_the_same_without_hotcoco(monkeypatch):
+    for kind in ("bbox", "segm"):
+        truth, detections = random_data(6, kind, images=6, objects=10, found=20)
+        for annotation in truth["annotations"]:
+            annotation["iscrowd"] = 0
+        for image in truth["images"]:
+            image.update(neg_category_ids=[3], not_exhaustive_category_ids=[6])
+        expected = lvis_scores(truth, detections, kind).metrics()
+        with monkeypatch.context() as patch:
+            patch.setitem(sys.modules, "hotcoco", None)
+            assert lvis_scores(truth, detections, kind).metrics() == pytest.approx(expected, nan_ok=True)

@@ -16,6 +16,7 @@ FILES = sorted(
 )
 # Functions, which a policy allows one by one; the project's README names them.
 FUNCTIONS = {
+    "densepose": ["has_densepose", "has_densepose_or_masks"],
     "tridentnet": ["is_trident_fast", "make_trident_resnet_stages", "make_trident_stage"],
 }
 READ = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import inspect
 import logging
 import os
@@ -25,6 +26,7 @@ _WIDTH = 80
 
 def data(arguments: argparse.Namespace) -> int:
     """Print what a data set holds; the exit status is 1 if anything is wrong with it."""
+    from lazycfg.data.datasets.coco_validation import AnnotationError
     from lazycfg.data.datasets.readers.recognise import choose_part, find_parts
 
     share = _share(arguments)
@@ -34,21 +36,35 @@ def data(arguments: argparse.Namespace) -> int:
         parts = find_parts(arguments.path, arguments.format)
         if arguments.part is not None:
             parts = [choose_part(parts, arguments.part, arguments.path)]
+    except AnnotationError as error:  # of the data, and not of the command line
+        if arguments.traceback:
+            raise
+        _paragraph(f"{arguments.path} cannot be read: {error}")
+        return 1
     except ValueError as error:
         raise CommandError(str(error)) from error
     if share is not None and len(parts) > 1:
         names = ", ".join(part.name for part in parts)
         raise CommandError(f"{arguments.path} is split already ({names}): give one of them as --part")
-    logging.getLogger("lazycfg").addHandler(logging.NullHandler())  # what it would say is printed here
-    wrong = 0
     with_names = len(parts) > 1
-    for part in parts:
-        wrong += _look_at(part, arguments, share, with_names)
+    with _quiet():
+        wrong = sum(_look_at(part, arguments, share, with_names) for part in parts)
     if wrong:
         say(f"{wrong} thing{'s are' if wrong > 1 else ' is'} wrong")
     else:
         say("nothing is wrong")
     return 1 if wrong else 0
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the log of the library off the terminal: what it would say is printed here."""
+    log, handler = logging.getLogger("lazycfg"), logging.NullHandler()
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
 
 
 def _look_at(part: Part, arguments: argparse.Namespace, share: float | None, with_names: bool) -> int:
@@ -73,7 +89,7 @@ def _look_at(part: Part, arguments: argparse.Namespace, share: float | None, wit
         faults += _undecodable(dataset)
     if faults:
         say("")
-        say(f"{len(faults)} fault{'s' if len(faults) > 1 else ''}:")
+        say(f"{_many(len(faults), 'fault')}:")
     for fault in faults:
         _paragraph(fault)
     if found.warnings:
@@ -122,14 +138,13 @@ def _options(part: Part, arguments: argparse.Namespace) -> dict[str, Any]:
 
 def report(found: Inspection) -> Iterator[str]:
     """Yield the lines that say what there is."""
+    images, classes = _many(found.num_images, "image"), _many(len(found.classes), "class")
     if found.pixels:
-        yield f"{found.num_images:,} images, {len(found.classes)} classes of pixels"
+        yield f"{images}, {classes} of pixels"
     else:
-        crowd = f", {found.num_crowd:,} crowd regions" if found.num_crowd else ""
-        yield (
-            f"{found.num_images:,} images ({found.num_empty:,} without objects), {found.num_objects:,} "
-            f"objects of {len(found.classes)} class{'es' if len(found.classes) != 1 else ''}{crowd}"
-        )
+        crowds = f", {_many(found.num_crowd, 'crowd region')}" if found.num_crowd else ""
+        objects = _many(found.num_objects, "object")
+        yield f"{images} ({found.num_empty:,} without objects), {objects} of {classes}{crowds}"
     if found.image_sizes:
         yield f"images of {_image_sizes(found)} (width x height)"
     yield ""
@@ -159,6 +174,11 @@ def _pixel_table(found: Inspection) -> Iterator[str]:
     yield _row("class", "pixels", "images")
     for number, name in enumerate(found.classes):
         yield _row(name, f"{found.objects[number] / total:.2%}", f"{found.images[number]:,}")
+
+
+def _many(count: int, noun: str) -> str:
+    plural = "" if count == 1 else "es" if noun.endswith("s") else "s"
+    return f"{count:,} {noun}{plural}"
 
 
 def _row(name: str, *fields: str) -> str:
@@ -212,7 +232,7 @@ def _fix(dataset: Any, found: Inspection, path: Path, suffix: str, share: float 
             raise CommandError(f"{file} is there already: it is not overwritten")
     for file, part in written.items():
         write_coco(part, file)
-        counts = f"{len(part['images']):,} images, {len(part['annotations']):,} annotations"
+        counts = f"{_many(len(part['images']), 'image')}, {_many(len(part['annotations']), 'annotation')}"
         _paragraph(f"wrote {file}: {counts}", "")
     dropped = [f"{count} x {kind}" for kind, count in getattr(dataset, "problems", {}).items()]
     if found.duplicates:
@@ -241,4 +261,4 @@ def _show(dataset: Any, number: int, folder: Path, part: str) -> None:
         name = re.sub(r"\W+", "_", Path(str(record.get("file_name", record["image_id"]))).stem)
         name = "_".join(filter(None, (part, f"{index:06d}", name)))
         Image.fromarray(drawn).save(folder / f"{name}.png")
-    _paragraph(f"wrote {len(chosen)} images with their annotations to {folder}", "")
+    _paragraph(f"wrote {_many(len(chosen), 'image')} with annotations to {folder}", "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lazycfg.config.building.problems import CheckError, Problem
 from lazycfg.config.errors import CycleError, InterpolationError, TargetError
-from lazycfg.config.signatures.binding import node_signature, why_not
+from lazycfg.config.signatures.binding import known_signature, why_not
 from lazycfg.config.signatures.callables import can_be_named, signature_of
 from lazycfg.config.signatures.places import argument_position, place_of
 from lazycfg.config.tree.budget import Active, Budget
@@ -16,6 +16,7 @@ from lazycfg.config.tree.lazy_call import lacks_its_call
 from lazycfg.config.tree.node import SPECIAL, Node, is_call, raw_get
 from lazycfg.config.tree.paths import format_path, unlink
 from lazycfg.config.tree.position import position_of
+from lazycfg.config.tree.repr import shown
 from lazycfg.config.tree.required import is_required
 from lazycfg.config.tree.targets import is_deferred, target_name
 from lazycfg.config.tree.traversal import same_leaf, survey
@@ -30,14 +31,8 @@ if TYPE_CHECKING:
     from lazycfg.config.tree.traversal import Survey
 
 
-class _Failed:
-    """The value of an interpolation that was reported already: nobody objects to it."""
-
-    def __repr__(self) -> str:
-        return "<unresolved>"
-
-
-_FAILED: Any = _Failed()
+_FAILED: Any = type("Failed", (), {"__repr__": lambda self: "<unresolved>"})()
+"""The value of an interpolation that was reported already: nobody objects to it."""
 
 
 def check(cfg: Any, *, raises: bool = True, strict: bool = True) -> list[Problem]:
@@ -134,8 +129,8 @@ class Checker:
             return
         first = format_path(path_to(chain[0])) or "the root"
         message = (
-            f"{text!r} means {_shown(value)} in {first}, where this node was put first, and "
-            f"{_shown(found)} here, but it is built once: put a .copy() of it in one of the places"
+            f"{text!r} means {shown(value)} in {first}, where this node was put first, and "
+            f"{shown(found)} here, but it is built once: put a .copy() of it in one of the places"
         )
         self.problems.append(Problem("interpolation", unlink(link), message, None))
 
@@ -174,10 +169,10 @@ class Checker:
             places = standing[id(holder)].get(id(call), [])
             if len(places) < 2:
                 continue
-            shown = ", ".join(map(str, places[:4])) + (", ..." if len(places) > 4 else "")
+            indices = ", ".join(map(str, places[:4])) + (", ..." if len(places) > 4 else "")
             self.notes.append(
                 f"{format_path(unlink(link)[:-1]) or 'the root'} holds one call of "
-                f"{target_name(raw_get(call, '_target_'))} {len(places)} times (at {shown}): one object is "
+                f"{target_name(raw_get(call, '_target_'))} {len(places)} times (at {indices}): one object is "
                 f"built for all. If each is to be its own, write [call.copy() for _ in range({len(places)})]"
             )
 
@@ -245,7 +240,7 @@ class Checker:
             value = contents.get(key, _FAILED)
             if key not in contents or value is _FAILED or isinstance(value, kinds) or is_required(value):
                 continue
-            self._wrong_key(node, key, f"{key} must be {expected}, got {_shown(value)}", link)
+            self._wrong_key(node, key, f"{key} must be {expected}, got {shown(value)}", link)
         how = contents.get("_convert_")
         if isinstance(how, str) and how.lower() not in ("all", "partial", "object", "???"):
             self._wrong_key(
@@ -274,7 +269,7 @@ class Checker:
                     f"the target is L({name}), which lacks its call: write {name} as the target"
                 )
             if type(target) is not str and not callable(target) and not is_deferred(target):
-                raise TargetError(f"a target is a callable, its name or a node, not {_shown(target)}")
+                raise TargetError(f"a target is a callable, its name or a node, not {shown(target)}")
             return signature_of(target)
         except TargetError as error:
             origin = argument_position(node, "_target_")
@@ -285,15 +280,10 @@ class Checker:
         path = (*unlink(link), key)
         text = None
         message = "must be filled in"
-        if type(holder) is Node:
-            try:
-                signature = node_signature(holder)
-            except TargetError:
-                signature = None
-            if signature is not None and key in signature.names:
-                needed = signature.written(key)
-                message = f"must be filled in: {target_name(signature.target)} needs '{needed}'"
-                text = signature.brief
+        signature = known_signature(holder)
+        if signature is not None and key in signature.names:
+            message += f": {target_name(signature.target)} needs '{signature.written(key)}'"
+            text = signature.brief
         self.problems.append(Problem("required", path, message, None, text))
 
     def _method(self, holder: Any, key: Any, link: Link) -> None:
@@ -339,17 +329,18 @@ class Checker:
             unknown = [key for key in contents if key not in signature.known]
             for key, (reason, meant) in _misspelt(node, unknown, missing).items():
                 origin = argument_position(node, key)
-                problem = Problem("unknown argument", (*path, key), reason, origin, signature.brief)
-                problem.wanted = meant
-                self.problems.append(problem)
+                self.problems.append(
+                    Problem("unknown argument", (*path, key), reason, origin, signature.brief, meant)
+                )
                 missing = [name for name in missing if name != meant]
         for name in missing:
             message = f"{target_name(signature.target)} needs the argument '{signature.written(name)}'"
             if name not in signature.names:
                 message += ", which is given by position"
-            problem = Problem("missing argument", (*path, name), message, position_of(node), signature.brief)
-            problem.wanted = name
-            self.problems.append(problem)
+            place = position_of(node)
+            self.problems.append(
+                Problem("missing argument", (*path, name), message, place, signature.brief, name)
+            )
         if given:
             self._given_twice(node, contents, signature, len(given), link)
 
@@ -421,12 +412,6 @@ def _value_along(text: str, chain: Chain) -> Any:
         return resolve(text, chain)[0]
     except InterpolationError:
         return _FAILED
-
-
-def _shown(value: Any) -> str:
-    from lazycfg.config.signatures.types import shown
-
-    return shown(value)
 
 
 def _misspelt(node: Node, unknown: list[str], missing: list[str]) -> dict[str, tuple[str, str | None]]:

@@ -15,18 +15,9 @@ from lazycfg.config.tree.targets import public_name
 MAX_HEIGHT = 40  # deeper parts are written on their own: parsers of the data formats limit the nesting
 
 
-class Mapping:
-    """A payload that is a mapping with text keys."""
-
-    __slots__ = ("pairs",)
-
-    def __init__(self, pairs: list[tuple[str, Any]]):
-        self.pairs = pairs
-
-
 class Shape(NamedTuple):
-    """How an `Item` is written: ``tag`` or None, and a payload of `Mapping`, list, text, numbers and
-    `Item`.
+    """How an `Item` is written: ``tag`` or None, and a payload of dicts, lists, text, numbers and
+    `Item`s.
     """
 
     tag: str | None
@@ -57,7 +48,7 @@ class DataDocument:
             tree = {id(item) for item in order if item.kind in SHARED}
             self.head.append((SOURCE_KEY, writer.definitions(sources, tree)))
             self._sources = {id(item): writer.variable(item) for item in sources}
-            self.tail = [(LINKS_KEY, Mapping(list(writer.links.items())))] if writer.links else []
+            self.tail = [(LINKS_KEY, writer.links)] if writer.links else []
             self.shared |= {id(item) for item in writer.links.values()}
         heights: dict[int, int] = {}
         hoisted: list[Item] = []
@@ -92,20 +83,18 @@ class DataDocument:
         """Return how an item is written."""
         kind, parts = item.kind, item.parts
         if kind == "dict":
-            return Shape(None, Mapping(list(parts)))
+            return Shape(None, dict(parts))
         if kind == "call":  # `_args_` is a tuple whatever is in the file
-            return Shape(None, Mapping([(k, _as_list(v) if k == "_args_" else v) for k, v in parts]))
+            return Shape(None, {k: _as_list(v) if k == "_args_" else v for k, v in parts})
         if kind in ("list", "tuple", "set", "frozenset"):
             return Shape(None if kind == "list" else kind, [value for _, value in parts])
         if kind == "pairs":
             return Shape("dict", [[key, value] for key, value in parts])
         if kind == "object":
-            return Shape("object", Mapping([("_class_", item.value), *parts]))
+            return Shape("object", {"_class_": item.value, **dict(parts)})
         if kind in ("construct", "partial"):
             args = [value for key, value in parts if key is None]
-            return Shape(
-                kind, [item.value, args, Mapping([(key, value) for key, value in parts if key is not None])]
-            )
+            return Shape(kind, [item.value, args, {key: value for key, value in parts if key is not None}])
         if kind in ("member", "attribute"):
             return Shape(kind, [item.value, parts[0][1]])
         return Shape(kind, self._atom(item))

@@ -12,6 +12,7 @@ import enum
 import functools
 import pathlib
 from collections.abc import Callable, Iterable, Mapping
+from operator import itemgetter
 from types import ModuleType
 from typing import Any
 
@@ -135,8 +136,9 @@ class Decoder:
         result = self._get(root)
         self.judge(result)
         if self._judge.refused:
+            refused = sorted(dict.fromkeys(self._judge.refused), key=itemgetter(0))
             raise UntrustedError(
-                [f"{self.file}:{text}" for text in sorted(dict.fromkeys(self._judge.refused), key=_line_in)],
+                [f"{self.file}:{line or '?'}: {reason}" for line, reason in refused],
                 'list what the file may name (allow=(*DEFAULT_ALLOW, "package.Class")), or load it with '
                 "trusted=True if you trust it as you trust code",
             )
@@ -245,11 +247,6 @@ def _children_of(value: Any) -> Iterable[Any]:
     if type(value) is list:
         return list(value)
     return [value.value]
-
-
-def _line_in(refusal: str) -> int:
-    line = refusal.partition(":")[0]
-    return int(line) if line.isdigit() else 0
 
 
 # ---------------------------------------------------------------- what becomes of each tag

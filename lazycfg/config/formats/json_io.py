@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from typing import Any
 
-from lazycfg.config.formats.data_writer import DataDocument, Mapping, document
+from lazycfg.config.formats.data_writer import DataDocument, document
 from lazycfg.config.formats.document import SHARED_KEY, DataFileError, Tagged
 from lazycfg.config.formats.file_positions import JsonMapping, JsonPlaces
 from lazycfg.config.formats.items import Item
@@ -47,8 +48,8 @@ class _Writer:
             return self.body(value) if name is None else {_REF: name}
         if isinstance(value, list):
             return [self.value(element) for element in value]
-        if isinstance(value, Mapping):
-            return self._mapping(value.pairs)
+        if isinstance(value, dict):
+            return self._mapping(value)
         if isinstance(value, float) and not math.isfinite(value):
             return {"!float": repr(value)}
         return value
@@ -57,10 +58,10 @@ class _Writer:
         tag, payload = self.document.shape(item)
         return self.value(payload) if tag is None else {f"!{tag}": self.value(payload)}
 
-    def _mapping(self, pairs: list[tuple[str, Any]]) -> Any:
-        if any(key.startswith("!") for key, _ in pairs):
-            return {"!dict": [[key, self.value(value)] for key, value in pairs]}
-        return {key: self.value(value) for key, value in pairs}
+    def _mapping(self, mapping: dict[str, Any]) -> Any:
+        if any(key.startswith("!") for key in mapping):
+            return {"!dict": [[key, self.value(value)] for key, value in mapping.items()]}
+        return {key: self.value(value) for key, value in mapping.items()}
 
 
 def parse_json(data: bytes, file: str) -> Any:
@@ -86,8 +87,7 @@ def parse_json(data: bytes, file: str) -> Any:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) != len(pairs):
-        seen: set[str] = set()
-        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
         raise ValueError(f"the key {twice!r} is in one object twice")
     return result
 

@@ -29,13 +29,13 @@ class Judge:
     Attributes:
         policy: the policy.
         resolve: returns what a name stands for; raises `UntrustedError` or ImportError.
-        refused: the refusals, each with its line.
+        refused: the refusals, each with its line; 0 where that is not known.
     """
 
     def __init__(self, policy: Policy, resolve: Callable[[str], Any]) -> None:
         self.policy = policy
         self.resolve = resolve
-        self.refused: list[str] = []
+        self.refused: list[tuple[int, str]] = []
 
     def refuse(self, value: Any, *reasons: str, key: Any = None) -> None:
         """Note why a value, or what is at a key of a node, is not allowed."""
@@ -44,7 +44,7 @@ class Judge:
             line = origin.line_of(key)
         else:
             line = None if origin is None else origin.line
-        self.refused += [f"{line or '?'}: {reason}" for reason in reasons]
+        self.refused += [(line or 0, reason) for reason in reasons]
 
     def judge(self, config: Any) -> None:
         """Note everything in a finished config that the policy does not allow."""

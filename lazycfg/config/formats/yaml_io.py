@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Iterable
 from typing import Any
 
-from lazycfg.config.formats.data_writer import DataDocument, Mapping, document
+from lazycfg.config.formats.data_writer import DataDocument, document
 from lazycfg.config.formats.document import DataFileError, SaveError, Tagged
 from lazycfg.config.formats.encode import encode_for_log
 from lazycfg.config.formats.file_positions import Spot, Written, YamlMapping
@@ -70,8 +71,7 @@ class _Writer:
         self.anchors: dict[int, str] = {}
 
     def text(self) -> str:
-        pairs = [*self.document.head]
-        lines = self._pairs([(k, v) for k, v in pairs], 0)
+        lines = self._pairs(self.document.head, 0)
         hoisted = self.document._hoisted_items
         if hoisted:
             lines.append("_shared_:")
@@ -80,7 +80,7 @@ class _Writer:
         lines += self._pairs([*self.document.body, *self.document.tail], 0)
         return "\n".join(lines or ["{}"]) + "\n"
 
-    def _pairs(self, pairs: list[tuple[str, Any]], indent: int) -> list[str]:
+    def _pairs(self, pairs: Iterable[tuple[str, Any]], indent: int) -> list[str]:
         lines: list[str] = []
         for key, value in pairs:
             lines += self._entry(f"{_scalar(key)}:", value, indent)
@@ -101,7 +101,7 @@ class _Writer:
         flat = self._flat(payload)
         if flat is not None:
             text = f"{prefix} {flat}" if prefix else flat
-            if len(text) + len(pad) + len(head) < _WIDTH or not isinstance(payload, list | Mapping):
+            if len(text) + len(pad) + len(head) < _WIDTH or not isinstance(payload, list | dict):
                 return [f"{pad}{head}{gap}{text}"]
         block = self._block(payload, indent + 2)
         if not head.endswith(":") and not prefix:
@@ -125,8 +125,8 @@ class _Writer:
 
     def _flat(self, payload: Any) -> str | None:
         """Return a payload on one line, when nothing in it has an anchor or parts of its own."""
-        if isinstance(payload, Mapping):
-            return None if payload.pairs else "{}"
+        if isinstance(payload, dict):
+            return None if payload else "{}"
         if isinstance(payload, list):
             texts = [self._flat_element(element) for element in payload]
             return None if None in texts else f"[{', '.join(t for t in texts if t is not None)}]"
@@ -146,8 +146,8 @@ class _Writer:
         return flat if flat is None or tag is None else f"!{tag} {flat}"
 
     def _block(self, payload: Any, indent: int) -> list[str]:
-        if isinstance(payload, Mapping):
-            return self._pairs(payload.pairs, indent)
+        if isinstance(payload, dict):
+            return self._pairs(payload.items(), indent)
         lines: list[str] = []
         for value in payload:
             lines += self._entry("- ", value, indent)

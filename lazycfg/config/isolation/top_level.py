@@ -86,23 +86,23 @@ def _why_not(module: ModuleType, name: str, value: Any, foreign: Mapping[str, st
         return "it is a function that the file uses itself"
     if bound == "def":
         return None
-    for origin, there in _origins(module, name):
-        return _why_not(origin, there, value, imported_from_code(origin))
-    return "it is a function, and not assigned in the file"
+    origin = _origin(module, name)
+    if origin is None:
+        return "it is a function, and not assigned in the file"
+    return _why_not(*origin, value, imported_from_code(origin[0]))
 
 
-def _origins(module: ModuleType, name: str) -> list[tuple[ModuleType, str]]:
+def _origin(module: ModuleType, name: str) -> tuple[ModuleType, str] | None:
     """Return the config module that an imported name comes from, with its name there."""
     bindings = _bindings(module)
     sources: Mapping[Any, ModuleType] = vars(module).get("_lazycfg_sources", {})
     explicit = bindings.imports.get(name)
-    wanted = [(explicit, explicit.name)] if explicit is not None else [(s, name) for s in bindings.stars]
-    found = []
-    for origin, there in wanted:
+    for origin in bindings.stars if explicit is None else [explicit]:
+        there = name if explicit is None else explicit.name
         source = sources.get((origin.level, origin.module))
         if source is not None and vars(source).get(there) is vars(module)[name]:
-            found.append((source, there))
-    return found
+            return source, there
+    return None
 
 
 def _kind(value: Any) -> str:

@@ -14,6 +14,8 @@ import re
 import types
 import typing
 
+from lazycfg.config.tree.repr import shown
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,18 +57,6 @@ def _as_number(value: Any, hint: Any, default: Any) -> str:
         return ""
     sign = number[2] or "+"
     return f"; in YAML write {number[1]}.0e{sign}{number[3]}"
-
-
-def shown(value: Any) -> str:
-    """Return a literal for a message: None, the text 'ten', int 3; cut when it is long."""
-    try:
-        text = repr(value)
-    except Exception:  # somebody else's __repr__
-        text = "..."
-    text = text if len(text) <= 60 else text[:57] + "..."
-    if value is None:
-        return text
-    return f"{'text' if type(value) is str else type(value).__name__} {text}"
 
 
 def type_text(hint: Any) -> str:

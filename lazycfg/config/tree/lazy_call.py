@@ -23,6 +23,7 @@ from lazycfg.config.tree.node import (
     warn_reserved,
 )
 from lazycfg.config.tree.placed import adopt, parent_of, set_parent
+from lazycfg.config.tree.targets import target_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def _record(target: Any, /, *args: Any, _target_: Any = None, **kwargs: Any) -> 
         _bind(node, args)
     if _target_ is not None:
         raise TypeError(
-            f"L({_name_of(target)})(...) got an argument '_target_', which is the name of the target"
+            f"L({target_name(target)})(...) got an argument '_target_', which is the name of the target"
         )
     frame = _getframe(1)
     _set_code(node, frame.f_code)
@@ -98,7 +99,7 @@ def _bind(node: Node, args: tuple[Any, ...]) -> None:
 
 def _check_target(target: Any) -> Any:
     if lacks_its_call(target):
-        raise TypeError(f"L(...) of an L(...): write L({_name_of(target.__self__)})() for the inner call")
+        raise TypeError(f"L(...) of an L(...): write L({target_name(target.__self__)})() for the inner call")
     if callable(target) or type(target) is Node:
         return target
     if isinstance(target, str):
@@ -106,12 +107,6 @@ def _check_target(target: Any) -> Any:
             return target
         raise TypeError(f'a string target must look like "package.module.name", not {target!r}')
     raise TypeError(f"a target is a callable, a string or a node, not {type(target).__name__}: {target!r}")
-
-
-def _name_of(target: Any) -> str:
-    from lazycfg.config.tree.targets import target_name
-
-    return target_name(target)
 
 
 if TYPE_CHECKING:

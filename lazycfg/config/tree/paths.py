@@ -109,11 +109,6 @@ def format_path(path: Iterable[Key]) -> str:
     return text
 
 
-def join(prefix: str, path: Iterable[Key]) -> str:
-    """Return `prefix` and `path` as one text."""
-    return format_path((*parse_path(prefix), *path))
-
-
 def unlink(link: Link) -> Path:
     """Return the path of a chain of links."""
     keys = []

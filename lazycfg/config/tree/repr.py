@@ -19,6 +19,18 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)
 
 
+def shown(value: Any) -> str:
+    """Return a literal for a message: None, the text 'ten', int 3; cut when it is long."""
+    try:
+        text = repr(value)
+    except Exception:  # somebody else's __repr__
+        text = "..."
+    text = text if len(text) <= 60 else text[:57] + "..."
+    if value is None:
+        return text
+    return f"{'text' if type(value) is str else type(value).__name__} {text}"
+
+
 def short_repr(node: Any) -> str:
     """Return `L(Conv2d)(in_channels=3, ...)` for a call, `{'lr': 0.1, ...}` for a plain dict."""
     return _text(node, _DEPTH, [_LENGTH])

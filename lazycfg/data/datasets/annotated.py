@@ -34,6 +34,9 @@ from .summary import DatasetSummary
 logger = logging.getLogger(__name__)
 
 
+WHERE = "\0where"
+"""Key of an annotation with the words that name it in messages, which no JSON file has."""
+
 _VALUES = {"segmentation": "mask", "keypoints": "keypoints", "area": "area"}
 
 
@@ -151,7 +154,7 @@ class AnnotatedImages(SkipsProblems):
     def read_file(self) -> dict[str, Any]:
         """Return the annotations in COCO's layout, a dict of lists "images", "annotations" and "categories".
 
-        A key "where" of an annotation names it in messages, in the place of its "id".
+        A key `WHERE` of an annotation names it in messages, in the place of its "id".
         """
         raise NotImplementedError
 
@@ -370,8 +373,8 @@ class AnnotatedImages(SkipsProblems):
 
 def _name_of(sort: str, entry: Any, index: int | None = None, image: dict[str, Any] | None = None) -> str:
     """Return words by which a person finds an entry of the file."""
-    if isinstance(entry, dict) and isinstance(entry.get("where"), str):
-        return printable(entry["where"])
+    if isinstance(entry, dict) and WHERE in entry:
+        return printable(entry[WHERE])
     if not isinstance(entry, dict) or entry.get("id") is None:
         return f"{sort}s[{index}]" + (f" of {printable(image['file_name'])}" if image else "")
     where = f"{sort} {printable(entry['id'])}"

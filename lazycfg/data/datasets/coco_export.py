@@ -27,7 +27,10 @@ def coco_dict(dataset: Any) -> dict[str, Any]:
     for i, name in enumerate(metadata.thing_classes):
         category: dict[str, Any] = {"id": to_file.get(i, i + 1), "name": name}
         if metadata.keypoint_names:
-            category["keypoints"] = list(metadata.keypoint_names)
+            names = list(metadata.keypoint_names)
+            category["keypoints"] = names
+            lines = [(a, b) for a, b, _ in metadata.keypoint_connection_rules if {a, b} <= set(names)]
+            category["skeleton"] = [[names.index(a) + 1, names.index(b) + 1] for a, b in lines]
         categories.append(category)
     images, annotations = [], []
     for i in range(len(dataset)):

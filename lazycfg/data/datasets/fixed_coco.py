@@ -33,6 +33,8 @@ def fixed_coco(dataset: Any, without: Iterable[tuple[int, int]], folder: Path) -
     """
     if not dataset.metadata.thing_classes:
         raise ValueError("it has classes of pixels, and a COCO file has objects: there is nothing to write")
+    if "class_image_counts" in dataset.metadata.extra:
+        raise ValueError("it is one of LVIS, whose lists of classes a COCO file would lose")
     left_out = set(without)
     data = coco_dict(dataset)
     kept = []

@@ -91,16 +91,10 @@ def _annotation(
     }
     if rng.random() < 0.1:  # as in COCO, not everybody is annotated
         return found
-    # Evenly over the parts, and not more than a few points of each
     row, column = np.nonzero(mask)
-    order = rng.permutation(len(row))
-    row, column = row[order], column[order]
+    chosen = rng.permutation(len(row))[:points]
+    row, column = row[chosen], column[chosen]
     part = seen.part[row, column]
-    rank = np.zeros(len(part), dtype=np.int64)
-    for label in np.unique(part):
-        rank[part == label] = np.arange((part == label).sum())
-    chosen = np.flatnonzero(rank < max(1, points // len(np.unique(part))))[:points]
-    row, column, part = row[chosen], column[chosen], part[chosen]
     u, v = seen.u[row, column], seen.v[row, column]
     centre = (np.arange(MASK) + 0.5) / MASK
     window = (y + (centre * h).astype(int))[:, None], x + (centre * w).astype(int)

@@ -39,7 +39,7 @@ def small_config(kind: str = "charts", **heads: Any) -> Any:
         roi_heads.densepose_head.nonlocal_on = True
     if kind == "wc2":
         use_confidences(model, cfg.train, uv_type="indep_aniso")
-    roi_heads.decoder.update(num_classes=32, conv_dims=16)
+    roi_heads.decoder.update(num_classes=64, conv_dims=16)
     roi_heads.decoder.input_shape = {f"p{k}": ShapeSpec(channels=16, stride=2**k) for k in range(2, 6)}
     roi_heads.densepose_pooler.output_size = 7
     roi_heads.densepose_head.update(conv_head_dim=32, num_stacked_convs=2)

@@ -14,6 +14,7 @@ from lazycfg.data import DatasetFromList, DatasetMapper, build_detection_train_l
 from lazycfg.projects import densepose
 from lazycfg.projects.densepose import (
     DensePoseChartPredictorOutputWithConfidences,
+    DensePoseDataRelative,
     DensePoseEmbeddingPredictorOutput,
     DensePoseEmbeddingPredictorOutputWithConfidences,
     Embedder,
@@ -36,6 +37,7 @@ from lazycfg.projects.densepose.bootstrapping import (
 from lazycfg.projects.densepose.bootstrapping.sampling import FINE_TO_COARSE, pick_points
 from lazycfg.projects.densepose.bootstrapping.video import list_keyframes, read_keyframes
 from lazycfg.structures import Boxes, Instances
+from lazycfg.utils import comm
 
 FRAMES, EVERY = 24, 6
 
@@ -277,12 +279,22 @@ class Teacher(nn.Module):
         return out
 
 
+def one_point(instances: Instances, generator: torch.Generator | None) -> list[DensePoseDataRelative]:
+    """Stand for a sampler, and take no time."""
+    points = {"dp_I": [1], "dp_U": [0.5], "dp_V": [0.5], "dp_y": [5.0]}
+    return [
+        DensePoseDataRelative({**points, "dp_x": torch.rand(1, generator=generator) * 256})
+        for _ in range(len(instances))
+    ]
+
+
 def make_loader(videos: list[str], **kwargs: Any) -> InferenceBasedLoader:
     arguments: dict[str, Any] = {
         "teacher": Teacher(),
         "frames": VideoKeyframeDataset(files=videos, select=SelectFrames(count=3)),
         "mapper": DatasetMapper(is_train=False, image_format="BGR"),
-        "point_sampler": ChartPointSampler(),
+        "point_sampler": one_point,
+        "masks": False,
         "files_at_once": 2,
         "batch_size": 2,
     }
@@ -330,6 +342,19 @@ def test_the_same_again_and_continued(videos: list[str], workers: int) -> None:
         other = make_loader(videos, data_filter=select)
         other.load_state_dict(loader.state_dict())
         assert marks(take(other, 14 - stop)) == whole[stop:]
+
+
+def test_processes_share_the_files(videos: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    loader = make_loader(videos, files_at_once=1)
+    alone = [key for _, (key,) in zip(range(12), loader._keys(0), strict=False)]
+    monkeypatch.setattr(comm, "get_world_size", lambda: 2)
+    both = []
+    for rank in (0, 1):
+        monkeypatch.setattr(comm, "get_rank", lambda rank=rank: rank)
+        both.append([key for _, (key,) in zip(range(6), loader._keys(0), strict=False)])
+    # together what one process alone would see
+    assert [key for pair in zip(*both, strict=True) for key in pair] == alone
+    assert [sorted(index for index, _ in alone[i : i + 3]) for i in (0, 3, 6, 9)] == [[0, 1, 2]] * 4
 
 
 def test_broken_files_are_named_or_skipped(videos: list[str], tmp_path: Path) -> None:

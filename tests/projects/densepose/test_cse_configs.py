@@ -1,5 +1,6 @@
 """The configs of surface embeddings: whole, sound, and as the reference's of the same names are described."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -132,3 +133,64 @@ def test_the_size_of_embeddings_is_said_once() -> None:
     with torch.device("meta"):
         model = instantiate(cfg.model)
     assert model.roi_heads.embedder.embed_dim == 5
+
+
+@pytest.mark.parametrize("name", ["animals_finetune_4k", "animals_I0_finetune_16k", "animals_CA_finetune_4k"])
+def test_classes_of_animals_have_their_meshes(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The classes of a file in LVIS's format, in the order of its ids, against the meshes of the model."""
+    monkeypatch.setenv("DETECTRON2_DATASETS", str(tmp_path))
+    cfg = load(f"R_50_FPN_soft_{name}")
+    dataset = cfg.dataloader.train.dataset
+    ids = {"zebra": 1202, "sheep": 943, "horse": 569, "giraffe": 496, "elephant": 422, "dog": 378}
+    ids |= {"cat": 225, "cow": 80, "bear": 76, "banana": 45}
+    meshes = cfg.model.roi_heads.embedder.class_to_mesh_name
+    images, annotations = [], []
+    for number, (animal, category) in enumerate(ids.items(), start=1):
+        url = f"http://images.cocodataset.org/train2017/{number:012d}.jpg"
+        images.append({"id": number, "width": 64, "height": 48, "coco_url": url})
+        images[-1] |= {"neg_category_ids": [45], "not_exhaustive_category_ids": []}
+        mesh = next((m for m in meshes.values() if m.startswith(animal)), "sheep_5004")
+        annotations.append(
+            {
+                "id": number,
+                "image_id": number,
+                "category_id": category,
+                "bbox": [4.0, 4.0, 30.0, 30.0],
+                "area": 900.0,
+                "segmentation": [[4.0, 4.0, 34.0, 4.0, 34.0, 34.0, 4.0, 34.0]],
+                "dp_x": [10.0],
+                "dp_y": [20.0],
+                "dp_vertex": [7],
+                "ref_model": mesh,
+            }
+        )
+    categories = [
+        {
+            "id": n,
+            "name": animal,
+            "synonyms": [animal],
+            "def": "",
+            "synset": f"{animal}.n.01",
+            "frequency": "f",
+        }
+        for animal, n in ids.items()
+    ]
+    path = Path(dataset.dataset.json_file)
+    path.parent.mkdir()
+    folder = tmp_path / "coco_train2017"
+    folder.mkdir()
+    for image in images:
+        (folder / image["coco_url"].rpartition("/")[2]).touch()
+    path.write_text(json.dumps({"images": images, "annotations": annotations, "categories": categories}))
+    built = instantiate(dataset)
+    names = built.metadata.thing_classes
+    assert len(built) == 9  # without the banana
+    assert len(names) == cfg.model.roi_heads.num_classes
+    assert "coco_train2017" in built[0]["file_name"]
+    if len(names) == 9:
+        assert [meshes[i].partition("_")[0] for i in range(9)] == list(names)
+        for record in (built[i] for i in range(9)):
+            (annotation,) = record["annotations"]
+            assert annotation["ref_model"] == meshes[annotation["category_id"]]

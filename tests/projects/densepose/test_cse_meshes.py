@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
+from lazycfg.checkpoint import WeightsMismatchError, load_weights
 from lazycfg.layers import ico_sphere
 from lazycfg.projects.densepose.cse.embedders import Embedder, VertexDirectEmbedder, VertexFeatureEmbedder
 from lazycfg.projects.densepose.cse.mesh import FILES, Mesh, PublishedMesh
@@ -172,12 +174,28 @@ def test_initial_values_from_a_file(tmp_path: Path) -> None:
 
 def test_without_the_file_nothing_is_computed_until_a_checkpoint_is_loaded(tmp_path: Path) -> None:
     arguments = {"num_vertices": 9, "feature_dim": 4, "embed_dim": 3}
-    embedder = VertexFeatureEmbedder(**arguments, init_file=tmp_path / "phi_cow_9.pkl")
-    with pytest.raises(FileNotFoundError, match=r"cse/lbo/phi_cow_9\.pkl"):
+    embedder = VertexFeatureEmbedder(**arguments, init_file=tmp_path / "phi_cow_5002_256.pkl")
+    with pytest.raises(FileNotFoundError, match=r"cse/lbo/phi_cow_5002_256\.pkl"):
         copy.deepcopy(embedder)()
     other = VertexFeatureEmbedder(**arguments)
     embedder.load_state_dict(other.state_dict())
     assert torch.equal(embedder(), other())
+
+
+def test_weights_of_people_begin_those_of_animals() -> None:
+    """As the configs that begin with a published model of people do: its mesh is left out."""
+
+    def heads(name: str, vertices: int) -> nn.Module:
+        embedder = VertexFeatureEmbedder(num_vertices=vertices, feature_dim=4, embed_dim=3)
+        return nn.ModuleDict({"embedder": Embedder(embedders={name: embedder}), "rest": nn.Linear(2, 2)})
+
+    people, animals = heads("smpl_27554", 9), heads("chimp_5029", 8)
+    before = animals["embedder"]("chimp_5029").clone()
+    load_weights(animals, people.state_dict(), ignore=["embedder.*"])
+    assert torch.equal(animals["embedder"]("chimp_5029"), before)
+    assert torch.equal(animals["rest"].weight, people["rest"].weight)
+    with pytest.raises(WeightsMismatchError, match="embedder_chimp_5029"):
+        load_weights(animals, people.state_dict())
 
 
 def test_embedders_that_do_not_fit() -> None:

@@ -5,10 +5,15 @@ from typing import Any
 
 import pytest
 import torch
+import torch._dynamo
 
 from lazycfg import LazyConfig, instantiate
 from lazycfg.projects import densepose
-from lazycfg.projects.densepose import DensePoseEmbeddingPredictorOutput, find_closest_vertices
+from lazycfg.projects.densepose import (
+    DensePoseEmbeddingPredictorOutput,
+    PixToShapeCycleLoss,
+    find_closest_vertices,
+)
 from lazycfg.structures import Boxes, Instances
 from lazycfg.utils import SyncCounter
 from lazycfg.utils.events import EventStorage
@@ -132,6 +137,27 @@ def test_waits_and_ops(model: Any, batch: list[dict[str, Any]], training: bool) 
     assert [c.num_syncs for c in counts] == [3] * 3, [c.waits() for c in counts]
     ops = [c.num_ops for c in counts]
     assert max(ops) - min(ops) <= 60, ops
+
+
+@pytest.fixture
+def _dynamo():
+    torch._dynamo.reset()
+    yield
+    torch._dynamo.reset()
+
+
+@pytest.mark.usefixtures("_dynamo")
+def test_parts_are_compiled_whole(model: Any) -> None:
+    heads = model.roi_heads.eval()
+    embeddings, masks = torch.randn(2, 16, 8, 8), torch.ones(2, 8, 8)
+    cases = [
+        (lambda x: heads.densepose_predictor(heads.densepose_head(x)), (torch.randn(2, 64, 14, 14),)),
+        (heads.embedder, ("figure",)),
+        (PixToShapeCycleLoss(), (embeddings, masks, heads.embedder, ["figure"])),
+    ]
+    for part, arguments in cases:
+        explained = torch._dynamo.explain(part)(*arguments)
+        assert explained.graph_break_count == 0, explained.break_reasons
 
 
 def test_on_the_meta_device(cfg: Any) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from lazycfg.utils import closest, printable
 
 from ...image import ImageError, read_image_size
-from ..annotated import AnnotatedImages
+from ..annotated import WHERE, AnnotatedImages
 from ..coco_files import find_image_root
 from ..coco_validation import AnnotationError, Problem
 from ..image_files import ImageIndex, locate, read_text
@@ -133,8 +133,8 @@ class BoxCSVDataset(AnnotatedImages):
             if isinstance(found, Problem):
                 self._log.accept("annotation", where, found)
             elif found is not None:
-                annotations.append({**found, "image_id": images[name]["id"], "where": where})
-        return self._classes.coco(list(images.values()), annotations)
+                annotations.append({**found, "image_id": images[name]["id"], WHERE: where})
+        return self._classes.coco(list(images.values()), annotations, self._log)
 
     def _image(self, name: str, index: ImageIndex, by_stem: bool) -> dict[str, Any] | Problem:
         root = self._root or Path()

@@ -9,7 +9,7 @@ from typing import Any
 from lazycfg.config.suggest import closest_name
 from lazycfg.utils import closest, printable
 
-from ..coco_validation import Problem
+from ..coco_validation import AnnotationError, Problem, ProblemLog
 
 
 class ClassNames:
@@ -40,9 +40,20 @@ class ClassNames:
         self.counts[name] += 1
         return None
 
-    def coco(self, images: list[dict[str, Any]], annotations: list[dict[str, Any]]) -> dict[str, Any]:
-        """Return the layout of COCO; the "category_id" of the annotations is the name of the class yet."""
+    def coco(
+        self, images: list[dict[str, Any]], annotations: list[dict[str, Any]], log: ProblemLog
+    ) -> dict[str, Any]:
+        """Return the layout of COCO; the "category_id" of the annotations is the name of the class yet.
+
+        Raises:
+            AnnotationError: the names are those that are found, and none is.
+        """
         names = sorted(self.counts) if self.given is None else self.given
+        if not names:
+            skipped = f"; skipped {log.report()}" if log.counts else ""
+            raise AnnotationError(
+                f"{log.source}: there is no object, which would tell the classes: give class_names{skipped}"
+            )
         ids = {name: number for number, name in enumerate(names, start=1)}
         for annotation in annotations:
             annotation["category_id"] = ids[annotation["category_id"]]

@@ -14,7 +14,7 @@ import numpy as np
 from lazycfg.structures.rle import encode_crop
 from lazycfg.utils import printable
 
-from ..annotated import AnnotatedImages
+from ..annotated import WHERE, AnnotatedImages
 from ..coco_files import find_image_root
 from ..coco_validation import AnnotationError, Problem
 from .classes import ClassNames
@@ -115,7 +115,7 @@ class CVATDataset(AnnotatedImages):
             }
             images.append(image)
             annotations += self._objects(element, image, classes)
-        return classes.coco(images, annotations)
+        return classes.coco(images, annotations, self._log)
 
     def _objects(self, element: Element, image: dict[str, Any], classes: ClassNames) -> list[dict[str, Any]]:
         objects: dict[Any, dict[str, Any]] = {}
@@ -139,7 +139,7 @@ class CVATDataset(AnnotatedImages):
                     "category_id": label,
                     **found,
                     "image_id": image["id"],
-                    "where": here,
+                    WHERE: here,
                     "iscrowd": 0,
                 }
                 if shape.get("occluded") in ("0", "1"):

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from lazycfg.utils import closest, printable
 
 from ...image import ImageError, open_image, upright_size
-from ..annotated import AnnotatedImages
+from ..annotated import WHERE, AnnotatedImages
 from ..base import Record
 from ..coco_validation import Problem, is_number, is_whole
 from .classes import ClassNames
@@ -135,8 +135,8 @@ class HuggingFaceDataset(AnnotatedImages):
                 if isinstance(found, Problem):
                     self._log.accept("annotation", where, found)
                 else:
-                    annotations.append({**found, "image_id": number, "where": where})
-        return self._classes.coco(images, annotations)
+                    annotations.append({**found, "image_id": number, WHERE: where})
+        return self._classes.coco(images, annotations, self._log)
 
     def make_records(
         self, images: list[dict[str, Any]], by_image: dict[Any, list[dict[str, Any]]], extra: tuple[str, ...]

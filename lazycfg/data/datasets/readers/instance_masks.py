@@ -14,7 +14,7 @@ from lazycfg.structures.rle import encode_crop
 from lazycfg.utils import printable
 
 from ...image import ImageError, read_array, read_image_size
-from ..annotated import AnnotatedImages
+from ..annotated import WHERE, AnnotatedImages
 from ..coco_validation import Problem
 from ..contours import mask_to_polygons
 from ..image_files import ImageIndex, is_image_name, list_images
@@ -108,8 +108,8 @@ class InstanceMaskDataset(AnnotatedImages):
                 if isinstance(found, Problem):
                     self._log.accept("mask", where, found)
                 else:
-                    annotations.append({**found, "image_id": images[-1]["id"], "where": where, "iscrowd": 0})
-        return self._classes.coco(images, annotations)
+                    annotations.append({**found, "image_id": images[-1]["id"], WHERE: where, "iscrowd": 0})
+        return self._classes.coco(images, annotations, self._log)
 
     def _masks_of(self, name: Path) -> Path | None:
         """Return the file or the folder of masks of an image."""

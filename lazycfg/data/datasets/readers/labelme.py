@@ -19,7 +19,7 @@ from lazycfg.structures.rle import encode_crop, encode_mask
 from lazycfg.utils import printable
 
 from ...image import ImageError, open_image, read_image_size
-from ..annotated import AnnotatedImages
+from ..annotated import WHERE, AnnotatedImages
 from ..coco_validation import AnnotationError, Problem, is_number
 from ..image_files import ImageIndex, locate, read_text
 from ..plausibility import mask_extent
@@ -106,7 +106,7 @@ class LabelMeDataset(AnnotatedImages):
                 continue
             images.append(image)
             annotations += self._objects(content["shapes"], image, where)
-        return self._classes.coco(images, annotations)
+        return self._classes.coco(images, annotations, self._log)
 
     def _image(self, path: Path, content: dict[str, Any], index: ImageIndex) -> dict[str, Any] | Problem:
         written = content.get("imagePath")
@@ -151,7 +151,7 @@ class LabelMeDataset(AnnotatedImages):
                 polygons = [*objects[key]["segmentation"], *found["segmentation"]]
                 objects[key].update(segmentation=polygons, bbox=bounds(polygons))
             else:
-                objects[key] = {**found, "image_id": image["id"], "where": here, "iscrowd": 0}
+                objects[key] = {**found, "image_id": image["id"], WHERE: here, "iscrowd": 0}
         return list(objects.values())
 
     def _shape(self, shape: Any, image: dict[str, Any]) -> dict[str, Any] | Problem:

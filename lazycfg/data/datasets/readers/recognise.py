@@ -154,6 +154,8 @@ def _hugging_face(path: Path) -> Iterator[Part]:
 def _coco(path: Path) -> Iterator[Part]:
     if path.is_file():
         ends = _ends(path) if path.suffix.lower() == ".json" else b""
+        if _has_key(ends, "segments_info"):
+            return  # panoptic: objects are in the file of instances
         if _has_key(ends, "images") and _has_key(ends, "categories"):
             lvis = _has_key(ends, "neg_category_ids") or _has_key(ends, "not_exhaustive_category_ids")
             yield Part("coco", "", LVISDataset if lvis else CocoDataset, {"json_file": path})

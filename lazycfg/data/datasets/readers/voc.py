@@ -12,7 +12,7 @@ from xml.etree.ElementTree import Element
 from lazycfg.utils import closest, printable
 
 from ...image import ImageError, read_image_size
-from ..annotated import AnnotatedImages
+from ..annotated import WHERE, AnnotatedImages
 from ..coco_validation import AnnotationError, Problem
 from ..image_files import ImageIndex, locate, read_lines
 from .classes import ClassNames
@@ -151,8 +151,8 @@ class VOCDataset(AnnotatedImages):
                 if isinstance(entry, Problem):
                     self._log.accept("annotation", here, entry)
                 else:
-                    annotations.append({**entry, "image_id": image["id"], "where": here})
-        return self._classes.coco(images, annotations)
+                    annotations.append({**entry, "image_id": image["id"], WHERE: here})
+        return self._classes.coco(images, annotations, self._log)
 
     def _xml_files(self) -> Iterator[Path]:
         files = {

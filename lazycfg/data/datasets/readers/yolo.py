@@ -11,7 +11,7 @@ from typing import Any, Literal
 from lazycfg.utils import closest, printable
 
 from ...image import ImageError, read_image_size
-from ..annotated import AnnotatedImages
+from ..annotated import WHERE, AnnotatedImages
 from ..coco_validation import AnnotationError, Problem
 from ..image_files import ImageIndex, read_lines
 from .polygons import bounds, rotated_box
@@ -69,9 +69,10 @@ class YoloDataset(AnnotatedImages):
     ) -> None:
         self._files = find_yolo(data, class_names)
         self._rotated = rotated
-        self._images = images_of(_entries(self._files, split))
+        entries = _entries(self._files, split)
+        self._images = images_of(entries)
         if not self._images:
-            places = ", ".join(map(str, _entries(self._files, split)))
+            places = ", ".join(map(str, entries))
             raise FileNotFoundError(f"{self._files.source}: there are no images in {places}")
         base = self._files.source if self._files.source.is_dir() else self._files.source.parent
         self._root = _common_root(self._images, base)
@@ -151,7 +152,7 @@ class YoloDataset(AnnotatedImages):
             if isinstance(found, Problem):
                 self._log.accept("annotation", where, found)
             else:
-                result.append({**found, "image_id": image["id"], "where": where})
+                result.append({**found, "image_id": image["id"], WHERE: where})
         return result
 
     def _object(self, words: list[str], width: int, height: int) -> dict[str, Any] | Problem:
@@ -244,6 +245,8 @@ def _entries(files: YoloFiles, split: str | None) -> list[Path]:
         if len(files.splits) == 1:
             return next(iter(files.splits.values()))
         raise ValueError(f"{files.source} is split: give split, one of {', '.join(files.splits)}")
+    if split in files.missing:
+        raise FileNotFoundError(f"{files.source}: {split}: {files.missing[split]}")
     if split in files.splits:
         return files.splits[split]
     if list(files.splits) == [""]:

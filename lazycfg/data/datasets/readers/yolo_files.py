@@ -36,6 +36,7 @@ class YoloFiles:
         keypoints: names of the keypoints; empty for boxes and polygons.
         keypoint_numbers: how many numbers a keypoint has, 2 or 3.
         flip_indices: which keypoint takes the place of which when the image is mirrored.
+        missing: what is wrong with a split that is not there, by its name.
         warnings: what looks wrong.
     """
 
@@ -45,6 +46,7 @@ class YoloFiles:
     keypoints: tuple[str, ...] = ()
     keypoint_numbers: int = 3
     flip_indices: tuple[int, ...] = ()
+    missing: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
 
@@ -67,7 +69,7 @@ def find_yolo(data: str | os.PathLike[str], class_names: Sequence[str] | None = 
 
 
 def yolo_yaml(folder: Path) -> Path | None:
-    """Return the ``data.yaml`` of a folder, whatever its name: the file that has "names" and a split."""
+    """Return the ``data.yaml`` of a folder; where it has another name, the file with a split and "names"."""
     files = sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")], key=lambda p: (p.stem != "data", p.name))
     for file in files:
         try:
@@ -76,7 +78,8 @@ def yolo_yaml(folder: Path) -> Path | None:
             if file.stem == "data":
                 return file  # for the message
             continue
-        if isinstance(content, dict) and "names" in content and set(content) & set(SPLITS):
+        keys = set(content) if isinstance(content, dict) else set()
+        if keys & set(SPLITS) and (keys & {"names", "nc"} or file.stem == "data"):
             return file
     return None
 
@@ -135,7 +138,8 @@ def _from_yaml(path: Path, class_names: Sequence[str] | None) -> YoloFiles:
         entries = [entries] if isinstance(entries, str) else entries
         if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
             raise AnnotationError(f"{path}: {split} must be a folder, a list file or a list of them")
-        files.splits[split] = [_resolve(files, content, split, entry) for entry in entries]
+        found = [_resolve(files, content, split, entry) for entry in entries]
+        files.splits[split] = [path for path in found if path is not None]
     if not files.splits:
         raise AnnotationError(
             f"{path} names no images: it needs 'train', 'val' or 'test', a folder of images"
@@ -144,7 +148,7 @@ def _from_yaml(path: Path, class_names: Sequence[str] | None) -> YoloFiles:
     return files
 
 
-def _resolve(files: YoloFiles, content: dict[str, Any], split: str, entry: str) -> Path:
+def _resolve(files: YoloFiles, content: dict[str, Any], split: str, entry: str) -> Path | None:
     base = files.source.parent
     given = content.get("path")
     roots = [base]
@@ -160,7 +164,8 @@ def _resolve(files: YoloFiles, content: dict[str, Any], split: str, entry: str) 
                 files.warnings.append(f"{split}: there is no {printable(written)}; taken: {path}")
             return path
     tried = ", ".join(str(root / entry) for root in roots)
-    raise FileNotFoundError(f"{files.source}: {split}: there is no folder or file {entry!r} (tried: {tried})")
+    files.missing[split] = f"there is no folder or file {entry!r} (tried: {tried})"
+    return None
 
 
 def _names(path: Path, content: dict[str, Any]) -> tuple[str, ...]:

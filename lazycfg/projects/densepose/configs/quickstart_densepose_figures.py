@@ -19,4 +19,4 @@ model.roi_heads.densepose_losses.heatmap_size = 56
 optimizer.update(lr=2e-3, weight_decay=0.05)
 lr_multiplier = warmup_cosine(warmup_length=0.1)
 
-train.update(output_dir="./output/quickstart_densepose", max_iter=800, eval_period=0)
+train.update(output_dir="./output/quickstart_densepose", max_iter=600, eval_period=0)

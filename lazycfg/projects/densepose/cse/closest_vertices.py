@@ -22,7 +22,7 @@ __all__ = [
     "nearest_rows",
 ]
 
-PIXELS_AT_ONCE = 10_000
+PIXELS_AT_ONCE = 2_000
 
 
 @dataclass
@@ -60,8 +60,8 @@ def nearest_rows(points: Tensor, rows: Tensor, chunk: int = PIXELS_AT_ONCE) -> T
         return points.new_zeros(0, dtype=torch.int64)
     with without_autocast(points):
         points = points.to(rows.dtype)
-        half = rows.square().sum(1) / 2  # |p - r|^2 = |p|^2 + 2 (|r|^2 / 2 - p r)
-        return torch.cat([(part @ rows.t() - half).argmax(dim=1) for part in points.split(chunk)])
+        shift = rows.square().sum(1) / -2  # |p - r|^2 = |p|^2 - 2 (p r - |r|^2 / 2)
+        return torch.cat([torch.addmm(shift, part, rows.t()).argmax(dim=1) for part in points.split(chunk)])
 
 
 @torch.no_grad()

@@ -136,10 +136,12 @@ class VertexEmbedder(nn.Module):
         """
         if self._missing_file is not None:
             name = os.path.basename(self._missing_file)
+            published = any(mesh in name for mesh in MESH_NAMES)
+            where = f"It is published at {LBO_URL}{name}: download it to that place,"
+            where = where if published else "Make it,"
             raise FileNotFoundError(
-                f"no file {self._missing_file!r} with the initial values of {self.num_vertices} vertices. "
-                f"The published ones are at {LBO_URL}{name}: download the file to that place, or load a "
-                "checkpoint"
+                f"no file {self._missing_file!r} (init_file) with the initial values of {self.num_vertices} "
+                f"vertices. {where} give another init_file, or load a checkpoint"
             )
         return normalize_embeddings(self.embed())
 

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lazycfg.projects.densepose.structures import MESH_NAMES
 from lazycfg.structures import Meshes, MeshFileError, load_obj
 from lazycfg.utils import UnsafeFileError, load_numpy_pickle
 
@@ -141,9 +142,10 @@ class Mesh:
     def _must_exist(self, kind: Kind, path: Path) -> None:
         if not path.is_file():
             file = FILES[kind].format(name=self.name)
+            where = f". It is published at {MESH_URL}{file}: download it to that place"
             raise FileNotFoundError(
-                f"mesh {self.name!r}: no file {str(path)!r} with its {CONTENT[kind]}. Published meshes have "
-                f"it at {MESH_URL}{file}: download it to that place"
+                f"mesh {self.name!r}: no file {str(path)!r} with its {CONTENT[kind]}"
+                + (where if self.name in MESH_NAMES else "")
             )
 
     def _array(self, kind: Kind, path: Path, content: Any, key: str | None, shape: tuple[int, ...]) -> Tensor:
@@ -153,7 +155,7 @@ class Mesh:
             raise MeshFileError(f"{where}: expected a dict with {key!r}, got {_described(content)}")
         value = content[key]
         try:
-            tensor = value if isinstance(value, Tensor) else torch.from_numpy(np.array(value))
+            tensor = value if isinstance(value, Tensor) else torch.from_numpy(np.require(value, None, "W"))
         except (TypeError, ValueError):
             raise MeshFileError(f"{where}: {key or CONTENT[kind]} must be numbers") from None
         fits = tensor.dim() == len(shape) and all(

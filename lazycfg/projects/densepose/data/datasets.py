@@ -154,7 +154,7 @@ def _with_categories(
     """Leave out annotations of categories that are not used, and replace categories by others."""
     if used is None and not mapped:
         return data
-    named = {entry.get("id") for entry in data["categories"] if isinstance(entry, dict)}
+    named: set[Any] = {entry.get("id") for entry in data["categories"] if isinstance(entry, dict)}
     unknown = sorted(set(used or ()) | set(mapped) | set(mapped.values()), key=str)
     unknown = [number for number in unknown if number not in named]
     if unknown:
@@ -170,6 +170,6 @@ def _with_categories(
         if number in mapped:
             entry = {**entry, "category_id": mapped[number]}
         annotations.append(entry)
-    kept = {mapped.get(number, number) for number in (named if used is None else used)}
+    kept = {mapped.get(number, number) for number in (named if used is None else set(used))}
     categories = [c for c in data["categories"] if not isinstance(c, dict) or c.get("id") in kept]
     return {**data, "annotations": annotations, "categories": categories}

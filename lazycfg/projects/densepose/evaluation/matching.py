@@ -166,7 +166,7 @@ def _best(good: np.ndarray, likeness: np.ndarray, ignored: np.ndarray) -> tuple[
     chosen = np.where(regular.any(axis=1, keepdims=True), regular, good)
     values = np.where(chosen, likeness, -1.0)
     best = len(likeness) - 1 - values[:, ::-1].argmax(axis=1)
-    return best, chosen.any(axis=1)
+    return best, np.asarray(chosen.any(axis=1))
 
 
 def _curves(images: Sequence[_Matches], count: int) -> tuple[np.ndarray, np.ndarray]:

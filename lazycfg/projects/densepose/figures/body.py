@@ -50,12 +50,19 @@ def _limbs() -> list[Segment]:
     for side, sign in (("right", -1), ("left", 1)):
         right = side == "right"
         for name, parts, size, joint, parent, cells in (
-            ("upper leg", (9, 7) if right else (10, 8), (0.19, 0.42), (0.1 * sign, 0.58), "torso", (4, 7)),
-            ("lower leg", (13, 11) if right else (14, 12), (0.15, 0.4), (0, 0.4), "upper leg", (4, 7)),
-            ("foot", (6, 6) if right else (5, 5), (0.17, 0.12), (0, 0.38), "lower leg", (4, 3)),
-            ("upper arm", (18, 16) if right else (17, 15), (0.15, 0.32), (0.2 * sign, 0.04), "torso", (4, 6)),
-            ("lower arm", (22, 20) if right else (21, 19), (0.13, 0.3), (0, 0.3), "upper arm", (4, 6)),
-            ("hand", (3, 3) if right else (4, 4), (0.14, 0.15), (0, 0.28), "lower arm", (4, 4)),
+            ("upper leg", (9, 7) if right else (10, 8), (0.22, 0.42), (0.115 * sign, 0.58), "torso", (4, 7)),
+            ("lower leg", (13, 11) if right else (14, 12), (0.18, 0.4), (0, 0.4), "upper leg", (4, 7)),
+            ("foot", (6, 6) if right else (5, 5), (0.2, 0.14), (0, 0.38), "lower leg", (4, 3)),
+            (
+                "upper arm",
+                (18, 16) if right else (17, 15),
+                (0.19, 0.32),
+                (0.21 * sign, 0.06),
+                "torso",
+                (4, 6),
+            ),
+            ("lower arm", (22, 20) if right else (21, 19), (0.17, 0.3), (0, 0.3), "upper arm", (4, 6)),
+            ("hand", (3, 3) if right else (4, 4), (0.18, 0.17), (0, 0.28), "lower arm", (4, 4)),
         ):
             above = parent if parent == "torso" else f"{side} {parent}"
             made.append(Segment(f"{side} {name}", *parts, *size, joint, above, cells))
@@ -63,9 +70,9 @@ def _limbs() -> list[Segment]:
 
 
 SEGMENTS = (
-    Segment("torso", 2, 1, 0.42, 0.62, (0, -0.6), "", (7, 10)),
-    Segment("right head", 23, 23, 0.12, 0.26, (0, -0.25), "torso", (4, 6), left=1.0),
-    Segment("left head", 24, 24, 0.12, 0.26, (0, -0.25), "torso", (4, 6), left=0.0),
+    Segment("torso", 2, 1, 0.46, 0.62, (0, -0.6), "", (7, 10)),
+    Segment("right head", 23, 23, 0.14, 0.28, (0, -0.27), "torso", (4, 6), left=1.0),
+    Segment("left head", 24, 24, 0.14, 0.28, (0, -0.27), "torso", (4, 6), left=0.0),
     *_limbs(),
 )
 """In the order in which they are drawn, those behind first: legs and arms lie before the torso."""

@@ -6,7 +6,8 @@
 Weights of the model itself are loaded as before. For evaluation and prediction only: train without it.
 """
 
-from lazycfg import LazyCall as L
+from typing import Any
+
 from lazycfg.model_zoo.common.tta import with_tta as with_plain_tta
 from lazycfg.projects.densepose import DensePoseGeneralizedRCNNWithTTA
 
@@ -19,7 +20,7 @@ def with_tta(model, dataloader):
         dataloader: its test images are no longer resized before the views are made of them; the symmetries of
             charts are those of its training mapper. It is changed.
     """
-    tta = with_plain_tta(model, dataloader)
+    tta: Any = with_plain_tta(model, dataloader)
     tta._target_ = DensePoseGeneralizedRCNNWithTTA
     tta.symmetry_file = dataloader.train.mapper.symmetry_file
     tta.rotation_angles = []

@@ -10,7 +10,7 @@ from torch import Tensor
 from lazycfg.modeling.batched_instances import cat_field
 from lazycfg.structures import Instances
 
-from .packing import PackedPoints, annotations_of, pack_points
+from .packing import PackedPoints, annotations_of, on_host, pack_points
 from .sampling import PointSampler
 from .segm import MaskOrSegmentationLoss
 
@@ -110,6 +110,7 @@ class DensePoseChartLoss:
         return PointSampler(points.pairs, points["x"], points["y"], gt_boxes, boxes, out.u.shape[2:])
 
 
+@torch.compiler.disable
 def check_parts(annotations: Sequence[Any], num_channels: int) -> None:
     """Raise ValueError if a point is on a part that the model has no channel for."""
     seen: set[int] = set()
@@ -117,7 +118,8 @@ def check_parts(annotations: Sequence[Any], num_channels: int) -> None:
         if data is None or id(data) in seen or data.i is None or not len(data.i):
             continue
         seen.add(id(data))
-        low, high = (int(x) for x in torch.aminmax(data.i))
+        parts = on_host(data.i)
+        low, high = int(parts.min()), int(parts.max())
         if low < 0 or high >= num_channels:
             raise ValueError(
                 f"DensePose: an annotation has points on parts {low} to {high} (dp_I), the model knows parts "

@@ -149,4 +149,5 @@ def checked_mask(segm: Tensor, num_labels: int, others: dict[int, np.ndarray]) -
 
 
 def on_host(tensor: Tensor) -> np.ndarray:
+    """Return a tensor as an array, without a copy where it is on the host."""
     return (tensor if tensor.device.type == "cpu" else tensor.cpu()).detach().numpy()

@@ -31,27 +31,25 @@ class PointSampler:
         size: Sequence[int],
     ) -> None:
         gt, own = gt_boxes.detach().float()[pairs], proposal_boxes.detach().float()[pairs]
-        along_y = locate(y, gt[:, 1::2], own[:, 1::2], size[0])
-        along_x = locate(x, gt[:, 0::2], own[:, 0::2], size[1])
-        self.valid = along_x[3] & along_y[3]
+        left, right, to_right, inside_x = locate(x, gt[:, 0::2], own[:, 0::2], size[1])
+        upper, lower, to_lower, inside_y = locate(y, gt[:, 1::2], own[:, 1::2], size[0])
+        self.valid = inside_x & inside_y
         self.pairs = pairs
-        self.corners = [
-            (low_or_high_y, low_or_high_x, weight_y * weight_x)
-            for low_or_high_y, weight_y in ((along_y[0], 1 - along_y[2]), (along_y[1], along_y[2]))
-            for low_or_high_x, weight_x in ((along_x[0], 1 - along_x[2]), (along_x[1], along_x[2]))
-        ]
+        rows = torch.stack((upper, upper, lower, lower))
+        # the four cells around each point, read by one op: the gradient of each is as large as the maps
+        self.cells = rows * size[1] + torch.stack((left, right, left, right))
+        of_rows = torch.stack((1 - to_lower, 1 - to_lower, to_lower, to_lower))
+        self.weights = of_rows * torch.stack((1 - to_right, to_right, 1 - to_right, to_right))
 
     def channel(self, maps: Tensor, channel: Tensor) -> Tensor:
         """Read maps (R, C, H, W), for each point at one channel (P,) int64 -> (P,) float32."""
-        return self._sum([maps[self.pairs, channel, y, x].float() * w for y, x, w in self.corners])
+        values = maps.flatten(2)[self.pairs, channel, self.cells]
+        return (values.float() * self.weights).sum(dim=0)
 
     def channels(self, maps: Tensor) -> Tensor:
         """Read maps (R, C, H, W) at all channels -> (P, C) float32."""
-        return self._sum([maps[self.pairs, :, y, x].float() * w[:, None] for y, x, w in self.corners])
-
-    @staticmethod
-    def _sum(parts: Sequence[Tensor]) -> Tensor:
-        return torch.stack(tuple(parts)).sum(dim=0)
+        values = maps.flatten(2)[self.pairs, :, self.cells]
+        return (values.float() * self.weights[:, :, None]).sum(dim=0)
 
 
 def locate(
