@@ -2,8 +2,8 @@
 
 Such a transform draws and applies in one. An adapter draws a seed from the generator of the sample instead,
 and applies the transform with that seed to pixels, to labels and to points in turn, which gives each the
-same draw. So they fit in among the others, for boxes, polygons, masks and keypoints, at the cost of one pass of
-the transform over the image for each kind of annotation.
+same draw. So they fit in among the others, for boxes, polygons, masks and keypoints, at the cost of one
+pass of the transform over the image for each kind of annotation.
 """
 
 from __future__ import annotations
