@@ -14,9 +14,9 @@ from pathlib import Path
 
 from lazycfg import LazyConfig
 from lazycfg.checkpoint import published_url
-from lazycfg.config.inspection.hashing import hash_of
-from lazycfg.config.signatures.defaults import with_defaults
+from lazycfg.config.signatures.binding import with_defaults
 from lazycfg.config.tree.node import Node
+from lazycfg.inspection.hashing import hash_of
 
 ROOT = Path(__file__).resolve().parents[1]
 ZOO, PROJECTS = ROOT / "lazycfg" / "model_zoo", ROOT / "lazycfg" / "projects"

@@ -31,6 +31,7 @@ _DEFAULT_TEXT = """
     lazycfg.structures lazycfg.layers lazycfg.modeling lazycfg.data lazycfg.solver lazycfg.evaluation
     lazycfg.projects
     lazycfg.data.build_detection_test_loader lazycfg.data.build_detection_train_loader
+    lazycfg.data.open_dataset
     lazycfg.data.trivial_batch_collator lazycfg.layers.get_norm lazycfg.modeling.get_vit_lr_decay_rate
     lazycfg.data.RepeatFactorTrainingSampler.repeat_factors_from_category_frequency
     lazycfg.data.RepeatFactorTrainingSampler.repeat_factors_by_dataset
@@ -199,7 +200,8 @@ class Policy:
         if self.everything or any(found is obj for obj in self._objects):
             return None
         name = find_name(found)
-        shown = _shown(written or _text_of(found, name))
+        own_name = getattr(found, "__qualname__", type(found).__qualname__) if name is None else name
+        shown = _shown(written or str(own_name))
         if isinstance(found, ModuleType):
             return f"{shown} is a module"
         canonical = "" if name is None else str(name)
@@ -290,11 +292,6 @@ class Policy:
         if whole is not None and whole not in _KNOWN:
             return f" ({whole!r} cannot be allowed as a whole: allow the classes that are needed one by one)"
         return closest(written[:_LONGEST_NAME], self._names, 0.8)
-
-
-def _text_of(found: Any, name: ImportName | None) -> str:
-    """Return how a message names an object that stands in a tree."""
-    return str(name) if name is not None else str(getattr(found, "__qualname__", type(found).__qualname__))
 
 
 def _shown(text: str) -> str:

@@ -4,7 +4,7 @@ other.
 
 from __future__ import annotations
 
-from lazycfg.config.editing.grammar import ImportRef, ShareRef, format_value
+from lazycfg.config.editing.grammar import ImportRef, ShareRef
 from lazycfg.config.errors import ConfigError
 from lazycfg.config.tree.containers import children
 from lazycfg.config.tree.node import Node
@@ -13,6 +13,7 @@ from lazycfg.config.tree.required import REQUIRED
 from lazycfg.config.tree.targets import find_name
 from lazycfg.inspection.equality import alike, kind_of, same_leaf_of, same_parts
 from lazycfg.inspection.explain import short
+from lazycfg.inspection.override_text import format_value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

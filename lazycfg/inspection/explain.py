@@ -4,7 +4,8 @@ changed.
 
 from __future__ import annotations
 
-from lazycfg.config.errors import ConfigError, TargetError
+from lazycfg.config.errors import ConfigError
+from lazycfg.config.signatures.binding import known_signature
 from lazycfg.config.signatures.places import origin_of, place_of, source_of, writes_along
 from lazycfg.config.signatures.source_lookup import latest
 from lazycfg.config.tree.access import get_path
@@ -178,15 +179,13 @@ def _written(value: Any, shown: str, source: Source | None, node: Any, keys: Pat
 
 def _default(holder: Any, key: Key, shown: str) -> tuple[Any, Step] | None:
     """Return the default of an argument that the config leaves out."""
-    from lazycfg.config.signatures.binding import node_signature
-
-    if type(holder) is not Node or raw_contains(holder, key):
-        return None
-    try:
-        signature = node_signature(holder)
-    except TargetError:
-        return None
-    if signature is None or key not in signature.names or key in signature.required:
+    signature = known_signature(holder)
+    if (
+        signature is None
+        or raw_contains(holder, key)
+        or key not in signature.names
+        or key in signature.required
+    ):
         return None
     value = signature.parameters[key].default
     code = getattr(getattr(signature.target, "__init__", None), "__code__", None)

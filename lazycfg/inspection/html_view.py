@@ -11,7 +11,7 @@ from html import escape
 from typing import Any
 
 from lazycfg.config.errors import ConfigError
-from lazycfg.config.signatures.binding import node_signature
+from lazycfg.config.signatures.binding import known_signature
 from lazycfg.config.signatures.callables import Signature
 from lazycfg.config.tree.access import get_path
 from lazycfg.config.tree.interpolation import limited_resolvers
@@ -203,10 +203,7 @@ class _View:
         target = raw_get(node, "_target_")
         if not self.docs or is_deferred(target) or type(target) is str:
             return None
-        try:
-            return node_signature(node)
-        except ConfigError:
-            return None
+        return known_signature(node)
 
     def _documented(self, signature: Signature) -> dict[str, str]:
         target = signature.target

@@ -17,7 +17,7 @@ from inspect import Parameter
 from pathlib import Path
 from typing import Any
 
-from lazycfg.config.signatures.callables import Signature
+from lazycfg.config.signatures.callables import Signature, Spelled
 from lazycfg.config.signatures.modules import locate_module
 from lazycfg.config.signatures.types import fits
 
@@ -31,18 +31,6 @@ _DEEPEST = 12
 
 class Unsure(Exception):
     """The source does not tell for certain."""
-
-
-class Written:
-    """An annotation, or a default value that is no literal: shown as it is written."""
-
-    __slots__ = ("text",)
-
-    def __init__(self, text: str):
-        self.text = text
-
-    def __repr__(self) -> str:
-        return self.text
 
 
 class Definition:
@@ -428,13 +416,13 @@ def _parameter(arg: ast.arg, kind: Any, default: Any) -> Parameter:
     annotation: Any = Parameter.empty
     if arg.annotation is not None:
         text = arg.annotation.value if isinstance(arg.annotation, ast.Constant) else None
-        annotation = Written(text if isinstance(text, str) else ast.unparse(arg.annotation))
+        annotation = Spelled(text if isinstance(text, str) else ast.unparse(arg.annotation))
     value: Any = Parameter.empty
     if default is not None:
         try:
             value = ast.literal_eval(default)
         except (ValueError, TypeError):
-            value = Written(ast.unparse(default))
+            value = Spelled(ast.unparse(default))
     return Parameter(arg.arg, kind, default=value, annotation=annotation)
 
 

@@ -175,9 +175,9 @@ def _signature(holder: Any) -> Any:
 
 def _values(holder: Any, key: Any) -> list[str]:
     """Return what may be assigned: the choices that the target's annotation names, and what is there now."""
-    from lazycfg.config.editing.grammar import format_value
     from lazycfg.config.tree.keys import find_key
     from lazycfg.config.tree.paths import MISSING
+    from lazycfg.inspection.override_text import format_value
 
     value = find_key(holder, key)
     signature = _signature(holder)

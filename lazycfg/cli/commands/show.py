@@ -82,8 +82,8 @@ def get(arguments: argparse.Namespace) -> int:
 
 
 def _spelled(value: Any) -> str:
-    from lazycfg.config.editing.grammar import format_value
     from lazycfg.config.formats.python_io import to_py
+    from lazycfg.inspection.override_text import format_value
 
     try:
         return format_value(value)

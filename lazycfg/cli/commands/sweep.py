@@ -123,7 +123,8 @@ def _output_dir(cfg: Any) -> str | None:
 
 def _apart(runs: list[list[str]], folders: list[str | None]) -> list[list[str]]:
     """Return the runs, with a folder of its own for each that would write where another one does."""
-    from lazycfg.config.editing.grammar import format_value, parse_value
+    from lazycfg.config.editing.grammar import parse_value
+    from lazycfg.inspection.override_text import format_value
 
     found, taken = [], {folder for folder in folders if folder is not None and folders.count(folder) == 1}
     for number, (run, folder) in enumerate(zip(runs, folders, strict=True)):

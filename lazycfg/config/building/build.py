@@ -22,7 +22,6 @@ from lazycfg.config.tree.traversal import plan, refill, survey
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
     from lazycfg.config.tree.paths import Link
@@ -72,11 +71,9 @@ def instantiate(
         raise CheckError(checker.sorted(node))
     if not seen.visits or (type(node) is dict and _is_plain(node)):
         return node
-    if seed is None and profile is False:
-        return _build(seen, direct, top, None, None)
     meter = Profile() if profile is True else profile or None
     with Seeder(seed) if seed is not None else nullcontext() as seeder:
-        result = _build(seen, direct, top, seeder, meter)
+        result = _build(seen, direct, top, [watcher for watcher in (seeder, meter) if watcher is not None])
     if profile is True:
         print(meter)
     return result
@@ -85,13 +82,10 @@ def instantiate(
 _SPECIAL = frozenset(SPECIAL) - {"_target_"}
 
 
-def _build(
-    seen: Survey, direct: dict[str, Any], top: Any, seeder: Seeder | None, meter: Profile | None
-) -> Any:
+def _build(seen: Survey, direct: dict[str, Any], top: Any, watchers: list[Seeder | Profile]) -> Any:
     """Make everything that was visited, in that order; the last one is the root."""
     shared = seen.shared
     built: list[tuple[Any, Node, Link]] = []
-    watched = seeder is not None or meter is not None
     result: Any = None
     call: Node | None = None
     link: Link = None
@@ -112,10 +106,11 @@ def _build(
                     target = resolve_target(target)
                 if not _SPECIAL.isdisjoint(contents):
                     target = partial(call_specially, target)
-                if watched:
-                    result = _watched_call(target, contents, value, link, seeder, meter)
-                else:
-                    result = target(**contents)
+                for watcher in watchers:
+                    watcher.before_call(link)
+                result = target(**contents)
+                for watcher in watchers:
+                    watcher.after_call(value, link)
                 built.append((result, value, link))
             if above is not None and link is not None:
                 above[link[1]] = result
@@ -139,24 +134,6 @@ def _is_plain(root: dict[Any, Any]) -> bool:
             if type(child) is str and "${" in child:
                 return False
     return True
-
-
-def _watched_call(
-    make: Callable[..., Any],
-    arguments: dict[str, Any],
-    node: Node,
-    link: Link,
-    seeder: Seeder | None,
-    meter: Profile | None,
-) -> Any:
-    if seeder is not None:
-        seeder.before_call(link)
-    if meter is not None:
-        meter.before_call()
-    result = make(**arguments)
-    if meter is not None:
-        meter.after_call(node, link)
-    return result
 
 
 def _note(node: Node, link: Link, top: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lazycfg.config.building.problems import CheckError, Problem
 from lazycfg.config.errors import CycleError, InterpolationError, TargetError
-from lazycfg.config.signatures.binding import node_signature, why_not
+from lazycfg.config.signatures.binding import known_signature, why_not
 from lazycfg.config.signatures.callables import can_be_named, signature_of
 from lazycfg.config.signatures.places import argument_position, place_of
 from lazycfg.config.tree.budget import Active, Budget
@@ -31,14 +31,8 @@ if TYPE_CHECKING:
     from lazycfg.config.tree.traversal import Survey
 
 
-class _Failed:
-    """The value of an interpolation that was reported already: nobody objects to it."""
-
-    def __repr__(self) -> str:
-        return "<unresolved>"
-
-
-_FAILED: Any = _Failed()
+_FAILED: Any = type("Failed", (), {"__repr__": lambda self: "<unresolved>"})()
+"""The value of an interpolation that was reported already: nobody objects to it."""
 
 
 def check(cfg: Any, *, raises: bool = True, strict: bool = True) -> list[Problem]:
@@ -286,15 +280,10 @@ class Checker:
         path = (*unlink(link), key)
         text = None
         message = "must be filled in"
-        if type(holder) is Node:
-            try:
-                signature = node_signature(holder)
-            except TargetError:
-                signature = None
-            if signature is not None and key in signature.names:
-                needed = signature.written(key)
-                message = f"must be filled in: {target_name(signature.target)} needs '{needed}'"
-                text = signature.brief
+        signature = known_signature(holder)
+        if signature is not None and key in signature.names:
+            message += f": {target_name(signature.target)} needs '{signature.written(key)}'"
+            text = signature.brief
         self.problems.append(Problem("required", path, message, None, text))
 
     def _method(self, holder: Any, key: Any, link: Link) -> None:
@@ -340,17 +329,18 @@ class Checker:
             unknown = [key for key in contents if key not in signature.known]
             for key, (reason, meant) in _misspelt(node, unknown, missing).items():
                 origin = argument_position(node, key)
-                problem = Problem("unknown argument", (*path, key), reason, origin, signature.brief)
-                problem.wanted = meant
-                self.problems.append(problem)
+                self.problems.append(
+                    Problem("unknown argument", (*path, key), reason, origin, signature.brief, meant)
+                )
                 missing = [name for name in missing if name != meant]
         for name in missing:
             message = f"{target_name(signature.target)} needs the argument '{signature.written(name)}'"
             if name not in signature.names:
                 message += ", which is given by position"
-            problem = Problem("missing argument", (*path, name), message, position_of(node), signature.brief)
-            problem.wanted = name
-            self.problems.append(problem)
+            place = position_of(node)
+            self.problems.append(
+                Problem("missing argument", (*path, name), message, place, signature.brief, name)
+            )
         if given:
             self._given_twice(node, contents, signature, len(given), link)
 

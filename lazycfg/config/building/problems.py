@@ -29,14 +29,20 @@ class Problem:
     __slots__ = ("kind", "message", "origin", "path", "signature", "wanted")
 
     def __init__(
-        self, kind: str, path: Path, message: str, origin: Origin | None, signature: str | None = None
+        self,
+        kind: str,
+        path: Path,
+        message: str,
+        origin: Origin | None,
+        signature: str | None = None,
+        wanted: str | None = None,
     ):
         self.kind = kind
         self.path = path
         self.message = message
         self.origin = origin
         self.signature = signature
-        self.wanted: str | None = None
+        self.wanted = wanted
 
     @property
     def severity(self) -> str:

@@ -68,6 +68,9 @@ class Seeder:
         if "torch" in sys.modules:
             sys.modules["torch"].manual_seed(seed % 2**63)
 
+    def after_call(self, node: Node, link: Link) -> None:
+        """Do nothing: see `Profile`."""
+
 
 class ProfileRow:
     """One call: its config path, target, seconds and bytes; those of its arguments are not counted in."""
@@ -100,7 +103,7 @@ class Profile:
         self._start = 0.0
         self._memory = 0
 
-    def before_call(self) -> None:
+    def before_call(self, link: Link) -> None:
         """Note time and memory before a call."""
         self._memory = _resident_bytes()
         self._start = perf_counter()

@@ -43,7 +43,6 @@ _QUOTE = re.compile(r"""([rRbB]{0,2})('''|\"""|'|")""")
 _ESCAPE = re.compile(r"\\(x[\da-fA-F]{2}|u[\da-fA-F]{4}|U[\da-fA-F]{8}|[0-7]{1,3}|\n|.)", re.DOTALL)
 _SIMPLE_ESCAPES = dict(zip("abfnrtv\\'\"\n", "\a\b\f\n\r\t\v\\'\"", strict=False)) | {"\n": ""}
 _FILE = re.compile(r"file:(?!//)(.+\.(?:py|yaml|yml|json))(?:#(.*))?", re.IGNORECASE)
-_PLAIN_WORD = re.compile(r"[^\W\d][\w./-]*")
 
 # What `Writer` has a method for; `tree.paths` quotes keys that begin or end with the sign of one.
 Operation = Literal["set", "add", "force", "append", "delete"]
@@ -397,52 +396,3 @@ def _unescape(match: re.Match[str]) -> str:
     if body[0] in "01234567":
         return chr(int(body, 8))
     return match[0]
-
-
-def format_value(value: object) -> str:
-    """Return text that `parse_value` reads back as an equal value: for literals and containers of them.
-
-    Raises:
-        TypeError: the value has no spelling on a command line; the message names its type.
-    """
-    if isinstance(value, str) and _reads_as_itself(value):
-        return value
-    return _format(value, 0)
-
-
-def _reads_as_itself(text: str) -> bool:
-    """Return whether the bare text needs no quotes: no blank, no comma, no bracket, and no literal."""
-    return bool(_PLAIN_WORD.fullmatch(text)) and not _scalar(text)[0]
-
-
-def _format(value: object, depth: int) -> str:
-    if depth > _MAX_DEPTH:
-        raise TypeError(f"value nested deeper than {_MAX_DEPTH} levels")
-    kind = type(value)
-    if isinstance(value, ImportRef):
-        return f"@{value.name}"
-    if isinstance(value, ShareRef):
-        return f"&{value.path}"
-    if isinstance(value, CallRef):
-        given = (f"{key}={_format(element, depth + 1)}" for key, element in value.arguments.items())
-        return f"@{value.target.name}({', '.join(given)})"
-    if isinstance(value, FileRef):
-        return f"file:{value.file}#{value.path}" if value.path else f"file:{value.file}"
-    if value is None or value is ... or kind in (bool, int, float, complex, str, bytes):
-        return "..." if value is ... else _plain_complex(value) if isinstance(value, complex) else repr(value)
-    if isinstance(value, dict) and kind is dict:
-        pairs = (f"{_format(k, depth + 1)}: {_format(v, depth + 1)}" for k, v in value.items())
-        return "{" + ", ".join(pairs) + "}"
-    if isinstance(value, list | tuple | set) and kind in (list, tuple, set):
-        items = [_format(item, depth + 1) for item in value]
-        if kind is list:
-            return "[" + ", ".join(items) + "]"
-        if kind is tuple:
-            return "(" + ", ".join(items) + ("," if len(items) == 1 else "") + ")"
-        return "{" + ", ".join(items) + "}" if items else "set()"
-    raise TypeError(f"a {kind.__qualname__} has no spelling on the command line")
-
-
-def _plain_complex(value: complex) -> str:
-    """Return complex numbers without the parentheses of repr(), which would read as a grouping of a word."""
-    return repr(value).strip("()")

@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from lazycfg.config.editing.grammar import parse_value
 from lazycfg.config.errors import ConfigError, TargetError
-from lazycfg.config.signatures.binding import node_signature
+from lazycfg.config.signatures.binding import known_signature
 from lazycfg.config.signatures.types import fits
 from lazycfg.config.suggest import closest, closest_name
 from lazycfg.config.tree.node import Node, is_call
@@ -181,33 +181,27 @@ def why_other_kind(path: str, old: Any, value: Any, raw: str, hint: Any) -> str 
         return None
     old_kind, new_kind = _kind(old), _kind(value)
     if hint is not NO_HINT:
-        numbers = {int, float, complex} & set(map(_hashed, _parts(hint)))
-        opens = {bool, object, Any} & set(map(_hashed, _parts(hint)))
-        if new_kind == "truth value" and numbers and not opens:
+        numbers = any(part in (int, float, complex) for part in _parts(hint))
+        opens = any(part in (bool, object, Any) for part in _parts(hint))
+        if new_kind == "a truth value" and numbers and not opens:
             return f"{path!r} takes a number, and {value!r} is a truth value"
         return None
     if old_kind is None or new_kind is None or new_kind in _SAME[old_kind]:
         return None
-    shown = f"the {type(old).__name__} {old!r}" if old_kind in ("number", "truth value", "text") else old_kind
-    given = f"{value!r} is text" if new_kind == "text" else f"{short_repr(value)} is {_ARTICLE[new_kind]}"
+    shown = f"the {type(old).__name__} {old!r}" if old_kind in _ATOMS else old_kind
+    given = f"{value!r} is text" if new_kind == "text" else f"{short_repr(value)} is {new_kind}"
     return f"{path!r} is {shown}, and {given}{_remedy(path, old, value, raw)} (++{path}=... sets it anyway)"
 
 
 _SAME: dict[str, tuple[str, ...]] = {
-    "number": ("number",),
-    "truth value": ("truth value",),
+    "a number": ("a number",),
+    "a truth value": ("a truth value",),
     "text": ("text",),
     "a dict": ("a dict", "a call"),
     "a call": ("a dict", "a call"),
-    "a sequence": ("a sequence", "number", "a call"),
+    "a sequence": ("a sequence", "a number", "a call"),
 }
-_ARTICLE = {"number": "a number", "truth value": "a truth value"} | {
-    kind: kind for kind in ("a dict", "a call", "a sequence")
-}
-
-
-def _hashed(part: Any) -> Any:
-    return part if isinstance(part, type) or part is Any else None
+_ATOMS = ("a number", "a truth value", "text")
 
 
 def _kind(value: Any) -> str | None:
@@ -215,9 +209,9 @@ def _kind(value: Any) -> str | None:
     if is_required(value) or (type(value) is str and "${" in value):
         return None
     if isinstance(value, bool):
-        return "truth value"
+        return "a truth value"
     if type(value) in (int, float):
-        return "number"
+        return "a number"
     if type(value) is str:
         return "text"
     if is_call(value):
@@ -245,12 +239,7 @@ def _remedy(path: str, old: Any, value: Any, raw: str) -> str:
 
 def hint_at(holder: Any, key: Any) -> Any:
     """Return the annotation of the parameter that a place is; `NO_HINT` when it is none, or not annotated."""
-    if not is_call(holder) or not isinstance(key, str):
-        return NO_HINT
-    try:
-        signature = node_signature(holder)
-    except ConfigError:
-        return NO_HINT
+    signature = known_signature(holder) if isinstance(key, str) else None
     return NO_HINT if signature is None else signature.hints.get(key, NO_HINT)
 
 

@@ -6,11 +6,14 @@ A parser gives nodes, lists and scalars in which special values are `Tagged`; `d
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from lazycfg.config.errors import ConfigError
 from lazycfg.config.tree.node import Node
 from lazycfg.config.tree.position import Origin
+
+T = TypeVar("T")
 
 SOURCE_KEY, SHARED_KEY, CONFIG_KEY, LINKS_KEY = "_source_", "_shared_", "_config_", "_links_"
 
@@ -44,22 +47,12 @@ class Tagged:
         self.place = place
 
 
-def as_text(value: Any) -> str:
-    """Return a payload that must be text."""
-    if type(value) is not str:
-        raise ConfigError(f"text is expected, not {value!r}")
+def _expect(kind: type[T], name: str, value: Any) -> T:
+    """Return a payload that must be of a type."""
+    if type(value) is not kind:
+        raise ConfigError(f"{name} is expected, not {value!r}")
     return value
 
 
-def as_list(value: Any) -> list[Any]:
-    """Return a payload that must be a list."""
-    if type(value) is not list:
-        raise ConfigError(f"a list is expected, not {value!r}")
-    return value
-
-
-def as_node(value: Any) -> Node:
-    """Return a payload that must be a mapping."""
-    if type(value) is not Node:
-        raise ConfigError(f"a mapping is expected, not {value!r}")
-    return value
+as_text, as_list = partial(_expect, str, "text"), partial(_expect, list, "a list")
+as_node = partial(_expect, Node, "a mapping")

@@ -109,44 +109,35 @@ class Encoder:
     def _container(self, value: Any, path: Where) -> Encoded:
         kind = type(value)
         if kind is Node or kind is dict or kind is ReadDict:
-            if all(type(key) is str for key in dict.keys(value)):
-                item = Item(
-                    "call" if kind is Node and dict.__contains__(value, "_target_") else "dict", None, path
-                )
-                item.parts = [(key, self.child(v, path.below(key))) for key, v in dict.items(value)]
-            else:
-                item = Item("pairs", None, path)
-                item.parts = [
-                    (self.child(k, path), self.child(v, path.below(k))) for k, v in dict.items(value)
-                ]
-            return item
+            if not all(type(key) is str for key in dict.keys(value)):
+                return self._pairs(value, path)
+            name = "call" if kind is Node and dict.__contains__(value, "_target_") else "dict"
+            parts = ((key, self.child(v, path.below(key))) for key, v in dict.items(value))
+            return Item(name, None, path, parts)
         if kind is list or kind is tuple or kind is ReadList:
-            item = Item("tuple" if kind is tuple else "list", None, path)
-            item.parts = [(index, self.child(v, path.below(index))) for index, v in enumerate(value)]
-            return item
+            elements = ((index, self.child(v, path.below(index))) for index, v in enumerate(value))
+            return Item("tuple" if kind is tuple else "list", None, path, elements)
         if isinstance(value, dict):
             return self._dict_subclass(value, path)
         if isinstance(value, tuple):
-            item = Item("object", self.child(kind, path), path)
             names: tuple[str, ...] = getattr(kind, "_fields", ())
-            item.parts = [(n, self.child(v, path.below(n))) for n, v in zip(names, value, strict=True)]
-            return item
+            fields = [(n, self.child(v, path.below(n))) for n, v in zip(names, value, strict=True)]
+            return Item("object", self.child(kind, path), path, fields)
         return self._dataclass(value, path)
+
+    def _pairs(self, value: dict[Any, Any], path: Where) -> Item:
+        pairs = ((self.child(k, path), self.child(v, path.below(k))) for k, v in dict.items(value))
+        return Item("pairs", None, path, pairs)
 
     def _dict_subclass(self, value: dict[Any, Any], path: Where) -> Encoded:
         kind = type(value)
-        pairs = Item("pairs", None, path)
-        pairs.parts = [(self.child(k, path), self.child(v, path.below(k))) for k, v in value.items()]
-        item = Item("construct", self.child(kind, path), path)
-        if kind is OrderedDict or kind is Counter:
-            item.parts = [(None, pairs)]
-        elif isinstance(value, defaultdict) and kind is defaultdict:
-            item.parts = [(None, self.child(value.default_factory, path)), (None, pairs)]
-        else:
-            return self._refuse(
-                path, value, f"cannot save {with_article(kind.__qualname__)}, a subclass of dict"
-            )
-        return item
+        parts: list[tuple[None, Encoded]] = [(None, self._pairs(value, path))]
+        if isinstance(value, defaultdict) and kind is defaultdict:
+            parts.insert(0, (None, self.child(value.default_factory, path)))
+        elif kind is not OrderedDict and kind is not Counter:
+            reason = f"cannot save {with_article(kind.__qualname__)}, a subclass of dict"
+            return self._refuse(path, value, reason)
+        return Item("construct", self.child(kind, path), path, parts)
 
     def _dataclass(self, value: Any, path: Where) -> Encoded:
         import dataclasses
@@ -168,12 +159,8 @@ class Encoder:
             return self._refuse(path, value, f"its class cannot make it again from its fields ({error})")
         if not same:
             return self._refuse(path, value, "its class makes another object from the same fields")
-        item = Item("object", self.child(kind, path), path)
-        item.parts = [
-            (argument, self.child(getattr(value, name), path.below(name)))
-            for name, argument in arguments.items()
-        ]
-        return item
+        parts = [(arg, self.child(getattr(value, name), path.below(name))) for name, arg in arguments.items()]
+        return Item("object", self.child(kind, path), path, parts)
 
     # ---------------------------------------------------------------- leaves
 
@@ -188,23 +175,17 @@ class Encoder:
         if isinstance(value, enum.Enum):
             return self._enum_member(value, path)
         if kind is set or kind is frozenset:
-            item = Item(kind.__name__, None, path)
-            item.parts = [(None, self.tree(element, path)) for element in sorted(value, key=_set_order)]
-            return item
+            elements = ((None, self.tree(element, path)) for element in sorted(value, key=_set_order))
+            return Item(kind.__name__, None, path, elements)
         if isinstance(value, PurePath):
             return Item("path", value, path)
         if isinstance(value, functools.partial) and kind is functools.partial:
-            item = Item("partial", self.tree(value.func, path), path)
-            item.parts = [(None, self.tree(argument, path)) for argument in value.args]
-            item.parts += [
-                (key, self.tree(argument, path.below(key))) for key, argument in value.keywords.items()
-            ]
-            return item
+            return self._call_item("partial", value.func, value.args, value.keywords, path)
         if is_deferred(value):  # by the file itself, loaded without importing
             call = kind.__lazycfg_call__(value)
             if call is not None:
                 target, args, kwargs = call
-                return self._call_item(target, args, kwargs, path)
+                return self._call_item("construct", target, args, kwargs, path)
             return Item("name", ImportName(*kind.__lazycfg_name__(value)), path)
         if isinstance(value, type | ModuleType) or callable(value):
             return self._named(value, path)
@@ -213,12 +194,8 @@ class Encoder:
     def _enum_member(self, value: enum.Enum, path: Where) -> Encoded:
         owner = self.child(type(value), path)
         if value.name is not None and type(value).__members__.get(value.name) is value:
-            item = Item("member", owner, path)
-            item.parts = [(None, value.name)]
-        else:  # a combination of flags
-            item = Item("construct", owner, path)
-            item.parts = [(None, self.child(value.value, path))]
-        return item
+            return Item("member", owner, path, [(None, value.name)])
+        return Item("construct", owner, path, [(None, self.child(value.value, path))])  # of flags
 
     def _named(self, value: Any, path: Where) -> Encoded:
         """Return a module, class, function or method: by its name, else by its source."""
@@ -228,9 +205,7 @@ class Encoder:
         if isinstance(value, ModuleType):
             return self._refuse(path, value, "a module that cannot be imported")
         if isinstance(value, MethodType):
-            item = Item("attribute", self.tree(value.__self__, path), path)
-            item.parts = [(None, value.__func__.__name__)]
-            return item
+            return Item("attribute", self.tree(value.__self__, path), path, [(None, value.__func__.__name__)])
         if self.for_log:
             return self._refuse(path, value, "it has no name that could be imported")
         try:
@@ -276,13 +251,14 @@ class Encoder:
             return self._refuse(path, value, f"cannot save {with_article(name)}; {hint}")
         if isinstance(made, ImportName):
             return Item("name", made, path)
-        return self._call_item(*made, path)
+        return self._call_item("construct", *made, path)
 
-    def _call_item(self, function: Any, args: Sequence[Any], kwargs: dict[str, Any], path: Where) -> Item:
-        item = Item("construct", self.child(function, path), path)
-        item.parts = [(None, self.tree(argument, path)) for argument in args]
-        item.parts += [(key, self.tree(argument, path)) for key, argument in kwargs.items()]
-        return item
+    def _call_item(
+        self, kind: str, function: Any, args: Sequence[Any], kwargs: dict[str, Any], path: Where
+    ) -> Item:
+        parts: list[tuple[str | None, Encoded]] = [(None, self.tree(argument, path)) for argument in args]
+        parts += [(key, self.tree(argument, path.below(key))) for key, argument in kwargs.items()]
+        return Item(kind, self.tree(function, path), path, parts)
 
 
 _Made = tuple[Any, tuple[Any, ...], dict[str, Any]]

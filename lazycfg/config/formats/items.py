@@ -64,10 +64,16 @@ class Item:
 
     __slots__ = ("_where", "depth", "kind", "obj", "parts", "uses", "value")
 
-    def __init__(self, kind: str, value: Any = None, path: Where | str = ""):
+    def __init__(
+        self,
+        kind: str,
+        value: Any = None,
+        path: Where | str = "",
+        parts: Iterable[tuple[Any, Encoded]] = (),
+    ):
         self.kind = kind
         self.value = value
-        self.parts: list[tuple[Any, Encoded]] = []
+        self.parts = list(parts)
         self._where = path
         self.uses = 0
         self.depth = 0

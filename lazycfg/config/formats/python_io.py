@@ -173,7 +173,11 @@ class PythonWriter(Expressions):
             return owner == identity(self._top[name])
         return self.names.reserve(name, owner)
 
-    def _define(self, item: Item) -> None:
+    def _define(self, item: Item, user: Captured | None = None) -> None:
+        """Write a definition; `user` is what needs it to be written first."""
+        if id(item) in self._defining and user is not None:
+            both = f"{user.name!r} and {item.value.name!r}"
+            self._problems.append(f"{both} need each other to be defined first")
         if id(item) in self._defined or id(item) in self._defining:
             return
         self._defining.add(id(item))
@@ -211,22 +215,14 @@ class PythonWriter(Expressions):
         """Write the definitions that an expression is going to name."""
         if isinstance(value, Item):
             for item in all_sources([*post_order([value]), value], follow=False):
-                if id(item) in self._defining:
-                    self._problems.append(
-                        f"{user.name!r} and {item.value.name!r} need each other to be defined first"
-                    )
-                self._define(item)
+                self._define(item, user)
 
     def _bind(self, name: str, value: Encoded, user: Captured, *, now: bool) -> None:
         """Make ``name`` stand for what a function refers to by it."""
         if name in self._done or (name in self._top and not now):
             return
         if isinstance(value, Item) and value.kind == "source":
-            if now and id(value) in self._defining:
-                self._problems.append(
-                    f"{user.name!r} and {value.value.name!r} need each other to be defined first"
-                )
-            self._define(value)
+            self._define(value, user if now else None)
             if self._variables[id(value)] != name:
                 self.blocks.append(f"{name} = {self._variables[id(value)]}\n")
             self._done.add(name)

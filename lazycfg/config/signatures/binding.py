@@ -32,6 +32,16 @@ def node_signature(node: Node) -> Signature | None:
     return None if target is None or type(target) is Node else signature_of(target)
 
 
+def known_signature(node: Any) -> Signature | None:
+    """Do `node_signature`; a target that cannot be imported has none, as `check` tells of it, nor has what is
+    no node.
+    """
+    try:
+        return node_signature(node) if type(node) is Node else None
+    except TargetError:
+        return None
+
+
 def given_by_position(node: Any) -> Any:
     """Return the arguments in `_args_`; nothing where that is no list or tuple."""
     args = raw_get(node, "_args_")
@@ -119,12 +129,7 @@ def why_not(node: Node, key: str, value: Any = MISSING) -> str | None:
     """
     from lazycfg.config.signatures.types import misfit
 
-    if key in SPECIAL:
-        return None
-    try:
-        signature = node_signature(node)
-    except TargetError:
-        return None
+    signature = None if key in SPECIAL else known_signature(node)
     if signature is None:
         return None
     if key not in signature.names:
@@ -140,12 +145,7 @@ def why_not(node: Node, key: str, value: Any = MISSING) -> str | None:
 def named_later(node: dict[str, Any], key: Any) -> Any:
     """Return an argument that was given by position to a target that had not been imported then."""
     args = given_by_position(node)
-    if type(node) is not Node or not args:
-        return MISSING
-    try:
-        signature = node_signature(node)
-    except TargetError:  # told by whoever checks or builds
-        return MISSING
+    signature = known_signature(node) if args else None
     if signature is None or key not in signature.names or not can_be_named(signature.target):
         return MISSING
     names = signature.positional
@@ -166,13 +166,8 @@ def with_defaults(cfg: Node) -> Node:
     """
     result: Node = cfg.copy()
     for node, _, _ in plan(result):
-        if type(node) is not Node or raw_get(node, "_partial_"):
-            continue
-        try:
-            signature = node_signature(node)
-        except TargetError:  # told by `check`
-            continue
-        if signature is None:
+        signature = known_signature(node)
+        if signature is None or raw_get(node, "_partial_"):
             continue
         given = signature.positional[: len(given_by_position(node))]
         for name in signature.candidates():

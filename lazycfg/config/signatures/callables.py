@@ -45,30 +45,17 @@ class Signature:
             getattr(target, "__init__", None), "__wrapped__"
         )
         self.parameters = parameters
-        names, required, positional = [], [], []
-        self.positional_only = self.unnamed = 0
-        self.any_name = self.any_position = False
-        for name, parameter in parameters.items():
-            kind = int(parameter.kind)  # 0 positional-only, 1 either, 2 *args, 3 keyword-only, 4 **kwargs
-            if kind == 2:
-                self.any_position = True
-            elif kind == 4:
-                self.any_name = True
-            else:
-                if kind <= 1:
-                    positional.append(name)
-                if kind == 0:
-                    self.positional_only += 1
-                    if parameter.default is parameter.empty:
-                        self.unnamed = self.positional_only
-                else:
-                    names.append(name)
-                    if parameter.default is parameter.empty:
-                        required.append(name)
-        self.names = frozenset(names)
+        kinds = {name: int(p.kind) for name, p in parameters.items()}
+        needed = {name for name, p in parameters.items() if p.default is p.empty}
+        # 0 is a positional-only one, 1 may be given in either way, 2 is *args, 3 keyword-only, 4 **kwargs
+        self.positional = tuple(name for name, kind in kinds.items() if kind <= 1)
+        self.positional_only = list(kinds.values()).count(0)
+        without_name = [name in needed for name in self.positional[: self.positional_only]]
+        self.unnamed = max((at for at, is_needed in enumerate(without_name, 1) if is_needed), default=0)
+        self.any_position, self.any_name = 2 in kinds.values(), 4 in kinds.values()
+        self.names = frozenset(name for name, kind in kinds.items() if kind in (1, 3))
         self.known = self.names.union(SPECIAL)
-        self.required = frozenset(required)
-        self.positional = tuple(positional)
+        self.required = self.names & needed
 
     @property
     def text(self) -> str:
@@ -129,8 +116,10 @@ class Signature:
         return [name for name in self.parameters if name in self.names]
 
 
-class _Word:
-    """An annotation that is shown as it is written."""
+class Spelled:
+    """An annotation or a default value that is shown as it is written."""
+
+    __slots__ = ("text",)
 
     def __init__(self, text: str):
         self.text = text
@@ -146,7 +135,7 @@ def _short(annotation: Any) -> Any:
     if annotation is Parameter.empty:
         return annotation
     text = annotation if isinstance(annotation, str) else formatannotation(annotation)
-    return _Word(_MODULES.sub("", text))
+    return Spelled(_MODULES.sub("", text))
 
 
 _MODULES = re.compile(r"\b(?:[A-Za-z_]\w*\.)+(?=[A-Za-z_])")

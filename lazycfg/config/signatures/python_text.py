@@ -8,9 +8,7 @@ from collections.abc import Iterator, Mapping
 from types import CodeType
 from typing import Any
 
-from lazycfg.config.errors import TargetError
-from lazycfg.config.signatures.binding import node_signature
-from lazycfg.config.signatures.callables import Signature
+from lazycfg.config.signatures.binding import known_signature
 from lazycfg.config.signatures.modules import locate_module
 from lazycfg.config.signatures.source_lookup import Place, Source, read_once
 from lazycfg.config.tree.position import FilePosition, Origin, Position, column_at, is_config_code, is_edited
@@ -46,7 +44,7 @@ class Assigned(Origin):
 
     def _place(self) -> Origin | None:
         """Return the place of the latest assignment."""
-        places = places_of(self.file, self.path, self.stamps)
+        places = self.source().places()
         return places[-1].position if places else None
 
     @property
@@ -126,13 +124,6 @@ class _Variable(Source):
         return [] if rest else [_place(self.file, statement, statement)]
 
 
-def places_of(file: str, path: tuple[Key, ...], stamps: Mapping[str, int] | None = None) -> list[Place]:
-    """Return where a file assigns a variable, or what stands at a path below it; nothing when the file was
-    edited after it was loaded.
-    """
-    return _Variable(file, path, stamps).places()
-
-
 def source_of_call(origin: Position, node: Any) -> Source | None:
     """Return the text of the call that made `node`; None when no file that can be read has it."""
     parsed = read_once(str(origin.file), _Parsed)
@@ -176,7 +167,7 @@ def _element(elements: list[ast.expr], key: Any) -> tuple[ast.expr, ast.AST] | N
 
 def _unnamed(given: list[ast.expr], node: Any) -> list[ast.expr]:
     """Return those of the positional arguments of the call that made `node` which have no name."""
-    signature = _signature(node)
+    signature = known_signature(node)
     if signature is None or len(given) == len(dict.get(node, "_args_", ())):
         return given
     return [*given[: signature.positional_only], *given[len(signature.positional) :]]
@@ -184,16 +175,9 @@ def _unnamed(given: list[ast.expr], node: Any) -> list[ast.expr]:
 
 def _position(key: Key, node: Any) -> int | None:
     """Return the index of the argument `key` among the positional ones of the call that made `node`."""
-    signature = _signature(node)
+    signature = known_signature(node)
     names = [] if signature is None else list(signature.parameters)
     return names.index(key) if key in names else None
-
-
-def _signature(node: Any) -> Signature | None:
-    try:
-        return None if node is None else node_signature(node)
-    except TargetError:
-        return None
 
 
 def _assignments(tree: ast.Module) -> Iterator[tuple[tuple[Key, ...], ast.expr | str | None, Any, bool]]:

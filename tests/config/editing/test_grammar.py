@@ -7,14 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lazycfg.config.editing.grammar import (
-    GrammarError,
-    ImportRef,
-    ShareRef,
-    format_value,
-    parse_override,
-    parse_value,
-)
+from lazycfg.config.editing.grammar import GrammarError, ImportRef, ShareRef, parse_override, parse_value
+from lazycfg.inspection.override_text import format_value
 
 
 @pytest.mark.parametrize(

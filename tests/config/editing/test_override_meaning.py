@@ -9,11 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lazycfg.config.editing.grammar import format_value, parse_override
+from lazycfg.config.editing.grammar import parse_override
 from lazycfg.config.editing.overrides import OverrideError, apply_overrides
 from lazycfg.config.tree.access import get_path
 from lazycfg.config.tree.lazy_call import LazyCall as L
 from lazycfg.config.tree.node import Node
+from lazycfg.inspection.override_text import format_value
 
 
 class Colour(enum.Enum):

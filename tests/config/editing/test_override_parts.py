@@ -7,14 +7,7 @@ from pathlib import Path
 import pytest
 
 from lazycfg.config.building.build import instantiate
-from lazycfg.config.editing.grammar import (
-    CallRef,
-    FileRef,
-    GrammarError,
-    ImportRef,
-    format_value,
-    parse_value,
-)
+from lazycfg.config.editing.grammar import CallRef, FileRef, GrammarError, ImportRef, parse_value
 from lazycfg.config.editing.overrides import OverrideError
 from lazycfg.config.editing.overrides import apply_overrides as apply
 from lazycfg.config.loading.load import load
@@ -22,6 +15,7 @@ from lazycfg.config.tree.lazy_call import LazyCall as L
 from lazycfg.config.tree.node import Node
 from lazycfg.config.trust import Policy
 from lazycfg.inspection.explain import explain
+from lazycfg.inspection.override_text import format_value
 
 
 class Old:
