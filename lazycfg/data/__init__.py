@@ -3,6 +3,7 @@
 from .batching import GroupedBatchSampler, SampleKey
 from .datasets import (
     ADE20KSemSeg,
+    AnnotatedImages,
     AnnotationError,
     BoxCSVDataset,
     CityscapesInstances,
@@ -72,6 +73,7 @@ from .tiled import TiledDataset
 
 __all__ = [
     "ADE20KSemSeg",
+    "AnnotatedImages",
     "AnnotationError",
     "BoxCSVDataset",
     "CVATDataset",

@@ -17,7 +17,7 @@ from lazycfg.utils import printable
 from .datasets.contours import mask_to_polygons
 from .datasets.metadata import Metadata
 from .image import ImageError
-from .transforms import HFlipTransform, Transform, TransformList
+from .transforms import Transform, TransformList
 from .transforms.transform import image_size
 
 MaskFormat = Literal["polygon", "bitmask"]
@@ -173,7 +173,7 @@ def transform_keypoint_annotations(
     inside = ((points[:, :2] >= 0) & (points[:, :2] <= [image_size[1], image_size[0]])).all(axis=1)
     points[~inside, 2] = 0
     steps = transforms if isinstance(transforms, TransformList) else [transforms]
-    if sum(isinstance(t, HFlipTransform) for t in steps) % 2 == 1:
+    if sum(t.swaps_sides for t in steps) % 2 == 1:
         if keypoint_hflip_indices is None:
             raise ValueError(
                 "keypoints are mirrored but it is not known which swap: give the mapper "

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from lazycfg.evaluation.analysis import analyse_detections, analysis_metrics
-from lazycfg.evaluation.coco_engines import IouType
+from lazycfg.evaluation.coco_engines import ENGINES, Engine, IouType
 from lazycfg.evaluation.coco_ground_truth import category_ids, coco_ground_truth
 from lazycfg.evaluation.coco_scores import CocoScores, coco_scores, too_many_objects
 from lazycfg.evaluation.evaluator import DatasetEvaluator, Results
@@ -51,6 +51,7 @@ class COCOEvaluator(DatasetEvaluator):
         analysis: for boxes and masks, also say where detections go wrong, see `analyse_detections`: results
             of the tasks ``bbox_analysis`` and ``segm_analysis`` (see `analysis_metrics`), and everything in
             ``coco_analysis_<task>.json`` in `output_dir`.
+        engine: the package that compares, see `coco_scores`; None takes the fastest that can.
         distributed: gather the predictions of all processes. False: each process evaluates what it saw.
     """
 
@@ -68,12 +69,15 @@ class COCOEvaluator(DatasetEvaluator):
         max_dets_per_image: int | None = None,
         kpt_oks_sigmas: Sequence[float] | None = None,
         analysis: bool = False,
+        engine: Engine | None = None,
         distributed: bool = True,
     ) -> None:
         known = (*get_args(IouType), "box_proposals")
         for task in tasks or ():
             if task not in known:
                 raise ValueError(f"tasks: {task!r} is not one of {list(known)}{closest(task, known)}")
+        if engine is not None and engine not in ENGINES:
+            raise ValueError(f"engine: {engine!r} is not one of {list(ENGINES)}{closest(engine, ENGINES)}")
         self.dataset = dataset
         self.tasks = None if tasks is None else tuple(tasks)
         self.output_dir = None if output_dir is None else Path(output_dir)
@@ -81,6 +85,7 @@ class COCOEvaluator(DatasetEvaluator):
         sigmas = kpt_oks_sigmas or getattr(dataset.metadata, "keypoint_oks_sigmas", None) or ()
         self.kpt_oks_sigmas = tuple(sigmas)
         self.analysis = analysis
+        self.engine: Engine | None = engine
         self.distributed = distributed
         self.scores: dict[str, CocoScores] = {}
         """Of the last evaluation, by task: per-class numbers and curves."""
@@ -248,6 +253,7 @@ class COCOEvaluator(DatasetEvaluator):
             max_dets=max_dets,
             kpt_oks_sigmas=self.kpt_oks_sigmas,
             img_ids=img_ids,
+            engine=self.engine,
         )
         self.scores[task] = scores
         metrics = scores.metrics()

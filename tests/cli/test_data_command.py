@@ -89,6 +89,15 @@ def test_fix_writes_what_can_be_used_and_says_what_it_dropped(run, pets, tmp_pat
     assert "is there already: it is not overwritten" in err
 
 
+def test_nothing_is_written_where_one_of_the_files_is_there(run, pets, tmp_path):
+    (tmp_path / "out_val.json").write_text("mine")
+    status, out, err = run(pets, "--fix", "out.json")
+    assert (status, out) == (2, "")
+    assert "out_val.json is there already" in err
+    assert not (tmp_path / "out_train.json").exists()
+    assert (tmp_path / "out_val.json").read_text() == "mine"
+
+
 def test_fix_beside_the_images_is_right(run, pets):
     assert run(pets, "--fix", pets / "out.json")[0] == 1
     assert run(pets / "out_train.json")[:2] == (0, run(pets / "out_train.json")[1])

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from reader_files import text, voc_object, voc_xml
 
-from lazycfg import LazyConfig
+from lazycfg import LazyConfig, instantiate
 from lazycfg.data import ShapesDataset
 from lazycfg.engine import train
 from lazycfg.structures import BoxMode
@@ -82,3 +82,15 @@ def test_a_training_from_a_config_file(tmp_path, monkeypatch, write):
     assert all(map(math.isfinite, losses))
     scores = {key for line in lines for key in line if key.startswith("bbox/")}
     assert {f"bbox/AP-{name}" for name in names} <= scores
+
+
+def test_a_saved_config_reads_the_folder_without_more_trust(tmp_path):
+    write_yolo(tmp_path / "own", list("abcd"))
+    cfg = LazyConfig.load(text(tmp_path / "config.py", CONFIG))
+    cfg.data.path = str(tmp_path / "own")
+    LazyConfig.save(cfg, tmp_path / "saved.yaml")
+    saved = LazyConfig.load(tmp_path / "saved.yaml")
+    assert len(instantiate(saved.dataloader.test.dataset)) == 3
+    saved.data.test = "tets"
+    with pytest.raises(ValueError, match=r"has no part 'tets'.*; it has train, val"):
+        instantiate(saved.dataloader.test.dataset)

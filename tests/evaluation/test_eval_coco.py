@@ -100,6 +100,16 @@ def test_perfect_predictions():
         assert math.isnan(metrics["APl"])
 
 
+def test_the_engine_asked_for_compares(monkeypatch):
+    with pytest.raises(ValueError, match=r"engine: 'hotcoko' is not one of .*did you mean 'hotcoco'"):
+        COCOEvaluator(dataset=Data(DATA), engine="hotcoko")
+    monkeypatch.setitem(sys.modules, "hotcoco", None)
+    other = run(COCOEvaluator(dataset=Data(DATA), engine="faster-coco-eval"), perfect())
+    assert str(other) == str(run(COCOEvaluator(dataset=Data(DATA)), perfect()))  # NaN is not NaN
+    with pytest.raises(ImportError, match="need hotcoco"):
+        run(COCOEvaluator(dataset=Data(DATA), engine="hotcoco"), perfect())
+
+
 def test_the_iou_decides():
     # Three quarters of the height: IoU 0.75 counts at 0.5, ..., 0.75, that is at 6 of 10 thresholds.
     data = Data([[annotation((10, 10, 30, 50))]], names=("cat",))

@@ -46,9 +46,12 @@ def data(arguments: argparse.Namespace) -> int:
     if share is not None and len(parts) > 1:
         names = ", ".join(part.name for part in parts)
         raise CommandError(f"{arguments.path} is split already ({names}): give one of them as --part")
-    with_names = len(parts) > 1
+    targets = {part: _targets(part, arguments, share, len(parts) > 1) for part in parts}
+    for file in (file for files in targets.values() for file in files):
+        if file.exists():
+            raise CommandError(f"{file} is there already: it is not overwritten")
     with _quiet():
-        wrong = sum(_look_at(part, arguments, share, with_names) for part in parts)
+        wrong = sum(_look_at(part, arguments, share, targets[part]) for part in parts)
     if wrong:
         say(f"{wrong} thing{'s are' if wrong > 1 else ' is'} wrong")
     else:
@@ -67,7 +70,16 @@ def _quiet() -> Iterator[None]:
         log.removeHandler(handler)
 
 
-def _look_at(part: Part, arguments: argparse.Namespace, share: float | None, with_names: bool) -> int:
+def _targets(part: Part, arguments: argparse.Namespace, share: float | None, several: bool) -> list[Path]:
+    """Return the files that are to be written of a part: none, one, or two for a split."""
+    if arguments.fix is None:
+        return []
+    path = Path(arguments.fix)
+    path = path.with_stem(f"{path.stem}_{part.name}") if several and part.name else path
+    return [path] if share is None else [path.with_stem(f"{path.stem}_{half}") for half in ("train", "val")]
+
+
+def _look_at(part: Part, arguments: argparse.Namespace, share: float | None, targets: list[Path]) -> int:
     """Print one part of a data set, and write what is asked for; return the number of faults."""
     from lazycfg.data.datasets.inspection import inspect_dataset
 
@@ -98,9 +110,8 @@ def _look_at(part: Part, arguments: argparse.Namespace, share: float | None, wit
     for warning in found.warnings:
         _paragraph(warning)
     say("")
-    suffix = f"_{part.name}" if with_names and part.name else ""
-    if arguments.fix is not None:
-        _fix(dataset, found, Path(arguments.fix), suffix, share, arguments.seed)
+    if targets:
+        _fix(dataset, found, targets, share, arguments.seed)
     if arguments.show:
         _show(dataset, arguments.show, Path(arguments.output), part.name)
     return len(faults) + len(found.warnings)
@@ -215,22 +226,16 @@ def _undecodable(dataset: Any) -> list[str]:
     return result
 
 
-def _fix(dataset: Any, found: Inspection, path: Path, suffix: str, share: float | None, seed: int) -> None:
+def _fix(dataset: Any, found: Inspection, targets: list[Path], share: float | None, seed: int) -> None:
+    """Write what can be used, and print what was dropped."""
     from lazycfg.data.datasets.fixed_coco import fixed_coco, split_coco, write_coco
 
-    path = path.with_stem(path.stem + suffix)
     try:
-        content = fixed_coco(dataset, found.duplicates, path.parent)
+        content = fixed_coco(dataset, found.duplicates, targets[0].parent)
     except ValueError as error:
         raise CommandError(f"--fix: {error}") from error
-    written = {path: content}
-    if share is not None:
-        train, val = split_coco(content, share, seed)
-        written = {path.with_stem(f"{path.stem}_train"): train, path.with_stem(f"{path.stem}_val"): val}
-    for file in written:
-        if file.exists():
-            raise CommandError(f"{file} is there already: it is not overwritten")
-    for file, part in written.items():
+    parts = [content] if share is None else split_coco(content, share, seed)
+    for file, part in zip(targets, parts, strict=True):
         write_coco(part, file)
         counts = f"{_many(len(part['images']), 'image')}, {_many(len(part['annotations']), 'annotation')}"
         _paragraph(f"wrote {file}: {counts}", "")

@@ -1,6 +1,7 @@
 """Datasets: objects that give records and carry their metadata."""
 
 from .ade20k import ADE20K_CLASSES, ADE20KSemSeg
+from .annotated import WHERE, AnnotatedImages
 from .base import DatasetFromList, DetectionDataset, Record, SerializedList, get_annotations, get_image_sizes
 from .cityscapes import CityscapesInstances, CityscapesPanoptic, CityscapesSemSeg
 from .coco import CocoDataset
@@ -46,7 +47,9 @@ __all__ = [
     "COCO_PERSON_KEYPOINT_NAMES",
     "COCO_PERSON_KEYPOINT_OKS_SIGMAS",
     "VOC_CLASSES",
+    "WHERE",
     "ADE20KSemSeg",
+    "AnnotatedImages",
     "AnnotationError",
     "BoxCSVDataset",
     "CVATDataset",

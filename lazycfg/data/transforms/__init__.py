@@ -1,5 +1,6 @@
 """Transforms (deterministic) and augmentations (which draw a transform from a given random generator)."""
 
+from .adapters import AlbumentationsAugmentation, TorchvisionAugmentation
 from .affine import AffineTransform, RandomAffine
 from .augmentation import AugInput, Augmentation, AugmentationList, RandomApply
 from .augmentation_color import RandomBrightness, RandomContrast, RandomLighting, RandomSaturation
@@ -53,6 +54,7 @@ from .transform import NoOpTransform, Transform, TransformList
 
 __all__ = [
     "AffineTransform",
+    "AlbumentationsAugmentation",
     "AugInput",
     "Augmentation",
     "AugmentationList",
@@ -100,6 +102,7 @@ __all__ = [
     "ResizeTransform",
     "RotationTransform",
     "ScaleTransform",
+    "TorchvisionAugmentation",
     "Transform",
     "TransformList",
     "VFlipTransform",

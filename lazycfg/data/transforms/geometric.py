@@ -112,6 +112,7 @@ class HFlipTransform(Transform):
     """Mirror left and right. `width`: of the image, pixels."""
 
     width: int
+    swaps_sides = True
 
     def transform_image(self, image: Tensor) -> Tensor:
         """Mirror pixels (..., H, W) left to right."""

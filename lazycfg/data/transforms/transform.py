@@ -60,6 +60,9 @@ class Transform(ABC):
     (H, W, C) and (H, W), perhaps `apply_segmentation` for (H, W).
     """
 
+    swaps_sides = False
+    """Whether it exchanges left and right, so that keypoints take each other's place."""
+
     def transform_image(self, image: Tensor) -> Tensor:
         """Pixels of a tensor (..., H, W), any dtype the transform can work on."""
         check_transform(self)

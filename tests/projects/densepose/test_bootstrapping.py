@@ -1,5 +1,6 @@
 """Training on a video without annotations: frames, a teacher's predictions as ground truth, mixed batches."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,14 @@ def test_files_that_are_no_videos(tmp_path: Path, videos: list[str]) -> None:
     cut.write_bytes(Path(videos[0]).read_bytes()[:400])
     with pytest.raises(VideoError, match=r"cut\.mkv"):
         read_keyframes(cut, [0])
+
+
+def test_what_reads_videos_is_named_where_it_is_missing(
+    videos: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(ImportError, match="pip install av"):
+        list_keyframes(videos[0])
 
 
 def test_selection_of_frames() -> None:

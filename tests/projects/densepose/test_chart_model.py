@@ -1,11 +1,15 @@
 """Chart models as a whole: training, inference, odd batches, waits, ops, graph breaks, other types."""
 
+import contextlib
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import torch._dynamo
+import torch.distributed as dist
 from small_densepose import KINDS, make_batch, small_config, small_model
+from torch.nn.parallel import DistributedDataParallel
 
 from lazycfg import instantiate
 from lazycfg.modeling import GeneralizedRCNN
@@ -70,7 +74,13 @@ def test_batches_without_annotations(kind: str, case: str) -> None:
         "no annotations": lambda: make_batch(2, bare=(0, 1), masks=masks_for(kind)),
         "one image of each": lambda: make_batch(3, empty=(0,), bare=(1,), masks=masks_for(kind)),
     }[case]()
-    losses = losses_of(model, batch)
+    silent = kind == "masks" or case != "no annotations"
+    with (
+        contextlib.nullcontext()
+        if silent
+        else pytest.warns(UserWarning, match="no image of a batch has gt_dens")
+    ):
+        losses = losses_of(model, batch)
     sum(losses.values()).backward()
     branch = {n: p for n, p in model.roi_heads.named_parameters() if "densepose" in n or "decoder" in n}
     assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in branch.values())
@@ -298,3 +308,26 @@ def test_the_branch_learns(kind: str) -> None:
         assert history[-1][name] < 0.75 * history[0][name], (name, history[0][name], history[-1][name])
     if kind == "wc2":
         assert history[-1]["loss_densepose_UV"] < history[0]["loss_densepose_UV"]
+
+
+def _worker(rank: int, folder: str) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=2)
+    for kind in ("deeplab_wc1m", "masks"):
+        model = DistributedDataParallel(small_model(kind).train())
+        for first in ({}, {"bare": (0, 1)}, {"empty": (0, 1)}):
+            batch = make_batch(2, masks=masks_for(kind), **(first if rank == 0 else {}))
+            with EventStorage(0):
+                losses = model(batch)
+            sum(losses.values()).backward()
+            norms = torch.stack([p.grad.norm() for p in model.parameters() if p.grad is not None])
+            both = [torch.empty_like(norms) for _ in range(2)]
+            dist.all_gather(both, norms)
+            assert torch.equal(both[0], both[1])
+            assert torch.isfinite(norms).all()
+    dist.destroy_process_group()
+
+
+@pytest.mark.slow
+def test_processes_do_not_wait_for_one_that_has_no_annotations(tmp_path: Path) -> None:
+    torch.multiprocessing.start_processes(_worker, args=(str(tmp_path),), nprocs=2, start_method="spawn")

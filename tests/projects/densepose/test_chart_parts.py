@@ -232,4 +232,6 @@ def test_the_filter_keeps_what_has_something_to_learn() -> None:
     assert [len(x) for x in kept] == [0, 1, 2]
     assert DensePoseDataFilter(iou_threshold=0.5)(batch, bg_label=1)[1].gt_densepose[1] is data
     assert [len(x) for x in DensePoseDataFilter()([nothing], 1)] == [0]
+    with pytest.warns(UserWarning, match="is dataloader.train.mapper a DensePoseMapper"):
+        assert [len(x) for x in DensePoseDataFilter()([nothing, masked], 1)] == [0, 0]
     assert DensePoseDataFilter()([], 1) == []

@@ -127,6 +127,21 @@ def test_what_the_animals_differ_in() -> None:
     assert sorted(agnostic.category_ids) == [76, 80, 225, 378, 422, 496, 569, 943, 1202]
 
 
+def test_embeddings_with_a_rate_of_their_own() -> None:
+    cfg = load("R_50_FPN_s1x")
+    LazyConfig.apply_overrides(cfg, ["optimizer.params.overrides={embeddings: {lr: 0.02}}"])
+    with torch.device("meta"):
+        model = instantiate(cfg.model)
+    cfg.optimizer.params.model = model
+    groups = instantiate(cfg.optimizer).param_groups
+    rates = {id(p): group["lr"] for group in groups for p in group["params"]}
+    named = {name: rates[id(p)] for name, p in model.named_parameters() if p.requires_grad}
+    assert {name for name, lr in named.items() if lr == 0.02} == {
+        "roi_heads.embedder.embedder_smpl_27554.embeddings"
+    }
+    assert set(named.values()) == {0.01, 0.02}
+
+
 def test_the_size_of_embeddings_is_said_once() -> None:
     cfg = load("R_50_FPN_s1x")
     cfg.model.roi_heads.densepose_predictor.embed_size = 5

@@ -67,7 +67,7 @@ def test_shape_to_shape(p: int) -> None:
 def test_each_pair_of_meshes_is_drawn() -> None:
     embedder, meshes = make_embedder(), make_meshes()
     module = ShapeToShapeCycleLoss(meshes=meshes)
-    values = {round(module(embedder).item(), 5) for _ in range(40)}
+    values = {round(module(embedder).item(), 5) for _ in range(60)}
     expected = set()
     for first, second in [("bear_4936", "cat_5001"), ("bear_4936", "cow_5002"), ("cat_5001", "cow_5002")]:
         geodists = [meshes[name].read_geodists() for name in (first, second)]
@@ -84,7 +84,6 @@ def test_some_vertices_of_large_meshes_are_drawn() -> None:
     torch.manual_seed(3)
     loss = module(embedder)
     torch.manual_seed(3)
-    torch.randint(1, ())
     rows = torch.randperm(9)[:8]
     e1, e2 = embedder("bear_4936"), embedder("cat_5001")[rows]
     g1, g2 = meshes["bear_4936"].read_geodists(), meshes["cat_5001"].read_geodists()[rows][:, rows]
@@ -195,9 +194,10 @@ def test_nothing_waits_for_the_device() -> None:
     embedder, meshes = make_embedder(), make_meshes()
     shape, pix = ShapeToShapeCycleLoss(meshes=meshes), PixToShapeCycleLoss()
     maps, masks = torch.randn(3, 4, 8, 8, requires_grad=True), torch.ones(3, 8, 8)
-    shape(embedder)
+    for name in SIZES:  # distances are read once
+        shape.geodists(name, embedder(name))
     with SyncCounter() as counter:
-        (pix(maps, masks, embedder, ["cow_5002"])).backward()
+        (shape(embedder) + pix(maps, masks, embedder, ["cow_5002"])).backward()
     assert counter.num_syncs == 0, counter.waits()
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert shape(embedder).dtype == torch.float32

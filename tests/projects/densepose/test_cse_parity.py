@@ -58,6 +58,7 @@ def _annotated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parity_check, "make_instances", annotated)
 
 
+@pytest.mark.slow
 def test_equal_to_the_reference() -> None:
     golden = parity_check.load_golden("densepose_cse_R_50_FPN", Path(__file__).parent / "golden")
     model = build_model()

@@ -81,7 +81,7 @@ def test_waits_do_not_grow_with_objects(
     for times in (1, 8):
         repeated = DensePoseEmbeddingPredictorOutput.cat([output] * times)
         with SyncCounter() as counter:
-            find_closest_vertices(repeated, BOXES.repeat(times, 1), MESHES * times, embedder)
+            find_closest_vertices(repeated, BOXES.repeat(times, 1), MESHES * times, embedder, chunk=100_000)
         counts.append((counter.num_syncs, counter.num_ops))
     assert counts[0] == counts[1]
     assert counts[0][0] <= 3  # the boxes, and the pixels of each mesh

@@ -123,6 +123,10 @@ def run(evaluator, dataset, answers, ids=None):
     return inference_on_dataset(Says(answers), [b for b in batches if b[0]["image_id"] in answers], evaluator)
 
 
+def gps(likeness, output, boxes, annotations):
+    return likeness.gps([maps for _, maps in likeness.look(output, boxes)], boxes, annotations)
+
+
 def test_closest_vertices_and_distances(surface):
     own = build_surface()
     rng = np.random.default_rng(0)
@@ -150,7 +154,7 @@ def test_point_similarity_in_plain_loops(dataset, surface):
         (boxes_of(record, 1.7), boxes_of(record)[:1] * 0.9, torch.tensor([[0.0, 0.0, 3.0, 2.5]]))
     )
     output = some_output(len(boxes))
-    found = ChartLikeness(surface=surface).gps(output, boxes, [*annotations, None])
+    found = gps(ChartLikeness(surface=surface), output, boxes, [*annotations, None])
     results = chart_results(output, boxes)
     for d, (x, y, w, h) in enumerate(boxes.tolist()):
         w, h = w - x, h - y
@@ -187,7 +191,7 @@ def test_point_similarity_of_embeddings_in_plain_loops(dataset):
         coarse_segm=torch.randn(len(boxes), 2, 14, 14, generator=g),
     )
     likeness = EmbeddingLikeness(embedder=lambda name: rows, meshes={"figure": FigureMesh()}, chunk=7)
-    found = likeness.gps(output, boxes, annotations)
+    found = gps(likeness, output, boxes, annotations)
     distances = build_surface().distances
     for d, (_, _, w, h) in enumerate(make_int_box(boxes)):
         maps = torch.cat((output.embedding[d], output.coarse_segm[d]))[None]
@@ -206,16 +210,18 @@ def test_point_similarity_of_embeddings_in_plain_loops(dataset):
                 values.append(np.exp(-(distance**2) / (2 * 0.255**2)))
             assert found[d, k] == pytest.approx(np.mean(values) if inside else 0.0, rel=1e-6)
     with pytest.raises(ValueError, match="no dp_vertex and ref_model"):
-        likeness.gps(output, boxes, [{**annotations[0], "dp_vertex": None}])
+        gps(likeness, output, boxes, [{**annotations[0], "dp_vertex": None}])
     with pytest.raises(ValueError, match="'cat_5001', which is not among those of the evaluator"):
-        likeness.gps(output, boxes, [{**annotations[0], "ref_model": "cat_5001"}])
+        gps(likeness, output, boxes, [{**annotations[0], "ref_model": "cat_5001"}])
 
 
 @pytest.mark.parametrize("mode", ["IUV_GT", "I_GT_UV_0", "I_GT_UV_DT", "I_DT_UV_0"])
 def test_parts_and_coordinates_from_elsewhere(dataset, surface, mode):
     record = next(r for r in dataset if "dp_x" in r["annotations"][0])
     annotation, boxes = record["annotations"][0], boxes_of(record)[:1]
-    value = ChartLikeness(surface=surface, data_mode=mode).gps(perfect(record)[:1], boxes, [annotation])[0, 0]
+    value = gps(ChartLikeness(surface=surface, data_mode=mode), perfect(record)[:1], boxes, [annotation])[
+        0, 0
+    ]
     assert (value > 0.99) == mode.endswith(("GT", "UV_DT"))
     assert 0 < value <= 1
 

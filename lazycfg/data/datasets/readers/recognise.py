@@ -36,7 +36,7 @@ _MASK_FOLDERS = ("masks", "mask", "labels", "annotations", "gt", "segmentation",
 _CLASS_FILES = ("classes.txt", "labels.txt", "class_names.txt")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Part:
     """A data set that was found: all of a file or folder, or one split of it.
 

@@ -27,13 +27,14 @@ class VideoError(ValueError):
 def _open(path: str | os.PathLike[str]) -> Any:
     try:
         import av
+        from av.error import FFmpegError
     except ImportError as error:
         raise ImportError("videos are read by PyAV: pip install av") from error
     if not os.path.isfile(path):
         raise FileNotFoundError(f"no such video: {os.fspath(path)!r}")
     try:
         container = av.open(os.fspath(path))
-    except (av.error.FFmpegError, OSError) as error:
+    except (FFmpegError, OSError) as error:
         raise VideoError(f"{os.fspath(path)}: cannot be read as a video: {error}") from error
     if not container.streams.video:
         container.close()
@@ -80,11 +81,11 @@ def read_keyframes(path: str | os.PathLike[str], times: Sequence[int]) -> list[n
 
 def _guarded(path: str | os.PathLike[str], items: Any) -> Any:
     """Yield the items; an error of the decoder names the video."""
-    import av
+    from av.error import FFmpegError
 
     try:
         yield from items
-    except av.error.FFmpegError as error:
+    except FFmpegError as error:
         raise VideoError(f"{os.fspath(path)}: the video is damaged: {error}") from error
 
 

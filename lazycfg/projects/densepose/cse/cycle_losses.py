@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 
@@ -90,7 +91,7 @@ class ShapeToShapeCycleLoss(nn.Module):
 
     def forward(self, embedder: Embedder) -> Tensor:
         """Return the loss of one pair of meshes, a scalar."""
-        first, second = self.pairs[int(torch.randint(len(self.pairs), ()).item())]
+        first, second = random.choice(self.pairs)
         embeddings_1, geodists_1 = self._sample(embedder, first)
         embeddings_2, geodists_2 = self._sample(embedder, second)
         return shape_to_shape_cycle_loss(

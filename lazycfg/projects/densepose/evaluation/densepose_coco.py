@@ -18,7 +18,7 @@ from lazycfg.evaluation.tables import distinct_names, metrics_table
 from lazycfg.structures import BoxMode, Instances, polygons_to_bitmask
 from lazycfg.utils import gather, is_main_process
 
-from ..structures import output_to_masks
+from ..structures import paste_box_masks
 from .likeness import (
     ChartLikeness,
     DataMode,
@@ -186,7 +186,7 @@ class DensePoseCOCOEvaluator(DatasetEvaluator):
         found = found.to("cpu")
         masks = torch.zeros(0, *size, dtype=torch.bool)
         boxes, labels, scores = torch.zeros(0, 4), np.zeros(0, dtype=np.int64), np.zeros(0)
-        output: Any = None
+        maps: list[Tensor] = []
         if len(found):
             if not found.has("pred_densepose"):
                 raise ValueError(
@@ -196,14 +196,14 @@ class DensePoseCOCOEvaluator(DatasetEvaluator):
             self.likeness.check(found.pred_densepose)
             if region is None:
                 found = found[_best_of_each_class(found)]
-            boxes, output = found.pred_boxes.tensor.float(), found.pred_densepose
-            masks = output_to_masks(output, boxes, size).tensor
+            boxes = found.pred_boxes.tensor.float()
+            seen = self.likeness.look(found.pred_densepose, boxes)
+            masks = paste_box_masks([mask for mask, _ in seen], boxes, size).tensor
             if region is not None:
-                keep = _outside(boxes, masks, region)
-                found, masks = found[keep], masks[keep]
-                best = _best_of_each_class(found)
-                found, masks = found[best], masks[best]
-                boxes, output = found.pred_boxes.tensor.float(), found.pred_densepose
+                keep = _outside(boxes, masks, region).nonzero().squeeze(1)
+                keep = keep[_best_of_each_class(found[keep])]
+                found, boxes, masks, seen = found[keep], boxes[keep], masks[keep], [seen[k] for k in keep]
+            maps = [own for _, own in seen]
             labels, scores = found.pred_classes.numpy(), found.scores.double().numpy()
         crowd = np.array([bool(a.get("iscrowd", 0)) for a in annotations], dtype=bool)
         ignored = np.array([a.get("dp_x") is None for a in annotations], dtype=bool)
@@ -222,7 +222,7 @@ class DensePoseCOCOEvaluator(DatasetEvaluator):
             gt_areas=np.array([a.get("area", a["bbox"][2] * a["bbox"][3]) for a in annotations], np.float64),
             gt_ignored=ignored,
             gt_crowd=crowd,
-            gps=self.likeness.gps(output, boxes, compared) if all(shape) else np.zeros(shape),
+            gps=self.likeness.gps(maps, boxes, compared) if all(shape) else np.zeros(shape),
             masks=mask_overlaps(masks, torch.stack(true), crowd) if all(shape) else np.zeros(shape),
             boxes=box_overlaps(boxes.double().numpy(), gt_boxes, crowd),
         )

@@ -47,11 +47,25 @@ class Likeness(Protocol):
     def check(self, output: Any) -> None:
         """Raise TypeError if the output is of another kind."""
 
-    def gps(self, output: Any, boxes: Tensor, annotations: Sequence[Mapping[str, Any] | None]) -> np.ndarray:
-        """Return the geodesic point similarity (D, G) of D detections and G objects.
+    def look(self, output: Any, boxes: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Return for each of D detections what is seen in its box, in whole pixels.
 
         Args:
             output: of the detections, on the host.
+            boxes: (D, 4) XYXY in pixels.
+
+        Returns:
+            the mask (h, w) bool, and maps (C, h, w) for `gps`.
+        """
+        ...
+
+    def gps(
+        self, seen: Sequence[Tensor], boxes: Tensor, annotations: Sequence[Mapping[str, Any] | None]
+    ) -> np.ndarray:
+        """Return the geodesic point similarity (D, G) of D detections and G objects.
+
+        Args:
+            seen: the maps of each detection, see `look`.
             boxes: (D, 4) XYXY in pixels.
             annotations: of each object with "bbox" XYWH; None for those that are not compared: 0.
         """
@@ -103,10 +117,17 @@ class ChartLikeness:
                 'evaluator_type="cse", embedder and meshes'
             )
 
-    def gps(self, output: Any, boxes: Tensor, annotations: Sequence[Mapping[str, Any] | None]) -> np.ndarray:
+    def look(self, output: Any, boxes: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Return masks and quantised charts, see `Likeness`."""
+        small = [quantize_chart_result(r).labels_uv_uint8 for r in chart_results(output, boxes)]
+        return [(each[0] > 0, each) for each in small]
+
+    def gps(
+        self, seen: Sequence[Tensor], boxes: Tensor, annotations: Sequence[Mapping[str, Any] | None]
+    ) -> np.ndarray:
         """Return the geodesic point similarity (D, G), see `Likeness`."""
         found = np.zeros((len(boxes), len(annotations)))
-        results = [quantize_chart_result(r).labels_uv_uint8.numpy() for r in chart_results(output, boxes)]
+        results = [each.numpy() for each in seen]
         for column, annotation in enumerate(annotations):
             if annotation is None or not len(boxes):
                 continue
@@ -158,7 +179,17 @@ class EmbeddingLikeness:
                 'it evaluator_type="iuv" and surface'
             )
 
-    def gps(self, output: Any, boxes: Tensor, annotations: Sequence[Mapping[str, Any] | None]) -> np.ndarray:
+    def look(self, output: Any, boxes: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Return masks and embeddings, see `Likeness`."""
+        seen = []
+        for d, (_, _, w, h) in enumerate(make_int_box(boxes)):
+            mask = resize_maps(output.coarse_segm[d], (h, w)).argmax(dim=0) > 0
+            seen.append((mask, torch.cat((resize_maps(output.embedding[d], (h, w)), mask[None]))))
+        return seen
+
+    def gps(
+        self, seen: Sequence[Tensor], boxes: Tensor, annotations: Sequence[Mapping[str, Any] | None]
+    ) -> np.ndarray:
         """Return the geodesic point similarity (D, G), see `Likeness`.
 
         Raises:
@@ -167,26 +198,22 @@ class EmbeddingLikeness:
         found = np.zeros((len(boxes), len(annotations)))
         if not len(boxes):
             return found
-        maps = [
-            resize_maps(torch.cat((output.embedding[d], output.coarse_segm[d])), (h, w))
-            for d, (_, _, w, h) in enumerate(make_int_box(boxes))
-        ]
-        dims = output.embedding.shape[1]
+        dims = len(seen[0]) - 1
         for column, annotation in enumerate(annotations):
             if annotation is None:
                 continue
             name, distances = self._mesh(annotation)
             points = _AtPoints(boxes, annotation)
-            values = torch.zeros(*points.inside.shape, dims + output.coarse_segm.shape[1])
-            for d, own in enumerate(maps):
+            values = torch.zeros(*points.inside.shape, dims + 1)
+            for d, own in enumerate(seen):
                 inside = points.inside[d]
                 values[d, inside] = own[:, points.row[d, inside], points.column[d, inside]].t()
-            seen = torch.from_numpy(points.inside) & (values[..., dims:].argmax(dim=2) > 0)
+            there = values[..., dims] > 0
             rows = self.embedder(name).detach().cpu().float()
-            vertices = nearest_rows(values[seen][:, :dims], rows, self.chunk)
-            true = np.broadcast_to(np.asarray(annotation["dp_vertex"], dtype=np.int64), seen.shape)
-            far = np.full(seen.shape, np.inf)
-            far[seen.numpy()] = distances[true[seen.numpy()], vertices.numpy()]
+            vertices = nearest_rows(values[there][:, :dims], rows, self.chunk)
+            true = np.broadcast_to(np.asarray(annotation["dp_vertex"], dtype=np.int64), there.shape)
+            far = np.full(there.shape, np.inf)
+            far[there.numpy()] = distances[true[there.numpy()], vertices.numpy()]
             found[:, column] = points.similarity(far, self._kappa(name, annotation))
         return found
 

@@ -1,5 +1,6 @@
 """Which of the sampled proposals DensePose is trained on."""
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,6 +13,11 @@ from lazycfg.structures import Instances
 from lazycfg.utils.events import get_event_storage
 
 __all__ = ["DensePoseDataFilter"]
+
+NOT_ANNOTATED = (
+    "DensePose: no image of a batch has gt_densepose, so that nothing is learned from its objects. If this "
+    "is so for all: is dataloader.train.mapper a DensePoseMapper, and does the data set have annotations?"
+)
 
 
 class DensePoseDataFilter:
@@ -30,6 +36,7 @@ class DensePoseDataFilter:
     @torch.no_grad()
     def __call__(self, proposals: Sequence[Instances], bg_label: int) -> list[Instances]:
         """Select proposals; an image may lose all of its, and stays in the list. Waits for the device once.
+        Warns of a batch whose objects have no annotations at all.
 
         Args:
             proposals: per image, with ``gt_classes``, ``proposal_boxes``, and where the image has objects
@@ -39,6 +46,10 @@ class DensePoseDataFilter:
         counts = [len(x) for x in proposals]
         useful = np.concatenate([self._useful(x) for x in proposals]) if proposals else np.zeros(0, bool)
         if not useful.any():
+            if any(x.has("gt_boxes") for x in proposals) and not any(
+                x.has("gt_densepose") for x in proposals
+            ):
+                warnings.warn(NOT_ANNOTATED, stacklevel=2)
             get_event_storage().put_scalar("densepose/num_fg_samples", 0.0)
             return select_rows(proposals, [np.zeros(0, dtype=np.int64)] * len(proposals))
         overlap = matched_iou(

@@ -15,6 +15,7 @@ from .chart_results import (
     hflip_chart_output,
     make_int_box,
     output_to_masks,
+    paste_box_masks,
     quantize_chart_result,
     resize_maps,
 )
@@ -49,6 +50,7 @@ __all__ = [
     "hflip_chart_output",
     "make_int_box",
     "output_to_masks",
+    "paste_box_masks",
     "quantize_chart_result",
     "resize_maps",
     "transform_densepose",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
@@ -32,6 +33,7 @@ __all__ = [
     "hflip_chart_output",
     "make_int_box",
     "output_to_masks",
+    "paste_box_masks",
     "quantize_chart_result",
     "resize_maps",
 ]
@@ -134,7 +136,7 @@ def chart_results(output: DensePoseChartPredictorOutput, boxes: Tensor) -> list[
     results: list[DensePoseChartResult] = []
     for row, (_, _, w, h) in enumerate(_placed(output, boxes)):
         labels = _labels(output, row, (h, w))
-        chosen = {name: _of_part(getattr(output, name)[row], labels, (h, w)) for name in ("u", "v", *given)}
+        chosen = {name: _of_part(getattr(output, name)[row], labels) for name in ("u", "v", *given)}
         u, v = (torch.where(labels > 0, chosen.pop(name), 0.0) for name in "uv")
         kind = DensePoseChartResultWithConfidences if given else DensePoseChartResult
         results.append(kind(labels=labels, uv=torch.stack((u, v)), **chosen))
@@ -153,13 +155,14 @@ def resize_maps(maps: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _labels(output: DensePoseChartPredictorOutput, row: int, size: tuple[int, int]) -> Tensor:
-    fine = resize_maps(output.fine_segm[row], size).argmax(dim=0)
-    return fine * (resize_maps(output.coarse_segm[row], size).argmax(dim=0) > 0)
+    # `max` is three times as fast as `argmax` over the first dimension
+    fine = resize_maps(output.fine_segm[row], size).max(dim=0).indices
+    return fine * (resize_maps(output.coarse_segm[row], size).max(dim=0).indices > 0)
 
 
-def _of_part(maps: Tensor, labels: Tensor, size: tuple[int, int]) -> Tensor:
+def _of_part(maps: Tensor, labels: Tensor) -> Tensor:
     """Return (h, w) of maps (C, H, W) the value of each pixel's part; one channel is for all parts."""
-    values = resize_maps(maps, size)
+    values = resize_maps(maps, (labels.shape[0], labels.shape[1]))
     return values[0] if len(values) == 1 else values.gather(0, labels[None])[0]
 
 
@@ -187,14 +190,24 @@ def output_to_masks(output: Any, boxes: Tensor, image_size: tuple[int, int]) -> 
         output, boxes: see `box_masks`.
         image_size: (height, width).
     """
+    return paste_box_masks(box_masks(output, boxes), boxes, image_size)
+
+
+def paste_box_masks(masks: Sequence[Tensor], boxes: Tensor, image_size: tuple[int, int]) -> BitMasks:
+    """Return the masks of N objects in their image.
+
+    Args:
+        masks: (h, w) bool of each box, see `box_masks`.
+        boxes: (N, 4) XYXY in pixels.
+        image_size: (height, width).
+    """
     height, width = image_size
-    masks = torch.zeros(len(boxes), height, width, dtype=torch.bool, device=boxes.device)
-    placed = zip(make_int_box(boxes), box_masks(output, boxes), strict=True)
-    for row, ((x, y, w, h), mask) in enumerate(placed):
+    pasted = torch.zeros(len(boxes), height, width, dtype=torch.bool, device=boxes.device)
+    for row, ((x, y, w, h), mask) in enumerate(zip(make_int_box(boxes), masks, strict=True)):
         x0, y0, x1, y1 = max(x, 0), max(y, 0), min(x + w, width), min(y + h, height)
         if x0 < x1 and y0 < y1:
-            masks[row, y0:y1, x0:x1] = mask[y0 - y : y1 - y, x0 - x : x1 - x]
-    return BitMasks(masks)
+            pasted[row, y0:y1, x0:x1] = mask[y0 - y : y1 - y, x0 - x : x1 - x]
+    return BitMasks(pasted)
 
 
 def quantize_chart_result(result: DensePoseChartResult) -> DensePoseChartResultQuantized:

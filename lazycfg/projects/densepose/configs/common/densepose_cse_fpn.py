@@ -2,7 +2,10 @@
 differ in, as functions that change a config's model.
 
 The files of meshes and of their vertices are looked for in `meshes` and `cse/lbo` of
-`$DETECTRON2_DATASETS/densepose` (`datasets/densepose` when unset).
+`$DETECTRON2_DATASETS/densepose` (`datasets/densepose` when unset). The embeddings can have a rate of
+their own:
+
+    optimizer.params.overrides={embeddings: {lr: 0.02}}
 """
 
 from lazycfg import LazyCall as L

@@ -111,8 +111,9 @@ class MaskLoss:
             if len(x) and not x.has("gt_masks"):
                 raise ValueError(
                     "DensePose: the coarse segmentation is trained by masks, but the ground truth has none "
-                    f"(fields: {sorted(x.get_fields())}). Let the mapper read them, or train it by DensePose "
-                    "annotations: segm_trained_by_masks=False"
+                    f"(fields: {sorted(x.get_fields())}). Let the mapper read them "
+                    "(dataloader.train.mapper.use_instance_mask=true), or train it by DensePose annotations "
+                    "(model.roi_heads.densepose_losses.segm_trained_by_masks=false)"
                 )
         labels = mask_targets(proposals_with_gt, logits.shape[3])
         return cross_entropy(logits.float(), labels.long())
