@@ -284,6 +284,11 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     def redirect_request(
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Message, newurl: str
     ) -> urllib.request.Request | None:
+        """Return the request that a redirection asks for.
+
+        Raises:
+            urllib.error.HTTPError: it leads from https to something else.
+        """
         if urlsplit(req.full_url).scheme == "https" != urlsplit(newurl).scheme:
             raise urllib.error.HTTPError(newurl, code, "a redirection away from https", headers, fp)
         linked = str(headers.get("X-Linked-Etag", "")).strip('"')
