@@ -67,7 +67,7 @@ class DensePoseROIHeads(StandardROIHeads):
         proposals: Sequence[Instances],
         targets: Sequence[Instances] | None = None,
     ) -> tuple[list[Instances], dict[str, Tensor]]:
-        """Return what `StandardROIHeads.forward` does, with the losses of DensePose. Maps are (N, C, H, W)."""
+        """Return what `StandardROIHeads.forward` does, with DensePose's losses. Maps are (N, C, H, W)."""
         sampled, losses = super().forward(images, features, proposals, targets)
         if self.training and self.densepose_on:
             losses.update(self._densepose_losses(features, sampled))
