@@ -174,9 +174,7 @@ def refuse_colliding(keys: Iterable[Any]) -> str | None:
 
 
 def _is_pair(value: Any) -> bool:
-    """Return whether a mapping can be made of this element: a pair with a plain key, or a plain value to
-    count.
-    """
+    """Return whether a mapping can be made of an element: a pair with a plain key, or a plain value."""
     return is_literal(value[0] if isinstance(value, list | tuple) and value else value)
 
 

@@ -232,9 +232,7 @@ class Policy:
         return None
 
     def why_text_refused(self, text: str, *, is_target: bool) -> str | None:
-        """Return why a text may not stand in an untrusted config: as a target, or because of its
-        interpolations.
-        """
+        """Return why a text may not stand in an untrusted config, as a target or by its interpolations."""
         if self.everything:
             return None
         for match in _RESOLVER.finditer(text):
@@ -260,9 +258,7 @@ class Policy:
         return None
 
     def allows_attribute(self, owner: Any, attribute: Any) -> bool:
-        """Return whether an attribute of what a call of ``owner`` builds may be read (``L.attr``,
-        ``L.method``).
-        """
+        """Return whether an attribute of what ``owner`` builds may be read (``L.attr``, ``L.method``)."""
         if self.everything:
             return True
         if type(attribute) is not str:
@@ -316,9 +312,7 @@ def _means(entry: str, name: ImportName, found: type) -> bool:
 
 
 def _is_exported(name: ImportName) -> bool:
-    """Return whether a class, or the one that it is defined in, is exported by its module or a package above
-    it.
-    """
+    """Return whether a class, or the one it is defined in, is exported by its module or a package above."""
     first = name.qualname.partition(".")[0]
     parts = name.module.split(".")
     declared = False

@@ -202,6 +202,7 @@ class _Concrete:
         self._misfits: dict[int, str] = {}
 
     def tree(self, root: Any) -> Any:
+        """Return the tree with concrete values."""
         for value, contents, _ in plan(root):
             for key, child in list(contents.items() if type(contents) is dict else enumerate(contents)):
                 contents[key] = self._target(child) if key == "_target_" else self._value(child)

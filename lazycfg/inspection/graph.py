@@ -104,6 +104,7 @@ class Box:
         self.x = self.y = self.width = self.height = 0.0
 
     def children(self) -> list[Box]:
+        """Return the boxes inside."""
         return [line.child for line in self.lines if line.child is not None]
 
     def measure(self) -> None:
@@ -166,6 +167,7 @@ class _Maker:
                 self.holds_calls.add(id(value))
 
     def box(self, value: Any, path: Path, key: str, depth: int) -> Box:
+        """Return the box of a container at a path."""
         box = Box(*_heading(value, path, key), path, depth)
         self.boxes.append(box)
         self.made[id(value)] = box
@@ -204,6 +206,7 @@ class _Maker:
             yield self.leaf(key, child, path, who)
 
     def leaf(self, key: str, value: Any, path: Path, who: str) -> Line:
+        """Return the line of a value."""
         if is_required(value):
             return Line(key, "REQUIRED", "required", who=who)
         text = full = short_repr(value)

@@ -73,6 +73,7 @@ class _View:
         return depth + 1
 
     def text(self) -> str:
+        """Return the page."""
         parts = [f'<div class="lazycfg"><style>{STYLE}</style>']
         titled = bool(self.rows) and not self.rows[0].path  # the first row is the config itself
         if not titled:

@@ -39,10 +39,12 @@ class Origin:
 
     @property
     def path(self) -> str:
+        """Return the config path."""
         return format_path(unlink(self._link))
 
     @property
     def position(self) -> Place | None:
+        """Return where the value was set; None if it is not known."""
         return position_of(self.node)
 
     def __str__(self) -> str:

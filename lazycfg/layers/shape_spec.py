@@ -1,3 +1,5 @@
+"""The shape of a feature map, as backbones tell it to what follows."""
+
 from dataclasses import dataclass
 
 

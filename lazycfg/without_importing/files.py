@@ -91,7 +91,7 @@ class StandInDecoder(Decoder):
         self.reading = reading
 
     def resolve(self, text: str) -> Any:
-        """Return what a name stands for, or a stand-in."""
+        """Return what a name stands for, or a stand-in. Raises ConfigError if it is no dotted name."""
         if self.reading.imports:
             try:
                 return super().resolve(text)

@@ -42,6 +42,7 @@ class _Module:
         self.name = name
 
     def named(self) -> Any:
+        """Return what stands for a name of a module, or for the module."""
         module, _, name = self.name.rpartition(".")
         return StandIn((module, name), None, NEVER) if module else Unread(self.name)
 
@@ -91,6 +92,7 @@ class _Files:
         self.known: dict[str, dict[str, Any]] = {}
 
     def read(self, file: str) -> dict[str, Any]:
+        """Return the variables of a file; raises ConfigError if too many files import each other."""
         if file not in self.known:
             if len(self.known) >= _MOST_FILES:
                 raise ConfigError(f"{file}: more than {_MOST_FILES} files import each other")
@@ -108,6 +110,7 @@ class _Reader:
         self.file, self.names, self.files = file, names, files
 
     def run(self, body: list[ast.stmt]) -> None:
+        """Follow statements, one after the other."""
         for statement in body:
             if isinstance(statement, ast.ImportFrom):
                 self._import_from(statement)
@@ -175,6 +178,7 @@ class _Reader:
         return _Module(f"lazycfg.model_zoo.{name}") if not statement.level else Unread(name)
 
     def assign(self, target: ast.expr, value: Any) -> None:
+        """Set variables, attributes or elements."""
         if isinstance(target, ast.Name):
             self.names[target.id] = value
         elif isinstance(target, ast.Tuple | ast.List):
@@ -217,6 +221,7 @@ class _Reader:
     # ---------------------------------------------------------------- expressions
 
     def value(self, node: ast.expr) -> Any:
+        """Return the value of an expression, or that it is not known."""
         if isinstance(node, ast.Constant):
             return node.value
         if isinstance(node, ast.UnaryOp | ast.BinOp):

@@ -214,6 +214,7 @@ class _ValueParser:
         self.saw_word = False
 
     def fail(self, expected: str) -> GrammarError:
+        """Return the error that something else was expected here."""
         found = f"found {self.text[self.pos]!r}" if self.pos < len(self.text) else "the value ends"
         return GrammarError(
             f"value {self.text!r}: expected {expected} at column {self.pos + 1}, but {found}"
@@ -221,14 +222,17 @@ class _ValueParser:
         )
 
     def skip_space(self) -> None:
+        """Go on to the next character that is no blank."""
         while self.pos < len(self.text) and self.text[self.pos].isspace():
             self.pos += 1
 
     def peek(self) -> str:
+        """Return the next character, or "" at the end."""
         self.skip_space()
         return self.text[self.pos : self.pos + 1]
 
     def expect_end(self) -> None:
+        """Raise GrammarError if the text goes on."""
         if self.peek():
             raise self.fail("the end of the value")
 
@@ -245,6 +249,7 @@ class _ValueParser:
         return self.word(stop)
 
     def word(self, stop: str) -> object:
+        """Return the value of a bare word up to a character of `stop`; raises GrammarError for none."""
         start = self.pos
         while self.pos < len(self.text) and self.text[self.pos] not in stop + "[]{}()\"'":
             self.pos += 1
@@ -261,6 +266,7 @@ class _ValueParser:
         return value
 
     def reference(self, char: str, stop: str) -> Reference:
+        """Return what ``@name`` or ``&path`` refers to; raises GrammarError if no name follows."""
         self.pos += 1
         start = self.pos
         end = stop if char == "&" else f"{stop}("
@@ -281,7 +287,9 @@ class _ValueParser:
         return CallRef(ImportRef(name), self.arguments(raws), raws)
 
     def arguments(self, raws: dict[str, str]) -> dict[str, object]:
-        """Return the arguments of a call: ``(x=1, y=[2])``; put the text of each into `raws`."""
+        """Return the arguments of a call: ``(x=1, y=[2])``; put the text of each into `raws`. Raises
+        GrammarError.
+        """
         self.depth += 1
         if self.depth > _MAX_DEPTH:
             raise GrammarError(f"value nested deeper than {_MAX_DEPTH} levels")
@@ -307,6 +315,7 @@ class _ValueParser:
         return {str(key): value for key, value in found.items()}
 
     def quoted(self, match: re.Match[str]) -> str | bytes:
+        """Return quoted text or bytes; raises GrammarError if the quote is not closed."""
         prefix, quote = match[1].lower(), match[2]
         pos = match.end()
         while not self.text.startswith(quote, pos):
@@ -325,6 +334,7 @@ class _ValueParser:
             raise self.fail("bytes below 256") from None
 
     def container(self, opening: str) -> object:
+        """Return a list, tuple, dict or set; raises GrammarError if it is nested too deep."""
         self.depth += 1
         if self.depth > _MAX_DEPTH:
             raise GrammarError(f"value nested deeper than {_MAX_DEPTH} levels")
@@ -352,6 +362,7 @@ class _ValueParser:
             self.separator(closing)
 
     def separator(self, closing: str) -> None:
+        """Go past a comma, or stop before `closing`; raises GrammarError at anything else."""
         char = self.peek()
         if char == ",":
             self.pos += 1
@@ -359,6 +370,7 @@ class _ValueParser:
             raise self.fail(f"',' or {closing!r}")
 
     def braces(self) -> dict[object, object] | set[object]:
+        """Return a dict or a set; raises GrammarError if a value is missing."""
         if self.peek() == "}":
             self.pos += 1
             return {}
@@ -384,6 +396,7 @@ class _ValueParser:
     def put(
         self, pairs: dict[object, object], key: object, value: object, start: int, unique: bool = True
     ) -> None:
+        """Set a key of a dict; raises GrammarError if it is there, or cannot be a key."""
         try:
             repeated = key in pairs
         except TypeError:

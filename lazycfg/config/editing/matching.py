@@ -23,9 +23,7 @@ def has_wildcard(keys: Sequence[Any]) -> bool:
 
 
 def find_holders(root: Any, pattern: Sequence[Any]) -> list[tuple[tuple[Any, ...], Any, bool]]:
-    """Return the containers that a pattern leads to: (path, container, whether its class was named), each
-    once.
-    """
+    """Return the containers of a pattern: (path, container, whether its class was named), each once."""
     found: dict[int, tuple[tuple[Any, ...], Any, bool]] = {}
     seen: set[tuple[int, int]] = set()
     stack: list[tuple[Any, tuple[Any, ...], int, bool]] = [(root, (), 0, False)]

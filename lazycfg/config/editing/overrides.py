@@ -125,9 +125,7 @@ def apply_overrides(
 
 
 def _imported(name: str) -> Any:
-    """Return what ``@name`` stands for: a callable, or an object such as `torch.float16` or a member of an
-    enum.
-    """
+    """Return what ``@name`` stands for: a callable, or an object such as `torch.float16`."""
     try:
         return resolve_target(name)
     except ConfigError:
@@ -154,9 +152,7 @@ def _cannot_load(file: str) -> Any:
 def _without_effect(
     earlier: Sequence[tuple[int, Override, tuple[Any, ...]]], later: Override, keys: tuple[Any, ...]
 ) -> list[OverrideProblem]:
-    """Return the earlier overrides that a later one undoes by setting the same place, or one above it, once
-    more.
-    """
+    """Return the overrides that a later one undoes by setting the same place or one above it."""
     if later.op not in ("set", "delete") or has_wildcard(keys):
         return []
     if isinstance(later.value, ImportRef):  # another target, with the arguments that were given before

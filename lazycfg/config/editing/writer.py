@@ -56,10 +56,12 @@ class Place(NamedTuple):
 
     @property
     def holder(self) -> Any:
+        """Return what the value is in."""
         return self.chain[-1]
 
     @property
     def key(self) -> Any:
+        """Return the key or index of the value in its holder."""
         return self.keys[-1]
 
 
@@ -192,9 +194,7 @@ class Writer:
     # ---------------------------------------------------------------- what
 
     def _value(self, value: Any) -> Any:
-        """Return the value with references replaced: callables imported, shared values looked up, dicts as
-        nodes.
-        """
+        """Return the value with references replaced: callables imported, values looked up, dicts as nodes."""
         if isinstance(value, ImportRef):
             try:
                 return self.resolve_import(value.name)
@@ -429,9 +429,7 @@ class Writer:
     # ---------------------------------------------------------------- writing
 
     def _write(self, place: Place, value: Any) -> None:
-        """Put a value into its holder; what cannot be changed (tuples, frozen dataclasses) is made anew
-        above.
-        """
+        """Put a value into its holder; what cannot be changed (tuples, ...) is made anew above."""
         self._refuse_cycle(place, value)
         chain, keys = list(place.chain), list(place.keys)
         new = value

@@ -217,7 +217,7 @@ class Decoder:
             raise self._error(value, str(error) if ours else f"{type(error).__name__}: {error}") from error
 
     def finish_node(self, node: Node) -> Node:
-        """Put the finished values into a node of the file."""
+        """Put the finished values into a node of the file. Raises DataFileError."""
         for key, child in raw_items(node):
             raw_set(node, key, self._get(child))
         args = raw_get(node, "_args_")

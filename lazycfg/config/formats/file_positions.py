@@ -45,7 +45,9 @@ class DataPosition(Origin):
     __slots__ = ()
 
     def written(self) -> tuple[str, dict[Any, Written]]:
-        """Return the text of the file, and what stands in the mapping."""
+        """Return the text of the file, and what stands in the mapping. Raises NotImplementedError: a subclass
+        has to do this.
+        """
         raise NotImplementedError
 
     def line_of(self, key: Any) -> int | None:
@@ -54,6 +56,7 @@ class DataPosition(Origin):
         return self.line if part is None else part.spot[0]
 
     def source(self) -> Source:
+        """Return the source of the mapping."""
         text, parts = self.written()
         return _Value(str(self.file), text, Written((0, 0), 0, 0, parts))
 
@@ -69,6 +72,7 @@ class YamlMapping(FilePosition, DataPosition):
         self.parts = parts
 
     def written(self) -> tuple[str, dict[Any, Written]]:
+        """Return the text of the file, and what stands in the mapping."""
         return self.text, self.parts
 
 
@@ -81,11 +85,13 @@ class _Value(Source):
         self.value = value
 
     def below(self, key: Key) -> Source | None:
+        """Return the source of what stands at `key`; None when the text does not tell."""
         parts = self.value.parts
         found = parts.get(key) or (parts["!tuple"].parts.get(key) if "!tuple" in parts else None)
         return None if found is None else _Value(self.file, self.text, found)
 
     def places(self) -> list[Place]:
+        """Return where the value is written."""
         text = self.text[self.value.start : self.value.end]
         return [Place(FilePosition(self.file, *self.value.spot), text)]
 
@@ -155,15 +161,18 @@ class JsonMapping(DataPosition):
         self._path = path
 
     def written(self) -> tuple[str, dict[Any, Written]]:
+        """Return the text of the file, and what stands in the mapping."""
         found = self._places.at(self._path)
         return self._places.text, {} if found is None else found.parts
 
     @property
     def line(self) -> int | None:
+        """Return the line in the file, from 1; None if it is not known."""
         found = self._places.at(self._path)
         return None if found is None else found.spot[0]
 
     @property
     def column(self) -> int | None:
+        """Return the column in the line, from 1; None if it is not known."""
         found = self._places.at(self._path)
         return None if found is None else found.spot[1]

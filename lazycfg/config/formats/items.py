@@ -118,6 +118,7 @@ def post_order(roots: Iterable[Item]) -> list[Item]:
 
 
 def children_of(item: Item) -> list[Item]:
+    """Return the items that an item holds."""
     if item.kind == "source":
         return []
     found = [key for key, _ in item.parts if isinstance(key, Item)]
@@ -143,6 +144,7 @@ def all_sources(order: Iterable[Item], follow: bool = True) -> list[Item]:
 
 
 def reachable(roots: list[Item]) -> list[Item]:
+    """Return the items that the roots hold, at any depth, each once."""
     seen: dict[int, Item] = {}
     work = list(roots)
     while work:

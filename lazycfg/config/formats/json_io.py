@@ -43,6 +43,7 @@ class _Writer:
         self.document = made
 
     def value(self, value: Any) -> Any:
+        """Return what stands in JSON for a value of an item."""
         if isinstance(value, Item):
             name = self.document.hoisted.get(id(value))
             return self.body(value) if name is None else {_REF: name}
@@ -55,6 +56,7 @@ class _Writer:
         return value
 
     def body(self, item: Item) -> Any:
+        """Return what stands in JSON for an item, wherever it is."""
         tag, payload = self.document.shape(item)
         return self.value(payload) if tag is None else {f"!{tag}": self.value(payload)}
 
@@ -99,6 +101,7 @@ class _Reader:
         self.shared: dict[str, Any] = {}
 
     def read(self, root: dict[str, Any]) -> Any:
+        """Return the nodes and values of a document; raises DataFileError if the shared ones are none."""
         shared = root.pop(SHARED_KEY, {})
         if not isinstance(shared, dict):
             raise DataFileError(f"{self.file}: {SHARED_KEY!r} is not an object")
@@ -107,6 +110,7 @@ class _Reader:
         return self.value(root, ())
 
     def value(self, value: Any, path: tuple[Any, ...]) -> Any:
+        """Return the node, list or scalar of a value at a path."""
         if isinstance(value, list):
             return [self.value(element, (*path, index)) for index, element in enumerate(value)]
         if not isinstance(value, dict):

@@ -61,9 +61,7 @@ class Judge:
                 self.refuse(holder, reason, key=key)
 
     def _why_no_value(self, value: Any) -> str | None:
-        """Return why something may not be in the config, other than as the target of a call; None if it
-        may.
-        """
+        """Return why something may not be in the config, but as a target; None if it may."""
         if type(value) is str:
             return self.policy.why_text_refused(value, is_target=False)
         if isinstance(value, dict):

@@ -29,9 +29,7 @@ class Expressions:
         self._problems: list[str] = []
 
     def expression(self, value: Encoded, column: int = 0, indent: int = 0) -> str:
-        """Return the expression for a value that begins at ``column`` of a line that is indented by
-        ``indent``.
-        """
+        """Return the expression for a value that begins at ``column`` of a line indented by ``indent``."""
         if not isinstance(value, Item):
             return self._literal(value)
         known = self._variables.get(id(value))
@@ -68,9 +66,7 @@ class Expressions:
     def _arguments(
         self, opening: str, parts: list[tuple[str | None, Encoded]], column: int, indent: int
     ) -> str:
-        """Return a call: what is before its arguments, and these; the key None is that of a positional
-        one.
-        """
+        """Return a call: what is before its arguments, and these, by name or None."""
         first = next(
             (i for i, (key, _) in enumerate(parts) if key is not None and not is_name(key)), len(parts)
         )

@@ -76,9 +76,7 @@ def capture(obj: Any) -> Captured:
 
 
 def _is_wrapper(function: FunctionType) -> bool:
-    """Return whether the function is what a decorator (by functools.wraps) put around the one it is named
-    after.
-    """
+    """Return whether a decorator (by functools.wraps) put the function around the one it is named after."""
     return hasattr(function, "__wrapped__") and function.__code__.co_name != function.__name__
 
 
@@ -205,9 +203,7 @@ def shared_state(obj: Any) -> list[tuple[str, int]]:
 
 
 def _freeze_defaults(function: FunctionType, arguments: ast.arguments) -> tuple[bool, dict[str, Any]]:
-    """Make the defaults independent of where they were computed: literals stay, others become names of
-    values.
-    """
+    """Make defaults independent of where they were computed: all but literals become names of values."""
     values: dict[str, Any] = {}
     changed = False
 
@@ -362,9 +358,7 @@ def _definitions(tree: ast.AST, prefix: str) -> Iterator[tuple[str, _Definition]
 
 
 def _imports(tree: ast.Module) -> dict[str, Any]:
-    """Return what the import statements of a file bind, for a class that has no function to ask for its
-    globals.
-    """
+    """Return what the imports of a file bind, for a class without a function to ask for its globals."""
     bound: dict[str, Any] = {}
     for statement in tree.body:
         if isinstance(statement, ast.Import):
@@ -413,9 +407,7 @@ def _segment(definition: _Definition, lines: list[str]) -> str:
 def _referenced(
     module_code: CodeType, namespace: dict[str, Any], *, strict: bool = False
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return (eager, lazy) global names of a compiled definition with what they stand for; builtins are left
-    out.
-    """
+    """Return (eager, lazy) global names of a compiled definition with their values, but builtins."""
     eager: dict[str, Any] = {}
     lazy: dict[str, Any] = {}
     work = [(module_code, True)]

@@ -71,6 +71,7 @@ class _Writer:
         self.anchors: dict[int, str] = {}
 
     def text(self) -> str:
+        """Return the document."""
         lines = self._pairs(self.document.head, 0)
         hoisted = self.document._hoisted_items
         if hoisted:
@@ -270,6 +271,7 @@ class _Composer:
         self.large = 0
 
     def compose(self) -> Any:
+        """Return the items of the document; raises DataFileError if there are several."""
         yaml = self.yaml
         try:
             while self.loader.check_event():

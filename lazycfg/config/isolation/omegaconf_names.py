@@ -193,9 +193,7 @@ class OmegaConf(metaclass=_Real):
 
     @staticmethod
     def merge(*configs: Any) -> Any:
-        """Return `lazycfg.config.merge` of nodes and dicts; the real function when there is no node among
-        them.
-        """
+        """Return `lazycfg.config.merge` of nodes and dicts; without nodes, what the real function does."""
         if not any(type(config) is Node for config in configs):
             return from_omegaconf(_call("merge", *configs))
         from lazycfg.config.tree.merging import merge

@@ -20,9 +20,7 @@ _ALWAYS = frozenset({"lazycfg.model_zoo"})
 
 
 def find_config_package(name: str) -> tuple[str, str] | None:
-    """Return the package of configs that module ``name`` is in or is itself, as ``(package, folder)``; else
-    None.
-    """
+    """Return the package of configs that a module is in or is, as ``(package, folder)``; else None."""
     if name.partition(".")[0] in sys.stdlib_module_names:
         return None
     for package, module, _, folders in on_the_way_to(name):

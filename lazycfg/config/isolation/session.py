@@ -445,6 +445,7 @@ def _hint_at_dot(error: ModuleNotFoundError, name: str, module_globals: Mapping[
 
 
 def modules_in(folder: Path) -> list[str]:
+    """Return the names of the modules that lie in a folder."""
     if not folder.is_dir():
         return []
     return [

@@ -25,9 +25,7 @@ if TYPE_CHECKING:
 
 
 def node_signature(node: Node) -> Signature | None:
-    """Return the signature behind a node, None when it is not a call or nothing is known. Raises
-    `TargetError`.
-    """
+    """Return the signature behind a node, None if there is none to know. Raises `TargetError`."""
     target = raw_get(node, "_target_")
     return None if target is None or type(target) is Node else signature_of(target)
 

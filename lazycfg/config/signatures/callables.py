@@ -90,9 +90,7 @@ class Signature:
 
     @cached_property
     def hints(self) -> dict[str, Any]:
-        """Return the annotations by name, resolved; those that cannot be resolved, and missing ones, are left
-        out.
-        """
+        """Return the annotations by name, resolved; those that cannot be resolved are left out."""
         return _hints_of(self.target, self.parameters)
 
     @cached_property

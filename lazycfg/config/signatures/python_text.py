@@ -40,6 +40,7 @@ class Assigned(Origin):
         return super().__str__()
 
     def source(self) -> Source:
+        """Return the source of the value."""
         return _Variable(self.file, self.path, self.stamps)
 
     def _place(self) -> Origin | None:
@@ -49,11 +50,13 @@ class Assigned(Origin):
 
     @property
     def line(self) -> int | None:
+        """Return the line in the file, from 1; None if it is not known."""
         place = self._place()
         return None if place is None else place.line
 
     @property
     def column(self) -> int | None:
+        """Return the column in the line, from 1; None if it is not known."""
         place = self._place()
         return None if place is None else place.column
 
@@ -70,10 +73,12 @@ class _Expression(Source):
         self.at = at or tree  # the piece of text that it begins with
 
     def below(self, key: Key) -> Source | None:
+        """Return the source of what stands at `key`; None when the text does not tell."""
         found = _step(self.tree, key, self.node)
         return None if found is None else _Expression(self.file, found[0], at=found[1])
 
     def places(self) -> list[Place]:
+        """Return where the value is written."""
         return [_place(self.file, self.at, self.tree)]
 
 
@@ -88,9 +93,11 @@ class _Variable(Source):
         self.stamps = stamps  # of the files as they were loaded
 
     def below(self, key: Key) -> Source:
+        """Return the source of what stands at `key`; None when the text does not tell."""
         return _Variable(self.file, (*self.path, key), self.stamps)
 
     def places(self) -> list[Place]:
+        """Return where the value is written."""
         found: list[Place] = []
         if is_edited(self.file, self.stamps):
             return found

@@ -66,7 +66,9 @@ class Source:
     __slots__ = ()
 
     def below(self, key: Key) -> Source | None:
-        """Return the source of what stands at `key` of this value; None when the text does not tell."""
+        """Return the source of what stands at `key` of this value; None when the text does not tell. Raises
+        NotImplementedError: a subclass has to do this.
+        """
         raise NotImplementedError
 
     def places(self) -> list[Place]:

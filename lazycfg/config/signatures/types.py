@@ -105,9 +105,7 @@ def _is_open(value: Any, kind: type) -> bool:
 
 
 def _test_of(hint: Any) -> _Test:
-    """Return whether a literal, given with its type, is what the annotation says; open ones are asked
-    elsewhere.
-    """
+    """Return whether a literal, given with its type, is what the annotation says."""
     if hint is None or hint is type(None):
         return lambda value, kind: value is None
     if hint is typing.Any or hint is object or isinstance(hint, (str, typing.TypeVar, typing.ForwardRef)):

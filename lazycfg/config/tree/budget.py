@@ -59,9 +59,7 @@ class Active:
         return self
 
     def step(self, count: int, made: int = 0) -> None:
-        """Count work that was done, and the characters of what was made. Raises `InterpolationError` for too
-        much.
-        """
+        """Count work done, and characters made. Raises `InterpolationError` for too much."""
         self.budget.steps += count
         self.budget.made += made
         if self.budget.steps > _MOST_STEPS:

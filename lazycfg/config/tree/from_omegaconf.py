@@ -61,6 +61,7 @@ class _Border:
         self.keep: list[Any] = []
 
     def convert(self, value: Any) -> Any:
+        """Return the node, list or value for one of OmegaConf."""
         if id(value) in self.made:
             return self.made[id(value)]
         kind = type(value)

@@ -1,4 +1,4 @@
-"""`${a.b}`, `${.sibling}`, `${..x}` and `${resolver:args}`, with OmegaConf's meaning.
+r"""`${a.b}`, `${.sibling}`, `${..x}` and `${resolver:args}`, with OmegaConf's meaning.
 
 - `${a.b}` starts at the topmost container, `${.x}` in the container that holds the text, each further dot one
   container higher; a list or tuple counts as one.
@@ -81,9 +81,7 @@ def resolve(text: str, chain: Chain, active: Active | None = None) -> tuple[Any,
 
 
 def split(text: str) -> list[tuple[bool, str]]:
-    """Return the parts of a text in order: (False, literal text) and (True, what stands between `${` and
-    `}`).
-    """
+    """Return the parts of a text in order: (False, literal text) and (True, what is in `${...}`)."""
     parts: list[tuple[bool, str]] = []
     literal, at = "", 0
     while (start := text.find("${", at)) >= 0:
@@ -317,9 +315,7 @@ def _commas(text: str) -> list[str]:
 
 
 def _omegaconf_resolver(name: str, text: str, chain: Chain, active: Active) -> Any:
-    """Let OmegaConf parse the arguments and call the resolver; what `${...}` in them stand for is ours to
-    find.
-    """
+    """Let OmegaConf parse the arguments and call the resolver; `${...}` in them are ours to resolve."""
     shown = f"interpolation '${{{name}:{text}}}'"
     try:
         from omegaconf import OmegaConf

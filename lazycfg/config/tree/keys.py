@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 
 
 def keys_of(value: Any) -> list[Key]:
-    """Return the keys that lead on from `value`: of a dict, the indices of a list or tuple, else the public
-    fields.
-    """
+    """Return the keys that lead on from `value`: of a dict, indices of a list, else the public fields."""
     if isinstance(value, dict):
         return [k for k in dict.keys(value) if k != "_target_"]
     if isinstance(value, (list, tuple)):

@@ -192,16 +192,12 @@ else:
 
 
 def attr(node: Any, name: str, /) -> Any:
-    """Return the attribute `name` of what `node` builds, as a node: `num_classes=attr(dataset,
-    "num_classes")`.
-    """
+    """Return an attribute of what `node` builds, as a node: `num_classes=attr(dataset, "num_classes")`."""
     return _at_caller(_record(getattr, node, name))
 
 
 def method(node: Any, name: str, /) -> Callable[..., Any]:
-    """Return the method `name` of what `node` builds: `params=method(model, "parameters")()` records the
-    call.
-    """
+    """Return a method of what `node` builds: `params=method(model, "parameters")()` records the call."""
     return MethodType(_record, _at_caller(_record(getattr, node, name)))
 
 

@@ -61,9 +61,7 @@ _object_get = object.__getattribute__
 
 
 class _Items(_ItemsBase):
-    """`node.items()`, with `${...}` resolved as it goes; what must still be filled in is `REQUIRED` or
-    "???".
-    """
+    """`node.items()`, with `${...}` resolved as it goes; what is to be filled in is `REQUIRED` or "???"."""
 
     __slots__ = ()
 
@@ -355,9 +353,7 @@ def is_call(value: Any) -> bool:
 
 
 def warn_reserved(names: list[str], depth: int) -> None:
-    """Warn, in the name of the code `depth` frames above the caller, about arguments that hide behind
-    methods.
-    """
+    """Warn, in the name of the code `depth` frames above, about arguments that hide behind methods."""
     import sys
     import warnings
 

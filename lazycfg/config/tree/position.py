@@ -39,14 +39,17 @@ class Origin:
 
     @property
     def file(self) -> str | None:
+        """Return the file; None if it is not known."""
         return None
 
     @property
     def line(self) -> int | None:
+        """Return the line in the file, from 1; None if it is not known."""
         return None
 
     @property
     def column(self) -> int | None:
+        """Return the column in the line, from 1; None if it is not known."""
         return None
 
     def source(self) -> Any | None:
@@ -85,15 +88,18 @@ class Position(Origin):
 
     @property
     def file(self) -> str | None:
+        """Return the file; None if it is not known."""
         return self.code.co_filename
 
     @property
     def line(self) -> int | None:
+        """Return the line in the file, from 1; None if it is not known."""
         line = self.span()[0]
         return self.code.co_firstlineno if line is None else line
 
     @property
     def column(self) -> int | None:
+        """Return the column in the line, from 1; None if it is not known."""
         line, _, offset, _ = self.span()
         return None if line is None or offset is None else column_at(self.code.co_filename, line, offset)
 
@@ -111,9 +117,7 @@ def column_at(file: str, line: int, offset: int) -> int:
 
 
 class FilePosition(Origin):
-    """A place in a file that is not Python code (YAML, JSON), or whose code object is gone (a pickled
-    node).
-    """
+    """A place in a file that is not Python (YAML, JSON), or whose code object is gone (a pickled node)."""
 
     __slots__ = ("column", "file", "line")
     file: str
@@ -182,6 +186,7 @@ class WrittenAt(Origin):
 
     @property
     def file(self) -> str | None:
+        """Return the file; None if it is not known."""
         origin = position_of(self.node)
         return None if origin is None else origin.file
 
@@ -254,9 +259,7 @@ def record_write(node: Any, key: str, value: Any, origin: Origin | None = None, 
 
 
 def writes_of(node: Any, key: str | None = None) -> list[Write]:
-    """Return the writes to `node` after it was made, oldest first; with `key` only those to that key or below
-    it.
-    """
+    """Return the writes to `node` after it was made, oldest first; with `key` those to it or below it."""
     try:
         log: list[Write] = _read(node, "_lz_notes").get("writes", [])
     except AttributeError:

@@ -90,6 +90,7 @@ class _Reader:
         self.made: dict[int, Any] = {}
 
     def holder(self, value: Any, chain: Chain) -> Any:
+        """Return a container with what it refers to put in; raises InterpolationError at a circle."""
         made = self.made.get(id(value))
         if made is self:
             raise InterpolationError("circular interpolation: a list that contains itself")
@@ -112,6 +113,7 @@ class _Reader:
         return result
 
     def element(self, child: Any, chain: Chain) -> Any:
+        """Return an element of a container, resolved."""
         if type(child) is str and "${" in child:
             child, chain = resolve(child, chain, self.active.next())
         else:

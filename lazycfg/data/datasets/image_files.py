@@ -45,7 +45,7 @@ def is_image_name(name: str) -> bool:
 
 
 def locate(folder: Path, name: str) -> Path | None:
-    """Return the file or folder that `name` means, seen from `folder`; None if there is none.
+    r"""Return the file or folder that `name` means, seen from `folder`; None if there is none.
 
     It is taken as written first. Else it may come from another machine: separators of Windows are read as
     such, and the folders that it begins with are left out one after the other, until what remains is there

@@ -1,3 +1,5 @@
+"""What every backbone is: images to maps by name, whose shapes are known before."""
+
 from abc import ABC, abstractmethod
 
 from torch import Tensor, nn

@@ -1,3 +1,5 @@
+"""The convolutions of an RPN: objectness and offsets of the anchors at each pixel."""
+
 from collections.abc import Sequence
 
 from torch import Tensor, nn

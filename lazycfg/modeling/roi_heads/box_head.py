@@ -1,3 +1,5 @@
+"""The layers between the pooled region of a box and its predictor."""
+
 from collections.abc import Sequence
 
 from torch import Tensor, nn

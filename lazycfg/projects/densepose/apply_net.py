@@ -1,4 +1,4 @@
-"""Draw what a DensePose model sees in images, or write it into a file.
+r"""Draw what a DensePose model sees in images, or write it into a file.
 
     python -m lazycfg.projects.densepose.apply_net show --config output/quickstart_densepose/config.py \\
         --weights output/quickstart_densepose/model_final.safetensors --output shown datasets/figures/img

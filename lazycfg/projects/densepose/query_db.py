@@ -1,4 +1,4 @@
-"""Print or draw the DensePose annotations of a data set.
+r"""Print or draw the DensePose annotations of a data set.
 
     python -m lazycfg.projects.densepose.query_db print --config quickstart_densepose_figures.py image_id=3-5
     python -m lazycfg.projects.densepose.query_db show --config quickstart_densepose_figures.py \\

@@ -1,4 +1,4 @@
-"""Write the meshes that a model sees in images as OBJ files, and draw them over the images.
+r"""Write the meshes that a model sees in images as OBJ files, and draw them over the images.
 
     python -m lazycfg.projects.meshrcnn.predict --config output/quickstart_meshrcnn/config.py \\
         --weights output/quickstart_meshrcnn/model_final.safetensors --output meshes \\

@@ -1,4 +1,4 @@
-"""Make an annotation file with labelled points in place of masks, of one in COCO's format with masks.
+r"""Make an annotation file with labelled points in place of masks, of one in COCO's format with masks.
 
 python projects/point_sup/tools/prepare_coco_point_annotations_without_masks.py \\
     datasets/coco/annotations/instances_train2017.json --num-points 10
