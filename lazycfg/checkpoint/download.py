@@ -13,7 +13,7 @@ import ssl
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from email.message import Message
@@ -101,13 +101,10 @@ def download(remote: RemoteFile) -> Path:
 
 
 def _check_kept(path: Path, remote: RemoteFile) -> None:
-    if remote.digest:
-        found = _digest(path, remote.algorithm)
-        if not found.startswith(remote.digest):
-            raise DownloadError(
-                f"{path} is not {remote.name}: its {remote.algorithm} begins with "
-                f"{found[: len(remote.digest)]}, not {remote.digest}. To download it again: rm '{path}'"
-            )
+    if found := _other_digests(path, remote.algorithms, remote.digest):
+        raise DownloadError(
+            f"{path} is not {remote.name}: {found}, not {remote.digest}. To download it again: rm '{path}'"
+        )
 
 
 class _lock:
@@ -255,13 +252,22 @@ def _problem(partial: Path, remote: RemoteFile, expected: _Expected) -> str:
         return "the server sent an empty file"
     if expected.size is not None and size != expected.size:
         return f"{size:,} bytes came where {expected.size:,} were announced"
-    for algorithm, digest, source in (
-        (remote.algorithm, remote.digest, "its name says"),
-        ("sha256", expected.sha256, "the server says"),
+    for algorithms, digest, source in (
+        (remote.algorithms, remote.digest, "its name says"),
+        (("sha256",), expected.sha256, "the server says"),
     ):
-        if digest and not (found := _digest(partial, algorithm)).startswith(digest):
-            return f"the {algorithm} of what came is {found[: max(len(digest), 6)]}..., {source} {digest}"
+        if found := _other_digests(partial, algorithms, digest):
+            return f"of what came {found}, {source} {digest}"
     return ""
+
+
+def _other_digests(path: Path, algorithms: Sequence[str], digest: str) -> str:
+    """Return which digests a file has if none of them begins with `digest`; "" if one does."""
+    found = {algorithm: _digest(path, algorithm) for algorithm in algorithms}
+    if any(value.startswith(digest) for value in found.values()):
+        return ""
+    length = max(len(digest), 6)
+    return " and ".join(f"the {algorithm} is {value[:length]}..." for algorithm, value in found.items())
 
 
 def _digest(path: Path, algorithm: str) -> str:
@@ -284,6 +290,11 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     def redirect_request(
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Message, newurl: str
     ) -> urllib.request.Request | None:
+        """Return the request that a redirection asks for.
+
+        Raises:
+            urllib.error.HTTPError: it leads from https to something else.
+        """
         if urlsplit(req.full_url).scheme == "https" != urlsplit(newurl).scheme:
             raise urllib.error.HTTPError(newurl, code, "a redirection away from https", headers, fp)
         linked = str(headers.get("X-Linked-Etag", "")).strip('"')

@@ -36,8 +36,8 @@ class RemoteFile:
     url: str
     place: str
     """Where it is kept, relative to the cache."""
-    algorithm: str = ""
-    """"md5" or "sha256", if something is known of its content."""
+    algorithms: tuple[str, ...] = ()
+    """Names of digests, such as "sha256", of which one has to begin with `digest`."""
     digest: str = ""
     """The beginning of its digest, or all of it."""
 
@@ -100,7 +100,8 @@ def _at_url(name: str, url: str) -> RemoteFile:
         kept = hashlib.sha256(parts.query.encode()).hexdigest()[:12]
         folder, _, file = place.rpartition("/")
         place = f"{folder}/{kept}-{file}"
-    algorithm, digest = "", ""
+    algorithms: tuple[str, ...] = ()
+    digest = ""
     if fragment:
         pinned = _PINNED.fullmatch(fragment)
         if pinned is None:
@@ -108,12 +109,12 @@ def _at_url(name: str, url: str) -> RemoteFile:
                 f"{name}: what follows the # is the digest of the file: #sha256=... or #md5=... with at "
                 "least 6 hexadecimal digits in lower case"
             )
-        algorithm, digest = pinned.groups()
+        algorithms, digest = (pinned[1],), pinned[2]
     elif url.startswith(SERVER) and (known := _PUBLISHED_FILE.search(parts.path)):
-        algorithm, digest = "md5", known[1]
+        algorithms, digest = ("md5", "sha256"), known[1]  # which of them, nobody has written down
     elif parts.hostname == "download.pytorch.org" and (known := _TORCHVISION_FILE.search(parts.path)):
-        algorithm, digest = "sha256", known[1]
-    return RemoteFile(name, url, place, algorithm, digest)
+        algorithms, digest = ("sha256",), known[1]
+    return RemoteFile(name, url, place, algorithms, digest)
 
 
 def _place(host: str, port: int | None, path: str) -> str:

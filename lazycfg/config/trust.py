@@ -31,7 +31,7 @@ _DEFAULT_TEXT = """
     lazycfg.structures lazycfg.layers lazycfg.modeling lazycfg.data lazycfg.solver lazycfg.evaluation
     lazycfg.projects
     lazycfg.data.build_detection_test_loader lazycfg.data.build_detection_train_loader
-    lazycfg.data.open_dataset
+    lazycfg.data.open_dataset lazycfg.data.create_keypoint_hflip_indices
     lazycfg.data.trivial_batch_collator lazycfg.layers.get_norm lazycfg.modeling.get_vit_lr_decay_rate
     lazycfg.data.RepeatFactorTrainingSampler.repeat_factors_from_category_frequency
     lazycfg.data.RepeatFactorTrainingSampler.repeat_factors_by_dataset

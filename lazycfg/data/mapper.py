@@ -298,8 +298,8 @@ class DatasetMapper:
         instances = make(moved, size, self.instance_mask_format)
         if not moved:
             self._add_empty_fields(instances)
-        kept = instances.gt_boxes.nonempty()
         if self.recompute_boxes and instances.has("gt_masks"):
+            kept = instances.gt_boxes.nonempty()
             instances.gt_boxes = instances.gt_masks.get_bounding_boxes()
             instances.gt_boxes.tensor[~kept] = 0.0  # a crop has dropped the object
         for name, value in self.further_fields(annotations, transforms, size, record, rng).items():

@@ -247,6 +247,7 @@ class _Watcher:
         part.flops = (part.flops or 0) + self.counter.get_total_flops() - self.began.pop(name)
 
     def close(self) -> None:
+        """Count for parts that never returned, and take the hooks off."""
         for name in list(self.began):
             has_parts = any(
                 other.startswith(f"{name}." if name else "") for other in self.parts if other != name

@@ -187,8 +187,8 @@ class Predictor:
 
         Args:
             name: of the config; ``.py`` or ``.yaml`` may follow.
-            overrides, metadata, **options: as for `from_config`. Class names of COCO and Cityscapes are known
-                without ``metadata``.
+            overrides, metadata, **options: as for `from_config`. Class names of COCO are known without
+                ``metadata``.
 
         Raises:
             FileNotFoundError: no such config.

@@ -87,7 +87,7 @@ def check_truth(truth: Mapping[str, Any], iou_type: str, sigmas: Sequence[float]
 
 def check_mask_sizes(truth: Mapping[str, Any], detections: Sequence[Mapping[str, Any]]) -> None:
     """Raise ValueError if a mask is not of the size of its image, or an image with polygons has no size."""
-    sizes = {i["id"]: (i["height"], i["width"]) for i in truth["images"] if "height" in i and "width" in i}
+    sizes = {i["id"]: [i["height"], i["width"]] for i in truth["images"] if "height" in i and "width" in i}
     if len(sizes) < len(truth["images"]):
         for annotation in truth["annotations"]:
             if annotation["image_id"] not in sizes and not isinstance(annotation["segmentation"], Mapping):
@@ -95,8 +95,8 @@ def check_mask_sizes(truth: Mapping[str, Any], detections: Sequence[Mapping[str,
                     f"image {annotation['image_id']!r} has no height and width, which its polygons need"
                 )
     for index, detection in enumerate(detections):
-        size, expected = tuple(detection["segmentation"]["size"]), sizes.get(detection["image_id"])
-        if expected is not None and size != expected:
+        size, expected = detection["segmentation"]["size"], sizes.get(detection["image_id"])
+        if size != expected and expected is not None and list(size) != expected:
             raise ValueError(
                 f"detection {index} has a mask of {size[0]} x {size[1]} pixels, and its image "
                 f"{detection['image_id']!r} has {expected[0]} x {expected[1]} (height x width)"

@@ -94,6 +94,7 @@ class WritingEvaluator(DatasetEvaluator):
         return path
 
     def try_out(self, inputs: Sequence[dict[str, Any]], outputs: Sequence[Any]) -> Results | None:
+        """Evaluate a batch without writing files."""
         trial = copy.copy(self)
         trial.output_dir = None
         return DatasetEvaluator.try_out(trial, inputs, outputs)

@@ -87,7 +87,7 @@ def test_a_later_process_goes_on_with_the_part_of_an_earlier_one(server):
         ("login", "a web page, not a file of weights"),
         ("empty", "the server sent an empty file"),
         ("announces-more", "the connection ended after 1,048,576 of 1,048,586 bytes"),
-        ("announces-less", f"the sha256 of what came is .*, its name says {SHA256}"),
+        ("announces-less", f"of what came the sha256 is .*, its name says {SHA256}"),
         ("to-a-file", "the server answered 302"),
         ("loop", "the server answered 302"),
     ],
@@ -108,7 +108,10 @@ def test_the_digest_in_a_published_name_is_compared(server, monkeypatch):
     good, bad = (f"detectron2://ok/7/model_final_{digits}.pkl" for digits in (MD5[:6], "abcdef"))
     server.files["detectron2"] = CONTENT
     assert local_weights(good).read_bytes() == CONTENT
-    assert f"the md5 of what came is {MD5[:6]}..., its name says abcdef" in refusal(bad)
+    of_sha256 = f"detectron2://ok/7/model_final_{SHA256[:6]}.pkl"
+    assert local_weights(of_sha256).read_bytes() == CONTENT
+    digests = f"the md5 is {MD5[:6]}... and the sha256 is {SHA256[:6]}..."
+    assert f"of what came {digests}, its name says abcdef" in refusal(bad)
     assert f"model_final_{MD5[:6]}.pkl" in left_in_cache()
     assert "model_final_abcdef.pkl" not in left_in_cache()
 

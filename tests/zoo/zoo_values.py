@@ -34,7 +34,7 @@ def assert_builds(cfg, expected):
     highest = max(lr for lr, _, _ in settings)
     assert sum(lr / highest * count for lr, _, count in settings) == pytest.approx(expected["lr_factors"])
 
-    assert cfg.dataloader.train.total_batch_size == expected["batch"]
+    assert cfg.dataloader.train.get("total_batch_size") == expected["batch"]
     assert cfg.train.max_iter == expected["max_iter"]
     multiplier = instantiate(cfg.lr_multiplier)
     for iteration, lr in expected["lr"].items():

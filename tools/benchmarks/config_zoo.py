@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -50,19 +51,15 @@ def _calls(model: Any) -> list[tuple[Callable[..., Any], dict[str, Any]]]:
     """Return the calls that build a model, each with what it is given."""
     import torch
 
-    from lazycfg.config.building import build
+    from lazycfg.config import Profile, instantiate
 
     calls: list[tuple[Callable[..., Any], dict[str, Any]]] = []
-    watched = build._watched_call
 
-    def record(target: Any, arguments: dict[str, Any], *rest: Any) -> Any:
-        calls.append((target, dict(arguments)))
-        return watched(target, arguments, *rest)
+    class Recorder(Profile):
+        def before_call(self, link: Any) -> None:
+            call = sys._getframe(1).f_locals
+            calls.append((call["target"], dict(call["contents"])))
 
-    build._watched_call = record
-    try:
-        with torch.device("meta"):
-            build.instantiate(model, profile=build.Profile())
-    finally:
-        build._watched_call = watched
+    with torch.device("meta"):
+        instantiate(model, profile=Recorder())
     return calls

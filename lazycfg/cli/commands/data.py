@@ -25,7 +25,11 @@ _WIDTH = 80
 
 
 def data(arguments: argparse.Namespace) -> int:
-    """Print what a data set holds; the exit status is 1 if anything is wrong with it."""
+    """Print what a data set holds; the exit status is 1 if anything is wrong with it.
+
+    Raises:
+        CommandError: the options do not go together.
+    """
     from lazycfg.data.datasets.coco_validation import AnnotationError
     from lazycfg.data.datasets.readers.recognise import choose_part, find_parts
 

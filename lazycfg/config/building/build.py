@@ -65,7 +65,7 @@ def instantiate(
     checker = Checker()
     seen = survey(node, start, checker.resolve, building=True)
     if lacks_its_call(node):
-        seen.methods.append((node, None, start))
+        seen.odd.append((node, None, start))
     checker.look(seen, literals=False)
     if checker.problems:
         raise CheckError(checker.sorted(node))

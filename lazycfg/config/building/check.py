@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from lazycfg.config.building.problems import CheckError, Problem
-from lazycfg.config.errors import CycleError, InterpolationError, TargetError
+from lazycfg.config.errors import CycleError, InterpolationError, TargetError, with_article
 from lazycfg.config.signatures.binding import known_signature, why_not
 from lazycfg.config.signatures.callables import can_be_named, signature_of
 from lazycfg.config.signatures.places import argument_position, place_of
 from lazycfg.config.tree.budget import Active, Budget
 from lazycfg.config.tree.chains import link as linked
 from lazycfg.config.tree.chains import path_to, prefix_link, top_of
-from lazycfg.config.tree.containers import children
+from lazycfg.config.tree.containers import children, hides_nodes
 from lazycfg.config.tree.interpolation import most_dots, resolve
 from lazycfg.config.tree.lazy_call import lacks_its_call
 from lazycfg.config.tree.node import SPECIAL, Node, is_call, raw_get
@@ -79,7 +79,7 @@ def examine(cfg: Any) -> Checker:
         checker.problems.append(Problem("cycle", unlink(start), str(error), position_of(cfg)))
     else:
         if lacks_its_call(cfg):
-            seen.methods.append((cfg, None, start))
+            seen.odd.append((cfg, None, start))
         checker.look(seen, literals=True)
         checker.note_repeated(seen)
     checker.problems = checker.sorted(cfg)
@@ -182,8 +182,8 @@ class Checker:
         """
         for value, key, link in seen.required:
             self._required(value, key, link)
-        for value, key, link in seen.methods:
-            self._method(value, key, link)
+        for value, key, link in seen.odd:
+            self._odd_value(value, key, link)
         if seen.places and self.leaving:
             self._compare_places(seen)
         # Calls from one place in a loop have the same names and types. What is left to do for such a form,
@@ -286,8 +286,8 @@ class Checker:
             text = signature.brief
         self.problems.append(Problem("required", path, message, None, text))
 
-    def _method(self, holder: Any, key: Any, link: Link) -> None:
-        """Note an `L(target)` that was not called, and a method of a node; other methods are fine."""
+    def _odd_value(self, holder: Any, key: Any, link: Link) -> None:
+        """Note an `L(target)` that was not called, a method of a node, what hides nodes; no other method."""
         if type(holder) is Node and key == "_target_":
             return
         if key is None:
@@ -296,9 +296,12 @@ class Checker:
             value = raw_get(holder, key)
         else:
             value = holder[key] if isinstance(key, int) else getattr(holder, str(key))
-        if not hasattr(value, "__self__"):
+        if hides_nodes(value):
+            kind = with_article(type(value).__name__)
+            message = f"nodes in {kind} are not built: put them into a list or a dict"
+        elif not hasattr(value, "__self__"):
             return  # an interpolation led to it: it is noted where it stands
-        if lacks_its_call(value):
+        elif lacks_its_call(value):
             target = value.__self__
             if type(target) is Node and raw_get(target, "_target_") is getattr:
                 message = "method(...) lacks its call: write method(...)()"

@@ -24,7 +24,8 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Literal
+
+from lazycfg.config.tree.paths import BEFORE_EQUALS, BEFORE_KEY
 
 _MAX_DEPTH = 100
 _CONSTANTS: dict[str, object] = {
@@ -43,9 +44,6 @@ _QUOTE = re.compile(r"""([rRbB]{0,2})('''|\"""|'|")""")
 _ESCAPE = re.compile(r"\\(x[\da-fA-F]{2}|u[\da-fA-F]{4}|U[\da-fA-F]{8}|[0-7]{1,3}|\n|.)", re.DOTALL)
 _SIMPLE_ESCAPES = dict(zip("abfnrtv\\'\"\n", "\a\b\f\n\r\t\v\\'\"", strict=False)) | {"\n": ""}
 _FILE = re.compile(r"file:(?!//)(.+\.(?:py|yaml|yml|json))(?:#(.*))?", re.IGNORECASE)
-
-# What `Writer` has a method for; `tree.paths` quotes keys that begin or end with the sign of one.
-Operation = Literal["set", "add", "force", "append", "delete"]
 
 
 class GrammarError(ValueError):
@@ -92,7 +90,7 @@ class Override:
     `ImportRef`, a `ShareRef` or a `CallRef`; ``raw`` is the text of the value.
     """
 
-    op: Operation
+    op: str  # `Writer` has a method for each; `tree.paths` has the signs
     path: str
     value: object
     text: str
@@ -107,7 +105,7 @@ def parse_override(text: str) -> Override:
         GrammarError: the text is no override.
     """
     body = text.strip()
-    prefix = "++" if body.startswith("++") else body[0] if body[:1] in ("+", "~") else ""
+    prefix = next((sign for sign in BEFORE_KEY if body.startswith(sign)), "")
     body = body[len(prefix) :].lstrip()
     equals = find_equals(body)
     if equals < 0:
@@ -119,11 +117,13 @@ def parse_override(text: str) -> Override:
     if raw.startswith("="):
         raise GrammarError(f"'==' is not an operator; for text that begins with '=' write {key}={raw!r}")
     value = parse_value(raw)
-    op: Operation = {"": "set", "+": "add", "++": "force", "~": "delete"}[prefix]  # type: ignore[assignment]
-    if key.endswith("+"):
-        if prefix:
-            raise GrammarError(f"{prefix!r} before the key and '+=' after it do not go together")
-        op, key = "append", key[:-1].rstrip()
+    op = BEFORE_KEY.get(prefix, "set")
+    for sign, operation in BEFORE_EQUALS.items():
+        if key.endswith(sign):
+            if prefix:
+                raise GrammarError(f"{prefix!r} before the key and '{sign}=' after it do not go together")
+            op, key = operation, key.removesuffix(sign).rstrip()
+            break
     if not key:
         raise GrammarError("missing key before '='")
     if key.startswith("-"):
@@ -161,9 +161,8 @@ def parse_value(text: str) -> object:
         return value
     if text == "set()":
         return set()
-    named = _FILE.fullmatch(text)
-    if named is not None:
-        return FileRef(named[1], named[2] or "")
+    if (file := _file_ref(text)) is not None:
+        return file
     known, value = _scalar(text)
     if not known and "," in text:
         return _bare_tuple(text)
@@ -178,6 +177,17 @@ def _bare_tuple(text: str) -> object:
     except GrammarError:
         return text
     return text if parser.saw_word else tuple(items)
+
+
+def _file_ref(word: str) -> FileRef | None:
+    """Return what ``file:nets/big.py#net`` stands for; None for any other word."""
+    named = _FILE.fullmatch(word)
+    if named is None and "#" in word and re.match("file:(?!//)", word):
+        name, _, path = word.partition("#")
+        raise GrammarError(
+            f"value {word!r}: a config file has a suffix, as in {name}.py#{path} (quote it if it is text)"
+        )
+    return None if named is None else FileRef(named[1], named[2] or "")
 
 
 def _scalar(word: str) -> tuple[bool, object]:
@@ -244,9 +254,8 @@ class _ValueParser:
         if word == "set" and self.text.startswith("()", self.pos):
             self.pos += 2
             return set()
-        named = _FILE.fullmatch(word)
-        if named is not None:
-            return FileRef(named[1], named[2] or "")
+        if (file := _file_ref(word)) is not None:
+            return file
         known, value = _scalar(word)
         self.saw_word |= not known
         return value

@@ -13,18 +13,19 @@ import sys
 import typing
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import repeat
 from pathlib import PurePath
 from typing import Any, Literal
 
 from lazycfg.config.editing.grammar import parse_value
 from lazycfg.config.errors import ConfigError, TargetError
 from lazycfg.config.signatures.binding import known_signature
-from lazycfg.config.signatures.types import fits
+from lazycfg.config.signatures.types import fits, type_text
 from lazycfg.config.suggest import closest, closest_name
-from lazycfg.config.tree.node import Node, is_call
-from lazycfg.config.tree.repr import short_repr
+from lazycfg.config.tree.node import Node, is_call, raw_get, raw_items
+from lazycfg.config.tree.repr import short_repr, shown
 from lazycfg.config.tree.required import is_required
-from lazycfg.config.tree.targets import is_deferred, resolve_target
+from lazycfg.config.tree.targets import is_deferred, resolve_target, target_name
 
 NO_HINT: Any = type("NoHint", (), {"__repr__": lambda self: "<no hint>"})()
 """Stands for the annotation of a place that has none."""
@@ -52,7 +53,7 @@ def as_meant(old: Any, value: Any, raw: str, hint: Any) -> Any:
     wanted = hint
     if hint is not NO_HINT:
         if type(value) in (list, tuple):
-            value = _elements(value, hint)
+            value = _elements(value, raw, hint)
         value = _as_name(value, raw, hint) if value is None else _as_text(value, raw, hint)
     elif isinstance(old, enum.Enum) and value is not None:
         wanted = type(old)
@@ -125,21 +126,26 @@ def _no_member(value: str, enums: Sequence[type[enum.Enum]]) -> Meaning:
     return Meaning(f"{value!r} is not a member of {enums[0].__qualname__}; {hint}")
 
 
-def _elements(value: Any, hint: Any) -> Any:
-    """Return a list or tuple with the texts in it as the annotation of its elements means them."""
+def _elements(value: Any, raw: str, hint: Any) -> Any:
+    """Return a list or tuple with the texts in it, and numbers such as ``1e3``, as the annotation of its
+    elements means them.
+    """
     for part in _parts(hint):
         origin, args = typing.get_origin(part), typing.get_args(part)
         if not isinstance(origin, type) or not args or not issubclass(origin, Sequence):
             continue
         if issubclass(origin, tuple) and args[-1] is not ...:
             if len(args) == len(value):
-                return type(value)(map(_element, value, args))
+                return type(value)(map(_element, value, repeat(raw), args))
         else:
-            return type(value)(_element(element, args[0]) for element in value)
+            return type(value)(_element(element, raw, args[0]) for element in value)
     return value
 
 
-def _element(value: Any, hint: Any) -> Any:
+def _element(value: Any, raw: str, hint: Any) -> Any:
+    if type(value) is float:  # which of the numbers in a text is this one?
+        written = [word for word in _EXPONENT.findall(raw) if float(word) == value]
+        return as_meant(None, value, written[0], hint) if written else value
     return as_meant(None, value, value, hint) if type(value) is str else value
 
 
@@ -180,6 +186,17 @@ def why_other_kind(path: str, old: Any, value: Any, raw: str, hint: Any) -> str 
     if value is None or is_required(value) or (type(value) is str and "${" in value):
         return None
     old_kind, new_kind = _kind(old), _kind(value)
+    if new_kind == "a dict":
+        plain = dict(raw_items(value))
+        if hint is not NO_HINT and not fits(plain, hint):
+            return f"{path!r}: expected {type_text(hint)}, got {shown(plain)}"
+        if old_kind == "a call" and not any(dict in (part, typing.get_origin(part)) for part in _parts(hint)):
+            name = target_name(raw_get(old, "_target_"), full=True)
+            return (
+                f"{path!r} is a call of {name}, and a dict in its place would drop the target; write "
+                f"{path}.KEY=... for an argument, {path}=@{name}(...) for a new call "
+                f"(++{path}=... sets it anyway)"
+            )
     if hint is not NO_HINT:
         numbers = any(part in (int, float, complex) for part in _parts(hint))
         opens = any(part in (bool, object, Any) for part in _parts(hint))
@@ -188,9 +205,9 @@ def why_other_kind(path: str, old: Any, value: Any, raw: str, hint: Any) -> str 
         return None
     if old_kind is None or new_kind is None or new_kind in _SAME[old_kind]:
         return None
-    shown = f"the {type(old).__name__} {old!r}" if old_kind in _ATOMS else old_kind
+    there = f"the {type(old).__name__} {old!r}" if old_kind in _ATOMS else old_kind
     given = f"{value!r} is text" if new_kind == "text" else f"{short_repr(value)} is {new_kind}"
-    return f"{path!r} is {shown}, and {given}{_remedy(path, old, value, raw)} (++{path}=... sets it anyway)"
+    return f"{path!r} is {there}, and {given}{_remedy(path, old, value, raw)} (++{path}=... sets it anyway)"
 
 
 _SAME: dict[str, tuple[str, ...]] = {

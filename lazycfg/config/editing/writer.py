@@ -30,7 +30,7 @@ from lazycfg.config.tree.node import (
     raw_set,
     to_nodes,
 )
-from lazycfg.config.tree.paths import MISSING, Quoted, format_path, parse_path
+from lazycfg.config.tree.paths import MISSING, NO_OPERATORS, Quoted, format_path, parse_path
 from lazycfg.config.tree.position import CommandLine, Write, record_write, set_position
 from lazycfg.config.tree.repr import short_repr
 from lazycfg.config.tree.targets import is_deferred, resolve_target, target_name
@@ -333,7 +333,7 @@ class Writer:
         if signature is not None and key in signature.names:
             return
         where = format_path(place.keys[:-1])
-        plain = str(key).rstrip("-/%|^:@&<>!")
+        plain = str(key).rstrip(NO_OPERATORS)
         if plain and plain != str(key) and find_key(holder, plain) is not MISSING:
             raise Wrong(f"'{str(key)[len(plain) :]}=' is not an operator; write the value, {plain}=...")
         names = [str(k) for k in raw_keys(holder) if k not in SPECIAL] if isinstance(holder, dict) else []

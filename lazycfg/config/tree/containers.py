@@ -107,6 +107,16 @@ def odd_children(value: Any) -> Iterable[tuple[Any, Any]] | None:
     return None if names is None else [(name, getattr(value, name)) for name in names if hasattr(value, name)]
 
 
+def hides_nodes(value: Any) -> bool:
+    """Return whether nodes are in an object that is no container of a config though it holds things: a
+    subclass of list, a deque, a namespace.
+    """
+    held: Any = value
+    if not (isinstance(value, list) or type(value).__name__ == "deque"):
+        held = vars(value).values() if isinstance(value, types.SimpleNamespace) else ()
+    return any(hasattr(type(element), "__lazycfg_path__") for element in held)
+
+
 def inner_values(value: Any) -> Collection[Any] | None:
     """Return what is in a container, as stored; None for a leaf."""
     kind = type(value)

@@ -212,9 +212,9 @@ def ref(path: str, /) -> Any:
     the parameter is a number.
 
     Raises:
-        ValueError: `path` is empty or holds `${`, `}`: write it without the braces.
+        ValueError: `path` is no text, is empty, or holds `${`, `}`: write it without the braces.
     """
-    if not path or "{" in path or "}" in path:
+    if type(path) is not str or not path or "{" in path or "}" in path:
         raise ValueError(f'ref takes a path without braces, ref("..num_classes"), not {path!r}')
     return f"${{{path}}}"
 

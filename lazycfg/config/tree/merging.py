@@ -40,9 +40,9 @@ def merge(
     Args:
         base: a node or dict.
         others: nodes or dicts.
-        calls: what happens where a call meets a call of another target. "keep": the arguments that the other
-            call does not name are kept, and a `UserWarning` lists them; "replace": the other call is taken
-            whole.
+        calls: what happens where a call meets a call of another target, or comes where a plain dict is.
+            "keep": the arguments that the new call does not name are kept, and a `UserWarning` lists them;
+            "replace": the new call is taken whole.
 
     Raises:
         TypeError: one of the configs is no node or dict.
@@ -61,7 +61,7 @@ def merge(
 
 def kept_arguments(old: Any, new: Any) -> list[str]:
     """Return the arguments that stay when the items of another call, `new`, are put into `old`."""
-    if not (is_call(old) and "_target_" in new) or _same_target(old, new):
+    if "_target_" not in new or (is_call(old) and _same_target(old, new)):
         return []
     names = [key for key in dict.keys(old) if key == "_args_" or key not in SPECIAL]
     return [key for key in names if not raw_contains(new, key)]
@@ -96,7 +96,7 @@ def _merge_into(base: Node, other: Node, source: Any, calls: str) -> None:
         kept = kept_arguments(old, new)
         if kept and calls == "keep":
             _warn(path, old, new, kept, "calls='replace'", 4)
-        elif calls == "replace" and is_call(old) and is_call(new) and not _same_target(old, new):
+        elif calls == "replace" and is_call(new) and not (is_call(old) and _same_target(old, new)):
             for key in [key for key in dict.keys(old) if not raw_contains(new, key)]:
                 del old[key]
         for key, value in raw_items(new):

@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 MISSING: Any = type("Missing", (), {"__slots__": (), "__repr__": lambda self: "<missing>"})()
 
 
+# The signs of overrides: before the key, and between the key and "=". `grammar` reads them, `Writer` has a
+# method for each operation, and a key that begins or ends with one has to be quoted.
+BEFORE_KEY = {"++": "force", "+": "add", "~": "delete"}
+BEFORE_EQUALS = {"+": "append"}
+# What is no operator, though people write it as one
+NO_OPERATORS = "-/%|^:@&<>!*"
+
+
 class Quoted(str):
     """A key that was written in quotes: it means itself, even where `*` is a wildcard."""
 
@@ -31,7 +39,9 @@ class Quoted(str):
 
 def _is_plain(key: str) -> bool:
     """Return whether a key needs no quotes, whatever an override makes of `=`, `*`, a sign, a blank."""
-    if not key or _is_index(key) or key[0] in "+~-&@" or key[-1] == "+":
+    if not key or _is_index(key) or key.startswith((*BEFORE_KEY, "-", "&", "@")):
+        return False
+    if key.endswith(tuple(BEFORE_EQUALS)):
         return False
     return not any(char in ".[]'\"=*?" or char.isspace() for char in key)
 

@@ -16,6 +16,7 @@ from lazycfg.config.tree.containers import (
     LEAVES,
     ReadList,
     children,
+    hides_nodes,
     inner_values,
     odd_children,
     to_plain,
@@ -64,17 +65,17 @@ class Survey:
         places: of those that are not reached by an interpolation: (container, chain of the holder, link,
             holder).
         required: (container, key, link) of everything that is `REQUIRED` or "???".
-        methods: (container, key, link) of every bound method; with `resolve` only.
+        odd: (container, key, link) of every bound method, and of what hides nodes; with `resolve` only.
     """
 
-    __slots__ = ("methods", "places", "required", "shared", "visits")
+    __slots__ = ("odd", "places", "required", "shared", "visits")
 
     def __init__(self) -> None:
         self.visits: list[Visit] = []
         self.shared: dict[int, list[tuple[Any, Key]]] = {}
         self.places: list[tuple[Any, Chain, Link, Any]] = []
         self.required: list[tuple[Any, Key, Link]] = []
-        self.methods: list[tuple[Any, Key, Link]] = []
+        self.odd: list[tuple[Any, Key, Link]] = []
 
 
 def survey(
@@ -151,8 +152,8 @@ def survey(
                 if items is None:
                     if child is REQUIRED:
                         result.required.append((value, key, link))
-                    elif kind is types.MethodType and resolve is not None:
-                        result.methods.append((value, key, link))
+                    elif resolve is not None and (kind is types.MethodType or hides_nodes(child)):
+                        result.odd.append((value, key, link))
                     continue
                 if kind is ReadList:
                     inner = list(child)

@@ -155,11 +155,18 @@ class AnnotatedImages(SkipsProblems):
         """Return the annotations in COCO's layout, a dict of lists "images", "annotations" and "categories".
 
         A key `WHERE` of an annotation names it in messages, in the place of its "id".
+
+        Raises:
+            NotImplementedError: a subclass has to do this.
         """
         raise NotImplementedError
 
     def find_root(self, names: Sequence[str], verify_images: bool | None) -> str:
-        """Return the folder that file names start from, where none was given."""
+        """Return the folder that file names start from, where none was given.
+
+        Raises:
+            NotImplementedError: a subclass has to do this.
+        """
         raise NotImplementedError
 
     def further_warnings(self) -> list[str]:

@@ -79,6 +79,7 @@ class CocoDataset(AnnotatedImages):
         return read_coco_json(self.json_file, need_annotations=self._annotated)
 
     def find_root(self, names: Sequence[str], verify_images: bool | None) -> str:
+        """Return the folder that file names start from, where none was given."""
         if verify_images is not False:
             return str(find_image_root(self.json_file, names))
         try:

@@ -103,7 +103,11 @@ class LibraryTransform(Transform):
         return labels.reshape(*segmentation.shape[:-2], *labels.shape)
 
     def apply_coords(self, coords: np.ndarray) -> np.ndarray:
-        """Apply the transform to points (N, 2)."""
+        """Apply the transform to points (N, 2).
+
+        Raises:
+            ValueError: the other library drops points that leave the image.
+        """
         if len(coords) == 0:
             return coords
         points = self._run(self.image, points=np.asarray(coords, dtype=np.float64))[2]
@@ -142,7 +146,12 @@ class TorchvisionAugmentation(LibraryAugmentation):
     def run(
         self, seed: int, image: Tensor, labels: Tensor | None, points: np.ndarray | None
     ) -> tuple[Tensor, Tensor | None, np.ndarray | None]:
-        """See `LibraryAugmentation.run`. Global generators stay as they are."""
+        """See `LibraryAugmentation.run`. Global generators stay as they are.
+
+        The image is (C, H, W), labels are (H, W) and points (N, 2).
+
+        Raises ValueError where the other library returns something else.
+        """
         given: list[Tensor] = [tv_tensors.Image(image)]
         if labels is not None:
             given.append(tv_tensors.Mask(labels))
@@ -205,7 +214,10 @@ class AlbumentationsAugmentation(LibraryAugmentation):
     def run(
         self, seed: int, image: Tensor, labels: Tensor | None, points: np.ndarray | None
     ) -> tuple[Tensor, Tensor | None, np.ndarray | None]:
-        """See `LibraryAugmentation.run`."""
+        """See `LibraryAugmentation.run`.
+
+        The image is (C, H, W), labels are (H, W) and points (N, 2).
+        """
         self.compose.set_random_seed(seed % 2**31)
         given: dict[str, Any] = {"image": np.ascontiguousarray(image.permute(1, 2, 0).numpy())}
         if labels is not None:  # OpenCV has no whole numbers of more than 16 bits; as float32 they are exact

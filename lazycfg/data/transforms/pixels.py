@@ -25,7 +25,9 @@ ChannelOrder = Literal["RGB", "BGR", "L"]
 
 
 def largest_value(image: Tensor) -> float:
-    """Return the value of white: that of the integer type, or 255 of floating point images."""
+    """Return the value of white of an image (C, H, W): that of the integer type, or 255 of floating point
+    images.
+    """
     return 255.0 if image.is_floating_point() else float(torch.iinfo(image.dtype).max)
 
 

@@ -93,6 +93,7 @@ class _Operation(Augmentation):
 
     @from_image
     def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> Transform:
+        """Draw the transform of this operation."""
         if self.name in SHIFTS:
             return self._moved(aug_input.image_size)
         image = to_chw(aug_input.image)

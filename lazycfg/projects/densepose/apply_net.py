@@ -130,7 +130,11 @@ def find_images(inputs: Sequence[str]) -> Iterator[str]:
 
 
 def chosen(found: Instances, args: argparse.Namespace) -> Instances:
-    """Return the objects that are sure enough, the best first."""
+    """Return the objects that are sure enough, the best first.
+
+    Raises:
+        ValueError: the model predicts no charts or embeddings.
+    """
     found = found[found.scores >= args.score]
     found = found[found.scores.argsort(descending=True, stable=True)]
     if args.nms is not None:
@@ -143,7 +147,11 @@ def chosen(found: Instances, args: argparse.Namespace) -> Instances:
 def show(
     found: Iterator[tuple[str, Instances]], args: argparse.Namespace, predictor: Any, embedder: Any
 ) -> Iterator[Path]:
-    """Draw what was found over the images, and yield the files."""
+    """Draw what was found over the images, and yield the files.
+
+    Raises:
+        ValueError: a drawing needs what the model does not predict.
+    """
     kinds: Any = (args.draw or ("dp_contour,bbox" if embedder is None else "dp_vertex,bbox")).split(",")
     atlas = None if args.texture is None else read_atlas(args.texture)
     colors = {}
@@ -211,6 +219,9 @@ def describe_instances(found: Instances, embedder: Any = None) -> dict[str, Any]
         "pred_densepose" is a list of dicts: of charts "shape_chw" and "labels_uv_str" (see
         `DensePoseChartResultCompressed`); of embeddings "mesh_name", "box" (left, top, width, height) and
         "vertices_str", a PNG image of 16 bits in base64 with the number of the vertex plus 1 at each pixel.
+
+    Raises:
+        ValueError: there is no embedder to turn embeddings to vertices.
     """
     boxes = found.pred_boxes.tensor.float()
     result: dict[str, Any] = {

@@ -1,8 +1,10 @@
 """check(): everything that is wrong, at once."""
 
+import collections
 import enum
 import functools
 import time
+import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from inspect import currentframe
@@ -393,3 +395,24 @@ def test_a_number_that_yaml_reads_as_text(tmp_path):
     (tmp_path / "c.yaml").write_text("x:\n  _target_: torch.nn.Dropout\n  p: 1e-3\n")
     (problem,) = check(LazyConfig.load(tmp_path / "c.yaml"), raises=False)
     assert "in YAML write 1.0e-3" in str(problem)
+
+
+class Several(list):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("hold", "kind"),
+    [
+        (Several, "a Several"),
+        (collections.deque, "a deque"),
+        (lambda nodes: types.SimpleNamespace(first=nodes[0]), "a SimpleNamespace"),
+    ],
+)
+def test_nodes_that_nobody_would_build_are_told(hold, kind):
+    cfg = Node(model=L(dict)(parts=hold([L(Conv)(channels=3)])), free=hold([5]))
+    (problem,) = check(cfg, raises=False)
+    assert str(problem).startswith("model.parts (")
+    assert f"nodes in {kind} are not built: put them into a list or a dict" in str(problem)
+    with pytest.raises(CheckError, match="are not built"):
+        instantiate(cfg)

@@ -92,6 +92,8 @@ def refused(*overrides):
         ("model.free=abc", "'model.free' is the int 3, and 'abc' is text"),
         ("model.free_text=true", "for text write"),
         ("model=@torch.float16", "cannot be called"),
+        ("model={width: 5}", "a dict in its place would drop the target; write model.KEY=..."),
+        ("model.flag={a: 1}", "'model.flag': expected bool, got dict {'a': 1}"),
         (
             "model=@builtins.print",
             "(delete these before that: ~model.width ~model.free ~model.free_text model=@builtins.print)",
@@ -326,6 +328,7 @@ class Typed:
         levels: Sequence[Level] = (),
         files: list[Path] | None = None,
         pair: tuple[Path, Level] | None = None,
+        sizes: list[int] | None = None,
     ):
         self.given = locals()
 
@@ -341,6 +344,7 @@ class Typed:
         ("levels+=[LOW]", [Level.LOW]),
         ("files=[a, b/c]", [Path("a"), Path("b/c")]),
         ("pair=(a, LOW)", (Path("a"), Level.LOW)),
+        ("sizes=[1e3, 2, -2e1]", [1000, 2, -20]),
     ],
 )
 def test_a_literal_may_be_a_member_and_elements_mean_what_their_annotation_says(text, expected):

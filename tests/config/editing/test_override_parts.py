@@ -159,6 +159,14 @@ def test_a_part_of_another_file_inside_a_value(nets):
     assert parse_value("['file:nets/big.py#net']") == ["file:nets/big.py#net"]
 
 
+def test_a_file_without_a_suffix_is_refused():
+    for text in ("file:nets/big#net", "[1, file:nets/big#net]"):
+        with pytest.raises(GrammarError, match="a config file has a suffix, as in file:nets"):
+            parse_value(text)
+    for text in ("file:nets/big", "file:///tmp/init#1"):
+        assert parse_value(text) == text
+
+
 @pytest.mark.parametrize(
     ("value", "message"),
     [

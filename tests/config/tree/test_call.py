@@ -93,7 +93,7 @@ def test_ref_is_the_text_of_an_interpolation():
     cfg = Node(width=3, model=L(Model)(width=ref("..width")))
     assert dict.__getitem__(cfg.model, "width") == "${..width}"
     assert instantiate(cfg.model).width == 3
-    for wrong in ("", "${width}", "a}"):
+    for wrong in ("", "${width}", "a}", 5, None):
         with pytest.raises(ValueError, match="without braces"):
             ref(wrong)
 

@@ -172,6 +172,9 @@ def test_merge_takes_a_call_whole_on_request():
     merged = merge(base, other, calls="replace")
     assert merged == Node(f=L(dict)(a=1), g=L(dict)(a=1))
     assert list(merged.f) == ["_target_", "a"]
+    assert merge(Node(f={"b": 2}), other, calls="replace").f == L(dict)(a=1)
+    with pytest.warns(UserWarning, match="f becomes a call of dict and keeps b=2"):
+        merge(Node(f={"b": 2}), Node(f=L(dict)(a=1)))
     with pytest.warns(UserWarning, match=r"g becomes .* and keeps _args_"):
         merge(Node(g=L(max)(1, 2)), Node(g=L(dict)(a=1)))
     with pytest.raises(ValueError, match="not 'all'"):

@@ -73,6 +73,7 @@ def without_annotation(sample: dict[str, Any]) -> dict[str, Any]:
     return {**sample, "instances": Instances(old.image_size, **fields)}
 
 
+@pytest.mark.filterwarnings("ignore:DensePose. no image of a batch has gt_densepose")
 @pytest.mark.parametrize("change", [without_objects, without_annotation])
 def test_nothing_to_learn(model: Any, batch: list[dict[str, Any]], change: Any) -> None:
     losses = losses_of(model, [change(sample) for sample in batch])

@@ -102,12 +102,15 @@ class BoxCSVDataset(AnnotatedImages):
         )
 
     def find_root(self, names: Sequence[str], verify_images: bool | None) -> str:
+        """Return the folder that file names start from, where none was given."""
         return str(self._root)
 
     def further_warnings(self) -> list[str]:
+        """Return further warnings about the data set as a whole."""
         return self._classes.warnings()
 
     def read_file(self) -> dict[str, Any]:
+        """Return the annotations in COCO's layout."""
         columns, rows = _read(self.csv_file)
         names = dict.fromkeys(row[columns.image].strip() for _, row in rows if row.get(columns.image))
         if self._root is None:

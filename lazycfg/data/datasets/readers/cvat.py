@@ -84,6 +84,7 @@ class CVATDataset(AnnotatedImages):
         )
 
     def find_root(self, names: Sequence[str], verify_images: bool | None) -> str:
+        """Return the folder that file names start from, where none was given."""
         try:
             return str(find_image_root(self.xml_file, names))
         except FileNotFoundError:
@@ -92,6 +93,11 @@ class CVATDataset(AnnotatedImages):
             raise
 
     def read_file(self) -> dict[str, Any]:
+        """Return the annotations in COCO's layout.
+
+        Raises:
+            AnnotationError: the file is none of CVAT's, or has tracks of a video.
+        """
         root = read_xml(self.xml_file)
         if root.tag != "annotations":
             raise AnnotationError(

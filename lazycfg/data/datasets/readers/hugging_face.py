@@ -112,9 +112,11 @@ class HuggingFaceDataset(AnnotatedImages):
         )
 
     def further_warnings(self) -> list[str]:
+        """Return further warnings about the data set as a whole."""
         return self._classes.warnings()
 
     def read_file(self) -> dict[str, Any]:
+        """Return the annotations in COCO's layout."""
         from datasets import Image as ImageFeature
 
         image_key, objects_key, _ = self._keys
@@ -141,6 +143,7 @@ class HuggingFaceDataset(AnnotatedImages):
     def make_records(
         self, images: list[dict[str, Any]], by_image: dict[Any, list[dict[str, Any]]], extra: tuple[str, ...]
     ) -> Iterator[Record]:
+        """Yield the records, with what this kind of data set has besides."""
         for record in super().make_records(images, by_image, extra):
             del record["file_name"]
             yield record

@@ -82,6 +82,11 @@ class InstanceMaskDataset(AnnotatedImages):
         )
 
     def read_file(self) -> dict[str, Any]:
+        """Return the annotations in COCO's layout.
+
+        Raises:
+            FileNotFoundError: there are no images.
+        """
         paths = list_images(self._images)
         if self._mask_root.is_relative_to(self._images):
             paths = [path for path in paths if not path.is_relative_to(self._mask_root)]

@@ -81,9 +81,15 @@ class LabelMeDataset(AnnotatedImages):
         )
 
     def further_warnings(self) -> list[str]:
+        """Return further warnings about the data set as a whole."""
         return self._classes.warnings()
 
     def read_file(self) -> dict[str, Any]:
+        """Return the annotations in COCO's layout.
+
+        Raises:
+            FileNotFoundError: there are no files of labelme.
+        """
         files = sorted(path for path in self.root.rglob("*") if path.suffix.lower() == ".json")
         if not files:
             raise FileNotFoundError(f"no JSON files of labelme below {str(self.root)!r}")

@@ -112,6 +112,7 @@ class VOCDataset(AnnotatedImages):
         del self._index
 
     def further_warnings(self) -> list[str]:
+        """Return further warnings about the data set as a whole."""
         result = self._classes.warnings()
         if self._before_first:
             result.append(
@@ -126,6 +127,7 @@ class VOCDataset(AnnotatedImages):
         return result
 
     def read_file(self) -> dict[str, Any]:
+        """Return the annotations in COCO's layout."""
         images: list[dict[str, Any]] = []
         annotations: list[dict[str, Any]] = []
         for path in self._xml_files():

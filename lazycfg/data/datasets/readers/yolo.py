@@ -92,6 +92,7 @@ class YoloDataset(AnnotatedImages):
         del self._images
 
     def further_warnings(self) -> list[str]:
+        """Return further warnings about the data set as a whole."""
         result = list(self._files.warnings)
         if self._without_labels:
             result.append(
@@ -105,6 +106,7 @@ class YoloDataset(AnnotatedImages):
         return result
 
     def read_file(self) -> dict[str, Any]:
+        """Return the annotations in COCO's layout."""
         images: list[dict[str, Any]] = []
         annotations: list[dict[str, Any]] = []
         folders: dict[Path, set[Path]] = {}

@@ -10,4 +10,4 @@ from .densepose_rcnn_R_50_FPN_WC1M_s1x import dataloader, lr_multiplier, model, 
 
 model.backbone.bottom_up.stages.depth = 101
 train.clip_grad = L(ClipGradValue)(clip_value=1.0)
-train.init_checkpoint = "${oc.env:LAZYCFG_WEIGHTS,weights}/ImageNetPretrained/MSRA/R-101.pkl"
+train.init_checkpoint = "detectron2://ImageNetPretrained/MSRA/R-101.pkl"

@@ -3,4 +3,4 @@
 from .densepose_rcnn_R_50_FPN_s1x import dataloader, lr_multiplier, model, optimizer, train
 
 model.backbone.bottom_up.stages.depth = 101
-train.init_checkpoint = "${oc.env:LAZYCFG_WEIGHTS,weights}/ImageNetPretrained/MSRA/R-101.pkl"
+train.init_checkpoint = "detectron2://ImageNetPretrained/MSRA/R-101.pkl"

@@ -9,4 +9,4 @@ from .common.schedules import lr_multiplier_s1x as lr_multiplier
 
 optimizer.lr = 0.01
 train.max_iter = 130000
-train.init_checkpoint = "${oc.env:LAZYCFG_WEIGHTS,weights}/ImageNetPretrained/MSRA/R-50.pkl"
+train.init_checkpoint = "detectron2://ImageNetPretrained/MSRA/R-50.pkl"

@@ -90,7 +90,7 @@ class ShapeToShapeCycleLoss(nn.Module):
         self.max_num_vertices = max_num_vertices
 
     def forward(self, embedder: Embedder) -> Tensor:
-        """Return the loss of one pair of meshes, a scalar."""
+        """Return the loss of one pair of meshes, shape ()."""
         first, second = random.choice(self.pairs)
         embeddings_1, geodists_1 = self._sample(embedder, first)
         embeddings_2, geodists_2 = self._sample(embedder, second)

@@ -37,7 +37,7 @@ def normalize_embeddings(embeddings: Tensor, epsilon: float = 1e-6) -> Tensor:
 
 
 def without_autocast(tensor: Tensor) -> AbstractContextManager[Any]:
-    """Return a context in which products on the device of a tensor keep its type."""
+    """Return a context in which products on the device of a tensor (...,) keep its type."""
     # the meta device knows no autocast
     return nullcontext() if tensor.is_meta else torch.autocast(tensor.device.type, enabled=False)
 
@@ -125,7 +125,11 @@ class VertexEmbedder(nn.Module):
             self._missing_file = None
 
     def embed(self) -> Tensor:
-        """(V, D), not normalised."""
+        """Return the embeddings (V, D), not normalised.
+
+        Raises:
+            NotImplementedError: a subclass has to do this.
+        """
         raise NotImplementedError
 
     def forward(self) -> Tensor:
@@ -146,6 +150,7 @@ class VertexEmbedder(nn.Module):
         return normalize_embeddings(self.embed())
 
     def extra_repr(self) -> str:
+        """Return the arguments, for `repr`."""
         return f"num_vertices={self.num_vertices}, embed_dim={self.embed_dim}"
 
 
@@ -158,6 +163,7 @@ class VertexDirectEmbedder(VertexEmbedder):
         self.embeddings = nn.Parameter(torch.empty(self.num_vertices, self.embed_dim))
 
     def embed(self) -> Tensor:
+        """Return the embeddings (V, D), not normalised."""
         return self.embeddings
 
 
@@ -187,6 +193,7 @@ class VertexFeatureEmbedder(VertexEmbedder):
         self.embeddings = nn.Parameter(torch.empty(self.feature_dim, self.embed_dim))
 
     def embed(self) -> Tensor:
+        """Return the embeddings (V, D), not normalised."""
         with without_autocast(self.features):
             return self.features @ self.embeddings
 

@@ -123,6 +123,7 @@ class SoftEmbeddingLoss(EmbeddingLoss):
         self.geodist_gauss_sigma = geodist_gauss_sigma
 
     def losses_of_points(self, mesh_name: str, scores: Tensor, labels: Tensor, vertices: Tensor) -> Tensor:
+        """Return the (P,) losses of points with scores (P, V), by distances from their vertices."""
         distances = self.geodists(mesh_name, vertices)[labels]
         shares = (distances / -self.geodist_gauss_sigma).softmax(dim=1)
         return -(shares * scores.log_softmax(dim=1)).sum(dim=1)

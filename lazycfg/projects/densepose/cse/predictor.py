@@ -84,6 +84,7 @@ class DensePoseEmbeddingWithConfidencePredictor(DensePoseEmbeddingPredictor):
             self.coarse_segm_confidence_lowres = self.make_map(1)
 
     def forward(self, head_outputs: Tensor) -> DensePoseEmbeddingPredictorOutputWithConfidences:
+        """Map features (R, C, H, W) to embeddings (R, D, S, S) and their confidences."""
         maps = self.maps(head_outputs)
         segm = self.confidence_model_cfg.segm_confidence
         if segm.enabled:

@@ -38,10 +38,12 @@ class _WithDensePose(CocoDataset):
         super().__init__(json_file=json_file, extra_annotation_keys=keys, **kwargs)
 
     def read_file(self) -> dict[str, Any]:
+        """Return the annotations in COCO's layout."""
         data = super().read_file()
         return _with_categories(data, self._category_ids, self._category_map, self.json_file)
 
     def further_image_problem(self, image: dict[str, Any]) -> Problem | None:
+        """Return what is wrong with an image beyond COCO's rules, or None."""
         xs, ys = (image.get(f"ignore_regions_{axis}") or [] for axis in "xy")
         fits = isinstance(xs, list) and isinstance(ys, list) and len(xs) == len(ys)
         if not fits or any(
@@ -55,6 +57,7 @@ class _WithDensePose(CocoDataset):
         return super().further_image_problem(image)
 
     def further_problem(self, annotation: dict[str, Any], image: dict[str, Any]) -> Problem | None:
+        """Return what is wrong with an annotation beyond COCO's rules, or None."""
         problem = super().further_problem(annotation, image)
         if problem is not None:
             return problem
@@ -70,6 +73,7 @@ class _WithDensePose(CocoDataset):
     def make_records(
         self, images: list[dict[str, Any]], by_image: dict[Any, list[dict[str, Any]]], extra: tuple[str, ...]
     ) -> Any:
+        """Yield the records, with what this kind of data set has besides."""
         for image, record in zip(images, super().make_records(images, by_image, extra), strict=True):
             record["dataset"] = self.metadata.name
             record.update({key: image[key] for key in FRAME_KEYS if image.get(key) is not None})
@@ -115,6 +119,7 @@ class DensePoseLVISDataset(_WithDensePose, LVISDataset):
         super().__init__(**kwargs)
 
     def read_file(self) -> dict[str, Any]:
+        """Return the annotations in COCO's layout."""
         data = super().read_file()
         for image in data["images"]:
             if isinstance(image, dict) and image.get("coco_url"):
@@ -122,6 +127,7 @@ class DensePoseLVISDataset(_WithDensePose, LVISDataset):
         return data
 
     def further_image_problem(self, image: dict[str, Any]) -> Problem | None:
+        """Return what is wrong with an image beyond COCO's rules, or None."""
         # of categories that are used, since others are not in the file for `LVISDataset`
         for key in ("neg_category_ids", "not_exhaustive_category_ids"):
             if self._category_ids is not None and isinstance(image.get(key), list):

@@ -28,9 +28,11 @@ class HasSymmetry(Protocol):
     """A mesh that knows which vertex takes the place of each one in a mirrored image."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Return the name of the mesh."""
 
-    def read_symmetry(self) -> Tensor: ...
+    def read_symmetry(self) -> Tensor:
+        """Return (V,) int64, the vertex on the other side of each."""
 
 
 class DensePoseMapper(DatasetMapper):

@@ -118,7 +118,7 @@ class ChartLikeness:
             )
 
     def look(self, output: Any, boxes: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Return masks and quantised charts, see `Likeness`."""
+        """Return masks (H, W) and quantised charts (3, H, W), see `Likeness`."""
         small = [quantize_chart_result(r).labels_uv_uint8 for r in chart_results(output, boxes)]
         return [(each[0] > 0, each) for each in small]
 
@@ -180,7 +180,7 @@ class EmbeddingLikeness:
             )
 
     def look(self, output: Any, boxes: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Return masks and embeddings, see `Likeness`."""
+        """Return masks (H, W) and embeddings (D, H, W), see `Likeness`."""
         seen = []
         for d, (_, _, w, h) in enumerate(make_int_box(boxes)):
             mask = resize_maps(output.coarse_segm[d], (h, w)).argmax(dim=0) > 0

@@ -57,7 +57,7 @@ class _Matches:
 
 
 def iou_thresholds(lowest: float) -> np.ndarray:
-    """Return the thresholds from the lowest one to 0.95, 0.05 apart."""
+    """Return the (T,) thresholds from the lowest one to 0.95, 0.05 apart."""
     return np.linspace(lowest, 0.95, int(np.round((0.95 - lowest) / 0.05)) + 1)
 
 

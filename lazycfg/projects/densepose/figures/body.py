@@ -82,7 +82,7 @@ COARSE = (0, 1, 1, 2, 3, 4, 5, 6, 7, 6, 7, 8, 9, 8, 9, 10, 11, 10, 11, 12, 13, 1
 
 
 def coarse_label(parts: np.ndarray) -> np.ndarray:
-    """Return the coarse part (0 to 14) of each of the 24 parts."""
+    """Return (N,) coarse parts (0 to 14) of parts (N,) from 1 to 24."""
     return np.array(COARSE, dtype=np.uint8)[parts]
 
 
@@ -117,7 +117,7 @@ class Surface:
 
 
 def canonical_joints() -> dict[str, np.ndarray]:
-    """Return where the joint of each segment is."""
+    """Return the point (3,) where the joint of each segment is."""
     joints: dict[str, np.ndarray] = {"": np.zeros(2)}
     for segment in SEGMENTS:
         joints[segment.name] = joints[segment.parent] + np.array(segment.joint)

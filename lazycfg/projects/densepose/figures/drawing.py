@@ -26,7 +26,8 @@ class Seen:
 
 
 def draw_figures(rng: np.random.Generator, side: int, count: int) -> tuple[np.ndarray, Seen]:
-    """Draw figures in a square image, from the front or from behind, each over the ones before.
+    """Draw figures in a square image (side, side, 3), from the front or from behind, each over the ones
+    before.
 
     Returns:
         (side, side, 3) uint8, RGB, and what its pixels show.

@@ -72,6 +72,7 @@ class HRFPN(Backbone):
 
     @property
     def size_divisibility(self) -> int:
+        """Return the number of pixels that the sides of images must be multiples of."""
         return self.bottom_up.size_divisibility
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:

@@ -68,6 +68,7 @@ class PoseHigherResolutionNet(Backbone):
         self._out_feature_strides = {name: 4 * 2**k for k, name in enumerate(self._out_features)}
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
+        """Map images (N, C, H, W) to maps by name, each of half the resolution of the one before."""
         x = F.relu(self.bn1(self.conv1(x)), inplace=True)
         x = F.relu(self.bn2(self.conv2(x)), inplace=True)
         branches = [self.layer1(x)]

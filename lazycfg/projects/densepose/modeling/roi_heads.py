@@ -67,6 +67,7 @@ class DensePoseROIHeads(StandardROIHeads):
         proposals: Sequence[Instances],
         targets: Sequence[Instances] | None = None,
     ) -> tuple[list[Instances], dict[str, Tensor]]:
+        """Return what `StandardROIHeads.forward` does, with DensePose's losses. Maps are (N, C, H, W)."""
         sampled, losses = super().forward(images, features, proposals, targets)
         if self.training and self.densepose_on:
             losses.update(self._densepose_losses(features, sampled))
@@ -75,7 +76,8 @@ class DensePoseROIHeads(StandardROIHeads):
     def forward_with_given_boxes(
         self, features: Mapping[str, Tensor], instances: Sequence[Instances]
     ) -> Sequence[Instances]:
-        """Masks, keypoints and ``pred_densepose`` of instances with ``pred_boxes`` and ``pred_classes``.
+        """Predict masks, keypoints and ``pred_densepose`` of instances with ``pred_boxes`` and
+        ``pred_classes``, from maps (N, C, H, W).
 
         ``pred_densepose`` is what the predictor gives, over the boxes; it is not set where no image has a
         box.

@@ -121,6 +121,7 @@ class DensePoseDataRelative:
 
     @property
     def device(self) -> torch.device:
+        """Return the device of the tensors."""
         return self.x.device
 
     def to(self, *args: Any, **kwargs: Any) -> DensePoseDataRelative:
@@ -128,10 +129,15 @@ class DensePoseDataRelative:
         return self._map(lambda tensor: tensor.to(*args, **kwargs))
 
     def pin_memory(self) -> DensePoseDataRelative:
+        """Return a copy in page-locked memory, which a GPU fetches faster."""
         return self._map(lambda tensor: tensor.pin_memory())
 
     def replace(self, **attributes: Any) -> DensePoseDataRelative:
-        """Return a copy with other values of some attributes."""
+        """Return a copy with other values of some attributes.
+
+        Raises:
+            AttributeError: there is no such attribute.
+        """
         new = copy.copy(self)
         for name, value in attributes.items():
             if name not in vars(self):
@@ -238,9 +244,11 @@ class DensePoseList:
 
     @property
     def device(self) -> torch.device:
+        """Return the device: the host."""
         return torch.device("cpu")
 
     def to(self, *args: Any, **kwargs: Any) -> DensePoseList:
+        """Return the annotations as they are: they stay on the host."""
         return self
 
     def __iter__(self) -> Iterator[DensePoseDataRelative | None]:

@@ -27,6 +27,7 @@ class PredictorOutput:
 
     @property
     def device(self) -> torch.device:
+        """Return the device of the tensors."""
         return self._tensors()[0].device
 
     def _tensors(self) -> list[Tensor]:

@@ -46,6 +46,7 @@ MESHES = {
 
 
 def animals(split: str, one_class: bool) -> Any:
+    """Record the data set of one split of the animals."""
     ids = list(CATEGORIES.values())
     return L(DensePoseLVISDataset)(
         name=f"densepose_lvis_v1_{split}_v1",

@@ -21,6 +21,7 @@ _root = "${oc.env:DETECTRON2_DATASETS,datasets}"
 
 
 def densepose_coco_cse(split: str, images: str) -> Any:
+    """Record the data set of one split of DensePose-COCO with vertices."""
     return L(DensePoseCocoDataset)(
         name=f"densepose_coco_2014_{split}_cse",
         json_file=f"{_root}/coco_cse/densepose_{split}2014_cse.json",

@@ -20,6 +20,7 @@ _root = "${oc.env:DETECTRON2_DATASETS,datasets}"
 
 
 def densepose_coco(split: str, images: str) -> Any:
+    """Record the data set of one split of DensePose-COCO."""
     return L(DensePoseCocoDataset)(
         name=f"densepose_coco_2014_{split}",
         json_file=f"{_root}/coco/annotations/densepose_{split}2014.json",

@@ -12,6 +12,6 @@ from ..common.schedules import lr_multiplier_s1x as lr_multiplier
 optimizer.lr = 0.01
 train.update(
     max_iter=130000,
-    init_checkpoint="${oc.env:LAZYCFG_WEIGHTS,weights}/ImageNetPretrained/MSRA/R-50.pkl",
+    init_checkpoint="detectron2://ImageNetPretrained/MSRA/R-50.pkl",
     clip_grad=L(ClipGradNormPerParameter)(max_norm=1.0),
 )

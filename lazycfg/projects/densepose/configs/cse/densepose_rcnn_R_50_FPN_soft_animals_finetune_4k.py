@@ -16,8 +16,7 @@ model.roi_heads.densepose_losses.segm_loss.segm_trained_by_masks = True
 lr_multiplier = multi_step([3000, 3500], 4000, warmup_factor=0.1)
 train.update(
     max_iter=4000,
-    init_checkpoint="${oc.env:LAZYCFG_WEIGHTS,weights}/densepose/cse/"
-    "densepose_rcnn_R_50_FPN_soft_s1x/250533982/model_final_2c4512.pkl",
+    init_checkpoint="DensePose/cse/densepose_rcnn_R_50_FPN_soft_s1x",
     # the meshes and the class of people
     init_ignore=["roi_heads.embedder.*", "roi_heads.box_predictor.*"],
 )

@@ -14,7 +14,6 @@ use_soft_loss(model, sigma=0.1)
 lr_multiplier = multi_step([3000, 3500], 4000, warmup_factor=0.1)
 train.update(
     max_iter=4000,
-    init_checkpoint="${oc.env:LAZYCFG_WEIGHTS,weights}/densepose/cse/"
-    "densepose_rcnn_R_50_FPN_soft_s1x/250533982/model_final_2c4512.pkl",
+    init_checkpoint="DensePose/cse/densepose_rcnn_R_50_FPN_soft_s1x",
     init_ignore=["roi_heads.embedder.*"],  # of people
 )

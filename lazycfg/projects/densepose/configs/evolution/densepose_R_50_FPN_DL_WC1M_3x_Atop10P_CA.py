@@ -17,4 +17,4 @@ model.roi_heads.box_pooler.update(pooler_type="ROIAlignV2", sampling_ratio=0)
 model.roi_heads.densepose_losses.update(segm_trained_by_masks=True, w_segm=1.0)
 optimizer.lr = 0.02
 train.max_iter = 270000
-train.init_checkpoint = "${oc.env:LAZYCFG_WEIGHTS,weights}/ImageNetPretrained/MSRA/R-50.pkl"
+train.init_checkpoint = "detectron2://ImageNetPretrained/MSRA/R-50.pkl"

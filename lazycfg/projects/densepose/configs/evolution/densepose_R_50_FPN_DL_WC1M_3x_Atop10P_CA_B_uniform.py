@@ -11,6 +11,4 @@ train_on_videos(dataloader, teacher=model)
 model.roi_heads.densepose_losses.w_segm = 5.0
 lr_multiplier.warmup_factor = 0.001
 # The published model of densepose_R_50_FPN_DL_WC1M_3x_Atop10P_CA: the teacher, too
-train.init_checkpoint = (
-    "${oc.env:LAZYCFG_WEIGHTS,weights}/densepose/evolution/Atop10P_CA/model_final_9fe1cc.pkl"
-)
+train.init_checkpoint = "DensePose/evolution/densepose_R_50_FPN_DL_WC1M_3x_Atop10P_CA"

@@ -49,6 +49,7 @@ class DensePoseDeepLabHead(StackedConvs):
             self.NLBlock = NonLocalBlock(input_channels)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map features (R, C, H, W) of regions to (R, hidden_dim, H, W)."""
         x = self.ASPP(x)
         if self.use_nonlocal:
             x = self.NLBlock(x)

@@ -48,6 +48,11 @@ class DensePoseChartWithConfidenceLoss(DensePoseChartLoss):
     def uv_losses(
         self, out: Any, sampler: PointSampler, parts: Tensor, u: Tensor, v: Tensor, counted: Tensor
     ) -> dict[str, Tensor]:
+        """Return the loss of the coordinates (P,) by their confidences, see `DensePoseChartLoss.uv_losses`.
+
+        Raises:
+            ValueError: the predictor gives no such confidences.
+        """
         uv = self.confidence_model_cfg.uv_confidence
         if not uv.enabled:
             return super().uv_losses(out, sampler, parts, u, v, counted)

@@ -90,7 +90,7 @@ def pack_points(
 
 
 def table_of(data: DensePoseDataRelative, names: Sequence[str]) -> np.ndarray | None:
-    """Return the points of one object as (number of names, P) float32; None if an attribute is missing."""
+    """Return the points of one object as (K, P) float32 for K names; None if an attribute is missing."""
     values: list[Any] = [getattr(data, name) for name in names]
     if any(value is None for value in values):
         return None
@@ -132,7 +132,11 @@ def pack_masks(
 
 
 def checked_mask(segm: Tensor, num_labels: int, others: dict[int, np.ndarray]) -> np.ndarray:
-    """Return labels (H, W) uint8."""
+    """Return labels (H, W) uint8.
+
+    Raises:
+        ValueError: a label is not among those of the model.
+    """
     mask = on_host(segm)
     size = next((other.shape for other in others.values()), mask.shape)
     if mask.ndim != 2 or mask.shape != size:
@@ -149,5 +153,5 @@ def checked_mask(segm: Tensor, num_labels: int, others: dict[int, np.ndarray]) -
 
 
 def on_host(tensor: Tensor) -> np.ndarray:
-    """Return a tensor as an array, without a copy where it is on the host."""
+    """Return a tensor as an array of its shape, without a copy where it is on the host."""
     return (tensor if tensor.device.type == "cpu" else tensor.cpu()).detach().numpy()

@@ -49,6 +49,7 @@ class DensePoseChartWithConfidencePredictor(DensePoseChartPredictor):
             self.add_module(f"{name}_confidence_lowres", self.make_map(1))
 
     def forward(self, head_outputs: Tensor) -> DensePoseChartPredictorOutputWithConfidences:
+        """Map features (R, C, H, W) to the charts (R, channels, S, S) and their confidences."""
         maps = self.maps(head_outputs)
         for name in self.uv_maps:
             maps[name] = self.interp2d(self.get_submodule(f"{name}_lowres")(head_outputs))

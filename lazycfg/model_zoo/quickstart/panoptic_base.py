@@ -1,0 +1,6 @@
+"""`panoptic_small.py` on a ConvNeXt-Tiny with torchvision's weights."""
+
+from ..common.models.trunks import base
+from .panoptic_small import data, dataloader, image, lr_multiplier, model, optimizer, train
+
+base(model, train)

@@ -1,0 +1,6 @@
+"""`rotated_boxes_small.py` on a ConvNeXt-Tiny with torchvision's weights."""
+
+from ..common.models.trunks import base
+from .rotated_boxes_small import data, dataloader, image, lr_multiplier, model, optimizer, train
+
+base(model, train)
