@@ -75,7 +75,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
             own.add_argument("--texture", metavar="FILE", help="atlas of 6 x 4 parts, for dp_iuv_texture")
             own.add_argument(
                 "--mesh",
-                nargs="*",
+                action="append",
                 default=[],
                 metavar="NAME=FILE",
                 help="geometry of a mesh, by which dp_vertex colours its vertices",
