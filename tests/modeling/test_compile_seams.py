@@ -29,6 +29,7 @@ def _fresh():
     torch._dynamo.reset()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("training", [False, True], ids=["inference", "training"])
 @pytest.mark.parametrize("name", SEAMS)
 def test_the_model_is_cut_at_fixed_places(name: str, training: bool) -> None:
@@ -50,6 +51,7 @@ def test_the_parts_of_retinanet_are_not_cut() -> None:
         assert explained.graph_break_count == 0, explained.break_reasons
 
 
+@pytest.mark.slow
 def test_sizes_that_change_are_not_compiled_again_and_again() -> None:
     graphs = []
 
@@ -65,6 +67,7 @@ def test_sizes_that_change_are_not_compiled_again_and_again() -> None:
     assert len(graphs) <= 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SEAMS)
 def test_compiled_is_the_same(name: str) -> None:
     model = family(name).train()

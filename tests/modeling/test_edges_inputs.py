@@ -17,6 +17,7 @@ def losses_of(name: str, batch: list[dict[str, Any]]) -> dict[str, float]:
     return {key: float(loss.detach()) for key, loss in family(name).train()(batch).items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in DENSE if name not in ("cascade", "panoptic")])
 def test_compiled_detects_the_same(name: str) -> None:
     torch._dynamo.reset()

@@ -8,11 +8,11 @@ from golden_configs import golden_model
 @pytest.mark.parametrize(
     "name",
     [
-        "mask_rcnn_regnetx_4gf_FPN",
+        pytest.param("mask_rcnn_regnetx_4gf_FPN", marks=pytest.mark.slow),
         "mask_rcnn_regnety_4gf_FPN",
         "mask_rcnn_vitdet_tiny",
-        "mask_rcnn_mvitv2_t",
-        "cascade_mask_rcnn_mvitv2_t",
+        pytest.param("mask_rcnn_mvitv2_t", marks=pytest.mark.slow),
+        pytest.param("cascade_mask_rcnn_mvitv2_t", marks=pytest.mark.slow),
         "cascade_mask_rcnn_swin_tiny",
     ],
 )

@@ -8,9 +8,9 @@ from golden_configs import golden_model
 @pytest.mark.parametrize(
     "name",
     [
-        "tridentnet_fast_R_50_C4",
+        pytest.param("tridentnet_fast_R_50_C4", marks=pytest.mark.slow),
         "tensormask_R_50_FPN",
-        "mask_rcnn_R_50_FPN_BNhead",
+        pytest.param("mask_rcnn_R_50_FPN_BNhead", marks=pytest.mark.slow),
         "retinanet_BNhead_SharedTraining",
     ],
 )

@@ -10,14 +10,14 @@ from golden_configs import golden_model
     [
         "mask_rcnn_R_50_FPN",
         "faster_rcnn_R_50_FPN",
-        "faster_rcnn_R_50_DC5",
+        pytest.param("faster_rcnn_R_50_DC5", marks=pytest.mark.slow),
         "rpn_R_50_FPN",
-        "rotated_faster_rcnn_R_50_FPN",
-        "cascade_mask_rcnn_R_50_FPN",
+        pytest.param("rotated_faster_rcnn_R_50_FPN", marks=pytest.mark.slow),
+        pytest.param("cascade_mask_rcnn_R_50_FPN", marks=pytest.mark.slow),
         "keypoint_rcnn_R_50_FPN",
-        "mask_rcnn_R_50_C4",
-        "mask_rcnn_R_50_FPN_dconv_c3-c5",
-        "mask_rcnn_R_50_FPN_mdconv_c3-c5",
+        pytest.param("mask_rcnn_R_50_C4", marks=pytest.mark.slow),
+        pytest.param("mask_rcnn_R_50_FPN_dconv_c3-c5", marks=pytest.mark.slow),
+        pytest.param("mask_rcnn_R_50_FPN_mdconv_c3-c5", marks=pytest.mark.slow),
     ],
 )
 def test_equal_to_the_reference(name: str) -> None:
