@@ -72,10 +72,7 @@ def _message(error: Exception) -> str:
     from lazycfg.config.trust import UntrustedError
 
     if isinstance(error, UntrustedError):
-        return (
-            f"{error.listing}\nadd --allow NAME for each name that the file may have, or --trusted if you "
-            "trust it as you trust code"
-        )
+        return error.with_options()
     if isinstance(error, ConfigError | CommandError):
         return str(error)
     if isinstance(error, OSError):

@@ -119,6 +119,11 @@ class UntrustedError(ConfigError, PermissionError):
         self.listing = "not allowed:\n  " + "\n  ".join(self.refused)
         super().__init__(f"{self.listing}\n{hint}" if hint else self.listing)
 
+    def with_options(self) -> str:
+        """Return the message of a command that has the options ``--allow`` and ``--trusted``."""
+        advice = "add --allow NAME for each name that the file may have, or --trusted if you trust it as code"
+        return f"{self.listing}\n{advice}"
+
 
 class Policy:
     """An allow list. ``Policy(None)`` is `DEFAULT_ALLOW`; `TRUST_ALL` allows everything.
