@@ -12,7 +12,7 @@ from lazycfg.structures import BoxMode
 from lazycfg.structures.rle import encode_mask
 from lazycfg.utils.tiles import check_tiling, tile_boxes
 
-from .datasets.base import DatasetWrapper, Record, get_annotations, get_image_sizes, is_validated
+from .datasets.base import DatasetWrapper, Record, get_annotations, get_image_sizes
 from .detection_utils import transform_annotations
 from .image import MAX_IMAGE_PIXELS, image_to_tensor, read_image
 from .transforms import CropTransform
@@ -41,6 +41,8 @@ class TiledDataset(DatasetWrapper):
         ValueError: an argument without meaning.
     """
 
+    validated = DatasetWrapper.dataset_validated
+
     def __init__(
         self,
         *,
@@ -62,9 +64,9 @@ class TiledDataset(DatasetWrapper):
         self.owners = np.repeat(np.arange(len(tiles)), [len(t) for t in tiles])
 
     @property
-    def validated(self) -> bool:
-        """Return whether the other dataset has checked its records."""
-        return is_validated(self.dataset)
+    def source_indices(self) -> np.ndarray:
+        """Return (N,) int64, the record of the other dataset that each record is made of."""
+        return self.owners
 
     @property
     def image_sizes(self) -> np.ndarray:

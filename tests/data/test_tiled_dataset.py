@@ -5,6 +5,7 @@ import pytest
 
 from lazycfg.data import (
     CocoDataset,
+    ConcatDataset,
     DatasetFromList,
     DatasetMapper,
     FilteredDataset,
@@ -14,10 +15,20 @@ from lazycfg.data import (
     create_keypoint_hflip_indices,
     export_coco,
 )
+from lazycfg.data.datasets.wrappers import part_of_records
 from lazycfg.structures import BoxMode
 from lazycfg.structures.rle import decode_rle, encode_mask
 
 SHAPES = ShapesDataset(num_images=3, image_size=(100, 140), keypoints=True, num_objects=(4, 5))
+
+
+def test_tiles_are_of_the_dataset_that_their_image_is_of():
+    both = ConcatDataset(
+        datasets=[SHAPES, ShapesDataset(num_images=1, image_size=(100, 140), keypoints=True)]
+    )
+    tiled = TiledDataset(dataset=both, slice_size=(60, 80), overlap=0.25)
+    part, count = part_of_records(tiled)
+    assert (part.tolist(), count) == ([0] * 12 + [1] * 4, 2)
 
 
 def test_tiles_are_parts_of_their_images():

@@ -136,8 +136,8 @@ class SerializedList(Sequence[Any]):
 class DatasetWrapper:
     """A dataset made of another one, which it is like in all that a subclass does not say.
 
-    A subclass whose records are right where those of the other dataset are says so by a `validated` of its
-    own (see `is_validated`).
+    A subclass whose records are right where those of the other dataset are says so in its own body, since
+    `is_validated` asks the class itself: ``validated = DatasetWrapper.dataset_validated``.
 
     Args:
         dataset: any dataset.
@@ -155,6 +155,16 @@ class DatasetWrapper:
     def num_classes(self) -> int:
         """Return the number of thing classes."""
         return len(self.metadata.thing_classes)
+
+    @property
+    def dataset_validated(self) -> bool:
+        """Return whether the other dataset has checked its records."""
+        return is_validated(self.dataset)
+
+    @property
+    def source_indices(self) -> np.ndarray:
+        """Return (N,) int64, the record of the other dataset that each record is made of."""
+        return np.arange(len(self.dataset))
 
     @property
     def image_sizes(self) -> np.ndarray:

@@ -14,7 +14,7 @@ import torch
 from lazycfg.structures import BoxMode
 from lazycfg.utils import UnsafeFileError, load_numpy_pickle
 
-from .base import DatasetWrapper, Record, describe, get_annotations, is_validated
+from .base import DatasetWrapper, Record, describe, get_annotations
 
 __all__ = ["ProposalsDataset", "load_proposals_into_dataset", "read_proposals"]
 
@@ -40,6 +40,8 @@ class ProposalsDataset(DatasetWrapper):
             dataset are not in it.
     """
 
+    validated = DatasetWrapper.dataset_validated
+
     def __init__(self, *, dataset: Any, proposal_file: str | os.PathLike[str]) -> None:
         super().__init__(dataset=dataset)
         self.proposal_file = os.fspath(proposal_file)
@@ -64,11 +66,6 @@ class ProposalsDataset(DatasetWrapper):
         empty = np.zeros((0, boxes[0].shape[1] if boxes else 4), np.float32)
         self._boxes = torch.from_numpy(np.concatenate([empty, *(boxes[row] for row in rows)]))
         self._logits = torch.from_numpy(np.concatenate([empty[:, 0], *(logits[row] for row in rows)]))
-
-    @property
-    def validated(self) -> bool:
-        """Return whether the other dataset has checked its records."""
-        return is_validated(self.dataset)
 
     def __getitem__(self, index: int) -> Record:
         record = dict(self.dataset[index])

@@ -82,6 +82,8 @@ class ConcatDataset:
 class SubsetDataset(DatasetWrapper):
     """Some images of a dataset, by index."""
 
+    validated = DatasetWrapper.dataset_validated
+
     def __init__(self, *, dataset: Any, indices: Sequence[int] | np.ndarray) -> None:
         super().__init__(dataset=dataset)
         self.indices = np.asarray(indices, dtype=np.int64)
@@ -89,9 +91,9 @@ class SubsetDataset(DatasetWrapper):
             raise IndexError(f"SubsetDataset: indices must lie in 0..{len(dataset) - 1}")
 
     @property
-    def validated(self) -> bool:
-        """Return whether the other dataset has checked its records."""
-        return is_validated(self.dataset)
+    def source_indices(self) -> np.ndarray:
+        """Return (N,) int64, the record of the other dataset that each record is made of."""
+        return self.indices
 
     @property
     def image_sizes(self) -> np.ndarray:
@@ -189,11 +191,9 @@ def part_of_records(dataset: Any) -> tuple[np.ndarray, int]:
     if isinstance(dataset, ConcatDataset):
         lengths = [len(d) for d in dataset.datasets]
         return np.repeat(np.arange(len(lengths)), lengths), len(lengths)
-    if isinstance(dataset, SubsetDataset):
-        part, count = part_of_records(dataset.dataset)
-        return part[dataset.indices], count
     if isinstance(dataset, DatasetWrapper):
-        return part_of_records(dataset.dataset)
+        part, count = part_of_records(dataset.dataset)
+        return part[dataset.source_indices], count
     raise ValueError(
         f"expected a ConcatDataset, or a dataset made of one, to tell datasets apart; got "
         f"{type(dataset).__name__}"

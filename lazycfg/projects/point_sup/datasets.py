@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from lazycfg.data import CocoDataset, get_annotations, summarize
-from lazycfg.data.datasets.base import DatasetWrapper, Record, describe, is_validated
+from lazycfg.data.datasets.base import DatasetWrapper, Record, describe
 from lazycfg.data.datasets.coco_validation import AnnotationError, Problem, is_number
 from lazycfg.data.datasets.summary import DatasetSummary
 from lazycfg.structures import BitMasks, BoxMode
@@ -83,17 +83,14 @@ class PointsFromMasks(DatasetWrapper):
         seed: another seed, other points.
     """
 
+    validated = DatasetWrapper.dataset_validated
+
     def __init__(self, *, dataset: Any, num_points: int = 10, seed: int = 0) -> None:
         if num_points < 1:
             raise ValueError(f"PointsFromMasks: num_points must be 1 or more, got {num_points}")
         super().__init__(dataset=dataset)
         self.num_points = num_points
         self.seed = seed
-
-    @property
-    def validated(self) -> bool:
-        """Return whether the other dataset has checked its records."""
-        return is_validated(self.dataset)
 
     @property
     def summary(self) -> DatasetSummary:
