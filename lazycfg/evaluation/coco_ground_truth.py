@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from lazycfg.evaluation.label_maps import get_record
 from lazycfg.evaluation.tables import distinct_names
 from lazycfg.structures import BoxMode
 from lazycfg.structures.rle import rle_area
@@ -41,7 +42,6 @@ def coco_ground_truth(
     Raises:
         ValueError: naming the record that is not complete, or has the image_id of another.
     """
-    get = getattr(dataset, "get_annotations", None) or dataset.__getitem__
     mode = BoxMode.XYWHA_ABS if rotated else BoxMode.XYWH_ABS
     names = _class_names(dataset)
     ids = category_ids(dataset.metadata, len(names))
@@ -49,7 +49,7 @@ def coco_ground_truth(
     annotations: list[dict[str, Any]] = []
     seen: dict[Any, int] = {}
     for index in range(len(dataset)):
-        record = get(index)
+        record = get_record(dataset, index)
         where = f"record {index} ({record.get('file_name', 'no file_name')})"
         if "height" not in record or "width" not in record:
             raise ValueError(f"{where} has no height and width, which an evaluation needs")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,14 @@ import torch
 
 from lazycfg.utils.segment_ids import rgb2id
 
-__all__ = ["RecordIndex", "read_panoptic", "read_sem_seg", "segments_of_labels"]
+__all__ = ["RecordIndex", "get_record", "read_panoptic", "read_sem_seg", "segments_of_labels"]
+
+
+def get_record(dataset: Any, index: int) -> Mapping[str, Any]:
+    """Return a record, without making its image if the dataset has a `get_annotations`."""
+    get = getattr(dataset, "get_annotations", None) or dataset.__getitem__
+    record: Mapping[str, Any] = get(index)
+    return record
 
 
 class RecordIndex:
@@ -25,9 +32,8 @@ class RecordIndex:
 
     def __getitem__(self, image_id: Any) -> Mapping[str, Any]:
         if self._positions is None:
-            light: Callable[[int], Mapping[str, Any]]
-            light = getattr(self.dataset, "get_annotations", None) or self.dataset.__getitem__
-            self._positions = {light(i).get("image_id", i): i for i in range(len(self.dataset))}
+            count = len(self.dataset)
+            self._positions = {get_record(self.dataset, i).get("image_id", i): i for i in range(count)}
         if image_id not in self._positions:
             raise KeyError(f"image_id {image_id!r} is not one of the dataset's {len(self._positions)}")
         return self.dataset[self._positions[image_id]]

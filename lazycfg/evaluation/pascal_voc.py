@@ -13,6 +13,7 @@ from typing import Any, get_args
 import numpy as np
 
 from lazycfg.evaluation.evaluator import DatasetEvaluator, Results
+from lazycfg.evaluation.label_maps import get_record
 from lazycfg.evaluation.pascal_voc_scores import VocMetric, average_precision, match_class
 from lazycfg.evaluation.tables import distinct_names, metrics_table, per_class_table
 from lazycfg.structures import BoxMode
@@ -220,10 +221,9 @@ def _numbers(detections: _Detections | None, index: int) -> np.ndarray:
 
 
 def _read_truth(dataset: Any, num_classes: int) -> dict[Any, _Truth]:
-    get = getattr(dataset, "get_annotations", None) or dataset.__getitem__
     result: dict[Any, _Truth] = {}
     for number in range(len(dataset)):
-        record = get(number)
+        record = get_record(dataset, number)
         image_id = record.get("image_id", number)
         if image_id in result:
             raise ValueError(f"record {number} has the image_id {image_id!r} of another")

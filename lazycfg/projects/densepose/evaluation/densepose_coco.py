@@ -13,7 +13,7 @@ from torch import Tensor
 
 from lazycfg.evaluation.coco_scores import in_order
 from lazycfg.evaluation.evaluator import DatasetEvaluator, Results
-from lazycfg.evaluation.label_maps import RecordIndex
+from lazycfg.evaluation.label_maps import RecordIndex, get_record
 from lazycfg.evaluation.tables import distinct_names, metrics_table
 from lazycfg.structures import BoxMode, Instances, polygons_to_bitmask
 from lazycfg.utils import gather, is_main_process
@@ -175,8 +175,7 @@ class DensePoseCOCOEvaluator(DatasetEvaluator):
         return trial.evaluate(img_ids=[item["image_id"] for item in inputs])
 
     def _image_ids(self) -> list[Any]:
-        get = getattr(self.dataset, "get_annotations", None) or self.dataset.__getitem__
-        return [get(index).get("image_id", index) for index in range(len(self.dataset))]
+        return [get_record(self.dataset, i).get("image_id", i) for i in range(len(self.dataset))]
 
     def _compare(self, found: Instances, record: Mapping[str, Any]) -> ImageOverlaps:
         size = (int(record["height"]), int(record["width"]))
