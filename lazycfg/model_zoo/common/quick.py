@@ -23,7 +23,8 @@ def on_shapes(
         dataloader: that of `data/shapes.py`.
         optimizer: gets the rate ``lr``.
         train: runs ``max_iter`` steps; results go to ``./output/<name>``.
-        labels: what else `ShapesDataset` annotates, ``keypoints=True`` or ``label_maps="semantic"``.
+        labels: what else `ShapesDataset` annotates, ``keypoints=True`` or ``label_maps="semantic"``. With
+            keypoints, the model's head and the mapper take those of the shapes, and no masks.
 
     Returns:
         the schedule: up in a line, a tenth of the rate for the last quarter.
@@ -33,6 +34,13 @@ def on_shapes(
     resnet.stem.norm = resnet.stages.norm = "BN"
     if "res5" in model.get("roi_heads", {}):
         model.roi_heads.res5.norm = "BN"
+    if labels.get("keypoints"):
+        model.roi_heads.keypoint_head.num_keypoints = 5
+        dataloader.train.mapper.update(
+            use_instance_mask=False,
+            use_keypoint=True,
+            keypoint_hflip_indices=(0, 1, 2, 4, 3),  # left and right of centre, top, bottom, left, right
+        )
     for part in (dataloader.train, dataloader.test):
         part.dataset.update(image_size=256, **labels)
     dataloader.train.total_batch_size = 4

@@ -8,13 +8,7 @@ from ..common.optim import SGD as optimizer
 from ..common.quick import on_shapes
 from ..common.train import train
 
-model.roi_heads.keypoint_head.num_keypoints = 5
 model.roi_heads.num_classes = 4
-dataloader.train.mapper.update(
-    use_instance_mask=False,
-    use_keypoint=True,
-    keypoint_hflip_indices=(0, 1, 2, 4, 3),  # left and right of centre, top, bottom, left, right
-)
 lr_multiplier: Any = on_shapes(
     model,
     dataloader,

@@ -8,16 +8,10 @@ from ..common.optim import SGD as optimizer
 from ..common.quick import on_shapes
 from ..common.train import train
 
-model.roi_heads.keypoint_head.num_keypoints = 5
 model.roi_heads.num_classes = 4
 model.roi_heads.batch_size_per_image = 128
 # That number is of the keypoints of all foreground regions, were each visible.
 model.roi_heads.keypoint_head.update(loss_weight=4.0, loss_normalizer=5 * 128 * 0.25)
-dataloader.train.mapper.update(
-    use_instance_mask=False,
-    use_keypoint=True,
-    keypoint_hflip_indices=(0, 1, 2, 4, 3),  # left and right of centre, top, bottom, left, right
-)
 lr_multiplier: Any = on_shapes(
     model,
     dataloader,
