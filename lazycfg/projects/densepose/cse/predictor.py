@@ -1,9 +1,8 @@
 """Predicts embeddings of the surface that is seen (arXiv:2011.12438)."""
 
-import torch.nn.functional as F
 from torch import Tensor
 
-from ..modeling.confidence import DensePoseConfidenceModelConfig
+from ..modeling.confidence import DensePoseConfidenceModelConfig, weigh_segmentation
 from ..modeling.predictors.chart import UpsamplingPredictor
 from ..structures.cse_outputs import (
     DensePoseEmbeddingPredictorOutput,
@@ -89,7 +88,5 @@ class DensePoseEmbeddingWithConfidencePredictor(DensePoseEmbeddingPredictor):
         segm = self.confidence_model_cfg.segm_confidence
         if segm.enabled:
             raw = self.interp2d(self.coarse_segm_confidence_lowres(head_outputs))
-            confidence = F.softplus(raw) + segm.epsilon
-            maps["coarse_segm_confidence"] = confidence
-            maps["coarse_segm"] = maps["coarse_segm"] * confidence
+            weigh_segmentation(maps, "coarse_segm", raw, segm)
         return DensePoseEmbeddingPredictorOutputWithConfidences(**maps)

@@ -3,11 +3,15 @@
 from dataclasses import dataclass, field
 from enum import Enum
 
+import torch.nn.functional as F
+from torch import Tensor
+
 __all__ = [
     "DensePoseConfidenceModelConfig",
     "DensePoseSegmConfidenceConfig",
     "DensePoseUVConfidenceConfig",
     "DensePoseUVConfidenceType",
+    "weigh_segmentation",
 ]
 
 
@@ -58,6 +62,22 @@ class DensePoseSegmConfidenceConfig:
 
     def __post_init__(self) -> None:
         check_epsilon(self)
+
+
+def weigh_segmentation(
+    maps: dict[str, Tensor], name: str, raw: Tensor, config: DensePoseSegmConfidenceConfig
+) -> None:
+    """Put the confidence of a segmentation among maps (R, C, S, S), and weigh its logits by it.
+
+    Args:
+        maps: by name; ``<name>_confidence`` comes in, and ``<name>`` is multiplied by it.
+        name: of the segmentation.
+        raw: (R, 1, S, S), before it is made positive.
+        config: tells the smallest confidence.
+    """
+    confidence = F.softplus(raw) + config.epsilon
+    maps[f"{name}_confidence"] = confidence
+    maps[name] = maps[name] * confidence
 
 
 def check_epsilon(config: DensePoseUVConfidenceConfig | DensePoseSegmConfidenceConfig) -> None:

@@ -1,10 +1,9 @@
 """Predicts parts and chart coordinates, and how sure it is of them (arXiv:1909.11526, arXiv:2003.00080)."""
 
-import torch.nn.functional as F
 from torch import Tensor
 
 from ...structures.chart_outputs import DensePoseChartPredictorOutputWithConfidences
-from ..confidence import DensePoseConfidenceModelConfig, DensePoseUVConfidenceType
+from ..confidence import DensePoseConfidenceModelConfig, DensePoseUVConfidenceType, weigh_segmentation
 from .chart import DensePoseChartPredictor
 
 __all__ = ["DensePoseChartWithConfidencePredictor"]
@@ -55,7 +54,5 @@ class DensePoseChartWithConfidencePredictor(DensePoseChartPredictor):
             maps[name] = self.interp2d(self.get_submodule(f"{name}_lowres")(head_outputs))
         for name in self.segm_maps:
             raw = self.interp2d(self.get_submodule(f"{name}_confidence_lowres")(head_outputs))
-            confidence = F.softplus(raw) + self.confidence_model_cfg.segm_confidence.epsilon
-            maps[f"{name}_confidence"] = confidence
-            maps[name] = maps[name] * confidence
+            weigh_segmentation(maps, name, raw, self.confidence_model_cfg.segm_confidence)
         return DensePoseChartPredictorOutputWithConfidences(**maps)
