@@ -243,11 +243,6 @@ def _items(value: Any) -> Iterator[tuple[Any, Any]]:
             yield key, child
 
 
-def _is_filled(value: Any) -> bool:
-    """Return whether a value is a plain dict of the config with something in it."""
-    return type(value) is Node and len(value) > 0
-
-
 def _name(key: Any) -> str:
     return f"[{key}]" if isinstance(key, int) else str(key)
 
