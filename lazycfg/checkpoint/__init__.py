@@ -1,8 +1,9 @@
-"""Weights in and out: every file format of the field, and training states that resume exactly."""
+"""Load, convert and save weights, and save training states that resume exactly."""
 
 from lazycfg.utils import UnsafeFileError
 
 from .checkpointer import Checkpointer, RandomState, Stateful, save_weights
+from .converting import Conversion, convert_weights, save_converted
 from .download import local_weights
 from .errors import CheckpointError, DownloadError, MissingCheckpointError
 from .files import Weights, read_weights
@@ -16,6 +17,7 @@ from .report import LoadReport, Mismatch, WeightsMismatchError
 __all__ = [
     "CheckpointError",
     "Checkpointer",
+    "Conversion",
     "DownloadError",
     "LoadReport",
     "Mismatch",
@@ -26,6 +28,7 @@ __all__ = [
     "UnsafeFileError",
     "Weights",
     "WeightsMismatchError",
+    "convert_weights",
     "last_checkpoint",
     "load_weights",
     "local_weights",
@@ -33,6 +36,7 @@ __all__ = [
     "published_url",
     "read_weights",
     "remote_file",
+    "save_converted",
     "save_weights",
     "unwrap",
     "verify_checksums",

@@ -64,11 +64,11 @@ class Stateful(Protocol):
     """
 
     def state_dict(self) -> Mapping[str, Any]:
-        """Return all that is needed to go on."""
+        """Return everything that is needed to continue."""
         ...
 
     def load_state_dict(self, state_dict: Any, /) -> Any:
-        """Go on from a state."""
+        """Continue from a state."""
         ...
 
 
@@ -280,6 +280,7 @@ class Checkpointer:
             logger.info("nothing to resume from in %s", self.save_dir)
         if path is None or not os.fspath(path):
             logger.info("no initial weights: the model starts as it was initialised")
+            _tell_frozen(self.model)
             return {}
         self.last_report = load_weights(self.model, path, strict=strict, ignore=ignore)
         return {}
@@ -357,13 +358,33 @@ def save_weights(
         CheckpointError: another suffix.
         OSError: the file could not be written, and why.
     """
+    save_state(collect_weights(model), path, metadata=metadata)
+
+
+def save_state(
+    state: Mapping[str, Tensor],
+    path: str | os.PathLike[str],
+    *,
+    metadata: Mapping[str, str] | None = None,
+    under: str | None = "model",
+) -> None:
+    """Write tensors by name, as `save_weights` does.
+
+    Args:
+        state: the tensors.
+        path, metadata: see `save_weights`.
+        under: in a ``.pth``, the key of the dict that they are put under; None writes them alone.
+
+    Raises:
+        CheckpointError: another suffix.
+        OSError: the file could not be written, and why.
+    """
     path = Path(path)
     if path.suffix not in (WEIGHTS, *_TORCH_SUFFIXES):
         raise CheckpointError(
             f"cannot write weights as {path}: its suffix {path.suffix!r} says no format. Weights are written "
             "as .safetensors, or as .pth or .pt, which torch.load reads"
         )
-    state = collect_weights(model)
     with _explained(path, state.values()):
         if path.suffix == WEIGHTS:
             _write_safetensors(state, path, metadata=metadata or {})
@@ -371,7 +392,10 @@ def save_weights(
         tensors, aliases = _distinct(state)
         content = {key: tensors[aliases.get(key, key)] for key in state}
         with atomic_write(path) as partial:
-            torch.save({"model": content, **({"metadata": dict(metadata)} if metadata else {})}, partial)
+            if under is not None:
+                torch.save({under: content, **({"metadata": dict(metadata)} if metadata else {})}, partial)
+            else:
+                torch.save(content, partial)
 
 
 def collect_weights(model: nn.Module) -> dict[str, Tensor]:
@@ -395,6 +419,19 @@ def _write_safetensors(state: Mapping[str, Tensor], path: Path, *, metadata: Map
     tensors, aliases = _distinct(state)
     with atomic_write(path) as partial:
         save_file(tensors, partial, metadata={"format": "pt", "aliases": json.dumps(aliases), **metadata})
+        _sort_metadata(partial)
+
+
+def _sort_metadata(path: Path) -> None:
+    """Put the texts in the header of a file in order: safetensors writes them in another one each time."""
+    with open(path, "r+b") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        written = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode().ljust(length)
+        if len(written) == length:  # else it has texts that are escaped in another way
+            file.seek(8)
+            file.write(written)
 
 
 def _distinct(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -454,3 +491,15 @@ def _explained(path: Path, tensors: Iterable[Tensor]) -> Iterator[None]:
         partly = "only a part of it was taken: a quota, or a limit on the size of files (ulimit -f)"
         why = partly if of_torch else getattr(error, "strerror", None) or text
         raise OSError(f"cannot write {path}: {why}. The checkpoints before are whole") from error
+
+
+def _tell_frozen(model: nn.Module) -> None:
+    """Warn of parameters that are not trained although nothing was loaded into them."""
+    frozen = {name: value.numel() for name, value in model.named_parameters() if not value.requires_grad}
+    if frozen:
+        logger.warning(
+            "%s parameters are frozen and keep their initial values, from %s on: give train.init_checkpoint, "
+            "or train them (freeze_at=0 of a ResNet)",
+            f"{sum(frozen.values()):,}",
+            next(iter(frozen)),
+        )

@@ -1,4 +1,4 @@
-"""Downloading a file of weights once: whole, checked, and by one process at a time."""
+"""Downloading a file once: whole, checked, and by one process at a time."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class _Expected:
 
 
 def local_weights(source: str | os.PathLike[str]) -> Path:
-    """Return the path of weights given by a path or a name, downloading them if they are not there.
+    """Return the path of weights given by a path or a name; download them if they are not there.
 
     A file of this machine comes before a name.
 
@@ -74,7 +74,7 @@ def local_weights(source: str | os.PathLike[str]) -> Path:
 
 
 def download(remote: RemoteFile) -> Path:
-    """Return the path of a file of weights, downloading it if it is not there.
+    """Return the path of a file, downloading it if it is not there.
 
     A file appears under its name when all of it is there, of the announced size and with the digest that is
     known of it. A transfer that broke off goes on where it ended, also in another process. Of several
@@ -200,6 +200,8 @@ def _transfer(remote: RemoteFile, partial: Path) -> tuple[_Expected, bool]:
             validator = _validator(answer.headers)
             if validator:
                 validator_file.write_text(validator, "utf-8")
+        if size is not None and remote.most_bytes is not None and size > remote.most_bytes:
+            raise _failure(remote, f"it has {size:,} bytes, and at most {remote.most_bytes:,} are taken")
         if size is not None and (free := shutil.disk_usage(partial.parent).free) < size - start:
             raise _failure(
                 remote, f"it has {size - start:,} bytes, and {free:,} are free in {partial.parent}"
@@ -235,9 +237,13 @@ def _copy(answer: IO[bytes], file: IO[bytes], start: int, size: int | None, remo
         if not block:
             break
         if received == 0 and _WEB_PAGE.match(block):
-            raise _failure(remote, "what came is a web page, not a file of weights (of a proxy, or a login?)")
+            text = f"what came is a web page, not the {remote.kind} (of a proxy, or a login?)"
+            raise _failure(remote, text)
         file.write(block)
         received += len(block)
+        if remote.most_bytes is not None and received > remote.most_bytes:  # of a server that said nothing
+            file.truncate(0)
+            raise _failure(remote, f"it has more than the {remote.most_bytes:,} bytes that are taken")
         if time.monotonic() - told > _SECONDS_BETWEEN_MESSAGES:
             told = time.monotonic()
             of = f" of {size / 1e6:.0f}" if size else ""
@@ -326,9 +332,13 @@ def _said(error: Exception) -> str:
 
 
 def _failure(remote: RemoteFile, reason: str) -> DownloadError:
+    text = f"cannot download the {remote.kind} {remote.name}: {reason}"
+    if remote.folder is not None:  # which is the caller's
+        return DownloadError(text)
     return DownloadError(
-        f"cannot download the weights {remote.name}: {reason}\n"
+        f"{text}\n"
         f"  from  {remote.url}\n"
         f"  Download it elsewhere and put it at  {remote.path}\n"
-        "  or give its path: train.init_checkpoint=FILE"
+        "  or give its path: train.init_checkpoint=FILE\n"
+        "  or train without, from random values: train.init_checkpoint="
     )

@@ -4,12 +4,12 @@ __all__ = ["CheckpointError", "DownloadError", "MissingCheckpointError"]
 
 
 class CheckpointError(ValueError):
-    """A file of weights or of a training state cannot be used. The message names the file and what to do."""
+    """Raised if a weights file or training state cannot be used; the message names file and remedy."""
 
 
 class MissingCheckpointError(CheckpointError, FileNotFoundError):
-    """A checkpoint, or a file of one, is not there."""
+    """Raised if a checkpoint, or a file of one, is missing."""
 
 
 class DownloadError(CheckpointError):
-    """Weights given by name cannot be had. The message says from where, why, and where to put them."""
+    """Raised if weights cannot be downloaded; the message says from where, why, and where to put them."""

@@ -38,7 +38,7 @@ _LONGEST_NAME = 1000
 
 @dataclass
 class Weights:
-    """What a file of weights holds, before its keys are fitted to a model."""
+    """The contents of a weights file, before its keys are matched with a model."""
 
     state: dict[str, Tensor]
     source: str
@@ -92,17 +92,38 @@ def load_tensors(path: str | os.PathLike[str], *, many_parts: bool = False) -> A
         return load_torch_file(Path(path), many_parts=many_parts)
 
 
+def load_content(path: str | os.PathLike[str]) -> Any:
+    """Read all that a file of weights holds, as it is: what stands beside the weights, too.
+
+    Returns:
+        of a safetensors file the tensors by name; of others what was saved.
+
+    Raises:
+        FileNotFoundError, UnsafeFileError, CheckpointError: as `read_weights`.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no file of weights at {path}")
+    kind = _format_of(path)
+    if kind == "safetensors":
+        return _read_safetensors(path).state
+    return load_tensors(path) if kind == "torch" else _load_arrays(path)
+
+
 def _read_torch(path: Path) -> Weights:
     return _weights_in(load_tensors(path), source=str(path), format="torch")
 
 
-def _read_pickle(path: Path) -> Weights:
+def _load_arrays(path: Path) -> Any:
     with (
         _naming(path, "a file of weights (safetensors, torch.save of tensors, pickle of numpy arrays)"),
         path.open("rb") as file,
     ):
-        content = load_numpy_pickle(file)
-    return _weights_in(content, source=str(path), format="pickle")
+        return load_numpy_pickle(file)
+
+
+def _read_pickle(path: Path) -> Weights:
+    return _weights_in(_load_arrays(path), source=str(path), format="pickle")
 
 
 def _read_safetensors(path: Path) -> Weights:

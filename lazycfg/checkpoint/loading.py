@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +23,9 @@ from lazycfg.checkpoint.placement import (
     place,
     plain_key,
 )
-from lazycfg.checkpoint.report import LoadReport, Mismatch, WeightsMismatchError
+from lazycfg.checkpoint.report import Change, LoadReport, Mismatch, WeightsMismatchError
+from lazycfg.checkpoint.rules import Origin
+from lazycfg.checkpoint.trunk_names import resized_positions
 from lazycfg.config.tree.repr import printable
 from lazycfg.utils import closest
 
@@ -82,8 +85,9 @@ def load_weights(
         prefix: what to put before the keys of the file; "auto" finds it, "" takes them as they are.
         strip: take only the keys of the file that begin so, without it (``"backbone.bottom_up."``). Left out,
             a beginning is taken off that all keys which fit have.
-        adapter: how the file names its tensors: "auto", "none", "torchvision", "caffe2" or
-            "old-pointrend".
+        adapter: how the file names its tensors: "auto" finds it by the keys; "none"; "torchvision" (ResNets),
+            "torchvision-rcnn" and the others of its detectors, "caffe2", "old-pointrend", "vit" (timm, MAE,
+            DINOv2), "swin", "timm-swin" or "mvit".
 
     Returns:
         the report; print it to see its table.
@@ -108,9 +112,10 @@ def load_weights(
         raise WeightsMismatchError(f"no tensor of {weights.source} fits the model", report)
     if strict and report.problems:
         raise WeightsMismatchError(
-            f"the weights in {weights.source} do not fit the model; name what to leave alone with "
-            f"ignore={report.suggested_ignore()}, or load what fits with strict=False",
+            f"the weights in {weights.source} do not fit the model",
             report,
+            f"; name what to leave alone with ignore={report.suggested_ignore()}, or load what fits with "
+            "strict=False",
         )
     if told := plan.clashes():
         raise WeightsMismatchError(told, report)
@@ -123,8 +128,12 @@ def load_weights(
 class _Fit:
     """One way to find the keys of a file in a model."""
 
+    origin: Origin
+    """The file's tensors by their names without prefix."""
     renamed: Mapping[str, str]
     """From a key of the file to its name without prefix, in our spelling."""
+    supplied: Mapping[str, tuple[Tensor, str]]
+    """What follows from the file without being in it, by name; and why."""
     outside: Sequence[str]
     """Keys of the file that do not begin as the others."""
     strip: str
@@ -149,10 +158,13 @@ def _fit(weights: Weights, model_keys: list[str], *, prefix: str, strip: str, ad
         for candidate in ADAPTERS.values():
             if adapter != candidate.name and (adapter != "auto" or not candidate.recognises(names.values())):
                 continue
+            origin = Origin({name: weights.state[key] for key, name in names.items()}, weights.source)
             renamed = {key: candidate.rename(name) for key, name in names.items()}
-            placement = place(list(renamed.values()), model_keys, prefix=prefix)
-            fits.append(_Fit(renamed, outside, beginning, candidate, placement))
-    best = max(fits, key=lambda fit: len(fit.placement.target))
+            supplied = candidate.supply(origin)
+            placement = place([*renamed.values(), *supplied], model_keys, prefix=prefix)
+            fits.append(_Fit(origin, renamed, supplied, outside, beginning, candidate, placement))
+    # Names that are the same in both say most when it is known whose they are.
+    best = max(fits, key=lambda fit: (len(fit.placement.target), fit.adapter.name != "none"))
     if rival := best.placement.rival:
         raise CheckpointError(
             f"{weights.source} fits the model equally well under {best.placement.prefix!r} and {rival!r}; "
@@ -184,7 +196,7 @@ class _Plan:
         ignore: Sequence[str],
     ) -> None:
         self.model, self.weights, self.strip = model, weights, fit.strip
-        self.placement, self.adapter = fit.placement, fit.adapter
+        self.placement, self.adapter, self.origin = fit.placement, fit.adapter, fit.origin
         self.actual, self.state, self.ignore = actual, state, ignore
         self.values: dict[str, Tensor] = {}
         self.mismatched: list[Mismatch] = []
@@ -195,10 +207,19 @@ class _Plan:
         self.newly_initialized: list[str] = []
         self.folded: dict[str, float] = {}
         self.used: set[str] = set()
+        self.changes: list[Change] = []
+        self.reasons: list[str] = []
 
-        names = set(fit.renamed.values())
+        if why := self.adapter.refused(fit.origin):
+            raise CheckpointError(f"{weights.source} cannot be loaded as {self.adapter.name} weights: {why}")
+        self.names = set(fit.renamed.values())
         for file_key, name in fit.renamed.items():
-            self._sort_file_key(file_key, name, names)
+            self._sort_file_key(file_key, name)
+        for name, (value, why) in fit.supplied.items():
+            key = self.placement.target.get(name)
+            if key is not None and not self._is_ignored(key) and value.shape == self.state[actual[key]].shape:
+                self.values[key] = value
+                self.changes.append(Change("made", key, why))
         for file_key in fit.outside:
             (self.ignored if self._is_ignored(file_key) else self.unexpected).append(file_key)
         self.shared = _shared(model, {key: plain for plain, key in actual.items()})
@@ -215,30 +236,45 @@ class _Plan:
         self.used.update(found)
         return bool(found)
 
-    def _sort_file_key(self, file_key: str, name: str, names: set[str]) -> None:
+    def _sort_file_key(self, file_key: str, name: str) -> None:
         key = self.placement.target.get(name)
-        value = self.adapter.convert(name, self.weights.state[file_key])
+        plain = plain_key(file_key).removeprefix(self.strip)
         if key is None:
             if self._is_ignored(file_key, name):
                 self.ignored.append(file_key)
-            elif self._is_harmless(name, names) or self.adapter.is_harmless(file_key):
+            elif self._is_harmless(name) or self.adapter.is_harmless(plain):
                 self.not_needed.append(file_key)
             else:
                 self.unexpected.append(file_key)
-        elif self._is_ignored(key, file_key):
+                if (why := self.adapter.reason(plain)) and why not in self.reasons:
+                    self.reasons.append(why)
+            return
+        if self._is_ignored(key, file_key):
             self.ignored.append(key)
-        elif value.shape != self.state[self.actual[key]].shape:
-            self.mismatched.append(
-                Mismatch(key, tuple(self.state[self.actual[key]].shape), tuple(value.shape))
-            )
+            return
+        if self.adapter.is_computed(name):
+            self.not_needed.append(file_key)
+            return
+        value, note = self.adapter.convert(plain, self.origin)
+        shape = tuple(self.state[self.actual[key]].shape)
+        if note:
+            self.changes.append(Change("changed", key, note))
+        if value.shape != shape and self.adapter.has_positions:
+            resized = resized_positions(name, value, shape)
+            if resized is not None:
+                value, note = resized
+                self.changes.append(Change("resized", key, note))
+        if value.shape != shape:
+            self.mismatched.append(Mismatch(key, shape, tuple(value.shape)))
         else:
             self.values[key] = value
 
-    def _is_harmless(self, name: str, names: set[str]) -> bool:
-        if is_classifier(name) and (self.adapter.name != "none" or self.placement.prefix):
+    def _is_harmless(self, name: str) -> bool:
+        of_trunk = self.adapter.classifies and (self.adapter.name != "none" or self.placement.prefix)
+        if of_trunk and is_classifier(name):
             return True
         if name.endswith(".num_batches_tracked"):
-            return name.replace("num_batches_tracked", "running_mean") in names
+            return name.replace("num_batches_tracked", "running_mean") in self.names
         # Old detectron2 checkpoints keep these; they follow from the model's arguments.
         return ".cell_anchors." in name or name in ("pixel_mean", "pixel_std")
 
@@ -248,9 +284,9 @@ class _Plan:
         owner, _, leaf = key.rpartition(".")
         if self._is_ignored(key):
             self.ignored.append(key)
-        elif leaf == "num_batches_tracked" or key in ("pixel_mean", "pixel_std"):
+        elif leaf == "num_batches_tracked" or key in ("pixel_mean", "pixel_std") or self._is_computed(key):
             return
-        elif not self.placement.covers(key):
+        elif not self.placement.covers(key) or self._is_new(key.removeprefix(self.placement.prefix)):
             self.newly_initialized.append(key)
         elif leaf in ("running_mean", "running_var") and self._has_only_affine(owner):
             # Files of the Caffe2 kind have the statistics folded into scale and shift: what is left is x * s
@@ -259,6 +295,16 @@ class _Plan:
             self.folded[key] = 0.0 if leaf == "running_mean" else 1.0 - eps
         else:
             self.missing.append(key)
+
+    def _is_computed(self, key: str) -> bool:
+        return self.adapter.is_computed(key.removeprefix(self.placement.prefix))
+
+    def _is_new(self, name: str) -> bool:
+        """Return whether files of this kind do not have such a name, and this one has none either."""
+        return any(
+            re.fullmatch(pattern, name) and not any(re.fullmatch(pattern, other) for other in self.names)
+            for pattern in self.adapter.not_in_file
+        )
 
     def _has_only_affine(self, owner: str) -> bool:
         has = {
@@ -298,8 +344,13 @@ class _Plan:
             folded=tuple(self.folded),
             ignored=tuple(self.ignored),
             unused_ignore=tuple(pattern for pattern in self.ignore if pattern not in self.used),
-            remarks=tuple(self.adapter.remarks(self.model, self.modules)),
+            remarks=(
+                *self.reasons,
+                *self.adapter.remarks(self.model, self.modules),
+                *_not_finite(self.model, self.values),
+            ),
             strip=self.strip,
+            changes=tuple(self.changes),
         )
 
     def apply(self) -> None:
@@ -353,3 +404,21 @@ def _like(value: Tensor, target: Tensor) -> Tensor:
         assert isinstance(target, DTensor)
         return distribute_tensor(value.to(target.device, target.dtype), target.device_mesh, target.placements)
     return value.to(target.dtype) if target.is_meta else value
+
+
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+
+
+def _not_finite(model: nn.Module, values: Mapping[str, Tensor]) -> list[str]:
+    """Return a remark on parameters that get NaN or infinity, as of a training that diverged."""
+    own = {plain_key(name) for name, _ in model.named_parameters()}
+    bad = [
+        name
+        for name, value in values.items()
+        if name in own and value.dtype in _FLOATS and not bool(torch.isfinite(value).all())
+    ]
+    if not bad:
+        return []
+    shown = ", ".join(bad[:3]) + (", ..." if len(bad) > 3 else "")
+    count = "1 parameter holds" if len(bad) == 1 else f"{len(bad)} parameters hold"
+    return [f"{count} NaN or infinity, so results are of no use: {shown}"]

@@ -25,7 +25,7 @@ _OTHER_SHAPES = ("Adafactor", "LBFGS")
 
 
 class OptimizerState:
-    """An optimizer as something that is saved and resumed, in the way that a config means it.
+    """The state of an optimizer, as it is saved and resumed.
 
     Resuming checks that the state belongs to this optimizer and to these parameters. Options that differ from
     those that the run was started with (a learning rate, a weight decay) are obeyed, and the log says so;
@@ -49,7 +49,7 @@ class OptimizerState:
         return {**self.optimizer.state_dict(), "about": about}
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
-        """Take back a state.
+        """Restore a state.
 
         Raises:
             CheckpointError: it is of another optimizer, of other groups or of other parameters.

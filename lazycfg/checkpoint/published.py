@@ -1,7 +1,8 @@
 """The checkpoints that the reference's authors published, by the names of the configs they were trained with.
 
 Names below a folder; their files are `<id>/<file>` in a folder of the same name on the server, or where that
-differs, a path from the server's root.  The end of a file's name is the beginning of its MD5.
+differs, a path from the server's root.  The end of a file's name is the beginning of its MD5. torchvision's
+lie on its own server.
 """
 
 __all__ = ["SERVER", "published_checkpoints", "published_url"]
@@ -9,6 +10,16 @@ __all__ = ["SERVER", "published_checkpoints", "published_url"]
 SERVER = "https://dl.fbaipublicfiles.com"
 
 _PUBLISHED = {
+    "torchvision": {
+        "fasterrcnn_resnet50_fpn": "https://download.pytorch.org/models/fasterrcnn_resnet50_fpn_coco-258fb6c6.pth",
+        "fasterrcnn_resnet50_fpn_v2": "https://download.pytorch.org/models/fasterrcnn_resnet50_fpn_v2_coco-dd69338a.pth",
+        "fcos_resnet50_fpn": "https://download.pytorch.org/models/fcos_resnet50_fpn_coco-99b0c9b7.pth",
+        "keypointrcnn_resnet50_fpn": "https://download.pytorch.org/models/keypointrcnn_resnet50_fpn_coco-fc266e95.pth",
+        "maskrcnn_resnet50_fpn": "https://download.pytorch.org/models/maskrcnn_resnet50_fpn_coco-bf2d0c1e.pth",
+        "maskrcnn_resnet50_fpn_v2": "https://download.pytorch.org/models/maskrcnn_resnet50_fpn_v2_coco-73cbd019.pth",
+        "retinanet_resnet50_fpn": "https://download.pytorch.org/models/retinanet_resnet50_fpn_coco-eeacb38b.pth",
+        "retinanet_resnet50_fpn_v2": "https://download.pytorch.org/models/retinanet_resnet50_fpn_v2_coco-5905b1c5.pth",
+    },
     "COCO-Detection": {
         "faster_rcnn_R_50_C4_1x": "137257644/model_final_721ade.pkl",
         "faster_rcnn_R_50_DC5_1x": "137847829/model_final_51d356.pkl",
@@ -348,6 +359,8 @@ def published_url(name: str) -> str | None:
     file = _PUBLISHED.get(folder, {}).get(config)
     if file is None:
         return None
+    if file.startswith("https://"):
+        return file
     return SERVER + (file if file.startswith("/") else f"/detectron2/{name}/{file}")
 
 

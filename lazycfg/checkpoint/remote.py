@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from lazycfg.checkpoint.errors import CheckpointError
 from lazycfg.checkpoint.published import SERVER, published_checkpoints, published_url
 from lazycfg.utils import closest
 
-__all__ = ["KINDS_OF_NAMES", "RemoteFile", "near_names", "remote_file", "weights_cache"]
+__all__ = ["KINDS_OF_NAMES", "RemoteFile", "file_at_url", "near_names", "remote_file", "weights_cache"]
 
 KINDS_OF_NAMES = (
     "detectron2://PATH, https://..., hf://ORG/REPO/FILE, torchvision://NAME, timm://NAME, or the name of a "
@@ -29,26 +30,32 @@ _HF_NAME = re.compile(r"([\w.-]+/[\w.-]+)(?:@([\w./-]+?))?/([\w.+=-]+(?:/[\w.+=-
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file of weights on a server."""
+    """A file on a server: weights, unless `kind` says otherwise."""
 
     name: str
     """As the user wrote it."""
     url: str
     place: str
-    """Where it is kept, relative to the cache."""
+    """Where it is kept, relative to `folder`."""
     algorithms: tuple[str, ...] = ()
     """Names of digests, such as "sha256", of which one has to begin with `digest`."""
     digest: str = ""
     """The beginning of its digest, or all of it."""
+    kind: str = "weights"
+    """What it is, for messages."""
+    folder: Path | None = None
+    """What it is kept in; None for the cache of weights."""
+    most_bytes: int | None = None
+    """A larger file is refused."""
 
     @property
     def path(self) -> Path:
         """Return where it is kept."""
-        return weights_cache() / self.place
+        return (self.folder or weights_cache()) / self.place
 
 
 def weights_cache() -> Path:
-    """Return the folder that downloaded weights are kept in.
+    """Return the folder where downloaded weights are kept.
 
     It is ``$LAZYCFG_WEIGHTS``, else ``lazycfg/weights`` in ``$XDG_CACHE_HOME``, which is ``~/.cache`` if
     unset. Files of the reference's authors have the paths there that they have on their server.
@@ -56,6 +63,21 @@ def weights_cache() -> Path:
     if folder := os.environ.get("LAZYCFG_WEIGHTS"):
         return Path(folder).expanduser()
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "lazycfg" / "weights"
+
+
+def file_at_url(url: str, *, kind: str, folder: Path, most_bytes: int) -> RemoteFile:
+    """Return a file of another kind than weights, to be downloaded into a folder of the caller.
+
+    Args:
+        url: ``http://...`` or ``https://...``, with ``#sha256=...`` at its end if the digest is known.
+        kind: what it is, such as "image", for messages.
+        folder: what it is kept in.
+        most_bytes: a larger file is refused.
+
+    Raises:
+        CheckpointError: the URL names no file.
+    """
+    return replace(_at_url(url, url), kind=kind, folder=folder, most_bytes=most_bytes)
 
 
 def remote_file(name: str) -> RemoteFile | None:
@@ -92,7 +114,7 @@ def _at_url(name: str, url: str) -> RemoteFile:
     url, _, fragment = url.partition("#")
     parts = urlsplit(url)
     if parts.username is not None or parts.password is not None:
-        raise CheckpointError(f"{parts.hostname}: a URL of weights has no user or password in it")
+        raise CheckpointError(f"{parts.hostname}: a URL has no user or password in it")
     place = _place(parts.hostname or "", parts.port, parts.path)
     if not place:
         raise CheckpointError(f"{name}: this URL names no file on a server")
@@ -129,7 +151,10 @@ def _place(host: str, port: int | None, path: str) -> str:
 def _hugging_face(name: str, rest: str) -> RemoteFile:
     match = _HF_NAME.fullmatch(rest)
     if match is None or ".." in rest.split("/"):
-        raise CheckpointError(f"{name}: expected hf://ORG/REPO/FILE or hf://ORG/REPO@REVISION/FILE")
+        raise CheckpointError(
+            f"{name}: expected hf://ORG/REPO/FILE or hf://ORG/REPO@REVISION/FILE; a model that lazycfg "
+            "pushed has its weights in model.safetensors"
+        )
     repository, revision, file = match[1], match[2] or "main", match[3]
     server = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
     return RemoteFile(
@@ -141,7 +166,23 @@ def _hugging_face(name: str, rest: str) -> RemoteFile:
 def _timm(name: str, rest: str) -> RemoteFile:
     if not re.fullmatch(r"[\w.-]+", rest):
         raise CheckpointError(f"{name}: expected timm://MODEL, or timm://MODEL.TAG as resnet18.a1_in1k")
+    known = _known_to_timm(rest)
+    if known is not None and known.hf_hub_id:
+        return _hugging_face(name, f"{known.hf_hub_id}/{known.hf_hub_filename or 'model.safetensors'}")
+    if known is not None and known.url:
+        return _at_url(name, known.url)
     return _hugging_face(name, f"timm/{rest}/model.safetensors")
+
+
+def _known_to_timm(model: str) -> Any:
+    """Return what timm, where it is installed, says of the weights of a model; a few lie elsewhere, and a
+    name without a tag has one by default.
+    """
+    try:
+        import timm
+    except ImportError:
+        return None
+    return timm.get_pretrained_cfg(model) if timm.is_model(model) else None
 
 
 def _torchvision(name: str, rest: str) -> RemoteFile:

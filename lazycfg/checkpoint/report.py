@@ -8,7 +8,7 @@ from typing import Any
 
 from lazycfg.config.tree.repr import printable
 
-__all__ = ["LoadReport", "Mismatch", "WeightsMismatchError"]
+__all__ = ["Change", "LoadReport", "Mismatch", "WeightsMismatchError"]
 
 _ROWS, _FEW = 14, 6  # lines for each kind of problem, and for each kind of harmless news
 _DEEPEST = 32  # parts of a name that groups are made by
@@ -21,6 +21,16 @@ class Mismatch:
     key: str
     model_shape: tuple[int, ...]
     file_shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Change:
+    """What was done to a value on its way, beyond finding its place."""
+
+    what: str
+    """"changed" by the rule of its name, "resized" (positions), or "made" (it is not in the file)."""
+    key: str
+    detail: str
 
 
 @dataclass(frozen=True)
@@ -54,6 +64,8 @@ class LoadReport:
     remarks: tuple[str, ...] = ()
     strip: str = ""
     """What was taken off the keys of the file, as it stands before all that fit."""
+    changes: tuple[Change, ...] = ()
+    """Values that are not as they are in the file."""
 
     @property
     def problems(self) -> bool:
@@ -106,6 +118,7 @@ class LoadReport:
             ("ignored", self.ignored, "as asked"),
         ):
             rows += _limited((what, group, detail) for group in _grouped(keys, _FEW))
+        rows += changed_rows(self.changes)
         rows += [("ignore", pattern, "this pattern matches nothing") for pattern in self.unused_ignore]
         rows += [("remark", remark, "") for remark in self.remarks]
         return [(what, shown(key), detail) for what, key, detail in rows]
@@ -137,11 +150,27 @@ class LoadReport:
 
 
 class WeightsMismatchError(RuntimeError):
-    """Weights and model do not fit. `report` has the details; the message is its table."""
+    """Raised if weights and model do not fit. `report` has the details; the message is its table.
 
-    def __init__(self, message: str, report: LoadReport) -> None:
-        super().__init__(f"{printable(message)}\n{report}")
+    Attributes:
+        report: what fits and what does not.
+        advice: the part of the message that says what to do in Python; a command says it in its own words.
+    """
+
+    def __init__(self, message: str, report: LoadReport, advice: str = "") -> None:
+        super().__init__(f"{printable(message)}{advice}\n{report}")
         self.report = report
+        self.advice = advice
+
+
+def changed_rows(changes: Sequence[Change]) -> list[tuple[str, str, str]]:
+    """Return (what, key or group of keys, detail) of values that were changed."""
+    keys: dict[tuple[str, str], list[str]] = {}
+    for change in changes:
+        keys.setdefault((change.what, change.detail), []).append(change.key)
+    return [
+        (what, group, detail) for (what, detail), of_it in keys.items() for group in _grouped(of_it, _FEW)
+    ]
 
 
 def shown(text: str) -> str:

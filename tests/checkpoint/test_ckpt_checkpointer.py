@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from lazycfg.checkpoint import Checkpointer, RandomState, load_weights, save_weights
+from lazycfg.checkpoint.files import read_metadata
 
 
 class Counter:
@@ -268,3 +269,25 @@ def test_every_process_keeps_its_own_generators(tmp_path):
         results = manager.dict()
         mp.spawn(_two_processes, args=(tmp_path, results), nprocs=2)
         assert results[0] != results[1]
+
+
+def test_what_is_frozen_without_initial_weights_is_told(tmp_path, caplog):
+    model = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 1))
+    Checkpointer(model, tmp_path).resume_or_load("")
+    assert "frozen" not in caplog.text
+    model[0].requires_grad_(False)
+    Checkpointer(model, tmp_path).resume_or_load("")
+    assert "8 parameters are frozen and keep their initial values, from 0.weight on" in caplog.text
+
+
+def test_equal_weights_are_equal_files(tmp_path):
+    texts = {name: f'"{name}" ä\n\x7f\x01' for name in "gfedcba"}
+    for number in range(3):
+        model = nn.Linear(2, 2)
+        nn.init.ones_(model.weight)
+        nn.init.zeros_(model.bias)
+        save_weights(model, tmp_path / f"{number}.safetensors", metadata=texts)
+    first, *others = (path.read_bytes() for path in sorted(tmp_path.iterdir()))
+    assert all(other == first for other in others)
+    assert read_metadata(tmp_path / "0.safetensors").items() >= texts.items()
+    assert load_file(tmp_path / "0.safetensors")["weight"].tolist() == [[1.0, 1.0], [1.0, 1.0]]

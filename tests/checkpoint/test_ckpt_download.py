@@ -84,7 +84,7 @@ def test_a_later_process_goes_on_with_the_part_of_an_earlier_one(server):
     ("kind", "reason"),
     [
         ("missing", "the server answered 404"),
-        ("login", "a web page, not a file of weights"),
+        ("login", "a web page, not the weights"),
         ("empty", "the server sent an empty file"),
         ("announces-more", "the connection ended after 1,048,576 of 1,048,586 bytes"),
         ("announces-less", f"of what came the sha256 is .*, its name says {SHA256}"),
@@ -99,6 +99,7 @@ def test_what_cannot_be_had_says_what_and_where_to_put_it(server, kind, reason):
     place = weights_cache() / server.url.removeprefix("http://").replace(":", "_") / kind / "weights.bin"
     assert f"from  {url}\n" in str(error.value)
     assert f"put it at  {place}\n" in str(error.value)
+    assert str(error.value).endswith("or train without, from random values: train.init_checkpoint=")
     place.write_bytes(CONTENT)  # as the message says
     assert local_weights(f"{url}#sha256={SHA256}") == place
 

@@ -96,6 +96,23 @@ def test_exact_and_cast_to_the_dtype_of_the_parameter():
     assert bool((model.weight == 1).all())
 
 
+def test_what_is_not_finite_is_remarked_on(caplog):
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
+    model.register_buffer("lowest", torch.tensor(float("-inf")))  # this one may be
+    state = model.state_dict()
+    assert load_weights(model, state).remarks == ()
+    state = {key: value.clone() for key, value in state.items()}
+    state["1.weight"][0, 1] = float("nan")
+    with caplog.at_level("WARNING"):
+        report = load_weights(model, state)
+    assert report.remarks == ("1 parameter holds NaN or infinity, so results are of no use: 1.weight",)
+    assert "NaN or infinity" in caplog.text
+    for key in ("0.weight", "0.bias", "1.bias"):
+        state[key].fill_(float("inf"))
+    (remark,) = load_weights(model, state).remarks
+    assert remark.startswith("4 parameters hold NaN or infinity")
+
+
 def test_strict_names_everything_and_changes_nothing():
     model = nn.ModuleDict({"a": nn.Linear(2, 2), "b": nn.Linear(2, 2)})
     before = {key: value.clone() for key, value in model.state_dict().items()}
