@@ -16,7 +16,7 @@ _OF_OMEGACONF = frozenset(("_is_none", "_set_flag", "_get_flag", "_metadata", "_
 
 
 class ConfigError(Exception):
-    """Something is wrong with a config; the message says what, where, and what was expected."""
+    """Raised for a mistake in a config; the message says what, where, and what was expected."""
 
 
 class _NoSuchKey(ConfigError):
@@ -87,7 +87,7 @@ class PathError(ConfigError, LookupError):
 
 
 class InterpolationError(ConfigError, ValueError):
-    """A `${...}` that cannot be resolved: its target is missing, it is circular, or a resolver failed."""
+    """Raised for a `${...}` that cannot be resolved: no target, a circle, or a resolver that failed."""
 
 
 class CycleError(ConfigError, ValueError):

@@ -29,7 +29,7 @@ from lazycfg.config.tree.targets import ImportName, find_name, public_name, reso
 
 _DEFAULT_TEXT = """
     lazycfg.structures lazycfg.layers lazycfg.modeling lazycfg.data lazycfg.solver lazycfg.evaluation
-    lazycfg.projects
+    lazycfg.tracking lazycfg.projects
     lazycfg.data.build_detection_test_loader lazycfg.data.build_detection_train_loader
     lazycfg.data.open_dataset lazycfg.data.create_keypoint_hflip_indices
     lazycfg.data.trivial_batch_collator lazycfg.layers.get_norm lazycfg.modeling.get_vit_lr_decay_rate
@@ -66,7 +66,7 @@ DEFAULT_ALLOW: tuple[str, ...] = tuple(_DEFAULT_TEXT.split())
 the layers, optimizers and schedules of torch, and plain values."""
 
 # The parts of this library that may be named as a whole. The others read and write files or run configs.
-_PARTS = ("structures", "layers", "modeling", "data", "solver", "evaluation", "projects")
+_PARTS = ("structures", "layers", "modeling", "data", "solver", "evaluation", "tracking", "projects")
 # Modules of others that an entry may name as a whole, and where the classes meant by it are defined.
 _KNOWN = {
     "torch.nn": "torch.nn.modules",
@@ -112,16 +112,20 @@ class UntrustedError(ConfigError, PermissionError):
     Attributes:
         refused: each of them, with its place.
         listing: all of them as text, without what the calling code can do about it.
+        is_code: whether the file brings code, which no list of names allows.
     """
 
-    def __init__(self, refused: Iterable[str], hint: str = ""):
+    def __init__(self, refused: Iterable[str], hint: str = "", *, is_code: bool = False):
         self.refused = list(refused)
+        self.is_code = is_code
         self.listing = "not allowed:\n  " + "\n  ".join(self.refused)
         super().__init__(f"{self.listing}\n{hint}" if hint else self.listing)
 
     def with_options(self) -> str:
         """Return the message of a command that has the options ``--allow`` and ``--trusted``."""
         advice = "add --allow NAME for each name that the file may have, or --trusted if you trust it as code"
+        if self.is_code:
+            advice = "add --trusted if you trust the file as code, as one of a run of your own"
         return f"{self.listing}\n{advice}"
 
 
@@ -227,7 +231,7 @@ class Policy:
         if issubclass(found, type):
             return f"{shown} is a metaclass"
         if canonical in _NOT_MEANT:
-            return f"{shown} is allowed only by its own name (allow {min(known, key=len)!r})"
+            return f"{shown} is not allowed with its package, but by name (allow {min(known, key=len)!r})"
         if not any(_means(entry, name, found) for entry in self._names):
             if any(_is_own(entry) and f"{name.module}.".startswith(f"{entry}.") for entry in self._names):
                 return (

@@ -8,7 +8,7 @@ from lazycfg.config.editing.grammar import ImportRef, ShareRef
 from lazycfg.config.errors import ConfigError
 from lazycfg.config.tree.containers import children
 from lazycfg.config.tree.node import Node
-from lazycfg.config.tree.paths import format_path, unlink
+from lazycfg.config.tree.paths import MISSING, format_path, unlink
 from lazycfg.config.tree.required import REQUIRED
 from lazycfg.config.tree.targets import find_name
 from lazycfg.inspection.equality import alike, kind_of, same_leaf_of, same_parts
@@ -94,12 +94,18 @@ class Diff:
         applied.
 
         Raises:
-            ConfigError: a new value has no spelling on a command line (a lambda, an object); all such are
-            named.
+            ConfigError: a new value has no spelling on a command line (a lambda, an object), or a key has
+                none in a config path (None, a float); all such are named.
         """
         texts, problems = [], []
         for operator, path, value in self._steps:
             place = format_path(path)
+            odd = next((key for key in path if type(key) not in (str, int)), MISSING)
+            if odd is not MISSING:
+                problems.append(f"{place}: the key {odd!r} has no spelling in a config path")
+                continue
+            if place.startswith("-"):  # would be an option
+                place = f"[{path[0]}]{place.removeprefix(str(path[0]))}"
             if operator == "~":
                 texts.append(f"~{place}")
                 continue

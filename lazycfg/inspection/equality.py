@@ -72,13 +72,21 @@ def _compare(a: Item, b: Item) -> list[tuple[Encoded, Encoded]] | None:
         if dict(a.parts).keys() != other.keys():
             return None
         return below + [(_sequence(key, value), _sequence(key, other[key])) for key, value in a.parts]
-    for (key, value), (other_key, other_value) in zip(a.parts, b.parts, strict=True):
+    for (key, value), (other_key, other_value) in zip(a.parts, _in_order_of(a, b), strict=True):
         if isinstance(key, Item) and isinstance(other_key, Item):
             below.append((key, other_key))
         elif type(key) is not type(other_key) or key != other_key:
             return None
         below.append((value, other_value))
     return below
+
+
+def _in_order_of(a: Item, b: Item) -> list[tuple[Any, Encoded]]:
+    """Return the parts of `b`, in the order of `a` where both are dicts with the same keys."""
+    if a.kind != "pairs" or not isinstance(a.obj, dict) or not isinstance(b.obj, dict):
+        return b.parts
+    own = dict(zip(dict.keys(b.obj), b.parts, strict=True))
+    return [own[key] for key in dict.keys(a.obj)] if own.keys() == dict.keys(a.obj) else b.parts
 
 
 def _sequence(key: str, value: Encoded) -> Encoded:

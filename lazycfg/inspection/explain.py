@@ -12,8 +12,9 @@ from lazycfg.config.tree.access import get_path
 from lazycfg.config.tree.keys import find_key
 from lazycfg.config.tree.node import Node, raw_contains
 from lazycfg.config.tree.paths import MISSING, format_path, parse_path
-from lazycfg.config.tree.position import CommandLine, FilePosition, Write, position_of, writes_to
+from lazycfg.config.tree.position import CommandLine, FilePosition, Write, position_of, writes_of, writes_to
 from lazycfg.config.tree.targets import target_name
+from lazycfg.config.tree.traversal import walk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -94,10 +95,11 @@ class Explanation:
 
 
 def explain(cfg: Any, path: str | Sequence[Key]) -> Explanation:
-    """Return who set the value at a config path, in order, across all files and overrides.
+    """Return what set the value at a config path, in order: files, lines and overrides.
 
-    An argument that the config leaves out is explained by the default of the target's signature; a `${...}`
-    is followed to the value it stands for. Raises `PathError` for a path that does not exist.
+    Of a call or a dict it lists what was changed inside, too. An argument that the config leaves out is
+    explained by the default of the target's signature; a `${...}` is followed to the value it stands for.
+    Raises `PathError` for a path that does not exist.
     """
     keys = parse_path(path) if isinstance(path, str) else tuple(path)
     steps: list[Step] = []
@@ -141,7 +143,22 @@ def explain(cfg: Any, path: str | Sequence[Key]) -> Explanation:
         made = position_of(holder)
         if made is not None:
             steps.insert(0, Step(format_path(keys) or "the root", "written", short(holder), made))
-    return Explanation(format_path(keys), holder, [*_sorted(outer), *steps, *_sorted(own)])
+    return Explanation(
+        format_path(keys), holder, [*_sorted(outer), *steps, *_sorted([*own, *_writes_below(holder, keys)])]
+    )
+
+
+def _writes_below(value: Any, keys: Path) -> list[tuple[Path, Write]]:
+    """Return what was changed inside a call or a dict after it was written, with the path of each."""
+    nodes: dict[int, tuple[Path, Node]] = {}  # each at the first of its places
+    for path, node in walk(value):
+        if type(node) is Node:
+            nodes.setdefault(id(node), (path, node))
+    return [
+        ((*keys, *path, *parse_path(str(write.key))), write)
+        for path, node in nodes.values()
+        for write in writes_of(node)
+    ]
 
 
 def _sorted(found: list[tuple[Path, Write]]) -> list[Step]:

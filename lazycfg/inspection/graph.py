@@ -6,6 +6,7 @@ right of it.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
@@ -34,6 +35,12 @@ _DEEPEST = 100  # nobody looks further to the right
 _SPECIAL = ("_target_", "_partial_")
 
 
+def columns(text: str) -> int:
+    """Return the columns that a text takes in a font whose letters are all of one width."""
+    wide = 0 if text.isascii() else sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
+    return len(text) + wide
+
+
 class Line:
     """One argument in a box.
 
@@ -60,8 +67,9 @@ class Line:
 
     @property
     def length(self) -> int:
-        """Return characters that it takes."""
-        return len(self.key) + (2 + len(self.text) if self.text else 0) + (4 if self.shared else 0)
+        """Return characters that it takes; a Chinese, Japanese or Korean one takes the room of two."""
+        text = 2 + columns(self.text) if self.text else 0
+        return columns(self.key) + text + (4 if self.shared else 0)
 
 
 class Box:
@@ -109,7 +117,7 @@ class Box:
 
     def measure(self) -> None:
         """Decide on width and height."""
-        title = len(self.title) + (4 if self.mark else 0) + 2
+        title = columns(self.title) + (4 if self.mark else 0) + 2
         longest = max([title * 1.05, *(line.length for line in self.lines)])
         self.width = round(max(longest * CHAR, 90) + 2 * PAD)
         self.height = TITLE + (LINE * len(self.lines) + 6 if self.lines else 0)

@@ -59,7 +59,8 @@ _DARK = {
     "head": "#f0f6fc",
     "tint": 0.24,
 }
-_FONT = "ui-monospace,SFMono-Regular,Menlo,Consolas,DejaVu Sans Mono,monospace"
+# Boxes are as wide as their text in a font of this kind: a viewer has one of these
+_FONT = "ui-monospace,SFMono-Regular,Menlo,Consolas,DejaVu Sans Mono,Liberation Mono,Courier New,monospace"
 
 
 def _rules(colours: dict[str, Any]) -> str:

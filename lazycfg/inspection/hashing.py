@@ -62,6 +62,8 @@ def hash_of(cfg: Any, *, ignore: Iterable[str] = ()) -> str:
         parts = [entry for entry in parts if not _is_end(entry[2], patterns)]
         if value.kind in ("call", "dict", "object"):
             parts.sort(key=lambda pair: str(pair[0]))
+        elif value.kind == "pairs" and isinstance(value.obj, dict):
+            parts.sort(key=lambda pair: _place_of_key(pair[0]))
         digest.update(f"{value.kind} {len(parts)}:".encode())
         todo: list[tuple[Encoded | bytes, _States]] = []
         if isinstance(value.value, Item):
@@ -79,6 +81,15 @@ def hash_of(cfg: Any, *, ignore: Iterable[str] = ()) -> str:
                 todo.append((part, there))
         work.extend(reversed(todo))
     return digest.hexdigest()
+
+
+def _place_of_key(key: Encoded) -> tuple[str, float, str]:
+    """Return where a key of a dict comes whatever the order it was written in; those that are no plain values
+    come last, as they stand.
+    """
+    if isinstance(key, Item):
+        return "~", 0, ""
+    return type(key).__name__, key if isinstance(key, int | float) else 0, repr(key)
 
 
 def _own_value(item: Item) -> bytes:

@@ -34,7 +34,9 @@ def _format(value: object, depth: int) -> str:
         return f"@{value.target.name}({', '.join(given)})"
     if isinstance(value, FileRef):
         return f"file:{value.file}#{value.path}" if value.path else f"file:{value.file}"
-    if value is None or value is ... or kind in (bool, int, float, complex, str, bytes):
+    if isinstance(value, str) and kind is str:
+        return _quoted(value)
+    if value is None or value is ... or kind in (bool, int, float, complex, bytes):
         return "..." if value is ... else _plain_complex(value) if isinstance(value, complex) else repr(value)
     if isinstance(value, dict) and kind is dict:
         pairs = (f"{_format(k, depth + 1)}: {_format(v, depth + 1)}" for k, v in value.items())
@@ -47,6 +49,11 @@ def _format(value: object, depth: int) -> str:
             return "(" + ", ".join(items) + ("," if len(items) == 1 else "") + ")"
         return "{" + ", ".join(items) + "}" if items else "set()"
     raise TypeError(f"a {kind.__qualname__} has no spelling on the command line")
+
+
+def _quoted(text: str) -> str:
+    """Return text in double quotes, if it has none: the single ones are for the shell."""
+    return repr(text) if '"' in text else '"' + repr("'" + text)[2:]
 
 
 def _plain_complex(value: complex) -> str:

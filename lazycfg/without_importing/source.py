@@ -175,7 +175,7 @@ def _find_assigned(name: str, depth: int = 0) -> ast.expr:
     found = re.findall(rf"^{re.escape(last)}\b[^=\n]*=(?!=)", _source(file), re.MULTILINE)
     if not found:
         return _find_assigned(_imported_from(module, file, last), depth + 1)
-    for statement in ast.parse(_source(file)).body if len(found) == 1 else ():
+    for statement in _parsed(_source(file)) if len(found) == 1 else ():
         if not isinstance(statement, ast.Assign | ast.AnnAssign) or statement.value is None:
             continue
         target = statement.targets[0] if isinstance(statement, ast.Assign) else statement.target
@@ -240,8 +240,24 @@ def _statement(file: str, name: str) -> tuple[Any, int] | None:
         raise Unsure(name)
     stop = _END.search(source, starts[0].end())
     block = source[start : stop.start() if stop else len(source)]
-    (node,) = ast.parse(block).body
+    try:
+        (node,) = _parsed(block)
+    except SyntaxError:  # a text in it has lines that begin at the margin
+        (node,) = (n for n in _parsed(source) if getattr(n, "name", None) == name)
+        return node, 0
     return node, source.count("\n", 0, start)
+
+
+@lru_cache(maxsize=2048)
+def _parsed(text: str) -> list[ast.stmt]:
+    """Return the statements of a text. Its meaning does not change, so they are not forgotten with a file."""
+    return ast.parse(text).body
+
+
+def forget_sources() -> None:
+    """Read the files of packages anew, for a process that lives while they are edited."""
+    for function in (_read_signature, _find_assigned, _source, _statement):
+        function.cache_clear()
 
 
 def _imported_from(module: str, file: str, name: str) -> str:
@@ -252,7 +268,7 @@ def _imported_from(module: str, file: str, name: str) -> str:
     for match in _IMPORT.finditer(source):
         if not re.search(rf"\b{re.escape(name)}\b", match[2]):
             continue
-        statement: Any = ast.parse(match[0]).body[0]
+        statement: Any = _parsed(match[0])[0]
         for alias in statement.names:
             if (alias.asname or alias.name) != name:
                 continue

@@ -9,13 +9,18 @@ from __future__ import annotations
 import ast
 import copy
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lazycfg.config.errors import ConfigError
 from lazycfg.config.isolation.bindings import parse_source
 from lazycfg.config.signatures.modules import locate_module
+from lazycfg.config.signatures.python_text import Expression
+from lazycfg.config.signatures.source_lookup import Source
+from lazycfg.config.tree.keys import find_key
 from lazycfg.config.tree.node import Node, raw_contains, raw_get, raw_pop, raw_set
+from lazycfg.config.tree.position import FilePosition, record_write, set_position
 from lazycfg.without_importing.stand_ins import NEVER, StandIn
 
 _MOST_FILES = 200
@@ -33,6 +38,31 @@ class Unread:
 
     def __repr__(self) -> str:
         return f"<{self.text}>"
+
+
+class WrittenCall(FilePosition):
+    """The place of a call in a file of which only the syntax was read."""
+
+    __slots__ = ("node", "text", "tree")
+
+    def __init__(self, file: str, tree: ast.Call, node: Node, text: _Text):
+        super().__init__(file, tree.lineno, text.column(tree.lineno, tree.col_offset))
+        self.tree, self.node, self.text = tree, node, text
+
+    def source(self) -> Source:
+        """Return what the text tells about the arguments."""
+        return Expression(str(self.file), self.tree, self.node, column=self.text.column)
+
+
+class _Text:
+    """The lines of a file as they were read, which may not be those that are saved."""
+
+    def __init__(self, data: bytes):
+        self.lines = data.split(b"\n")
+
+    def column(self, line: int, offset: int) -> int:
+        """Return the column, in characters from 1, of a place that is `offset` bytes into a line."""
+        return 1 + len(self.lines[line - 1][:offset].decode("utf-8", "replace"))
 
 
 class _Module:
@@ -68,11 +98,56 @@ def read_syntax(file: str | os.PathLike[str]) -> Node:
         SyntaxError: the file is no Python.
         ConfigError: it is nested too deeply.
     """
-    try:
-        names = _Files().read(os.path.abspath(os.fspath(file)))
-    except (RecursionError, MemoryError):
-        raise ConfigError(f"{os.fspath(file)}: nested too deeply") from None
-    return _config_of(names)
+    return SyntaxReading(file).config
+
+
+class SyntaxReading:
+    """A config file, read by its syntax.
+
+    Args:
+        file: the file; it need not be there if its text is given.
+        texts: what stands in files that are not saved, by absolute path.
+
+    Attributes:
+        config: what loading the file would give, as far as that can be told.
+        names: all variables, also imported and private ones.
+
+    Raises:
+        SyntaxError, ConfigError: see `read_syntax`.
+    """
+
+    def __init__(self, file: str | os.PathLike[str], texts: Mapping[str, bytes] | None = None) -> None:
+        path = os.path.abspath(os.fspath(file))
+        files = _Files(texts or {})
+        try:
+            self.names = files.read(path)
+        except (RecursionError, MemoryError):
+            raise ConfigError(f"{os.fspath(file)}: nested too deeply") from None
+        self.config = _config_of(self.names)
+        self._reader = _Reader(path, self.names, files, _Text(b""))
+
+    def is_sure(self, path: Sequence[Any]) -> bool:
+        """Return whether the file only does with what stands at a path of the config what was followed: it is
+        not handed to a function, nor changed in a loop.
+        """
+        value: Any = self.config
+        for key in (*path, None):
+            if id(value) in self._reader.files.unsure:
+                return False
+            if key is None or isinstance(value, StandIn):
+                break
+            value = find_key(value, key)
+            if isinstance(value, str) and "${" in value:
+                return False  # perhaps of such a place
+        return True
+
+    def value(self, expression: str) -> Any:
+        """Return the value of an expression in the file; an `Unread` if it is not known.
+
+        Raises:
+            SyntaxError: it is none.
+        """
+        return _settled(self._reader.value(ast.parse(expression.strip(), mode="eval").body))
 
 
 def _config_of(names: dict[str, Any]) -> Node:
@@ -88,8 +163,29 @@ def _config_of(names: dict[str, Any]) -> Node:
 class _Files:
     """The files of one reading, each read once."""
 
-    def __init__(self) -> None:
+    def __init__(self, texts: Mapping[str, bytes]) -> None:
+        self.texts = texts
         self.known: dict[str, dict[str, Any]] = {}
+        self._given: dict[tuple[str, str], dict[str, Any]] = {}
+        # By id: the nodes that a function or a loop may have changed
+        self.unsure: dict[int, Node] = {}
+
+    def given_to(self, importer: str, file: str) -> dict[str, Any]:
+        """Return the variables of a file for one that imports from it, which may edit them: its edits are not
+        seen by others that import the file, as when configs are loaded.
+        """
+        if (importer, file) not in self._given:
+            names = self.read(file)
+            held = {k: v for k, v in names.items() if isinstance(v, Node | list | tuple)}
+            self._given[importer, file] = {**names, **self.copied(held)}
+        return self._given[importer, file]
+
+    def copied(self, value: Any) -> Any:
+        """Return a copy of a value, in which the same nodes are unsure."""
+        memo: dict[int, Any] = {}
+        result = copy.deepcopy(value, memo)
+        self.unsure |= {id(memo[key]): memo[key] for key in self.unsure if key in memo}
+        return result
 
     def read(self, file: str) -> dict[str, Any]:
         """Return the variables of a file; raises ConfigError if too many files import each other."""
@@ -98,16 +194,17 @@ class _Files:
                 raise ConfigError(f"{file}: more than {_MOST_FILES} files import each other")
             names: dict[str, Any] = {}
             self.known[file] = names
-            tree = parse_source(Path(file).read_bytes(), file)
-            _Reader(file, names, self).run(tree.body)
+            data = self.texts[file] if file in self.texts else Path(file).read_bytes()
+            tree = parse_source(data, file)
+            _Reader(file, names, self, _Text(data)).run(tree.body)
         return self.known[file]
 
 
 class _Reader:
     """Goes through the statements of one file."""
 
-    def __init__(self, file: str, names: dict[str, Any], files: _Files):
-        self.file, self.names, self.files = file, names, files
+    def __init__(self, file: str, names: dict[str, Any], files: _Files, text: _Text):
+        self.file, self.names, self.files, self.text = file, names, files, text
 
     def run(self, body: list[ast.stmt]) -> None:
         """Follow statements, one after the other."""
@@ -132,12 +229,14 @@ class _Reader:
                 for target in statement.targets:
                     self._delete(target)
             elif isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
-                self._update(statement.value)
+                if not self._update(statement.value):
+                    self._touch(statement)
             elif isinstance(statement, ast.If | ast.For | ast.While | ast.With | ast.Try):
                 self._conditional(statement)
 
     def _conditional(self, statement: ast.stmt) -> None:
         """Note names that are assigned below a condition, of which the value is not known."""
+        self._touch(statement)
         for inner in ast.walk(statement):
             if isinstance(inner, ast.Assign):
                 for target in inner.targets:
@@ -146,6 +245,15 @@ class _Reader:
                 self._import_from(inner)
 
     # ---------------------------------------------------------------- statements
+
+    def _touch(self, tree: ast.AST) -> None:
+        """Note the nodes that a statement names which may change them in a way that is not followed."""
+        found = self.value(tree) if isinstance(tree, ast.Name | ast.Attribute | ast.Subscript) else None
+        if isinstance(found, Node):
+            self.files.unsure[id(found)] = found
+            return
+        for inner in ast.iter_child_nodes(tree):
+            self._touch(inner)
 
     def _import_from(self, statement: ast.ImportFrom) -> None:
         for alias in statement.names:
@@ -168,7 +276,7 @@ class _Reader:
         for words in (parts, [*parts, name]):
             file = _file_at(folder, words)
             if file is not None and (words or not statement.level):
-                names = self.files.read(file)
+                names = self.files.given_to(self.file, file)
                 if name == "*":
                     return names
                 if name in names:
@@ -188,7 +296,14 @@ class _Reader:
         else:
             holder, key = self._place(target)
             if isinstance(holder, Node) and key is not None:
-                raw_set(holder, key, _settled(value))
+                self._write(holder, key, value, target)
+
+    def _write(self, holder: Node, key: Any, value: Any, at: ast.expr | ast.keyword) -> None:
+        """Set a key of a node, and remember where that is written."""
+        value = _settled(value)
+        raw_set(holder, key, value)
+        place = FilePosition(self.file, at.lineno, self.text.column(at.lineno, at.col_offset))
+        record_write(holder, key, value, place)
 
     def _place(self, target: ast.expr) -> tuple[Any, Any]:
         if isinstance(target, ast.Attribute):
@@ -204,10 +319,10 @@ class _Reader:
         if isinstance(holder, Node):
             raw_pop(holder, key, None)
 
-    def _update(self, call: ast.Call) -> None:
-        """Apply ``node.update(a=1)``."""
+    def _update(self, call: ast.Call) -> bool:
+        """Apply ``node.update(a=1)``; return whether it is such a call."""
         if not (isinstance(call.func, ast.Attribute) and call.func.attr == "update"):
-            return
+            return False
         holder = self.value(call.func.value)
         if isinstance(holder, Node):
             for arg in call.args:
@@ -216,7 +331,8 @@ class _Reader:
                     raw_set(holder, key, value)
             for keyword in call.keywords:
                 if keyword.arg is not None:
-                    raw_set(holder, keyword.arg, _settled(self.value(keyword.value)))
+                    self._write(holder, keyword.arg, self.value(keyword.value), keyword)
+        return True
 
     # ---------------------------------------------------------------- expressions
 
@@ -262,26 +378,37 @@ class _Reader:
     def _call(self, node: ast.Call) -> Any:
         if isinstance(node.func, ast.Attribute) and node.func.attr == "copy" and not node.args:
             held = self.value(node.func.value)
-            return copy.deepcopy(held) if isinstance(held, Node) else _unread(node)
+            return self.files.copied(held) if isinstance(held, Node) else _unread(node)
         function = self.value(node.func)
         if isinstance(function, _Maker):
             made = Node(_target_=function.target)
             if function.partial:
                 raw_set(made, "_partial_", True)
-            return self._arguments(made, node)
+            return self._placed(self._arguments(made, node), node)
         if not isinstance(function, _Module):
             return _unread(node)
         last = function.name.rpartition(".")[2]
         if last in _CALLS and len(node.args) == 1:
             return _Maker(_settled(self.value(node.args[0])), _CALLS[last])
         if function.name in ("builtins.dict", "lazycfg.Node", "lazycfg.config.Node") and not node.args:
-            return self._arguments(Node(), node)
+            return self._placed(self._arguments(Node(), node), node)
+        if last == "ref" and len(node.args) == 1:
+            path = self.value(node.args[0])
+            return f"${{{path}}}" if isinstance(path, str) else _unread(node)
         if function.name == "copy.deepcopy" and len(node.args) == 1:
             held = self.value(node.args[0])
-            return copy.deepcopy(held) if isinstance(held, Node) else _unread(node)
+            return self.files.copied(held) if isinstance(held, Node) else _unread(node)
         if last in _FILE_READERS and node.args and isinstance(node.args[0], ast.Constant):
             return self._other_file(str(node.args[0].value), last, node)
         return _unread(node)
+
+    def _placed(self, made: Node, node: ast.Call) -> Node:
+        target = raw_get(made, "_target_")
+        if isinstance(target, str):  # would be imported by whoever asks what it takes
+            module, _, name = target.rpartition(".")
+            raw_set(made, "_target_", StandIn((module, name), None, NEVER))
+        set_position(made, WrittenCall(self.file, node, made, self.text))
+        return made
 
     def _arguments(self, made: Node, node: ast.Call) -> Node:
         args = tuple(_settled(self.value(arg)) for arg in node.args)
@@ -294,6 +421,8 @@ class _Reader:
             elif isinstance(value, Node):
                 for key, inner in dict.items(value):
                     raw_set(made, key, inner)
+            else:  # may bring any argument
+                self.files.unsure[id(made)] = made
         return made
 
     def _other_file(self, path: str, reader: str, node: ast.Call) -> Any:
@@ -301,7 +430,7 @@ class _Reader:
         file = os.path.abspath(folder / path)
         if len(node.args) > 1 or node.keywords or not file.endswith(".py") or not os.path.isfile(file):
             return _unread(node)
-        return copy.deepcopy(_config_of(self.files.read(file)))
+        return self.files.copied(_config_of(self.files.read(file)))
 
 
 def _settled(value: Any) -> Any:

@@ -33,7 +33,7 @@ def test_its_commands_have_their_options():
 
 
 def test_what_it_says_is_allowed_is():
-    for part in ("structures", "layers", "modeling", "data", "solver", "evaluation"):
+    for part in ("structures", "layers", "modeling", "data", "solver", "evaluation", "tracking", "projects"):
         assert f"lazycfg.{part}" in DEFAULT_ALLOW
     assert {entry for entry in DEFAULT_ALLOW if entry.startswith("resolver:")} == {
         "resolver:oc.env:DETECTRON2_DATASETS", "resolver:oc.env:LAZYCFG_WEIGHTS",

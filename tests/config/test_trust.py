@@ -5,6 +5,7 @@ Every input is loaded under the default policy and under a generous one, and wha
 """
 
 import functools
+import importlib
 import json
 import operator
 import os
@@ -437,6 +438,17 @@ def test_the_default_policy(tmp_path):
     assert built["o"].param_groups[0]["params"][0] is built["m"].weight
 
 
+@pytest.mark.parametrize(
+    "name", ["BBoxIOUTracker", "VanillaHungarianBBoxIOUTracker", "IOUWeightedHungarianBBoxIOUTracker"]
+)
+def test_a_tracker_of_ours_may_stand_in_a_saved_config(tmp_path, name):
+    pytest.importorskip("torch")
+    tracker = getattr(importlib.import_module("lazycfg.tracking"), name)
+    LazyConfig.save(Node(tracker=L(tracker)(video_height=4, video_width=6)), tmp_path / "c.yaml")
+    loaded = LazyConfig.load(tmp_path / "c.yaml")
+    assert type(instantiate(loaded.tracker)) is tracker
+
+
 def test_exact_entries_allow_what_packages_do_not():
     policy = Policy(("functools.partial", os.getcwd, "trusted_work.system"))
     assert policy.resolve("functools.partial") is functools.partial
@@ -659,3 +671,12 @@ def test_a_home_is_a_home(tmp_path, monkeypatch):
     LazyConfig.save(Node(a=1), "~/x.yaml")
     assert LazyConfig.load("~/x.yaml") == Node(a=1)
     assert (tmp_path / "x.yaml").is_file()
+
+
+def test_code_in_a_file_is_not_allowed_by_a_name(tmp_path, capsys):
+    (tmp_path / "x.yaml").write_text('_source_: "def f(): pass"\n_config_: {n: 1}\n')
+    assert main(["get", str(tmp_path / "x.yaml"), "n"]) == 2
+    said = capsys.readouterr().err
+    assert "add --trusted if you trust the file as code" in said
+    assert "--allow" not in said
+    assert main(["get", str(tmp_path / "x.yaml"), "n", "--trusted"]) == 0

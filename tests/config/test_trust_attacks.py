@@ -81,7 +81,8 @@ DANGEROUS_TEXT = """
     lazycfg.evaluation.COCOEvaluator.evaluate lazycfg.modeling.TorchvisionBackbone
     lazycfg.modeling.backbone.adapters.TorchvisionBackbone
     lazycfg.modeling.backbone.adapters.create_feature_extractor lazycfg.layers.fuse
-    lazycfg.solver.LRMultiplier.load_state_dict lazycfg.visualization.draw_instances
+    lazycfg.tracking.linear_sum_assignment lazycfg.tracking.assignment.linear_sum_assignment
+    lazycfg.tracking.base_tracker.np.load lazycfg.solver.LRMultiplier.load_state_dict lazycfg.visualization.draw_instances
     lazycfg.modeling.GeneralizedRCNN.compile lazycfg.layers.blocks.nn.Module.compile
 """
 DANGEROUS = DANGEROUS_TEXT.split()

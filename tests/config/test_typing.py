@@ -62,6 +62,14 @@ def _mypy_finds_the_package(monkeypatch):
     monkeypatch.setenv("MYPYPATH", ROOT)
 
 
+@pytest.fixture(autouse=True)
+def _recursion_limit_as_before():
+    """Take back the limit that mypy sets for the whole process."""
+    limit = sys.getrecursionlimit()
+    yield
+    sys.setrecursionlimit(limit)
+
+
 @pytest.fixture(scope="module")
 def snippet(tmp_path_factory):
     folder = tmp_path_factory.mktemp("typing")

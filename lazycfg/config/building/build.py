@@ -13,7 +13,7 @@ from lazycfg.config.signatures.binding import call_specially
 from lazycfg.config.signatures.places import writes_along
 from lazycfg.config.tree.chains import prefix_link, top_of
 from lazycfg.config.tree.lazy_call import lacks_its_call
-from lazycfg.config.tree.node import SPECIAL, Node, raw_get, raw_set
+from lazycfg.config.tree.node import SPECIAL, Node, raw_contains, raw_get, raw_set
 from lazycfg.config.tree.parents import overlay
 from lazycfg.config.tree.paths import format_path, unlink
 from lazycfg.config.tree.position import Position, position_of, writes_of
@@ -119,7 +119,7 @@ def _build(seen: Survey, direct: dict[str, Any], top: Any, watchers: list[Seeder
                     place[key] = result
     except Exception as error:
         if call is not None:
-            error.add_note(_note(call, link, top))
+            error.add_note(_note(call, link, top) + _nearest_name(error, call))
         raise
     remember(built)
     return result
@@ -149,6 +149,23 @@ def _note(node: Node, link: Link, top: Any) -> str:
         verb = "set at" if isinstance(write.origin, Position) else "set by"
         lines.append(f"  {format_path(place)} {verb} {write.origin}")
     return "\n".join(lines)
+
+
+def _nearest_name(error: Exception, node: Node) -> str:
+    """Return a hint where a class hands an argument on to a base, and that has no such parameter."""
+    if type(error) is not TypeError or "unexpected keyword argument" not in str(error):
+        return ""
+    from lazycfg.config.signatures.callables import signature_of
+    from lazycfg.config.suggest import did_you_mean
+
+    name = str(error).rpartition("argument ")[2].strip("'")
+    target = resolve_target(raw_get(node, "_target_"))
+    if not raw_contains(node, name) or not isinstance(target, type):
+        return ""
+    known = [each for each in map(signature_of, target.__mro__) if each is not None]
+    names = dict.fromkeys(name for each in known for name in each.candidates())
+    hint = did_you_mean(name, [name for name in names if not raw_contains(node, name)])
+    return f"\n  {name!r} is no argument of it{hint}" if hint else ""
 
 
 def _with_extra(node: Any, extra: dict[str, Any]) -> tuple[Node, dict[str, Any]]:

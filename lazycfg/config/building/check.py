@@ -36,7 +36,7 @@ _FAILED: Any = type("Failed", (), {"__repr__": lambda self: "<unresolved>"})()
 
 
 def check(cfg: Any, *, raises: bool = True, strict: bool = True) -> list[Problem]:
-    """Look for every problem of a config tree without building anything.
+    """Find every problem of a config tree without building anything.
 
     Found are: unknown and missing arguments, `REQUIRED` or "???" not filled in, interpolations that cannot be
     resolved or that mean two things, literals of a type that the target's annotations rule out, targets that

@@ -63,8 +63,7 @@ class Problem:
 
 
 class CheckError(ConfigError, ValueError, TypeError):
-    """All problems of a config at once. A `TypeError` too, as the call itself would raise for a wrong
-    argument.
+    """Raised with all problems of a config. Also a `TypeError`, as a call with a wrong argument raises.
 
     Attributes:
         problems: one `Problem` for each, in the order of the tree.

@@ -62,8 +62,7 @@ class DataDocument:
         for item in hoisted:
             self.hoisted[id(item)] = self.name(item)
         self._hoisted_items = hoisted
-        reserved = {SOURCE_KEY, SHARED_KEY, CONFIG_KEY, LINKS_KEY}
-        plain = root.kind == "dict" and not reserved & {key for key, _ in root.parts}
+        plain = root.kind == "dict" and not any(map(_is_reserved, (key for key, _ in root.parts)))
         self.body: list[tuple[str, Any]] = list(root.parts) if plain else [(CONFIG_KEY, root)]
 
     def name(self, item: Item) -> str:
@@ -127,6 +126,11 @@ def document(cfg: Any) -> tuple[DataDocument, list[Item]]:
     root = encode(cfg)
     made = DataDocument(root)
     return made, post_order([root])
+
+
+def _is_reserved(key: str) -> bool:
+    """Return whether a key at the top of a data file means something of its own: that of JSON is a tag."""
+    return key in (SOURCE_KEY, SHARED_KEY, CONFIG_KEY, LINKS_KEY) or key.startswith("!")
 
 
 def _as_list(value: Encoded) -> Any:

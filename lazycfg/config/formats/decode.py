@@ -80,11 +80,18 @@ def decode(
         shared = raw_pop(parsed, SHARED_KEY, None)
         links = raw_pop(parsed, LINKS_KEY, None) if source is not None else None
         if raw_contains(parsed, CONFIG_KEY):
+            beside = [key for key in dict.keys(parsed) if key != CONFIG_KEY]
+            if beside:
+                shown = short_repr(beside[0])
+                raise DataFileError(
+                    f"{file}: {CONFIG_KEY!r} is the whole config, {shown} cannot stand beside it"
+                )
             parsed = raw_get(parsed, CONFIG_KEY)
     if source is not None and not may_run:
         raise UntrustedError(
             [f"{file} brings source code of functions or classes ({SOURCE_KEY!r}), which loading would run"],
             "if you trust the file as you trust code, load it with trusted=True",
+            is_code=True,
         )
     if source is not None and not isinstance(source, str):
         raise DataFileError(f"{file}: {SOURCE_KEY!r} is not text")
@@ -220,10 +227,12 @@ class Decoder:
         """Put the finished values into a node of the file. Raises DataFileError."""
         for key, child in raw_items(node):
             raw_set(node, key, self._get(child))
+        if not (raw_contains(node, "_target_") and raw_contains(node, "_args_")):
+            return node
         args = raw_get(node, "_args_")
         if type(args) is list:
             raw_set(node, "_args_", tuple(args))
-        elif raw_contains(node, "_args_") and type(args) is not tuple and raw_contains(node, "_target_"):
+        elif type(args) is not tuple:
             place = position_of(node)
             line = place.line_of("_args_") if isinstance(place, DataPosition) else "?"
             raise DataFileError(f"{self.file}:{line}: '_args_' is a list, not {short_repr(args)}")

@@ -17,18 +17,26 @@ from pathlib import PurePath
 from types import MethodType, ModuleType
 from typing import Any
 
-from lazycfg.config.errors import with_article
+from lazycfg.config.errors import InterpolationError, with_article
 from lazycfg.config.formats.class_changes import CaptureError
 from lazycfg.config.formats.document import SaveError
 from lazycfg.config.formats.items import Encoded, Item, Where
 from lazycfg.config.formats.source_capture import capture, shared_state
 from lazycfg.config.isolation.session import config_file_of
+from lazycfg.config.tree.chains import path_to
 from lazycfg.config.tree.containers import ReadDict, ReadList, arguments_of_fields, field_names
+from lazycfg.config.tree.interpolation import resolve
 from lazycfg.config.tree.node import Node
+from lazycfg.config.tree.paths import format_path, unlink
 from lazycfg.config.tree.repr import short_repr
 from lazycfg.config.tree.required import REQUIRED
 from lazycfg.config.tree.targets import ImportName, find_name, is_deferred, target_name
-from lazycfg.config.tree.traversal import plan, same_leaf
+from lazycfg.config.tree.traversal import plan, same_leaf, survey
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from lazycfg.config.tree.chains import Chain
+    from lazycfg.config.tree.paths import Link
 
 _MAX_ELEMENTS = 10_000  # of an array or tensor: more belongs into a file of its own
 
@@ -47,6 +55,38 @@ def encode(root: Any) -> Item:
     if not isinstance(item, Item):
         raise SaveError([f"a config is a node, dict or list, not {type(root).__name__}"])
     return item
+
+
+def refuse_other_places(root: Any) -> None:
+    """Refuse shared nodes that mean something only where they were put first, and stand elsewhere before it:
+    a config that is loaded takes the first place in the file for it.
+
+    Raises:
+        SaveError: a `${...}` in such a node would lead nowhere.
+    """
+    problems: list[str] = []
+
+    def look(text: str, chain: Chain, way: Chain | None, link: Link) -> tuple[Any, Chain]:
+        if way is not None and _means_something(text, chain) and not _means_something(text, way):
+            first = format_path(path_to(chain[0])) or "the root"
+            problems.append(
+                f"config path {format_path(unlink(link))!r}: {text!r} leads somewhere from {first}, where "
+                "this node was put first, but not from here, which comes first in a file: put a .copy() of "
+                "the node in one of the places"
+            )
+        return text, chain
+
+    survey(root, None, look)
+    if problems:
+        raise SaveError(problems)
+
+
+def _means_something(text: str, chain: Chain) -> bool:
+    try:
+        resolve(text, chain)
+    except InterpolationError:
+        return False
+    return True
 
 
 def encode_for_log(root: Any) -> tuple[Item, list[str]]:
@@ -109,9 +149,16 @@ class Encoder:
     def _container(self, value: Any, path: Where) -> Encoded:
         kind = type(value)
         if kind is Node or kind is dict or kind is ReadDict:
-            if not all(type(key) is str for key in dict.keys(value)):
+            odd = [key for key in dict.keys(value) if type(key) is not str]
+            is_call = dict.__contains__(value, "_target_")
+            args = dict.get(value, "_args_", ())
+            if is_call and odd:
+                return self._refuse(path, value, f"{short_repr(odd[0])} is no name of an argument")
+            if is_call and type(args) not in (list, tuple, ReadList):
+                return self._refuse(path, value, f"'_args_' is a list, not {short_repr(args)}")
+            if odd:
                 return self._pairs(value, path)
-            name = "call" if kind is Node and dict.__contains__(value, "_target_") else "dict"
+            name = "call" if is_call else "dict"
             parts = ((key, self.child(v, path.below(key))) for key, v in dict.items(value))
             return Item(name, None, path, parts)
         if kind is list or kind is tuple or kind is ReadList:

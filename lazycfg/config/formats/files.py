@@ -67,8 +67,10 @@ def save(cfg: Any, path: str | os.PathLike[str]) -> None:
         FileNotFoundError: the folder does not exist; none is made.
     """
     from lazycfg._atomic import atomic_write
+    from lazycfg.config.formats.encode import refuse_other_places
 
     text = to_text(cfg, format_of(path))
+    refuse_other_places(cfg)
     file = Path(path).expanduser()
     if not file.parent.is_dir():
         raise FileNotFoundError(f"cannot save {file}: there is no folder {file.parent}")

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections import Counter
 from typing import Any
 
 from lazycfg.config.formats.data_writer import DataDocument, document
-from lazycfg.config.formats.document import SHARED_KEY, DataFileError, Tagged
+from lazycfg.config.formats.document import SHARED_KEY, DataFileError, SaveError, Tagged
 from lazycfg.config.formats.file_positions import JsonMapping, JsonPlaces
 from lazycfg.config.formats.items import Item
 from lazycfg.config.tree.node import Node, raw_set
 from lazycfg.config.tree.position import set_position
 
 _REF = "!ref"
+_SURROGATES = re.compile(r"[\ud800-\udbff][\udc00-\udfff]")  # JSON writes one character so
 
 
 def to_json(cfg: Any) -> str:
@@ -34,7 +36,7 @@ def to_json(cfg: Any) -> str:
     shared = {made.hoisted[id(item)]: writer.body(item) for item in order if id(item) in made.hoisted}
     if shared:
         head[SHARED_KEY] = shared
-    head.update({key: writer.value(value) for key, value in [*made.body, *made.tail]})
+    head.update({_kept(key): writer.value(value) for key, value in [*made.body, *made.tail]})
     return json.dumps(head, indent=2) + "\n"
 
 
@@ -53,7 +55,7 @@ class _Writer:
             return self._mapping(value)
         if isinstance(value, float) and not math.isfinite(value):
             return {"!float": repr(value)}
-        return value
+        return _kept(value) if isinstance(value, str) else value
 
     def body(self, item: Item) -> Any:
         """Return what stands in JSON for an item, wherever it is."""
@@ -61,9 +63,18 @@ class _Writer:
         return self.value(payload) if tag is None else {f"!{tag}": self.value(payload)}
 
     def _mapping(self, mapping: dict[str, Any]) -> Any:
-        if any(key.startswith("!") for key in mapping):
-            return {"!dict": [[key, self.value(value)] for key, value in mapping.items()]}
-        return {key: self.value(value) for key, value in mapping.items()}
+        if len(mapping) == 1 and next(iter(mapping)).startswith("!"):
+            return {"!dict": [[_kept(key), self.value(value)] for key, value in mapping.items()]}
+        return {_kept(key): self.value(value) for key, value in mapping.items()}
+
+
+def _kept(text: str) -> str:
+    """Return a text that JSON gives back as it is. Raises SaveError."""
+    if _SURROGATES.search(text):
+        raise SaveError(
+            [f"text with a pair of surrogates, {text[:40]!a}, cannot be kept in JSON; .py keeps it"]
+        )
+    return text
 
 
 def parse_json(data: bytes, file: str) -> Any:

@@ -53,12 +53,13 @@ class Expressions:
 
     def _write_call(self, item: Item, column: int, indent: int) -> str:
         parts = dict(item.parts)
-        target, partial = parts.pop("_target_"), parts.pop("_partial_", None)
+        written_so = parts.get("_partial_", True) is True
+        target, partial = parts.pop("_target_"), "_partial_" in parts
+        parts.pop("_partial_", None)
         args = self._positional(item, parts.pop("_args_", None), parts)
-        callee = isinstance(target, Item) or (isinstance(target, str) and _is_dotted(target))
-        if args is None or partial not in (None, True) or not callee:
+        if args is None or not written_so or not _can_be_called(target):
             return self._write_node(item, column, indent)
-        opening = self._opening(target, bool(partial), column, indent)
+        opening = self._opening(target, partial, column, indent)
         if not partial and not parts and _is_getattr(item):
             opening = f"{self._lazy_call()}.attr("
         return self._arguments(opening, [*((None, value) for value in args), *parts.items()], column, indent)
@@ -238,6 +239,13 @@ def _is_getattr(item: Item) -> bool:
         return False
     name = target.kind == "name" and str(target.value) == "builtins.getattr"
     return name and args.kind == "tuple" and len(args.parts) == 2 and isinstance(args.parts[1][1], str)
+
+
+def _can_be_called(target: Encoded) -> bool:
+    """Return whether `LazyCall` takes a target."""
+    if isinstance(target, Item):
+        return target.kind == "call" or callable(target.obj) or is_deferred(target.obj)
+    return isinstance(target, str) and _is_dotted(target)
 
 
 def _values(item: Item) -> list[tuple[str, Encoded]]:

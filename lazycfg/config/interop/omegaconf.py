@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def to_omegaconf(value: Any) -> DictConfig | ListConfig:
-    """Return a node, dict or list as OmegaConf's containers, for code that asks for them.
+    """Return a node, dict or list as OmegaConf containers, for code that needs them.
 
     A callable target becomes its `"pkg.mod.Name"`, `REQUIRED` becomes "???"; tuples become lists, and what
     was shared is repeated, as OmegaConf has neither. Other objects are kept as they are (`allow_objects`).

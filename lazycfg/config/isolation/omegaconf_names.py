@@ -8,7 +8,8 @@ what to write instead. Everything else is the real omegaconf, imported when it i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
@@ -21,11 +22,11 @@ from lazycfg.config.tree.node import Node, raw_get, raw_items, to_nodes
 from lazycfg.config.tree.paths import MISSING, parse_path
 from lazycfg.config.tree.required import is_required
 
-_OWN = frozenset(("OmegaConf", "DictConfig", "ListConfig"))
+_OWN = frozenset(("OmegaConf", "DictConfig", "ListConfig", "flag_override", "open_dict", "read_write"))
 
 _INSTEAD = {
-    "set_struct": "a node always says which keys it lacks",
-    "set_readonly": "write a copy: node.copy()",
+    "set_struct": "any key can be set, and `check` says which ones a call does not take",
+    "set_readonly": "lazycfg.config.freeze(node)",
     "to_object": "lazycfg.instantiate(node)",
     "structured": "L(Class)(...)",
     "save": "LazyConfig.save(node, path)",
@@ -49,11 +50,46 @@ class _View(ModuleType):
         self.DictConfig = DictConfig
         self.ListConfig = ListConfig
         self.MISSING = "???"
+        self.flag_override = flag_override
+        self.open_dict = open_dict
+        self.read_write = read_write
 
     def __getattr__(self, name: str) -> Any:
         import omegaconf
 
         return getattr(omegaconf, name)
+
+
+@contextmanager
+def flag_override(config: Any, names: Any, values: Any) -> Iterator[Any]:
+    """Set flags of a container of OmegaConf for a block; a node has none that are on."""
+    if type(config) is not Node and type(config) is not list:
+        import omegaconf
+
+        with omegaconf.flag_override(config, names, values):
+            yield config
+        return
+    names, values = ([names], [values]) if isinstance(names, str) else (names, values)
+    for name, value in zip(names, values, strict=True):
+        _refuse_flag(name, value)
+    yield config
+
+
+def open_dict(config: Any) -> Any:
+    """Allow new keys in a block: a node takes them anyway."""
+    return flag_override(config, "struct", False)
+
+
+def read_write(config: Any) -> Any:
+    """Allow changes in a block: a node takes them anyway, unless it is frozen."""
+    return flag_override(config, "readonly", False)
+
+
+def _refuse_flag(name: str, value: Any) -> None:
+    if value:
+        raise TypeError(
+            f"a node has no flag {name!r}; instead: {_INSTEAD.get(f'set_{name}', 'leave it out')}"
+        )
 
 
 def _create(content: Any = None, flags: Any = None) -> Any:
@@ -132,6 +168,22 @@ class OmegaConf(metaclass=_Real):
     def create(obj: Any = None, parent: Any = None, flags: Any = None) -> Any:
         """Make a node of a dict, or a list of a list."""
         return _create(obj, flags)
+
+    @staticmethod
+    def set_struct(conf: Any, value: bool | None) -> None:
+        """Allow new keys or not: a node takes them; refusing them is `check`'s."""
+        if type(conf) is Node or type(conf) is list:
+            _refuse_flag("struct", value)
+        else:
+            _call("set_struct", conf, value)
+
+    @staticmethod
+    def set_readonly(conf: Any, value: bool | None) -> None:
+        """Allow changes or not: a node takes them; `lazycfg.config.freeze` refuses them."""
+        if type(conf) is Node or type(conf) is list:
+            _refuse_flag("readonly", value)
+        else:
+            _call("set_readonly", conf, value)
 
     @staticmethod
     def is_config(obj: Any) -> bool:

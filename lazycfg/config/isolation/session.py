@@ -13,6 +13,7 @@ import os
 import re
 import sys
 import threading
+import traceback
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -477,7 +478,28 @@ def _note_chain(error: Exception, file: str, site: _ImportSite | None) -> None:
     if not any(
         note.startswith("while loading config file ") and f"from {file}, line" in note for note in noted
     ):
-        error.add_note("\n".join(lines))
+        error.add_note("\n".join([*lines, *_remedy(error)]))
+
+
+def _remedy(error: Exception) -> list[str]:
+    """Return what to write where a name is not imported, a field of a frozen value is assigned, or a module
+    that is no config file puts a call into a container of OmegaConf.
+    """
+    if isinstance(error, NameError):
+        from lazycfg.config.isolation.missing_names import how_to_bind
+
+        return how_to_bind(error)
+    if type(error).__name__ == "FrozenInstanceError":
+        field = str(error).rpartition("field ")[2].strip("'")
+        return [f"such a value is replaced as a whole: x = dataclasses.replace(x, {field}=...)"]
+    if type(error).__name__ != "UnsupportedValueType" or "Node" not in str(error):
+        return []
+    files = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__)]
+    culprit = next((file for file in reversed(files) if f"{os.sep}omegaconf{os.sep}" not in file), "")
+    return [
+        f"OmegaConf takes no calls: in {culprit}",
+        "write Node() for OmegaConf.create() (from lazycfg import Node); `lazycfg convert` does it",
+    ]
 
 
 def run_source(source: str, file: str) -> ModuleType:

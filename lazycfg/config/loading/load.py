@@ -131,7 +131,9 @@ def _as_root(value: Any) -> Any:
 def _existing_file(path: str | os.PathLike[str]) -> str:
     file = os.path.abspath(os.path.expanduser(path))
     if os.path.isfile(file):
-        return os.path.realpath(file) if os.path.islink(file) else file
+        # A name that says data is taken by its word: a link must not make code of it that is run
+        is_data = SUFFIXES.get(os.path.splitext(file)[1].lower(), "py") != "py"
+        return os.path.realpath(file) if os.path.islink(file) and not is_data else file
     folder = Path(file).parent
     if os.path.isdir(file):
         raise IsADirectoryError(

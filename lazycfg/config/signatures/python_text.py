@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from types import CodeType
 from typing import Any
 
@@ -61,25 +62,41 @@ class Assigned(Origin):
         return None if place is None else place.column
 
 
-class _Expression(Source):
-    """A value that is written as one expression."""
+class Expression(Source):
+    """A value that is written as one expression.
 
-    __slots__ = ("at", "file", "node", "tree")
+    Args:
+        file: that it is in.
+        tree: it.
+        node: what the expression made, when it is known: names positional arguments.
+        at: the piece of text that it begins with; `tree` by default.
+        column: of a line and a column in bytes, for a text that is not what the file holds.
+    """
 
-    def __init__(self, file: str, tree: ast.expr, node: Any = None, at: Any = None):
+    __slots__ = ("at", "column", "file", "node", "tree")
+
+    def __init__(
+        self,
+        file: str,
+        tree: ast.expr,
+        node: Any = None,
+        at: Any = None,
+        column: Callable[[int, int], int] | None = None,
+    ):
         self.file = file
         self.tree = tree
-        self.node = node  # what the expression made, when it is known: names positional arguments
-        self.at = at or tree  # the piece of text that it begins with
+        self.node = node
+        self.at = at or tree
+        self.column = column
 
     def below(self, key: Key) -> Source | None:
         """Return the source of what stands at `key`; None when the text does not tell."""
         found = _step(self.tree, key, self.node)
-        return None if found is None else _Expression(self.file, found[0], at=found[1])
+        return None if found is None else Expression(self.file, found[0], None, found[1], self.column)
 
     def places(self) -> list[Place]:
         """Return where the value is written."""
-        return [_place(self.file, self.at, self.tree)]
+        return [_place(self.file, self.at, self.tree, self.column)]
 
 
 class _Variable(Source):
@@ -110,7 +127,7 @@ class _Variable(Source):
             if isinstance(value, str):  # imported under that name
                 places = self._imported(statement, value, rest)
             elif value is not None:
-                source: Source | None = _Expression(self.file, value)
+                source: Source | None = Expression(self.file, value)
                 for key in rest:
                     source = None if source is None else source.below(key)
                 places = [] if source is None else source.places()
@@ -137,7 +154,7 @@ def source_of_call(origin: Position, node: Any) -> Source | None:
     if parsed is None or (is_config_code(origin.code) and not parsed.has(origin.code)):
         return None
     call = parsed.calls.get(origin.span())
-    return None if call is None else _Expression(str(origin.file), call, node)
+    return None if call is None else Expression(str(origin.file), call, node)
 
 
 def _step(tree: ast.expr, key: Key, node: Any) -> tuple[ast.expr, ast.AST] | None:
@@ -248,22 +265,27 @@ _NOWHERE: tuple[Any, ...] = (object(),)  # is the path of nothing
 
 
 def _target_path(target: ast.expr) -> tuple[Key, ...]:
-    """Return `a`, `a["b"]`, `a.b[0]` as a path."""
+    return path_of_chain(target) or _NOWHERE
+
+
+def path_of_chain(node: ast.AST) -> tuple[Key, ...] | None:
+    """Return `a`, `a.b`, `a["b"]`, `a.b[0]` as a path; None for any other expression."""
     keys: list[Any] = []
-    while not isinstance(target, ast.Name):
-        if isinstance(target, ast.Attribute):
-            keys.append(target.attr)
-        elif isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Constant):
-            keys.append(target.slice.value)
+    while not isinstance(node, ast.Name):
+        if isinstance(node, ast.Attribute):
+            keys.append(node.attr)
+        elif isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
+            keys.append(node.slice.value)
         else:
-            return _NOWHERE
-        target = target.value
-    return (target.id, *reversed(keys))
+            return None
+        node = node.value
+    return (node.id, *reversed(keys))
 
 
-def _place(file: str, at: Any, whole: ast.AST) -> Place:
+def _place(file: str, at: Any, whole: ast.AST, column: Callable[[int, int], int] | None = None) -> Place:
     """Return the place of the piece of text `at`, and the text of `whole`."""
-    position = FilePosition(file, at.lineno, column_at(file, at.lineno, at.col_offset))
+    column = partial(column_at, file) if column is None else column
+    position = FilePosition(file, at.lineno, column(at.lineno, at.col_offset))
     return Place(position, ast.unparse(whole), whole)
 
 

@@ -68,7 +68,7 @@ def _chain(root: Any, keys: Sequence[Key]) -> Any:
 
 
 def subset(cfg: Node, paths: Iterable[str | Sequence[Key]]) -> Node:
-    """Return a config that has only what stands at some paths of `cfg`, at the same paths.
+    """Return a config with only some paths of `cfg`.
 
     The parts are those of `cfg`, not copies. A `${...}` in them means what it means in `cfg`, also where it
     leads out of them; what several of them share is built once; messages give the paths that they have in

@@ -38,7 +38,13 @@ _set_item, _update = dict.__setitem__, dict.update
 
 
 def _record(target: Any, /, *args: Any, _target_: Any = None, **kwargs: Any) -> Any:
-    """Record the call; `L(target)` is this function bound to the target, the cheapest callable there is."""
+    """Record the call; `L(target)` is this function bound to the target, the cheapest callable there is.
+
+    The `_target_` that comes with the arguments of another call, `L(target)(**node)`, is not this one's.
+
+    Raises:
+        TypeError: a `_target_` is given as text, which names no call whose arguments these are.
+    """
     node = _blank(Node)
     _set_item(node, "_target_", target)
     _update(node, kwargs)
@@ -56,7 +62,7 @@ def _record(target: Any, /, *args: Any, _target_: Any = None, **kwargs: Any) -> 
         adopt(target, node)
     if args:
         _bind(node, args)
-    if _target_ is not None:
+    if isinstance(_target_, str):
         raise TypeError(
             f"L({target_name(target)})(...) got an argument '_target_', which is the name of the target"
         )

@@ -83,7 +83,7 @@ class _Values(_ValuesBase):
 
 
 class Node(Placed):
-    """One recorded call, or one dict of a config file; see the module's docstring."""
+    """One recorded call (with a `_target_`), or one group of values of a config."""
 
     # Code object and instruction offset of the call (or an `Origin`), the log of writes, and what the node
     # stands in. No argument can clash: attribute access sees items only.
@@ -468,7 +468,7 @@ def _inherit(source: Node, copy: Node, *, parent: bool = True) -> None:
 
 
 def to_nodes(value: Any) -> Any:
-    """Do `parents.to_nodes`, which is built on this module."""
+    """Return a tree whose dicts have become nodes, all the way down."""
     from lazycfg.config.tree.parents import to_nodes as convert
 
     return convert(value)

@@ -400,3 +400,28 @@ def test_random_trees_build_as_direct_construction(recipe):
     copied = lazy.copy()
     assert copied == lazy or "nan" in repr(lazy)
     assert shape(instantiate(copied), {}) == shape(direct, {})
+
+
+class Stretched(dict):
+    def __init__(self, *, width, scale=1.0):
+        super().__init__(width=width, scale=scale)
+
+
+class Smoothed(Stretched):
+    def __init__(self, *, smoothing=0.1, **kwargs):
+        super().__init__(**kwargs)
+
+
+def test_a_misspelled_argument_that_a_class_hands_on_gets_the_nearest_name_of_its_bases():
+    with pytest.raises(TypeError, match="'scal'") as error:
+        instantiate({"head": L(Smoothed)(width=3, scal=2.0)})
+    assert "'scal' is no argument of it; did you mean 'scale'?" in "\n".join(error.value.__notes__)
+
+
+def test_a_misspelled_argument_of_something_else_gets_no_name_of_the_call():
+    def inner(width):
+        return Stretched(width=width, scal=2.0)
+
+    with pytest.raises(TypeError) as error:
+        instantiate({"head": L(inner)(width=3)})
+    assert "did you mean" not in "\n".join(error.value.__notes__)

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from lazycfg import ConfigError, LazyConfig, Node, check, instantiate
 from lazycfg import LazyCall as L
+from lazycfg.config.formats.document import SaveError
 
 PYTHON = """\
 from lazycfg import LazyCall as L
@@ -106,3 +107,21 @@ def test_other_processes_build_the_same(method):
         built == instantiate(tree) == {"a": [Fraction(3, 7), Fraction(5)], "b": (Fraction(3, 7),), "size": 5}
     )
     assert built["a"][0] is built["b"][0]
+
+
+@pytest.mark.parametrize("suffix", ["py", "yaml", "json"])
+def test_a_shared_node_that_a_file_would_put_elsewhere_first_is_not_saved(suffix, tmp_path):
+    cfg = Node(b=Node(w=5))
+    cfg.a = Node(v=1, n=L(dict)(x="${..v}"))
+    cfg.b.n = cfg.a.n
+    assert instantiate(cfg)["b"]["n"] == {"x": 1}
+    with pytest.raises(SaveError, match=r"'b.n.x': .* leads somewhere from a.n, .* but not from here"):
+        LazyConfig.save(cfg, tmp_path / f"c.{suffix}")
+    assert not list(tmp_path.iterdir())
+    cfg.b.n = cfg.a.n.copy()
+    cfg.b.n.x = "${a.v}"
+    cfg.c = Node(n=cfg.a.n)  # after the first place, where it means what it means there
+    LazyConfig.save(cfg, tmp_path / f"c.{suffix}")
+    loaded = LazyConfig.load(tmp_path / f"c.{suffix}", trusted=True)
+    assert instantiate(loaded) == instantiate(cfg)
+    assert loaded.c.n is loaded.a.n

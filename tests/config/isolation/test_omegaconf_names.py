@@ -90,7 +90,8 @@ def test_functions_answer_for_nodes(tmp_path):
 @pytest.mark.parametrize(
     ("call", "instead"),
     [
-        ("set_struct(n, True)", "which keys it lacks"),
+        ("set_struct(n, True)", "any key can be set"),
+        ("set_readonly(n, True)", "freeze"),
         ("to_object(n)", "instantiate"),
         ("save(n, 'x')", "LazyConfig.save"),
     ],

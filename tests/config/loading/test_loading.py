@@ -1,6 +1,7 @@
 """Config files: imports between them, isolation, fresh objects, errors that name the chain of files."""
 
 import builtins
+import dataclasses
 import os
 import re
 import sys
@@ -284,6 +285,13 @@ def test_an_error_names_the_chain_of_files(files):
     shown = "".join(traceback.format_exception(caught.value))
     assert f'{folder / "sub" / "c.py"}", line 3' in shown
     assert "1 / 0" in shown
+
+
+def test_a_field_of_a_frozen_value_is_not_assigned(files):
+    folder = files(a="from lazycfg.layers import ShapeSpec\nspec = ShapeSpec(3)\nspec.channels = 2\n")
+    with pytest.raises(dataclasses.FrozenInstanceError) as caught:
+        LazyConfig.load(folder / "a.py")
+    assert "x = dataclasses.replace(x, channels=...)" in caught.value.__notes__[0]
 
 
 @pytest.mark.parametrize(
