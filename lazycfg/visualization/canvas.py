@@ -5,22 +5,24 @@ Pillow does the drawing; torchvision brings it along.
 
 from __future__ import annotations
 
+import io
 import math
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFilter
 
 from lazycfg.visualization.colors import Color, ink_on
-from lazycfg.visualization.fonts import font_for
+from lazycfg.visualization.fonts import drawable, font_for
 
 __all__ = ["Canvas", "as_rgb"]
 
 _READABLE = 400  # shorter side, in pixels, from which on text has room
 _LARGE = 2000  # longer side, in pixels, beyond which nothing is enlarged
+_LARGEST = 4000  # longer side, in pixels, of what is drawn if no scale is given
 _CELL = 4
 
 
@@ -67,12 +69,13 @@ class Canvas:
     Args:
         image: the image to begin with; see `as_rgb`.
         scale: how much larger than the image to draw; None enlarges small images by a whole factor, until
-            labels are readable. Coordinates are always those of the image.
+            labels are readable, and brings the longer side of huge ones to 4,000 pixels. Coordinates are
+            always those of the image.
         font: a font file for the labels; None takes one that has their letters.
     """
 
     def __init__(
-        self, image: Any, *, scale: float | None = None, font: str | os.PathLike[str] | None = None
+        self, image: Any, scale: float | None = None, *, font: str | os.PathLike[str] | None = None
     ) -> None:
         pixels = as_rgb(image)
         height, width = pixels.shape[:2]
@@ -80,12 +83,13 @@ class Canvas:
         if scale is None:
             wanted = -(-_READABLE // max(1, min(height, width)))
             scale = float(max(1, min(wanted, 8, _LARGE // max(1, height, width))))
+            scale = min(scale, _LARGEST / max(1, height, width))
         self.scale = scale
         self.font = font
         picture = Image.fromarray(pixels)
         if scale != 1:
             size = max(1, round(width * scale)), max(1, round(height * scale))
-            picture = picture.resize(size, Image.Resampling.BICUBIC)
+            picture = picture.resize(size, Image.Resampling.BICUBIC, reducing_gap=3 if scale < 0.5 else None)
         self._picture = picture
         short = min(picture.size)
         self.line_width = max(1, round(short / 300))
@@ -111,37 +115,100 @@ class Canvas:
         """Return (height, width) of `image`."""
         return self._picture.height, self._picture.width
 
+    @property
+    def height(self) -> int:
+        """Return the height of the image that is drawn on, in its pixels."""
+        return self.size[0]
+
+    @property
+    def width(self) -> int:
+        """Return the width of the image that is drawn on, in its pixels."""
+        return self.size[1]
+
+    def get_image(self) -> np.ndarray:
+        """Return the drawing as it is now, (H, W, 3) uint8, RGB."""
+        return self.image
+
+    def save(self, filepath: str | os.PathLike[str]) -> None:
+        """Write the drawing in the format that the suffix names."""
+        self._picture.save(filepath)
+
+    def reset_image(self, image: Any) -> None:
+        """Put another image of the same size in the place of the drawing; see `as_rgb`.
+
+        Raises:
+            ValueError: another size.
+        """
+        pixels = as_rgb(image)
+        if pixels.shape[:2] != self.size:
+            raise ValueError(f"expected an image (height, width) = {self.size}, got {pixels.shape[:2]}")
+        self._picture = Image.fromarray(pixels).resize(self._picture.size, Image.Resampling.BICUBIC)
+        self._labels.clear()
+        self._taken[:] = False
+
+    def _repr_png_(self) -> bytes:
+        """Return the drawing as PNG, for a notebook."""
+        buffer = io.BytesIO()
+        self._picture.save(buffer, format="png")
+        return buffer.getvalue()
+
     # -- drawing
 
-    def mask(self, mask: np.ndarray, color: Color, *, y0: int = 0, x0: int = 0, alpha: float = 0.45) -> None:
+    def mask(
+        self,
+        mask: np.ndarray,
+        color: Color,
+        *,
+        y0: int = 0,
+        x0: int = 0,
+        alpha: float = 0.45,
+        edge: Color | None = None,
+    ) -> None:
         """Tint a region and draw its outline.
 
         Args:
             mask: (h, w) bool, a window of the image.
+            color: of the region.
             y0, x0: its upper left pixel.
+            alpha: from 0, transparent, to 1.
+            edge: the colour of the outline, if it is another.
         """
         rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
         if len(rows) == 0:
             return
-        # One pixel of outside around it, so that enlarging and the outline end properly.
-        window = np.pad(mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], 1)
-        top, left = y0 + rows[0] - 1, x0 + columns[0] - 1
+        # A pixel of outside around it, so that resizing and the outline end properly.
+        pad = 1 if self.scale >= 1 else math.ceil(1 / self.scale) + 1
+        window = np.pad(mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], pad)
+        top, left = y0 + rows[0] - pad, x0 + columns[0] - pad
         region = Image.fromarray(window.astype(np.uint8) * 255)
         corner = round(left * self.scale), round(top * self.scale)
         if self.scale != 1:
             size = round(window.shape[1] * self.scale), round(window.shape[0] * self.scale)
             region = region.resize(size, Image.Resampling.BILINEAR).point(lambda value: 255 * (value >= 128))
         inner = region.filter(ImageFilter.MinFilter(2 * self.line_width + 1))
-        strength = np.where(np.asarray(region) > 0, np.where(np.asarray(inner) > 0, alpha, 0.9), 0.0)
-        weights = Image.fromarray(np.rint(strength * 255).astype(np.uint8))
-        self._picture.paste(color, (*corner, corner[0] + weights.width, corner[1] + weights.height), weights)
+        is_in, is_inner = np.asarray(region) > 0, np.asarray(inner) > 0
+        if edge is None or edge == color:
+            self._lay(color, np.where(is_in, np.where(is_inner, alpha, max(alpha, 0.9)), 0.0), corner)
+        else:
+            self._lay(color, is_inner * alpha, corner)
+            self._lay(edge, (is_in & ~is_inner) * 0.9, corner)
 
     def tint(self, mask: np.ndarray, color: Color, *, alpha: float = 0.55) -> None:
-        """Tint a region of the whole image (H, W), without outline."""
-        weights = Image.fromarray(mask.astype(np.uint8) * round(alpha * 255))
+        """Tint a region of the whole image, without outline: (H, W), bool or strengths 0..1."""
+        strength = np.asarray(mask, dtype=np.float64)
+        weights = Image.fromarray(np.rint(strength * round(alpha * 255)).astype(np.uint8))
         if weights.size != self._picture.size:
-            weights = weights.resize(self._picture.size, Image.Resampling.NEAREST)
+            how = Image.Resampling.NEAREST if mask.dtype == bool else Image.Resampling.BILINEAR
+            weights = weights.resize(self._picture.size, how)
         self._picture.paste(color, (0, 0), weights)
+
+    def grey(self, keep: np.ndarray | None = None) -> None:
+        """Turn the drawing gray, except where ``keep`` (H, W), bool, is true."""
+        grey = self._picture.convert("L").convert("RGB")
+        if keep is not None:
+            inside = Image.fromarray(keep.astype(np.uint8) * 255)
+            grey.paste(self._picture, (0, 0), inside.resize(self._picture.size, Image.Resampling.NEAREST))
+        self._picture = grey
 
     def paint(self, pixels: np.ndarray, weights: np.ndarray, *, y0: int = 0, x0: int = 0) -> None:
         """Lay pixels over the drawing, in pixels of the canvas: those of the image times `scale`.
@@ -154,9 +221,10 @@ class Canvas:
         strength = Image.fromarray(np.rint(255 * np.asarray(weights, dtype=np.float64)).astype(np.uint8))
         self._picture.paste(Image.fromarray(np.ascontiguousarray(pixels)), (x0, y0), strength)
 
-    def box(self, box: Sequence[float], color: Color, *, dashed: bool = False) -> None:
+    def box(self, box: Sequence[float], color: Color, *, dashed: bool = False, alpha: float = 1.0) -> None:
         """Draw the outline of a box, XYXY in pixels."""
         x0, y0, x1, y1 = self._to_canvas(box)
+        ink = _with_alpha(color, alpha)
         if dashed:
             for start, end in (
                 ((x0, y0), (x1, y0)),
@@ -164,37 +232,113 @@ class Canvas:
                 ((x0, y1), (x1, y1)),
                 ((x0, y0), (x0, y1)),
             ):
-                self._dashes(start, end, color)
+                self._dashes(start, end, ink)
         else:
-            self._draw().rectangle((x0, y0, x1, y1), outline=color, width=self.line_width)
+            self._draw().rectangle((x0, y0, x1, y1), outline=ink, width=self.line_width)
 
-    def line(self, start: Sequence[float], end: Sequence[float], color: Color) -> None:
-        """Draw a line between two points (x, y)."""
-        points = [(float(x) * self.scale, float(y) * self.scale) for x, y in (start, end)]
-        self._draw().line(points, fill=color, width=self.line_width * 2)
+    def line(
+        self,
+        start: Sequence[float],
+        end: Sequence[float],
+        color: Color,
+        *,
+        width: float | None = None,
+        dashed: bool = False,
+    ) -> None:
+        """Draw a line between two points (x, y); its width is in pixels of the canvas."""
+        first, last = ((float(x) * self.scale, float(y) * self.scale) for x, y in (start, end))
+        thickness = self.line_width * 2 if width is None else max(1, round(width))
+        if dashed:
+            self._dashes(first, last, color, thickness)
+        else:
+            self._draw().line([first, last], fill=color, width=thickness)
 
-    def polygon(self, points: Sequence[Sequence[float]], color: Color) -> None:
-        """Draw the outline of a polygon of points (x, y)."""
+    def polygon(
+        self,
+        points: Sequence[Sequence[float]],
+        color: Color,
+        *,
+        fill: Color | None = None,
+        alpha: float = 0.5,
+    ) -> None:
+        """Draw the outline of a polygon of points (x, y), and fill it if there is a colour to do so."""
         scaled = [(float(x) * self.scale, float(y) * self.scale) for x, y in points]
+        if fill is not None and len(scaled) > 2:
+            self._draw().polygon(scaled, fill=_with_alpha(fill, alpha))
         self._draw().line([*scaled, scaled[0]], fill=color, width=self.line_width)
 
-    def rotated_box(self, box: Sequence[float], color: Color, *, dashed: bool = False) -> None:
+    def rotated_box(
+        self, box: Sequence[float], color: Color, *, dashed: bool = False, alpha: float = 1.0
+    ) -> None:
         """Draw the outline of a box (xc, yc, width, height, degrees counter-clockwise); its top is dashed."""
         scaled = [(x * self.scale, y * self.scale) for x, y in rotated_corners(box)]
+        ink = _with_alpha(color, alpha)
         for k, (start, end) in enumerate(zip(scaled, scaled[1:] + scaled[:1], strict=True)):
             if dashed or k == 0:
-                self._dashes(start, end, color)
+                self._dashes(start, end, ink)
             else:
-                self._draw().line([start, end], fill=color, width=self.line_width)
+                self._draw().line([start, end], fill=ink, width=self.line_width)
 
-    def dot(self, point: Sequence[float], color: Color) -> None:
-        """Draw a point (x, y), with a dark rim."""
-        radius = self.line_width * 2
+    def dot(self, point: Sequence[float], color: Color, *, radius: float | None = None) -> None:
+        """Draw a point (x, y), with a dark rim; its radius is in pixels of the canvas."""
+        radius = self.line_width * 2 if radius is None else radius
         x, y = (float(value) * self.scale for value in point[:2])
         self._draw().ellipse((x - radius, y - radius, x + radius, y + radius), fill=color, outline=(0, 0, 0))
 
-    def label(self, text: str, box: Sequence[float], color: Color, *, centred: bool = False) -> None:
-        """Write a label at a box (or in its middle), inside the image, over no other label if possible."""
+    def text(
+        self,
+        text: str,
+        position: Sequence[float],
+        color: Color,
+        *,
+        size: float | None = None,
+        align: Literal["left", "center", "right"] = "center",
+        rotation: float = 0.0,
+    ) -> None:
+        """Write text below a point, on a dark ground.
+
+        Args:
+            text: one line.
+            position: (x, y) in pixels of the image: the middle of the upper edge, or its left or right end.
+            color: of the letters; dark ones are brightened.
+            size: height of the letters, in pixels of the canvas; None: that of labels.
+            align: what of the text is at the point.
+            rotation: degrees, counter-clockwise, around the middle of the text.
+        """
+        size = self.font_size if size is None else max(1, round(size))
+        text = drawable(text, self.font)
+        font = font_for(text, size, self.font)
+        width, height, pad = *self._text_size(text, size), max(1, size // 6)
+        plate = Image.new("RGBA", (max(1, math.ceil(width)), max(1, math.ceil(height))), (0, 0, 0, 200))
+        ink = color if sum(color) > 150 else (255, 255, 255)
+        ImageDraw.Draw(plate).text((pad, pad / 2), text, fill=ink, font=font)
+        x, y = (float(value) * self.scale for value in position[:2])
+        left = x - plate.width * {"left": 0.0, "center": 0.5, "right": 1.0}[align]
+        middle = left + plate.width / 2, y + plate.height / 2
+        if rotation:
+            plate = plate.rotate(rotation, expand=True, resample=Image.Resampling.BICUBIC)
+        corner = round(middle[0] - plate.width / 2), round(middle[1] - plate.height / 2)
+        self._picture.paste(plate, corner, plate)
+
+    def label(
+        self,
+        text: str,
+        box: Sequence[float],
+        color: Color,
+        *,
+        centred: bool = False,
+        only_where_free: bool = False,
+    ) -> None:
+        """Write a label at a box (or in its middle), inside the image, over no other label if possible.
+
+        Args:
+            text: one line; shortened where it is wider than the image.
+            box: XYXY in pixels.
+            color: of the ground; the letters are black or white.
+            centred: whether to try the middle of the box first.
+            only_where_free: leave the label out where more than half of it would cover others.
+        """
+        text = drawable(text, self.font)
         if not text:
             return
         font = font_for(text, self.font_size, self.font)
@@ -218,7 +362,9 @@ class Canvas:
             moved = abs(inside_left - left) + abs(inside_top - top)
             place = (inside_left, inside_top, inside_left + width, inside_top + height)
             places.append((int(self._taken[_cells(place)].sum()), moved > height, place))
-        place = min(places, key=lambda found: found[:2])[2]
+        covered, _, place = min(places, key=lambda found: found[:2])
+        if only_where_free and covered > self._taken[_cells(place)].size / 2:
+            return
         self._labels.append(place)
         self._taken[_cells(place)] = True
         self._draw().rectangle(place, fill=(*color, 215))
@@ -226,12 +372,20 @@ class Canvas:
 
     def label_size(self, text: str) -> tuple[float, float]:
         """Return (width, height) of a label, in pixels of the canvas."""
-        font = font_for(text, self.font_size, self.font)
-        pad = max(1, self.font_size // 6)
-        ascent, descent = font.getmetrics() if hasattr(font, "getmetrics") else (self.font_size, 2)
-        return font.getlength(text) + 2 * pad, ascent + descent + pad
+        return self._text_size(text, self.font_size)
 
     # -- helpers
+
+    def _text_size(self, text: str, size: int) -> tuple[float, float]:
+        font = font_for(text, size, self.font)
+        pad = max(1, size // 6)
+        ascent, descent = font.getmetrics() if hasattr(font, "getmetrics") else (size, 2)
+        return font.getlength(text) + 2 * pad, ascent + descent + pad
+
+    def _lay(self, color: Color, strength: np.ndarray, corner: tuple[int, int]) -> None:
+        """Mix a colour into the drawing, as strong (h, w) as 0..1 says, from a corner (x, y) on."""
+        weights = Image.fromarray(np.rint(strength * 255).astype(np.uint8))
+        self._picture.paste(color, (*corner, corner[0] + weights.width, corner[1] + weights.height), weights)
 
     def _draw(self) -> ImageDraw.ImageDraw:
         return ImageDraw.Draw(self._picture, "RGBA")
@@ -243,14 +397,24 @@ class Canvas:
         x0, y0 = min(max(x0, 0), width - 1), min(max(y0, 0), height - 1)
         return x0, y0, max(x0, min(x1, width) - 1), max(y0, min(y1, height) - 1)
 
-    def _dashes(self, start: tuple[float, float], end: tuple[float, float], color: Color) -> None:
+    def _dashes(
+        self,
+        start: tuple[float, float],
+        end: tuple[float, float],
+        color: tuple[int, ...],
+        width: int | None = None,
+    ) -> None:
         length = max(abs(end[0] - start[0]), abs(end[1] - start[1]))
         step = 4 * self.line_width + 2
         draw = self._draw()
         for at in np.arange(0, max(length, 1), 2 * step):
             ends = at / max(length, 1), min(at + step, length) / max(length, 1)
             points = [tuple(a + (b - a) * t for a, b in zip(start, end, strict=True)) for t in ends]
-            draw.line(points, fill=color, width=self.line_width)
+            draw.line(points, fill=color, width=self.line_width if width is None else width)
+
+
+def _with_alpha(color: Color, alpha: float) -> tuple[int, ...]:
+    return color if alpha >= 1 else (*color, round(255 * alpha))
 
 
 def _cells(place: Sequence[float]) -> tuple[slice, slice]:

@@ -25,7 +25,7 @@ _LONGEST = 24  # characters of a name
 
 
 def draw_analysis(analysis: Mapping[str, Any], folder: str | os.PathLike[str]) -> list[Path]:
-    """Draw what `lazycfg.evaluation.analyse_detections` says, or a ``coco_analysis_*.json`` file holds.
+    """Draw an error analysis: of `lazycfg.evaluation.analyse_detections`, or a ``coco_analysis_*.json`` file.
 
     Args:
         analysis: as returned there, or read from the file.

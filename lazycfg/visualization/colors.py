@@ -3,12 +3,62 @@
 from __future__ import annotations
 
 import colorsys
+import enum
 import math
+from typing import Any
 
-__all__ = ["Color", "colormap", "ink_on"]
+from PIL import ImageColor
+
+__all__ = ["Color", "ColorMode", "as_color", "colormap", "ink_on"]
 
 Color = tuple[int, int, int]
 """Red, green, blue, 0..255."""
+
+_LETTERS = {
+    "r": "red", "g": "green", "b": "blue", "c": "cyan", "m": "magenta", "y": "yellow", "k": "black",
+    "w": "white",
+}  # fmt: skip
+
+
+class ColorMode(enum.Enum):
+    """How objects are colored."""
+
+    IMAGE = 0
+    """Each in a colour of its own: a shade of the colour of its class."""
+    SEGMENTATION = 1
+    """All of a class in its colour, nearly opaque."""
+    IMAGE_BW = 2
+    """As IMAGE, and what no mask covers is grey."""
+
+
+def as_color(color: Any) -> Color:
+    """Return a colour as three numbers 0..255.
+
+    Args:
+        color: a name ("red"), one of the letters "rgbcmykw", "#ff8000"; three whole numbers 0..255, or three
+            floating point numbers 0..1. A fourth number, opacity, is left out.
+
+    Raises:
+        ValueError: it is none of these, or it may mean two: (1, 0, 0) is red or nearly black.
+    """
+    if isinstance(color, str):
+        red, green, blue = ImageColor.getrgb(_LETTERS.get(color, color))[:3]
+        return red, green, blue
+    numbers = [value.item() if hasattr(value, "item") else value for value in color][:3]
+    if len(numbers) != 3 or not all(0 <= value <= 255 for value in numbers):
+        raise ValueError(f"color={color!r}: expected a name, three numbers 0..255, or three floats 0..1")
+    if all(isinstance(value, int) for value in numbers):
+        if max(numbers) == 1:
+            floats, whole = tuple(map(float, numbers)), tuple(255 * value for value in numbers)
+            raise ValueError(
+                f"color={tuple(numbers)} may mean two colours: write {floats} or {whole} (three floats are "
+                "0..1, three whole numbers 0..255)"
+            )
+    elif max(numbers) <= 1:
+        numbers = [255 * value for value in numbers]
+    red, green, blue = (round(value) for value in numbers)
+    return red, green, blue
+
 
 # Well apart in hue and lightness, none close to black, white or grey.
 _FIRST: tuple[Color, ...] = (
@@ -19,7 +69,7 @@ _FIRST: tuple[Color, ...] = (
 
 
 def colormap(count: int) -> list[Color]:
-    """So many colours, the first ones as different as can be; more are spread by the golden angle of hue."""
+    """Return a list of colors that are as different from each other as possible."""
     colors = list(_FIRST[:count])
     for index in range(len(colors), count):
         hue = index * (math.sqrt(5) - 1) / 2 % 1

@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import ImageFont
 
-__all__ = ["font_for", "readable"]
+__all__ = ["drawable", "font_for", "readable"]
 
 # The first have Latin, Greek and Cyrillic letters; the others Chinese, Japanese and Korean ones, under the
 # names that they have on Linux, macOS and Windows.
@@ -53,6 +53,30 @@ def readable(text: str, instead: str, font: str | os.PathLike[str] | None = None
         stacklevel=2,
     )
     return instead
+
+
+def drawable(text: str, font: str | os.PathLike[str] | None = None) -> str:
+    """Return a text of somebody's own with "?" for each letter that no font has."""
+    return text if text.isascii() else _drawable(text, None if font is None else os.fspath(font))
+
+
+@lru_cache(maxsize=1024)
+def _drawable(text: str, font: str | None) -> str:
+    if _can_write(font_for(text, 16, font), frozenset(text)):
+        return text
+    chosen = font_for("", 16, font)
+    result = "".join(letter if _can_write(chosen, frozenset(letter)) else "?" for letter in text)
+    warnings.warn(
+        f"no font here has all letters of {text!r}: {result!r} is drawn in its place. Pass font=FILE (.ttf, "
+        ".otf, .ttc) to draw it",
+        stacklevel=3,
+    )
+    return result
+
+
+def check_font(font: str) -> None:
+    """Raise `ValueError` if a file is no font that can be read."""
+    _given(font, 12)
 
 
 @lru_cache(maxsize=16)

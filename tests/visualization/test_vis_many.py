@@ -58,6 +58,16 @@ def test_labels_leave_most_of_a_crowded_image_free(monkeypatch):
     assert covered < 0.3 * 480 * 640
 
 
+def test_a_label_that_would_hide_others_is_left_out():
+    canvas = Canvas(np.zeros((100, 30, 3), np.uint8), 1)
+    for _ in range(40):
+        canvas.label("book 97%", (0, 0, 30, 100), (255, 0, 0), only_where_free=True)
+    covered = len(canvas._labels)
+    assert 2 < covered < 12
+    canvas.label("book 97%", (0, 0, 30, 100), (255, 0, 0))
+    assert len(canvas._labels) == covered + 1
+
+
 def test_windows_are_the_same_masks():
     rng = np.random.default_rng(0)
     objects = [[rng.uniform(-20, 120, 2 * n) for n in rng.integers(3, 7, k)] for k in (1, 2, 3, 1, 4)]
