@@ -1,6 +1,7 @@
 """Data: datasets as objects, transforms, the mapper, samplers and loaders."""
 
 from .batching import GroupedBatchSampler, SampleKey
+from .benchmark import DataLoaderBenchmark
 from .datasets import (
     ADE20KSemSeg,
     AnnotatedImages,
@@ -28,6 +29,7 @@ from .datasets import (
     VOCDataset,
     YoloDataset,
     check_dataset,
+    convert_to_coco_dict,
     convert_to_coco_json,
     export_coco,
     filter_images_with_few_keypoints,
@@ -35,6 +37,7 @@ from .datasets import (
     get_annotations,
     get_detection_dataset_dicts,
     get_fed_loss_cls_weights,
+    load_coco_json,
     load_proposals_into_dataset,
     load_sem_seg,
     open_dataset,
@@ -46,6 +49,7 @@ from .detection_utils import (
     check_image_size,
     create_keypoint_hflip_indices,
     filter_empty_instances,
+    gen_crop_transform_with_instance,
     transform_annotations,
     transform_instance_annotations,
     transform_keypoint_annotations,
@@ -69,12 +73,19 @@ from .samplers import (
     TrainingSampler,
     WeightedSampler,
 )
+from .streaming import (
+    AspectRatioGroupedDataset,
+    StreamLoader,
+    ToIterableDataset,
+    build_batch_data_loader,
+)
 from .tiled import TiledDataset
 
 __all__ = [
     "ADE20KSemSeg",
     "AnnotatedImages",
     "AnnotationError",
+    "AspectRatioGroupedDataset",
     "BoxCSVDataset",
     "CVATDataset",
     "CityscapesInstances",
@@ -84,6 +95,7 @@ __all__ = [
     "CocoPanopticDataset",
     "ConcatDataset",
     "CopyPaste",
+    "DataLoaderBenchmark",
     "DatasetFromList",
     "DatasetMapper",
     "FederatedClassWeights",
@@ -107,9 +119,11 @@ __all__ = [
     "SampleKey",
     "SemSegDataset",
     "ShapesDataset",
+    "StreamLoader",
     "StreamSampler",
     "SubsetDataset",
     "TiledDataset",
+    "ToIterableDataset",
     "TrainLoader",
     "TrainingSampler",
     "VOCDataset",
@@ -117,19 +131,23 @@ __all__ = [
     "YoloDataset",
     "annotations_to_instances",
     "annotations_to_instances_rotated",
+    "build_batch_data_loader",
     "build_detection_test_loader",
     "build_detection_train_loader",
     "check_dataset",
     "check_image_size",
+    "convert_to_coco_dict",
     "convert_to_coco_json",
     "create_keypoint_hflip_indices",
     "export_coco",
     "filter_empty_instances",
     "filter_images_with_few_keypoints",
     "filter_images_with_only_crowd_annotations",
+    "gen_crop_transform_with_instance",
     "get_annotations",
     "get_detection_dataset_dicts",
     "get_fed_loss_cls_weights",
+    "load_coco_json",
     "load_proposals_into_dataset",
     "load_rgb",
     "load_sem_seg",

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import logging
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import count, islice
-from typing import NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
-from torch.utils.data import Sampler
+from torch.utils.data import DataLoader, Sampler
 
 from .samplers import StreamSampler
+
+logger = logging.getLogger(__name__)
 
 
 class SampleKey(NamedTuple):
@@ -106,3 +109,45 @@ class GroupedBatchSampler(Sampler[list[SampleKey]]):
             batches = batches[np.argsort(batches[:, -1])]
             waiting = keys[:, order[~full]]
             yield keys[0][batches], keys[1][batches]
+
+
+class ResumableLoader:
+    """Base of loaders that count the batches they have given, and go on after them in a resumed run.
+
+    Attributes:
+        total_batch_size: images in a batch over all processes.
+        position: batches given so far.
+        if_changed: what it means when something that `state_dict` keeps is another than in the run before.
+    """
+
+    total_batch_size: int
+    position: int
+    if_changed: ClassVar[str]
+
+    def state_dict(self) -> dict[str, int]:
+        """Return the position, the batch size, and what else the batches depend on."""
+        raise NotImplementedError
+
+    def load_state_dict(self, state: Mapping[str, int]) -> None:
+        """Continue after ``state["position"]`` batches. What has changed since is logged, and the position is
+        kept in images.
+        """
+        for key, mine in self.state_dict().items():
+            if key != "position" and state.get(key, mine) != mine:
+                text = "data loader: %s was %s and is now %s: %s"
+                logger.warning(text, key, state[key], mine, self.if_changed)
+        seen = int(state["position"]) * int(state.get("total_batch_size", self.total_batch_size))
+        self.position = seen // self.total_batch_size
+
+    def _counted(self, loader: DataLoader[Any]) -> Iterator[Any]:
+        """Yield the batches of a loader, and count them; its workers end with the iteration."""
+        iterator = iter(loader)
+        try:
+            for batch in iterator:
+                self.position += 1
+                yield batch
+        finally:
+            # An error's traceback keeps the iterator alive; its workers need not wait for that.
+            shut_down = getattr(iterator, "_shutdown_workers", None)
+            if shut_down is not None:
+                shut_down()

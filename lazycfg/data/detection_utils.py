@@ -14,10 +14,11 @@ from lazycfg.structures.rle import decode_rle
 from lazycfg.structures.rotated_overlap import upright_reach
 from lazycfg.utils import printable
 
+from .datasets.coco_keypoints import COCO_PERSON_KEYPOINT_HFLIP_INDICES
 from .datasets.contours import mask_to_polygons
 from .datasets.metadata import Metadata
 from .image import ImageError
-from .transforms import Transform, TransformList
+from .transforms import CropTransform, Transform, TransformList
 from .transforms.transform import image_size
 
 MaskFormat = Literal["polygon", "bitmask"]
@@ -49,12 +50,24 @@ def check_image_size(record: dict[str, Any], image: Tensor | np.ndarray) -> None
     record["height"], record["width"] = height, width
 
 
-def create_keypoint_hflip_indices(metadata: Metadata) -> np.ndarray:
+def create_keypoint_hflip_indices(metadata: Metadata | str) -> np.ndarray:
     """Return (K,) the index of the keypoint that takes the place of each one in a mirrored image.
 
+    Args:
+        metadata: that of a dataset. The name of one of COCO's, `"keypoints_coco_2017_train"`, stands for the
+            17 keypoints of its persons.
+
     Raises:
-        ValueError: `keypoint_flip_map` names something that is not in `keypoint_names`.
+        ValueError: `keypoint_flip_map` names something that is not in `keypoint_names`, or the text is no
+            name of COCO's keypoints.
     """
+    if isinstance(metadata, str):
+        if not metadata.startswith("keypoints_coco_"):
+            raise ValueError(
+                f"no keypoints are known for the name {metadata!r}: pass the metadata of the dataset, "
+                "create_keypoint_hflip_indices(dataset.metadata)"
+            )
+        return np.array(COCO_PERSON_KEYPOINT_HFLIP_INDICES, dtype=np.int64)
     names = list(metadata.keypoint_names)
     partner = dict(metadata.keypoint_flip_map)
     partner.update({b: a for a, b in partner.items()})
@@ -290,6 +303,41 @@ def filter_empty_instances(
     if by_mask and instances.has("gt_masks"):
         keep &= instances.gt_masks.nonempty()
     return instances if bool(keep.all()) else instances[keep]
+
+
+def gen_crop_transform_with_instance(
+    crop_size: tuple[int, int],
+    image_size: tuple[int, int],
+    instance: Annotation,
+    *,
+    rng: np.random.Generator | None = None,
+) -> CropTransform:
+    """Draw a crop that holds the middle of an object's box.
+
+    Args:
+        crop_size: (height, width) of the crop, pixels.
+        image_size: (height, width) of the image.
+        instance: an annotation, with "bbox" and "bbox_mode".
+        rng: draws the place; a fresh generator when None.
+
+    Raises:
+        ValueError: the crop is larger than the image, or the middle of the box is outside of it.
+    """
+    rng = np.random.default_rng() if rng is None else rng
+    x0, y0, x1, y1 = BoxMode.convert(list(instance["bbox"]), instance["bbox_mode"], BoxMode.XYXY_ABS)
+    middle = np.array([(y0 + y1) / 2, (x0 + x1) / 2])
+    crop, image = np.asarray(crop_size, dtype=np.int64), np.asarray(image_size, dtype=np.int64)
+    if (crop > image).any() or (crop < 1).any():
+        raise ValueError(
+            f"a crop of (height, width) = {tuple(crop_size)} from an image of {tuple(image_size)}"
+        )
+    if (middle < 0).any() or (middle > image).any():
+        box = [float(value) for value in (x0, y0, x1, y1)]
+        raise ValueError(f"the middle of the box {box} (XYXY) is outside of the image of {tuple(image_size)}")
+    lowest = np.maximum(np.floor(middle).astype(np.int64) - crop, 0)
+    highest = np.minimum(np.maximum(image - crop, 0), np.ceil(middle).astype(np.int64))
+    top, left = (int(rng.integers(low, high + 1)) for low, high in zip(lowest, highest, strict=True))
+    return CropTransform(left, top, int(crop[1]), int(crop[0]), int(image[1]), int(image[0]))
 
 
 def transform_proposals(

@@ -1,4 +1,6 @@
-"""Reading images: files of a few known formats, and what is already in memory, as uint8 tensors."""
+"""Reading images: files of a few known formats, and what is already in memory, as uint8 tensors of three
+channels or of one, or ("raw") with all their channels and values.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-ImageFormat = Literal["BGR", "RGB", "L"]
+from .array_files import NPY_PREFIX, TiffFile, holds_all_values, map_npy, read_png16
+
+ImageFormat = Literal["BGR", "RGB", "L", "raw"]
 ValueRange = tuple[float, float]
 
 IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")
@@ -26,10 +30,14 @@ _ORIENTATION = 0x0112  # tag of EXIF
 _BAND_PIXELS = 2**22  # converted and copied at a time, as Pillow takes several times their memory for it
 _WIDE = ("I", "F")  # besides those that begin with "I;16"
 _SCALE_16 = (0.0, 65535.0)
+_TIFF_PREFIXES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+# Whose depth is known after opening; MPO is JPEG with further images
+_EXACT_FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+_READ_RAW = 'all channels and values are kept by image_format="raw" of DatasetMapper'
 
 
 class ImageError(ValueError):
-    """An image that cannot be read, or that is not what its record says."""
+    """Raised for an image that cannot be read, or that differs from its record."""
 
 
 def read_image(
@@ -46,14 +54,18 @@ def read_image(
     as fast, but that of PNG (1.1 times as fast) ends the process at a wrong checksum.
 
     Args:
-        format: channel order "BGR" or "RGB", or "L" for grey.
+        format: channel order "BGR" or "RGB", or "L" for grey. "raw" gives all channels of the file in its own
+            order, with the values that it has: PNG of 16 bits, TIFF of any number of channels or pages, .npy
+            arrays (H, W) and (H, W, C), besides what the others read.
         max_pixels: larger images are refused before they are decoded: a file of 100 kB can hold gigabytes.
         value_range: (lowest, highest) value of images with one channel of more than 8 bits, which become 0
             and 255; what lies beyond is clipped. None: (0, 65535) for images of 16 bits, and images of 32
-            bits or of floating point numbers are refused, as their range is not known.
+            bits or of floating point numbers are refused, as their range is not known. For "raw", of images
+            that are not uint8, which become floating point numbers from 0 to 255; None: they stay as they
+            are.
 
     Returns:
-        uint8 tensor (3, H, W); (1, H, W) for "L".
+        uint8 tensor (3, H, W); (1, H, W) for "L". For "raw" (C, H, W), uint8 if the values are, else float32.
 
     Raises:
         FileNotFoundError: no such file.
@@ -62,6 +74,8 @@ def read_image(
     _check_format(format)
     path = _existing_file(file_name)
     try:
+        if format == "raw":
+            return _raw_tensor(_read_values(path, max_pixels), value_range)
         with open(path, "rb") as file:
             picture = open_image(file, max_pixels)
             picture.load()  # which turns a TIFF upright, and forgets its orientation
@@ -84,6 +98,14 @@ def read_image_size(file_name: str | os.PathLike[str]) -> tuple[int, int]:
     path = _existing_file(file_name)
     try:
         with open(path, "rb") as file:
+            prefix = file.read(len(NPY_PREFIX))
+            file.seek(0)
+            if prefix == NPY_PREFIX:
+                height, width = map_npy(path).shape[:2]
+                return height, width
+            if prefix.startswith(_TIFF_PREFIXES) and (tiff := _wide_tiff(file)) is not None:
+                return tiff.size if tiff.orientation < 5 else tiff.size[::-1]
+            file.seek(0)
             return upright_size(open_image(file, None))
     except Exception as error:
         raise ImageError(f"the file {path!r} cannot be opened: {_reason(error)}") from error
@@ -139,15 +161,129 @@ def open_image(file: Any, max_pixels: int | None = MAX_IMAGE_PIXELS) -> Image.Im
         if accepts is not None and accepts(prefix) is not True:
             continue
         stream.seek(0)
-        picture = make(stream, "")
-        width, height = picture.size
-        if max_pixels is not None and width * height > max_pixels:
-            raise ImageError(
-                f"it has {width}x{height} pixels, more than the {max_pixels:,} allowed; for larger images "
-                f"pass max_pixels={width * height} to read_image, max_image_pixels to DatasetMapper"
-            )
+        try:
+            picture = make(stream, "")
+        except SyntaxError as error:
+            if name != "TIFF":
+                raise
+            raise ImageError(f"{error}; {_READ_RAW}") from error
+        _check_pixels(picture.size[1], picture.size[0], max_pixels)
         return picture
-    raise ImageError(f"it is no image of the formats {', '.join(IMAGE_FORMATS)}")
+    hint = f"; it is an array of numpy: {_READ_RAW}" if prefix.startswith(NPY_PREFIX) else ""
+    raise ImageError(f"it is no image of the formats {', '.join(IMAGE_FORMATS)}{hint}")
+
+
+def _check_pixels(height: int, width: int, max_pixels: int | None) -> None:
+    if max_pixels is not None and width * height > max_pixels:
+        raise ImageError(
+            f"it has {width}x{height} pixels, more than the {max_pixels:,} allowed; for larger images "
+            f"pass max_pixels={width * height} to read_image, max_image_pixels to DatasetMapper"
+        )
+
+
+def _read_values(path: str, max_pixels: int) -> np.ndarray:
+    """Return all channels of a file as they are, upright: (H, W) or (H, W, C) of any type.
+
+    Raises:
+        ImageError: it has too many pixels, or is of a format whose values Pillow may narrow to 8 bits.
+    """
+    with open(path, "rb") as file:
+        prefix = file.read(len(NPY_PREFIX))
+        file.seek(0)
+        if prefix == NPY_PREFIX:
+            array = map_npy(path)
+            _check_pixels(*array.shape[:2], max_pixels)
+            return array
+        if prefix.startswith(_TIFF_PREFIXES) and (tiff := _wide_tiff(file)) is not None:
+            _check_pixels(*tiff.size, max_pixels)
+            return _upright(tiff.read(), tiff.orientation)
+        file.seek(0)
+        picture = open_image(file, max_pixels)
+        if picture.format not in _EXACT_FORMATS:
+            raise ImageError(
+                f"{picture.format} is not read raw, as it may have more than 8 bits, which would be lost; "
+                "convert it to PNG or TIFF, or give DatasetMapper(reader=...) a function that reads it"
+            )
+        is_whole = holds_all_values(picture)  # asked before anything is decoded
+        orientation = picture.getexif().get(_ORIENTATION, 1)
+        if not is_whole:
+            return _upright(read_png16(lambda: open_image(_rewound(file), None)), orientation)
+        picture.load()  # which turns a TIFF upright
+        if picture.mode in ("P", "PA", "1"):
+            transparent = "transparency" in picture.info or picture.mode == "PA"
+            picture = picture.convert("L" if picture.mode == "1" else "RGBA" if transparent else "RGB")
+        return _upright(np.asarray(picture), 1 if picture.format == "TIFF" else orientation)
+
+
+def _rewound(file: Any) -> Any:
+    file.seek(0)
+    return file
+
+
+def _wide_tiff(file: Any) -> TiffFile | None:
+    """Return a TIFF opened for its channels if Pillow would not give them all; else None."""
+    try:
+        if holds_all_values(open_image(file, None)):
+            return None
+    except ImageError:
+        pass
+    file.seek(0)
+    return TiffFile(file)
+
+
+def _upright(array: np.ndarray, orientation: int) -> np.ndarray:
+    """Turn an array (H, W[, C]) that is stored in an orientation of EXIF."""
+    if orientation not in range(2, 9):
+        return array
+    height, width = array.shape[:2]
+    size = (width, height) if orientation >= 5 else (height, width)
+    upright = np.empty((*size, *array.shape[2:]), dtype=array.dtype)
+    _as_stored(upright, orientation)[...] = array
+    return upright
+
+
+def _raw_tensor(values: np.ndarray | Tensor, value_range: ValueRange | None) -> Tensor:
+    """Return an array (H, W) or (H, W, C), or a tensor (C, H, W), as a tensor (C, H, W) uint8 or float32.
+
+    Raises:
+        ImageError: another shape or type, no pixels, or values that are not finite.
+    """
+    kind = f"{getattr(values, 'dtype', type(values).__name__)} {tuple(getattr(values, 'shape', ()))}"
+    if isinstance(values, np.ndarray) and values.ndim in (2, 3) and values.dtype.kind in "buif":
+        values = values if values.dtype == np.uint8 else values.astype(np.float32)
+        channels_last = np.array(values[..., None] if values.ndim == 2 else values)
+        values = torch.from_numpy(channels_last).permute(2, 0, 1)
+    if not isinstance(values, Tensor) or values.ndim != 3 or values.is_complex():
+        raise ImageError(
+            f"a raw image is an array (H, W) or (H, W, C) or a tensor (C, H, W) of numbers; got {kind}"
+        )
+    if values.numel() == 0:
+        raise ImageError(f"an image of {kind} has no pixels")
+    if values.dtype == torch.uint8:
+        return values
+    values = values.to(torch.float32)
+    if not bool(torch.isfinite(values).all()):
+        raise ImageError("it has values that are not finite numbers; a `reader` may replace them")
+    if value_range is None:
+        return values
+    low, high = _checked_range(value_range)
+    return ((values - low) * (255 / (high - low))).clamp_(0, 255)
+
+
+def visible_rgb(image: Tensor) -> Tensor:
+    """Return what can be shown of an image (C, H, W) of any channels and values: uint8 (3, H, W).
+
+    The first three channels are taken for red, green and blue; of fewer, the first is shown grey. Values that
+    are not uint8 are stretched, each channel by itself, so that its darkest and brightest hundredth of the
+    pixels become black and white.
+    """
+    shown = image[:3] if len(image) >= 3 else image[:1].expand(3, -1, -1)
+    if shown.dtype == torch.uint8:
+        return shown
+    array = shown.to(torch.float32).numpy()
+    low, high = np.percentile(array, (1, 99), axis=(1, 2))[..., None, None]
+    scaled = (array - low) * (255 / np.where(high > low, high - low, 1))
+    return torch.from_numpy(scaled.round().clip(0, 255).astype(np.uint8))
 
 
 def from_pillow(
@@ -229,13 +365,16 @@ def image_to_tensor(
 
     Args:
         image: RGB uint8 array (H, W, 3) or tensor (3, H, W), or a Pillow image of any mode, which is taken as
-            it is (not turned as its EXIF tag says).
-        value_range: see `read_image`; for Pillow images.
+            it is (not turned as its EXIF tag says). For "raw" an array (H, W) or (H, W, C) or a tensor
+            (C, H, W) of any numbers, whose channels stay in their order.
+        value_range: see `read_image`; for Pillow images, and for "raw".
 
     Raises:
         ImageError: another shape or type, or no pixels.
     """
     _check_format(format)
+    if format == "raw":
+        return _raw_tensor(np.asarray(image) if isinstance(image, Image.Image) else image, value_range)
     if isinstance(image, Image.Image):
         return from_pillow(image, format, value_range)
     tensor = image if isinstance(image, Tensor) else None
@@ -244,7 +383,8 @@ def image_to_tensor(
     if tensor is None or tensor.ndim != 3 or tensor.shape[0] != 3 or tensor.dtype != torch.uint8:
         got = f"{getattr(image, 'dtype', type(image).__name__)} {tuple(getattr(image, 'shape', ()))}"
         raise ImageError(
-            f"an image in memory must be RGB uint8, an array (H, W, 3) or a tensor (3, H, W); got {got}"
+            f"an image in memory must be RGB uint8, an array (H, W, 3) or a tensor (3, H, W); got {got}. "
+            f"Other images: {_READ_RAW}"
         )
     if tensor.numel() == 0:
         raise ImageError(f"an image of {tensor.shape[2]}x{tensor.shape[1]} (width x height) has no pixels")
@@ -257,8 +397,8 @@ def image_to_tensor(
 
 
 def _check_format(format: str) -> None:
-    if format not in ("BGR", "RGB", "L"):
-        raise ValueError(f'image format must be "BGR", "RGB" or "L", got {format!r}')
+    if format not in ("BGR", "RGB", "L", "raw"):
+        raise ValueError(f'image format must be "BGR", "RGB", "L" or "raw", got {format!r}')
 
 
 def _existing_file(file_name: str | os.PathLike[str], what: str = "image file") -> str:
@@ -277,10 +417,7 @@ def _known_range(picture: Image.Image, value_range: ValueRange | None) -> ValueR
     if value_range is None and picture.mode.startswith("I;16"):
         return _SCALE_16
     if value_range is not None:
-        low, high = map(float, value_range)
-        if not low < high:
-            raise ImageError(f"value_range must be (lowest, highest), got {value_range}")
-        return low, high
+        return _checked_range(value_range)
     kind = "floating point numbers" if picture.mode == "F" else "whole numbers of 32 bits"
     finite = [values[np.isfinite(values)] for _, band in _bands(picture) for values in (np.asarray(band),)]
     ends = [end for values in finite if len(values) for end in (values.min(), values.max())]
@@ -289,6 +426,13 @@ def _known_range(picture: Image.Image, value_range: ValueRange | None) -> ValueR
         f"its values are {kind} ({seen}) whose range is not known; pass value_range=(lowest, highest) to "
         "read_image or DatasetMapper to scale them to 0..255"
     )
+
+
+def _checked_range(value_range: ValueRange) -> ValueRange:
+    low, high = map(float, value_range)
+    if not low < high:
+        raise ImageError(f"value_range must be (lowest, highest), got {value_range}")
+    return low, high
 
 
 def _to_8_bit(picture: Image.Image, value_range: ValueRange) -> Image.Image:

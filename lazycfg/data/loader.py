@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from lazycfg.utils import comm, printable
 from lazycfg.utils.carried import carried
 
-from .batching import GroupedBatchSampler
+from .batching import GroupedBatchSampler, ResumableLoader
 from .datasets.base import DatasetFromList, get_image_sizes, is_validated
 from .datasets.coco_validation import AnnotationError, OnError
 from .datasets.records import records_problem
@@ -22,17 +22,20 @@ from .datasets.summary import DatasetSummary, check_dataset
 from .datasets.wrappers import ConcatDataset, FilteredDataset, why_empty
 from .mapped import MapDataset, Mapper, is_own
 from .samplers import InferenceSampler, StreamSampler, TrainingSampler
+from .streaming import StreamLoader
 
 logger = logging.getLogger(__name__)
 
 
-class TrainLoader:
+class TrainLoader(ResumableLoader):
     """Endless training batches that can be continued exactly.
 
     Iterating goes on at `position`, the number of batches handed out so far (what workers have prepared ahead
     does not count). `state_dict()` after batch k and `load_state_dict()` in another run give batch k + 1
     there.
     """
+
+    if_changed = "the images come in another order than in that run"
 
     def __init__(
         self,
@@ -92,22 +95,6 @@ class TrainLoader:
             "num_images": len(self.dataset),
         }
 
-    def load_state_dict(self, state: dict[str, int]) -> None:
-        """Continue after `state["position"]` batches. When something else has changed the order cannot be the
-        same; that is logged, and the position is kept in images.
-        """
-        mine = self.state_dict()
-        changed = [k for k in ("seed", "total_batch_size", "num_images") if state.get(k, mine[k]) != mine[k]]
-        for key in changed:
-            logger.warning(
-                "data loader: %s was %s and is now %s: the images come in another order than in that run",
-                key,
-                state[key],
-                mine[key],
-            )
-        seen = int(state["position"]) * int(state.get("total_batch_size", self.total_batch_size))
-        self.position = seen // self.total_batch_size
-
     def __iter__(self) -> Iterator[Any]:
         self.batches.start = self.position
         loader: DataLoader[Any] = DataLoader(
@@ -121,16 +108,7 @@ class TrainLoader:
             worker_init_fn=_WorkerInit(self.dataset.seed, self.batches.rank),
             generator=torch.Generator().manual_seed(0),  # else the global generator is advanced
         )
-        iterator = iter(loader)
-        try:
-            for batch in iterator:
-                self.position += 1
-                yield batch
-        finally:
-            # An error's traceback keeps the iterator alive; its workers need not wait for that.
-            shut_down = getattr(iterator, "_shutdown_workers", None)
-            if shut_down is not None:
-                shut_down()
+        yield from self._counted(loader)
 
 
 def build_detection_train_loader(
@@ -150,11 +128,14 @@ def build_detection_train_loader(
     timeout: float = 0,
     rank: int | None = None,
     world_size: int | None = None,
-) -> TrainLoader:
-    """Endless batches for training, each a list of what the mapper returns.
+    shard_stream: bool | None = None,
+) -> TrainLoader | StreamLoader:
+    """Return a loader of endless training batches, each a list of what the mapper returns.
 
     Args:
-        dataset: a dataset, a list of records, or a list of datasets (which are joined).
+        dataset: a dataset, a list of records, or a list of datasets (which are joined); or a stream, an
+            `IterableDataset` of records, whose order is its own: it takes no sampler, and its records are not
+            checked before they come.
         mapper: record -> sample, such as `DatasetMapper`.
         total_batch_size: images in a batch over all processes.
         sampler: order of the images; a shuffling `TrainingSampler` with `seed` when None.
@@ -171,13 +152,38 @@ def build_detection_train_loader(
         prefetch_factor: batches each worker prepares ahead.
         timeout: seconds to wait for a batch from the workers before giving up; 0: for ever.
         rank, world_size: of this process; None: as `torch.distributed` says.
+        shard_stream: of a stream: True: each process and worker reads all of it and takes its part; False:
+            the stream shares its records out itself. None will do where only one process and worker reads.
 
     Raises:
+        ValueError: a stream that several would read, and `shard_stream` does not say how.
         AnnotationError: annotations do not fit, see `check_dataset`; or there are no images, and the message
             says which filter left them out.
     """
-    dataset = _as_dataset(dataset)
     seed = comm.shared_random_seed() if seed is None or seed < 0 else seed
+    rank = comm.get_rank() if rank is None else rank
+    world_size = comm.get_world_size() if world_size is None else world_size
+    if isinstance(dataset, IterableDataset):
+        return StreamLoader(
+            dataset=dataset,
+            mapper=mapper,
+            total_batch_size=total_batch_size,
+            aspect_ratio_grouping=aspect_ratio_grouping and total_batch_size > 1,
+            shard=_shards_stream(dataset, sampler, shard_stream, max(num_workers, 1) * world_size),
+            num_workers=num_workers,
+            seed=seed,
+            on_error=on_error,
+            collate_fn=collate_fn or trivial_batch_collator,
+            pin_memory=pin_memory,
+            prefetch_factor=prefetch_factor,
+            timeout=timeout,
+            worker_init_fn=_WorkerInit(seed, rank),
+            rank=rank,
+            world_size=world_size,
+        )
+    if shard_stream is not None:
+        raise ValueError(f"shard_stream is for streams; {type(dataset).__name__} has indices")
+    dataset = _as_dataset(dataset)
     if len(dataset) == 0:
         raise AnnotationError(f"{_title(dataset)}: {why_empty(dataset)}", _remedy_for_empty(dataset))
     if check and getattr(mapper, "is_train", False):
@@ -206,8 +212,8 @@ def build_detection_train_loader(
         sampler=TrainingSampler(size=len(dataset), seed=seed) if sampler is None else sampler,
         total_batch_size=total_batch_size,
         group_ids=groups,
-        rank=comm.get_rank() if rank is None else rank,
-        world_size=comm.get_world_size() if world_size is None else world_size,
+        rank=rank,
+        world_size=world_size,
     )
     return TrainLoader(
         dataset=MapDataset(dataset=dataset, map_func=mapper, seed=seed, on_error=on_error, check=check),
@@ -356,9 +362,10 @@ def _check_records(
         return
     if on_error == "raise" or (for_evaluation and "image_id" in problem):
         raise AnnotationError(
-            f'{name}: {problem}\nbuild the loader with on_error="skip" to leave such records out, or with '
-            "check=False to take records as they are",
+            f"{name}: {problem}",
             {"on_error": "skip"},
+            '\nbuild the loader with on_error="skip" to leave such records out, or with check=False to take '
+            "records as they are",
         )
     logger.warning("%s: %s", name, problem)
 
@@ -397,6 +404,20 @@ def _warn(dataset: Any, summary: DatasetSummary, mapper: Any) -> None:
         )
 
 
+def _shards_stream(dataset: Any, sampler: Any, shard_stream: bool | None, readers: int) -> bool:
+    """Return whether each reader has to take its part of a stream."""
+    name = type(dataset).__name__
+    if sampler is not None:
+        raise ValueError(f"{name} is an IterableDataset, whose order is its own: leave out the sampler")
+    if shard_stream is None and readers > 1:
+        raise ValueError(
+            f"{readers} processes or workers read the stream {name}: pass shard_stream=True if each is to "
+            "read all of it and take its part, or shard_stream=False if the stream shares its records out "
+            "itself (by get_worker_info and the rank), as those of Hugging Face do among workers"
+        )
+    return bool(shard_stream)
+
+
 def _as_dataset(dataset: Any) -> Any:
     if isinstance(dataset, list | tuple):
         if dataset and all(isinstance(d, dict) for d in dataset):
@@ -404,7 +425,7 @@ def _as_dataset(dataset: Any) -> Any:
         return ConcatDataset(datasets=dataset)
     if isinstance(dataset, IterableDataset):
         raise TypeError(
-            "a dataset needs __len__ and __getitem__, so that its order can be shuffled, shared and resumed; "
+            "a dataset that is evaluated needs __len__ and __getitem__, so that each image counts once; "
             f"{type(dataset).__name__} is an IterableDataset: read its records into DatasetFromList"
         )
     if not hasattr(dataset, "__getitem__") or not hasattr(dataset, "__len__"):

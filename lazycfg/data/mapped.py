@@ -17,6 +17,7 @@ from .batching import SampleKey
 from .datasets.base import describe, get_annotations
 from .datasets.coco_validation import AnnotationError, OnError
 from .datasets.records import RecordRules
+from .image import ImageError
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ class MapFunction(NamedTuple):
 
 
 class MapDataset(Dataset[Any]):
-    """Records of a dataset, mapped.
+    """A dataset whose records have gone through a mapper.
 
     Args:
         dataset: see `DetectionDataset`.
@@ -98,7 +99,7 @@ class MapDataset(Dataset[Any]):
 
     @property
     def num_skipped(self) -> int:
-        """Records skipped so far, over all workers of this process."""
+        """Return the number of records skipped so far, over all workers of this process."""
         return int(self._skipped.sum())
 
     def __len__(self) -> int:
@@ -179,6 +180,9 @@ class MapDataset(Dataset[Any]):
                 logger.warning("skipped %s: %s", describe(record, index), printable(error))
                 return None, error
             error.add_note(f"while mapping {describe(record, index)}")
+            if self.on_error == "raise" and isinstance(error, ImageError | OSError):
+                split = "train" if self.substitute else "test"
+                error.add_note(f"remedy: dataloader.{split}.on_error=skip leaves out what cannot be read")
             raise
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -24,7 +24,7 @@ from .detection_utils import (
     transform_annotations,
     transform_proposals,
 )
-from .image import MAX_IMAGE_PIXELS, ImageError, ImageFormat, image_to_tensor, read_image
+from .image import MAX_IMAGE_PIXELS, ImageError, ImageFormat, image_to_tensor, read_image, visible_rgb
 from .mixing import AnnotationForms, MultiImageAugmentation, Sample, SampleAugmentations, boxes_of
 from .transforms import AugInput, Augmentation, AugmentationList, Transform, TransformList
 
@@ -34,7 +34,8 @@ AnyAugmentation = Augmentation | Transform | MultiImageAugmentation
 class DatasetMapper:
     """Read an image, augment it, and turn its annotations into `Instances`.
 
-    The result has "image" (uint8 tensor (3, H, W) in `image_format`), "height" and "width" (before
+    The result has "image" (uint8 tensor (3, H, W) in `image_format`; (C, H, W), uint8 or float32, if that is
+    "raw"), "height" and "width" (before
     augmentation), whatever else the record had ("file_name", "image_id", ...) and, in training, "instances"
     and "sem_seg" (int64 (H, W), of the record's "sem_seg" or the image "sem_seg_file_name").
 
@@ -43,7 +44,9 @@ class DatasetMapper:
         augmentations: applied in turn. They draw from the generator given to each call. Among them may be
             some that make one image of several (`Mosaic`, `MixUp`, `CopyPaste`), in training; "height" and
             "width" are then those of the mixed image.
-        image_format: channel order the model expects, "BGR" or "RGB" ("L": grey).
+        image_format: channel order the model expects, "BGR" or "RGB" ("L": grey). "raw": all channels and
+            values of the file, see `read_image`; the model's `pixel_mean` and `pixel_std` then have a number
+            for each channel, in the units of the file or, with `value_range`, of 0 to 255.
         use_instance_mask: give `gt_masks`.
         instance_mask_format: "polygon" (cut out later, sharp at any size) or "bitmask" (made here, in the
             worker).
@@ -54,6 +57,9 @@ class DatasetMapper:
         recompute_boxes: take boxes from the masks after augmentation, which is tighter when crops cut
             through.
         max_image_pixels, value_range: see `read_image`.
+        reader: called with the name of a file in place of `read_image`, for files of other kinds; gives an
+            array (H, W, C) as "image" of a record is one: RGB uint8, or any numbers if `image_format` is
+            "raw". What it raises is told with the name of the file.
     """
 
     def __init__(
@@ -71,6 +77,7 @@ class DatasetMapper:
         recompute_boxes: bool = False,
         max_image_pixels: int = MAX_IMAGE_PIXELS,
         value_range: tuple[float, float] | None = None,
+        reader: Callable[[str], np.ndarray | torch.Tensor] | None = None,
     ) -> None:
         if recompute_boxes and not use_instance_mask:
             raise ValueError("DatasetMapper: recompute_boxes=True needs use_instance_mask=True")
@@ -95,6 +102,7 @@ class DatasetMapper:
         self.recompute_boxes = recompute_boxes
         self.max_image_pixels = max_image_pixels
         self.value_range = value_range
+        self.reader = reader
         if self.mixing and precomputed_proposal_topk is not None:
             raise ValueError(f"{type(self).__name__}: proposals are of one image, not of a mixed one")
 
@@ -241,7 +249,8 @@ class DatasetMapper:
         return {}
 
     def load_image(self, record: Record, format: ImageFormat | None = None) -> torch.Tensor:
-        """Return the image of a record as it is before augmentation, a uint8 tensor (3, H, W).
+        """Return the image of a record as it is before augmentation, a uint8 tensor (3, H, W); (C, H, W),
+        uint8 or float32, for "raw".
 
         Args:
             format: channel order; None: `image_format`.
@@ -254,6 +263,13 @@ class DatasetMapper:
             return image_to_tensor(record["image"], format, value_range=self.value_range)
         if not isinstance(record.get("file_name"), str | os.PathLike):
             raise ImageError(f"{describe(record)} has no 'file_name' and no 'image'")
+        if self.reader is not None:
+            file_name = os.fspath(record["file_name"])
+            try:
+                return image_to_tensor(self.reader(file_name), format, value_range=self.value_range)
+            except Exception as error:
+                error.add_note(f"while reading {file_name!r} with the reader of the mapper")
+                raise
         return read_image(
             record["file_name"], format, max_pixels=self.max_image_pixels, value_range=self.value_range
         )
@@ -337,8 +353,14 @@ class DatasetMapper:
 
 
 def load_rgb(record: Record, mapper: Any = None) -> torch.Tensor:
-    """Return the image of a record, uint8 (3, H, W) RGB, with the value range and the limit of pixels of a
-    mapper if it is a `DatasetMapper`; to draw on.
+    """Return the image of a record, uint8 (3, H, W) RGB, to draw on; of a "raw" one see `visible_rgb`.
+
+    Args:
+        mapper: reads the image if it is a `DatasetMapper`.
     """
-    reader = mapper if isinstance(mapper, DatasetMapper) else DatasetMapper(is_train=False)
-    return reader.load_image(record, "RGB")
+    loader = mapper if isinstance(mapper, DatasetMapper) else DatasetMapper(is_train=False)
+    return (
+        visible_rgb(loader.load_image(record))
+        if loader.image_format == "raw"
+        else loader.load_image(record, "RGB")
+    )

@@ -128,7 +128,7 @@ class Sample:
 
 
 class MultiImageAugmentation(ABC):
-    """Base class of what makes one image of several, with probability `prob`."""
+    """Base of augmentations that combine several images into one, with probability `prob`."""
 
     needs_masks = False
     """Whether objects must have masks, even for a mapper that gives none."""

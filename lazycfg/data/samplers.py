@@ -23,7 +23,7 @@ from .datasets.wrappers import part_of_records
 
 
 class StreamSampler(Sampler[int]):
-    """Base of the training samplers: an endless stream of indices, the same on every process."""
+    """Base of training samplers: an endless stream of indices, the same on every process."""
 
     num_records: int | None = None
     """How many records the dataset must have; None: not known."""
@@ -55,7 +55,7 @@ def _check_size(name: str, size: int) -> int:
 
 
 class TrainingSampler(StreamSampler):
-    """Every record once per pass, shuffled anew in each.
+    """Draws every record once per pass, shuffled again for each pass.
 
     Args:
         size: number of records.
@@ -80,7 +80,7 @@ class TrainingSampler(StreamSampler):
 
 
 class RandomSubsetTrainingSampler(TrainingSampler):
-    """As `TrainingSampler`, over a random part of the records.
+    """Like `TrainingSampler`, but over a random subset of the records.
 
     Args:
         subset_ratio: part to use, in (0, 1].
@@ -109,7 +109,7 @@ class RandomSubsetTrainingSampler(TrainingSampler):
 
 
 class RepeatFactorTrainingSampler(StreamSampler):
-    """Records with rare categories more often (Gupta et al., "LVIS", 2019, appendix B.2).
+    """Draws records with rare categories more often (Gupta et al., "LVIS", 2019, appendix B.2).
 
     Args:
         repeat_factors: (N,) how often each record comes in a pass; the fraction decides by chance in each
@@ -165,7 +165,7 @@ class RepeatFactorTrainingSampler(StreamSampler):
 
 
 class WeightedSampler(StreamSampler):
-    """Records drawn at random, each as likely as its weight says, with repetition.
+    """Draws records at random, with replacement, in proportion to their weights.
 
     Where each record should come at least once in a pass, take `RepeatFactorTrainingSampler`.
 
@@ -269,7 +269,7 @@ def categories_of(dataset: Any) -> list[set[int]]:
 
 
 class InferenceSampler(Sampler[int]):
-    """Every record exactly once over all processes: consecutive shards whose lengths differ by at most one.
+    """Draws every record exactly once over all processes: consecutive shards, at most one longer than others.
 
     Args:
         size: number of records.

@@ -18,8 +18,8 @@ CATEGORIES = [
 ]
 SKY, GRASS, BALL, CAT, CROWD = 9_000_001, 2, 65_536, 300, 4
 SEGMENTS = [
-    {"id": SKY, "category_id": 100, "iscrowd": 0, "bbox": [0, 0, 30, 10], "area": 270},
-    {"id": GRASS, "category_id": 5, "iscrowd": 0, "bbox": [0, 10, 30, 10], "area": 200},
+    {"id": SKY, "category_id": 100, "iscrowd": 0, "bbox": [0, 0, 30, 10], "area": 234},
+    {"id": GRASS, "category_id": 5, "iscrowd": 0, "bbox": [0, 10, 30, 10], "area": 210},
     {"id": BALL, "category_id": 3, "iscrowd": 0, "bbox": [5, 5, 6, 6], "area": 36},
     {"id": CAT, "category_id": 7, "iscrowd": 0, "bbox": [15, 8, 8, 8], "area": 64},
     {"id": CROWD, "category_id": 7, "iscrowd": 1, "bbox": [25, 15, 4, 4], "area": 16},

@@ -7,7 +7,6 @@ import numpy as np
 import odd_datasets as odd
 import pytest
 import torch
-from torch.utils.data import IterableDataset
 
 from lazycfg.data import (
     AnnotationError,
@@ -506,21 +505,6 @@ def test_skipped_images_leave_no_empty_batch(tmp_path, num_workers, batch_size):
     assert [sample["image_id"] for batch in batches for sample in batch] == [2, 3]
     assert all(batches)
     assert loader.num_skipped == 1
-
-
-class Stream(IterableDataset):
-    def __iter__(self):
-        return iter(())
-
-    def __len__(self):
-        return 1
-
-
-def test_an_iterable_dataset_is_refused():
-    with pytest.raises(
-        TypeError, match="Stream is an IterableDataset: read its records into DatasetFromList"
-    ):
-        build_detection_train_loader(dataset=Stream(), mapper=None, total_batch_size=1)
 
 
 def test_an_evaluation_of_masks_leaves_out_those_that_cannot_be_used(made, caplog):

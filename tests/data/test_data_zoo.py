@@ -1,6 +1,5 @@
-"""The data configs of the zoo, and the tool that shows what they feed."""
+"""The data configs of the zoo, and the command that shows what they feed."""
 
-import importlib.util
 import json
 import shutil
 from pathlib import Path
@@ -11,18 +10,11 @@ import pytest
 from PIL import Image
 
 from lazycfg import LazyConfig, instantiate
+from lazycfg.cli import main
 from lazycfg.data import ShapesDataset
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / "model_zoo" / "common" / "data"
-
-
-@pytest.fixture
-def tool():
-    spec = importlib.util.spec_from_file_location("visualize_data", ROOT / "tools" / "visualize_data.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture
@@ -123,16 +115,13 @@ def test_own_data(tmp_path):
 
 
 @pytest.mark.parametrize("source", ["loader", "dataset"])
-def test_pictures_of_what_is_fed(tool, tmp_path, capsys, source):
+def test_pictures_of_what_is_fed(tmp_path, capsys, source):
     out = tmp_path / "seen"
-    arguments = ["--config-file", str(CONFIGS / "shapes.py"), "--output-dir", str(out), "--number", "3"]
-    assert (
-        tool.main([*arguments, "--source", source, "--scale", "1", "dataloader.train.total_batch_size=2"])
-        == 0
-    )
+    arguments = ["visualize", str(CONFIGS / "shapes.py"), "--output-dir", str(out), "--number", "3"]
+    assert main([*arguments, "--source", source, "--scale", "1", "dataloader.train.total_batch_size=2"]) == 0
     files = sorted(out.iterdir())
     assert len(files) == 3
-    assert "3 pictures in" in capsys.readouterr().out
+    assert "3 images in" in capsys.readouterr().out
     assert np.asarray(Image.open(files[0])).shape == (128, 128, 3)
     if source == "dataset":
         plain = ShapesDataset(num_images=100_000, image_size=128, seed=1)[0]["image"]
@@ -140,12 +129,48 @@ def test_pictures_of_what_is_fed(tool, tmp_path, capsys, source):
         assert 0.05 < (drawn != plain).any(axis=2).mean() < 0.95
 
 
-def test_mistakes_are_said_without_a_traceback(tool, tmp_path, capsys):
-    arguments = ["--config-file", str(CONFIGS / "coco_json.py"), "--output-dir", str(tmp_path)]
-    assert tool.main([*arguments, "--split", "test", "data.test_json=none.json"]) == 2
+@pytest.mark.parametrize("order", ["L", "raw"])
+def test_pictures_of_other_channels(tmp_path, order):
+    change = f"dataloader.train.mapper.image_format={order}"
+    arguments = [
+        "visualize",
+        str(CONFIGS / "shapes.py"),
+        "-o",
+        str(tmp_path / "seen"),
+        "--number",
+        "1",
+        change,
+    ]
+    assert main([*arguments, "--scale", "1", change]) == 0
+    (file,) = (tmp_path / "seen").iterdir()
+    assert np.asarray(Image.open(file)).shape == (128, 128, 3)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--number", "0"), "--number 0 must be at least 1"),
+        (("--scale", "0"), "--scale 0 must be a number above 0"),
+        (("--scale", "nan"), "--scale nan must be a number above 0"),
+        (("-o", "{file}"), "is no folder: choose another with -o DIR"),
+    ],
+)
+def test_options_of_visualize_that_make_no_sense(tmp_path, capsys, words, said):
+    (tmp_path / "file").write_text("mine")
+    words = [word.format(file=tmp_path / "file") for word in words]
+    assert main(["visualize", str(CONFIGS / "shapes.py"), "-o", str(tmp_path / "new"), *words]) == 2
+    captured = capsys.readouterr()
+    assert said in captured.err
+    assert captured.out == ""
+    assert not (tmp_path / "new").exists()
+
+
+def test_mistakes_are_said_without_a_traceback(tmp_path, capsys):
+    arguments = ["visualize", str(CONFIGS / "coco_json.py"), "--output-dir", str(tmp_path)]
+    assert main([*arguments, "--split", "test", "data.test_json=none.json"]) == 2
     assert "no annotation file 'none.json'" in capsys.readouterr().err
-    assert tool.main([*arguments, "--split", "test", f"data.test_json={tmp_path}"]) == 2
+    assert main([*arguments, "--split", "test", f"data.test_json={tmp_path}"]) == 2
     assert "is a folder: give an annotation file (in it: none)" in capsys.readouterr().err
     (tmp_path / "empty.json").write_text(json.dumps({"images": [], "annotations": [], "categories": []}))
-    assert tool.main([*arguments, "--split", "test", f"data.test_json={tmp_path / 'empty.json'}"]) == 2
+    assert main([*arguments, "--split", "test", f"data.test_json={tmp_path / 'empty.json'}"]) == 2
     assert "list of categories is empty" in capsys.readouterr().err

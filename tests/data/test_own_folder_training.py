@@ -9,7 +9,7 @@ from reader_files import text, voc_object, voc_xml
 
 from lazycfg import LazyConfig, instantiate
 from lazycfg.data import ShapesDataset
-from lazycfg.engine import train
+from lazycfg.engine import PreflightError, train
 from lazycfg.structures import BoxMode
 
 CONFIG = """
@@ -94,3 +94,39 @@ def test_a_saved_config_reads_the_folder_without_more_trust(tmp_path):
     saved.data.test = "tets"
     with pytest.raises(ValueError, match=r"has no part 'tets'.*; it has train, val"):
         instantiate(saved.dataloader.test.dataset)
+
+
+def test_the_remedy_is_the_key_of_the_config(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_yolo(tmp_path / "own", list("abcd"))
+    (labels,) = sorted((tmp_path / "own/labels/train").iterdir())[:1]
+    text(labels, "7 0.5 0.5 0.1 0.1\n")
+    cfg = LazyConfig.load(text(tmp_path / "config.py", CONFIG))
+    LazyConfig.apply_overrides(cfg, ["data.path=own", "train.init_checkpoint=''"])
+    with pytest.raises(PreflightError) as caught:
+        train(cfg)
+    told = caught.value.on_command_line()
+    assert "class 7 is none of the 4" in told
+    assert "remedy: data.on_error=skip" in told
+    assert "YoloDataset(" not in told  # which cannot be typed after a command
+    assert "remedy: cfg.data.on_error = " in str(caught.value)
+
+
+def test_the_remedy_of_images_that_are_not_there(tmp_path, monkeypatch):
+    from lazycfg import model_zoo
+    from lazycfg.data import export_coco
+
+    monkeypatch.chdir(tmp_path)
+    json_file, images = export_coco(ShapesDataset(num_images=2, image_size=64), "coco")
+    images.rename("moved")
+    cfg = model_zoo.get_config("quickstart/mask_rcnn_coco_json.py")
+    cfg.data.update(train_json=str(json_file), test_json=str(json_file))
+    with pytest.raises(PreflightError) as caught:
+        train(cfg)
+    told = caught.value.on_command_line()
+    assert "were not found" in told
+    assert "image_root" not in told
+    assert "remedy: data.train_images=FOLDER" in told
+    cfg.data.train_images = "moved"
+    with pytest.raises(PreflightError, match=r"remedy: cfg\.data\.test_images = "):
+        train(cfg)

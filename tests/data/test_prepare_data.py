@@ -1,6 +1,5 @@
-"""tools/prepare_data.py: the files that some data sets need besides those of their archives."""
+"""`lazycfg prepare`: the files that some data sets need besides those of their archives."""
 
-import importlib.util
 import json
 from pathlib import Path
 
@@ -10,6 +9,8 @@ import pytest
 from PIL import Image
 from reader_files import mask, text
 
+from lazycfg.cli import main
+from lazycfg.cli.commands.prepare import COCO_IDS
 from lazycfg.data import CocoPanopticDataset, LVISDataset, ShapesDataset
 from lazycfg.data.datasets.coco_categories import read_categories
 
@@ -18,16 +19,14 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def run(capsys):
-    spec = importlib.util.spec_from_file_location("prepare_data", ROOT / "tools" / "prepare_data.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-
     def call(*words):
-        status = module.main(map(str, words))
+        try:
+            status = main(["prepare", *map(str, words)])
+        except SystemExit as leaving:
+            status = leaving.code
         captured = capsys.readouterr()
         return status, captured.out, captured.err
 
-    call.module = module
     return call
 
 
@@ -95,11 +94,11 @@ def test_cocofied_lvis(run, tmp_path):
     assert "is no file of LVIS: KeyError('synset')" in run("cocofied-lvis", file)[2]
 
 
-def test_the_80_categories_of_coco_have_a_name_in_wordnet(run):
-    ids = list(run.module.COCO_IDS.values())
+def test_the_80_categories_of_coco_have_a_name_in_wordnet():
+    ids = list(COCO_IDS.values())
     missing = {12, 26, 29, 30, 45, 66, 68, 69, 71, 83}  # COCO's gaps
     assert ids == [i for i in range(1, 91) if i not in missing]
-    assert len(read_categories([{"id": i, "name": n} for n, i in run.module.COCO_IDS.items()], "x").ids) == 80
+    assert len(read_categories([{"id": i, "name": n} for n, i in COCO_IDS.items()], "x").ids) == 80
 
 
 def test_a_subset(run, tmp_path):

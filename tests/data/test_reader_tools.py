@@ -3,6 +3,7 @@
 import base64
 import io
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -173,12 +174,89 @@ def test_wrong_files_of_cvat(tmp_path):
     path = cvat(tmp_path, "", attributes='width="x" height="20"')
     with pytest.raises(AnnotationError, match=r"image a.jpg .*has no 'width'"):
         CVATDataset(xml_file=path)
-    text(path, "<annotations><track/></annotations>")
-    with pytest.raises(AnnotationError, match=r"has <track>s, of a video"):
+    text(path, '<annotations><track><box frame="x"/></track></annotations>')
+    with pytest.raises(AnnotationError, match=r"frame 'x', expected a whole number"):
         CVATDataset(xml_file=path)
     text(path, "<annotation/>")
     with pytest.raises(AnnotationError, match=r"its root is <annotation>"):
         CVATDataset(xml_file=path)
+
+
+def cvat_video(
+    folder, tracks, meta="<start_frame>0</start_frame><stop_frame>8</stop_frame>", frames=range(9)
+):
+    for number in frames:
+        image(folder / "images" / f"frame_{number:06}.PNG")
+    size = "<original_size><width>40</width><height>20</height></original_size>"
+    labels = "<labels><label><name>cat</name></label></labels>"
+    return text(
+        folder / "annotations.xml",
+        f"<annotations><version>1.1</version><meta><task>{meta}{labels}{size}</task></meta>{tracks}"
+        "</annotations>",
+    )
+
+
+def seen(dataset):
+    """Of each frame, the boxes."""
+    return {
+        int(Path(record["file_name"]).stem[-6:]): [a["bbox"] for a in record["annotations"]]
+        for record in dataset
+    }
+
+
+def track_box(frame, x, outside=0, more=""):
+    return (
+        f'<box frame="{frame}" keyframe="1" outside="{outside}" occluded="0" xtl="{x}" ytl="2" xbr="{x + 4}" '
+        f'ybr="8" {more}/>'
+    )
+
+
+def test_tracks_of_a_video_are_the_boxes_of_each_frame(tmp_path):
+    first = track_box(1, 2) + track_box(5, 10) + track_box(6, 10, outside=1) + track_box(8, 20)
+    tracks = f'<track id="0" label="cat">{first}</track><track id="1" label="cat">{track_box(3, 30)}</track>'
+    dataset = CVATDataset(xml_file=cvat_video(tmp_path, tracks), verify_images=True)
+    boxes = seen(dataset)
+    assert {frame: [box[0] for box in found] for frame, found in boxes.items()} == {
+        0: [],
+        1: [2],
+        2: [4],
+        3: [6, 30],
+        4: [8, 30],
+        5: [10, 30],
+        6: [30],
+        7: [30],
+        8: [20, 30],
+    }
+    assert dataset.metadata.thing_classes == ("cat",)
+
+
+def test_every_second_frame_and_rotated_boxes(tmp_path):
+    meta = "<start_frame>0</start_frame><stop_frame>8</stop_frame><frame_filter>step=4</frame_filter>"
+    shapes = track_box(0, 2, more='rotation="350"') + track_box(8, 2, more='rotation="10"')
+    path = cvat_video(tmp_path, f'<track id="0" label="cat">{shapes}</track>', meta, frames=(0, 4, 8))
+    dataset = CVATDataset(xml_file=path, rotated=True)
+    assert [record["annotations"][0]["bbox"][4] for record in dataset] == pytest.approx([-350, -360, -10])
+
+
+def test_shapes_that_are_no_boxes_are_not_invented(tmp_path):
+    shape = '<polygon frame="{}" outside="0" keyframe="1" points="1,1;9,1;1,9"/>'
+    track = f'<track id="7" label="cat">{shape.format(0)}{shape.format(3)}</track>'
+    path = cvat_video(tmp_path, track)
+    with pytest.raises(AnnotationError, match=r"track 7 .* 7 frames from 1 to 8"):
+        CVATDataset(xml_file=path)
+    every = "".join(shape.format(frame) for frame in range(9))
+    path = cvat_video(tmp_path, f'<track id="7" label="cat">{every}</track>')
+    assert all(len(boxes) == 1 for boxes in seen(CVATDataset(xml_file=path)).values())
+
+
+def test_frames_that_are_not_there(tmp_path):
+    path = cvat_video(tmp_path, f'<track id="0" label="cat">{track_box(0, 2)}</track>', frames=range(5))
+    with pytest.raises(FileNotFoundError, match="frame_000005"):
+        CVATDataset(xml_file=path)
+    assert len(CVATDataset(xml_file=path, on_error="skip")) == 5
+    outside = f'<track id="0" label="cat">{track_box(12, 2)}</track>'
+    with pytest.raises(AnnotationError, match="frame 12, which the task has not"):
+        CVATDataset(xml_file=cvat_video(tmp_path, outside))
 
 
 # -- tables

@@ -72,7 +72,19 @@ def test_paths_of_another_machine_are_found_below_data_yaml(tmp_path, path, trai
     yolo(tmp_path, {"a": "0 0.5 0.5 0.2 0.2"}, f"{given}train: '{train}'\nval: images/val\nnames: [cat]\n")
     dataset = YoloDataset(data=tmp_path)
     assert len(dataset) == 1
-    assert any("there is no" in said for said in dataset.warnings) == (train != "./images/train/")
+    asked_for = train in ("./images/train/", "../images/train")
+    assert any("there is no" in said for said in dataset.warnings) != asked_for
+
+
+def test_a_split_does_not_warn_of_the_others(tmp_path):
+    yolo(
+        tmp_path,
+        {"a": "0 0.5 0.5 0.2 0.2"},
+        "train: images/train\nval: /home/me/images/train\nnames: [cat]\n",
+    )
+    assert not YoloDataset(data=tmp_path, split="train").warnings
+    (warning,) = YoloDataset(data=tmp_path, split="val").warnings
+    assert warning.startswith("val: there is no /home/me/images/train; taken: ")
 
 
 def test_lists_of_images(tmp_path):
@@ -92,7 +104,7 @@ WRONG = {
     "catt 0.5 0.5 0.2 0.2": "did you mean 'cat'",
     "0.5 0.5 0.5 0.2 0.2": "begins with the number of a class",
     "nan 0.5 0.5 0.2 0.2": "begins with the number of a class",
-    "0 0.5 0.5 x 0.2": "could not convert",
+    "0 0.5 0.5 x 0.2": "expected five numbers .class, x, y, width, height., or .*, got 'x'",
     "0 0.5 0.5 nan 0.2": "not finite",
     "0 0.5 0.5 0.2": "it has 3 numbers after the class; a box has 4",
     "0": "it has 0 numbers after the class",

@@ -4,8 +4,8 @@ from .ade20k import ADE20K_CLASSES, ADE20KSemSeg
 from .annotated import WHERE, AnnotatedImages
 from .base import DatasetFromList, DetectionDataset, Record, SerializedList, get_annotations, get_image_sizes
 from .cityscapes import CityscapesInstances, CityscapesPanoptic, CityscapesSemSeg
-from .coco import CocoDataset
-from .coco_export import coco_dict, convert_to_coco_json, export_coco
+from .coco import CocoDataset, load_coco_json
+from .coco_export import convert_to_coco_dict, convert_to_coco_json, export_coco
 from .coco_files import candidate_roots
 from .coco_keypoints import (
     COCO_PERSON_KEYPOINT_CONNECTION_RULES,
@@ -80,7 +80,7 @@ __all__ = [
     "YoloDataset",
     "candidate_roots",
     "check_dataset",
-    "coco_dict",
+    "convert_to_coco_dict",
     "convert_to_coco_json",
     "export_coco",
     "filter_images_with_few_keypoints",
@@ -90,6 +90,7 @@ __all__ = [
     "get_detection_dataset_dicts",
     "get_fed_loss_cls_weights",
     "get_image_sizes",
+    "load_coco_json",
     "load_proposals_into_dataset",
     "load_sem_seg",
     "open_dataset",

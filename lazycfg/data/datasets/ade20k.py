@@ -40,7 +40,7 @@ class ADE20KSemSeg(SemSegDataset):
     """Images of ADE20K (``ADEChallengeData2016``) with one of 150 classes for every pixel.
 
     The maps of ``annotations`` count classes from 1, 0 is unlabeled: the labels of a record are one less, and
-    255 where there is none. Where the folder ``annotations_detectron2`` is there (``tools/prepare_data.py
+    255 where there is none. Where the folder ``annotations_detectron2`` is there (``lazycfg prepare
     ade20k`` makes it), in which that has been done, its files are taken.
 
     Args:

@@ -12,13 +12,14 @@ from typing import Any, Literal
 import numpy as np
 
 from lazycfg.structures import BoxMode
-from lazycfg.utils import printable
+from lazycfg.utils import counted, printable
 
 from ..image import ImageError, read_image_size
 from .base import Record, SerializedList
 from .coco_categories import Categories, category_id, read_categories
 from .coco_validation import (
     AnnotationError,
+    MissingImagesError,
     Problem,
     ProblemLog,
     SkipsProblems,
@@ -149,7 +150,8 @@ class AnnotatedImages(SkipsProblems):
         return self._records[index]
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.source!r}, {len(self)} images, {self.num_classes} classes)"
+        images, classes = counted(len(self), "image"), counted(self.num_classes, "class")
+        return f"{type(self).__name__}({self.source!r}, {images}, {classes})"
 
     def read_file(self) -> dict[str, Any]:
         """Return the annotations in COCO's layout, a dict of lists "images", "annotations" and "categories".
@@ -162,7 +164,7 @@ class AnnotatedImages(SkipsProblems):
         raise NotImplementedError
 
     def find_root(self, names: Sequence[str], verify_images: bool | None) -> str:
-        """Return the folder that file names start from, where none was given.
+        """Return the folder that file names are relative to, if none was given.
 
         Raises:
             NotImplementedError: a subclass has to do this.
@@ -170,18 +172,20 @@ class AnnotatedImages(SkipsProblems):
         raise NotImplementedError
 
     def further_warnings(self) -> list[str]:
-        """Return sentences about what looks wrong besides: for a subclass that reads more."""
+        """Return further warnings about the dataset as a whole. For subclasses that read more."""
         return []
 
     def further_image_problem(self, image: dict[str, Any]) -> Problem | None:
-        """Return what is wrong with an entry of "images" besides: for a subclass that reads more of it."""
+        """Return what else is wrong with an entry of "images". For subclasses that read more of it."""
         return None
 
     def _existing(self, images: list[dict[str, Any]], verify: bool | None) -> list[dict[str, Any]]:
         """Return the images whose files are there; a name of another machine becomes that of its file."""
         root = Path(self.image_root)
         if not root.is_dir():
-            raise FileNotFoundError(f"{self.source}: no folder {self.image_root!r} (image_root)")
+            raise MissingImagesError(
+                f"{self.source}: no folder {self.image_root!r} (image_root)", {"image_root": "FOLDER"}
+            )
         missing = missing_files(root, [im["file_name"] for im in images])
         for im in images:
             path = locate(root, im["file_name"]) if im["file_name"] in missing else None
@@ -192,10 +196,11 @@ class AnnotatedImages(SkipsProblems):
         missing &= set(names)
         similar = SimilarFiles()
         if missing and self.on_error == "raise":
-            raise FileNotFoundError(
+            raise MissingImagesError(
                 f"{self.source}: {len(missing)} of {len(names)} images are not in {self.image_root!r}; "
-                f"first: {sorted(missing)[:3]}{similar.near(root / min(missing))}. "
-                f'{type(self).__name__}(on_error="skip") leaves them out'
+                f"first: {sorted(missing)[:3]}{similar.near(root / min(missing))}",
+                {"on_error": "skip"},
+                f'. {type(self).__name__}(on_error="skip") leaves them out',
             )
         result = []
         for im, file_name in zip(images, names, strict=True):
@@ -282,7 +287,7 @@ class AnnotatedImages(SkipsProblems):
         return annotation
 
     def further_problem(self, annotation: dict[str, Any], image: dict[str, Any]) -> Problem | None:
-        """Return what is wrong with an annotation besides: for a subclass that reads more of it.
+        """Return what else is wrong with an annotation. For subclasses that read more of it.
 
         Args:
             annotation: entry of "annotations", whose class and box are right.
@@ -364,13 +369,13 @@ class AnnotatedImages(SkipsProblems):
     def _report(self) -> None:
         s = self.summary
         logger.info(
-            "%s: %d images (%d without instances), %d instances of %d classes, %d crowd regions",
+            "%s: %s (%d without instances), %s of %s, %s",
             printable(self.metadata.name),
-            s.num_images,
+            counted(s.num_images, "image"),
             s.num_empty_images,
-            s.num_instances,
-            self.num_classes,
-            s.num_crowd,
+            counted(s.num_instances, "instance"),
+            counted(self.num_classes, "class"),
+            counted(s.num_crowd, "crowd region"),
         )
         if self.problems:
             logger.warning("%s: skipped %s", self.source, self._log.report())

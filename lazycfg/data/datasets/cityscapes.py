@@ -277,7 +277,7 @@ class CityscapesInstances(_CityscapesFiles):
 
     @cached_property
     def summary(self) -> DatasetSummary:
-        """Counts of the instances. All maps are read for it at the first time."""
+        """Return the counts of the instances. All maps are read for it at the first time."""
         result = DatasetSummary()
         for i in range(len(self)):
             result.add(self[i], i)
@@ -311,7 +311,7 @@ class CityscapesInstances(_CityscapesFiles):
 
 
 class CityscapesPanoptic(CocoPanopticDataset):
-    """Images of Cityscapes with panoptic segments, 11 classes of stuff and 8 of things.
+    """Images of Cityscapes with panoptic segments: 11 stuff classes and 8 thing classes.
 
     It needs the JSON file and the folder of PNG files that Cityscapes' script ``createPanopticImgs`` makes.
     Both `thing_classes` and `stuff_classes` of its metadata are all 19 classes; things are 11 to 18.
@@ -361,7 +361,7 @@ class CityscapesPanoptic(CocoPanopticDataset):
 
     @property
     def num_classes(self) -> int:
-        """Classes of things and stuff."""
+        """Return the number of thing and stuff classes."""
         return len(self.metadata.stuff_classes)
 
     def _read(self) -> dict[str, Any]:

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from .annotated import AnnotatedImages
+from .base import Record
 from .coco_files import candidate_roots, find_image_root, read_coco_json
 
 
 class CocoDataset(AnnotatedImages):
-    """Images and their boxes, masks and keypoints as a COCO annotation file tells.
+    """Images with boxes, masks and keypoints from a COCO annotation file.
 
     Category ids become 0, 1, 2... in the order of the ids. Images without annotations are kept (see
     `FilteredDataset`), and so are crowd regions ("iscrowd": 1). Keypoints are moved by half a pixel, from
@@ -79,10 +80,32 @@ class CocoDataset(AnnotatedImages):
         return read_coco_json(self.json_file, need_annotations=self._annotated)
 
     def find_root(self, names: Sequence[str], verify_images: bool | None) -> str:
-        """Return the folder that file names start from, where none was given."""
+        """Return the folder that file names are relative to, if none was given."""
         if verify_images is not False:
             return str(find_image_root(self.json_file, names))
         try:
             return str(find_image_root(self.json_file, names))
         except FileNotFoundError:  # they need not be there
             return str(candidate_roots(self.json_file)[0])
+
+
+def load_coco_json(
+    json_file: str | os.PathLike[str],
+    image_root: str | os.PathLike[str] | None = None,
+    *,
+    extra_annotation_keys: Sequence[str] = (),
+) -> list[Record]:
+    """Return the records of a COCO file as a list; `CocoDataset` also knows the names of the classes.
+
+    Args:
+        json_file: the annotations.
+        image_root: folder of the images; None looks for it, see `CocoDataset`.
+        extra_annotation_keys: of annotations, to be kept in the records.
+
+    Raises:
+        FileNotFoundError, AnnotationError: as `CocoDataset` does.
+    """
+    dataset = CocoDataset(
+        json_file=json_file, image_root=image_root, extra_annotation_keys=extra_annotation_keys
+    )
+    return [dataset[index] for index in range(len(dataset))]

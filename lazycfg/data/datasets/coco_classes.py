@@ -1,6 +1,6 @@
 """The classes of COCO, for models that were trained on it, where its annotation files are not."""
 
-__all__ = ["COCO_CLASSES"]
+__all__ = ["COCO_CATEGORY_IDS", "COCO_CLASSES"]
 
 COCO_CLASSES = (
     "person", "bicycle", "car", "motorcycle", "airplane", "bus", "train", "truck", "boat",
@@ -14,3 +14,7 @@ COCO_CLASSES = (
     "refrigerator", "book", "clock", "vase", "scissors", "teddy bear", "hair drier", "toothbrush",
 )  # fmt: skip
 """The 80 classes of things, by the class ids 0 to 79 of a model."""
+
+_UNUSED = (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)
+COCO_CATEGORY_IDS = tuple(number for number in range(1, 91) if number not in _UNUSED)
+"""The ids that these classes have in COCO's files."""

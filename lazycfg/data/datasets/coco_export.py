@@ -17,7 +17,7 @@ from .base import Record, get_annotations
 from .metadata import Metadata
 
 
-def coco_dict(dataset: Any) -> dict[str, Any]:
+def convert_to_coco_dict(dataset: Any) -> dict[str, Any]:
     """Return the annotations of a dataset as the content of a COCO file (boxes XYWH or XYWHA, keypoints as
     pixel indices).
     """
@@ -59,7 +59,7 @@ def convert_to_coco_json(dataset: Any, output_file: str | Path) -> Path:
     output_file = Path(output_file)
     output_file.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(output_file) as temporary:
-        Path(temporary).write_text(json.dumps(coco_dict(dataset)))
+        Path(temporary).write_text(json.dumps(convert_to_coco_dict(dataset)))
     return output_file
 
 

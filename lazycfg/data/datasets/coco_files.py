@@ -11,7 +11,7 @@ from typing import Any
 
 from lazycfg.utils import printable
 
-from .coco_validation import AnnotationError
+from .coco_validation import AnnotationError, MissingImagesError
 from .image_files import locate, missing_files
 
 SPLITS = ("train", "val", "test", "minival", "valminusminival", "unlabeled")
@@ -112,7 +112,8 @@ def find_image_root(json_file: str | Path, file_names: Sequence[str]) -> Path:
         if any(locate(root, name) is not None for name in some):
             return root
     places = "\n".join(f"  {r}{'' if r.is_dir() else '  (no such folder)'}" for r in roots)
-    raise FileNotFoundError(
-        f"the images of {json_file} were not found: none of {list(file_names[:3])} is in\n{places}\n"
-        "pass image_root=, the folder that the file names in the annotation file start from"
+    raise MissingImagesError(
+        f"the images of {json_file} were not found: none of {list(file_names[:3])} is in\n{places}",
+        {"image_root": "FOLDER"},
+        "\npass image_root=, the folder that the file names in the annotation file start from",
     )

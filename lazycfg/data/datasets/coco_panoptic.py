@@ -17,6 +17,7 @@ from .base import Record, SerializedList, get_annotations
 from .coco_files import missing_files, read_coco_json
 from .coco_validation import (
     AnnotationError,
+    MissingImagesError,
     Problem,
     ProblemLog,
     SkipsProblems,
@@ -33,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 
 class CocoPanopticDataset(SkipsProblems):
-    """Pictures whose pixels belong to segments: things, which can be counted, and stuff, which cannot.
+    """Images with COCO panoptic annotations: every pixel belongs to a segment of a thing or of stuff.
 
     A record has "pan_seg_file_name", "segments_info" (dicts with "id", "category_id", "label" in the maps of
     labels, "isthing", "iscrowd", "bbox", "area") and, for semantic segmentation, "sem_seg_file_name" or
@@ -107,12 +108,12 @@ class CocoPanopticDataset(SkipsProblems):
 
     @property
     def num_classes(self) -> int:
-        """Classes of things."""
+        """Return the number of thing classes."""
         return len(self.metadata.thing_classes)
 
     @property
     def summary(self) -> DatasetSummary:
-        """Counts of the instances."""
+        """Return the counts of the instances."""
         if self._instances is None:
             return DatasetSummary(num_images=len(self))
         result = DatasetSummary()
@@ -231,9 +232,11 @@ class CocoPanopticDataset(SkipsProblems):
             raise FileNotFoundError(f"{self.panoptic_json}: no folder {str(root)!r} of {what}s")
         missing = missing_files(root, names)
         if missing and self.on_error == "raise":
-            raise FileNotFoundError(
+            raise MissingImagesError(
                 f"{self.panoptic_json}: {len(missing)} of {len(names)} {what}s are not in {str(root)!r}; "
-                f'first: {sorted(missing)[:3]}. {type(self).__name__}(on_error="skip") leaves them out'
+                f"first: {sorted(missing)[:3]}",
+                {"on_error": "skip"},
+                f'. {type(self).__name__}(on_error="skip") leaves them out',
             )
         return missing
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -18,17 +19,34 @@ OnError = Literal["raise", "skip"]
 _MANY = 10**7  # a side of an image in pixels, or a coordinate: what is larger is no size
 
 
-class AnnotationError(ValueError):
-    """A record that cannot be used; the message names file, image and annotation.
+class _DataError(Exception):
+    """An error of data that knows its remedy.
 
     Attributes:
         remedy: arguments of the dataset or loader, and the values with which it takes the data, such as
             {"on_error": "skip"}; all of them together are needed. Empty where there are none.
+        advice: the end of the message that says the remedy in Python, for who calls a class; a command says
+            it as an override instead.
     """
 
-    def __init__(self, message: str, remedy: Mapping[str, Any] | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, remedy: Mapping[str, Any] | None = None, advice: str = "") -> None:
+        super().__init__(f"{message}{advice}")
         self.remedy = dict(remedy or {})
+        self.advice = advice
+
+
+class AnnotationError(_DataError, ValueError):
+    """Raised for a record that cannot be used; the message names file, image and annotation.
+
+    Attributes:
+        remedy: arguments of the dataset or loader, and the values with which it takes the data, such as
+            {"on_error": "skip"}; all of them together are needed. Empty where there are none.
+        advice: the end of the message that says the remedy in Python.
+    """
+
+
+class MissingImagesError(_DataError, FileNotFoundError):
+    """Images that are not where they were looked for; attributes as of `AnnotationError`."""
 
 
 class Problem(NamedTuple):
@@ -50,6 +68,26 @@ class Fault(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.where}: {printable(self.text)}"
+
+
+def grouped(faults: Iterable[Fault]) -> list[str]:
+    """Return faults in words, those of lines of one file that are wrong in the same way as one."""
+    alike: dict[Any, list[Fault]] = {}
+    for number, fault in enumerate(faults):
+        line = _LINE.fullmatch(fault.where)
+        alike.setdefault((line[1], fault.kind, fault.text) if line else number, []).append(fault)
+    result = []
+    for members in alike.values():
+        if len(members) == 1:
+            result.append(str(members[0]))
+            continue
+        file, lines = members[0].where.rpartition(":")[0], [f.where.rpartition(":")[2] for f in members]
+        shown = ", ".join(lines[:8]) + (", ..." if len(lines) > 8 else "")
+        result.append(f"{file}: {printable(members[0].text)} ({len(lines)} lines: {shown})")
+    return result
+
+
+_LINE = re.compile(r"(.+):\d+", re.DOTALL)
 
 
 class ProblemLog:
@@ -90,10 +128,11 @@ class ProblemLog:
         if problem is None:
             return True
         if self.on_error == "raise":
+            end = "" if problem.text.endswith("?") else "."
             raise AnnotationError(
-                f"{self.source}: {where}: {printable(problem.text)}. "
-                f'{self.owner}(on_error="skip") leaves such {_many(sort)} out{advice}',
+                f"{self.source}: {where}: {printable(problem.text)}",
                 {"on_error": "skip"},
+                f'{end} {self.owner}(on_error="skip") leaves such {_many(sort)} out{advice}',
             )
         self.faults.append(Fault(sort, where, problem.kind, problem.text))
         key = f"{sort}: {problem.kind}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,29 +15,37 @@ from lazycfg.utils import atomic_write
 
 from .base import get_annotations
 from .coco import CocoDataset
-from .coco_export import coco_dict
+from .coco_export import convert_to_coco_dict
+from .coco_panoptic import CocoPanopticDataset
 from .coco_validation import is_whole
 
 _KEPT = ("difficult", "truncated", "occluded")
 
 
-def fixed_coco(dataset: Any, without: Iterable[tuple[int, int]], folder: Path) -> dict[str, Any]:
+def fixed_coco(
+    dataset: Any, without: Iterable[tuple[int, int]], folder: Path, without_images: Collection[int] = ()
+) -> dict[str, Any]:
     """Return the records of a data set as the content of a COCO file.
 
     Args:
         without: places (record, annotation) of objects to leave out.
         folder: in which the file is to be; names of images start from there.
+        without_images: places of records to leave out whole.
 
     Raises:
         ValueError: the images are not in files, or the data set has no objects.
     """
     if not dataset.metadata.thing_classes:
         raise ValueError("it has classes of pixels, and a COCO file has objects: there is nothing to write")
+    if isinstance(dataset, CocoPanopticDataset):
+        raise ValueError(
+            "it is a panoptic one, whose segments are in PNG files: a COCO file has objects only"
+        )
     if "class_image_counts" in dataset.metadata.extra:
         raise ValueError("it is one of LVIS, whose lists of classes a COCO file would lose")
     left_out = set(without)
-    data = coco_dict(dataset)
-    kept = []
+    data = convert_to_coco_dict(dataset)
+    kept, kept_images = [], []
     annotations = iter(data["annotations"])
     images = data["images"]
     numbered = all(is_whole(image["id"]) for image in images)
@@ -51,11 +59,13 @@ def fixed_coco(dataset: Any, without: Iterable[tuple[int, int]], folder: Path) -
             annotation = next(annotations)
             annotation["image_id"] = image["id"]
             annotation |= {key: original[key] for key in _KEPT if key in original}
-            if (index, number) not in left_out:
+            if index not in without_images and (index, number) not in left_out:
                 kept.append(annotation)
+        if index not in without_images:
+            kept_images.append(image)
     for number, annotation in enumerate(kept, start=1):
         annotation["id"] = number
-    return {**data, "annotations": kept}
+    return {**data, "images": kept_images, "annotations": kept}
 
 
 def split_coco(data: dict[str, Any], share: float, seed: int) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -10,8 +10,11 @@ import numpy as np
 
 from lazycfg.structures import BoxMode
 
+from ..image import ImageError, read_image_size
 from .base import describe, get_annotations, get_image_sizes
-from .label_maps import read_labels
+from .coco_panoptic import CocoPanopticDataset
+from .coco_validation import grouped
+from .label_maps import read_labels, read_segment_ids
 from .plausibility import is_same
 
 SIZES = (("small", 32**2), ("medium", 96**2), ("large", float("inf")))
@@ -52,12 +55,14 @@ class Inspection:
 
 def inspect_dataset(dataset: Any) -> Inspection:
     """Go through all records of a data set that was made with ``on_error="skip"``."""
+    if isinstance(dataset, CocoPanopticDataset):
+        return _inspect_panoptic(dataset)
     metadata = dataset.metadata
     pixels = not metadata.thing_classes and bool(metadata.stuff_classes)
     result = Inspection(metadata.stuff_classes if pixels else metadata.thing_classes, pixels=pixels)
     result.num_images = len(dataset)
     result.image_sizes.update((int(h), int(w)) for h, w in get_image_sizes(dataset))
-    result.faults += [str(fault) for fault in getattr(dataset, "faults", ())]
+    result.faults += grouped(getattr(dataset, "faults", ()))
     files: dict[Any, int] = {}
     for index in range(len(dataset)):
         record = get_annotations(dataset, index)
@@ -71,6 +76,57 @@ def inspect_dataset(dataset: Any) -> Inspection:
     told = ("listed as two images or more", "annotated twice")
     result.warnings += [w for w in getattr(dataset, "warnings", ()) if not w.startswith(told)]
     return result
+
+
+def _inspect_panoptic(dataset: CocoPanopticDataset) -> Inspection:
+    """Compare the segments of each image with the pixels of its PNG file."""
+    result = Inspection(dataset.metadata.stuff_classes, num_images=len(dataset))
+    result.image_sizes.update((int(h), int(w)) for h, w in get_image_sizes(dataset))
+    result.faults += grouped(dataset.faults)
+    for index in range(len(dataset)):
+        record = get_annotations(dataset, index)
+        where = describe(record, index)
+        try:
+            size_of_image = read_image_size(record["file_name"])
+            ids = read_segment_ids(record["pan_seg_file_name"])
+        except (ImageError, OSError) as error:
+            result.faults.append(f"{where}: {error}")
+            continue
+        for file, size in ((record["file_name"], size_of_image), (record["pan_seg_file_name"], ids.shape)):
+            if size != (record["height"], record["width"]):
+                result.faults.append(
+                    f"{where}: {file} is {size[1]}x{size[0]} (width x height), and the record says "
+                    f"{record['width']}x{record['height']}"
+                )
+        _count_segments(record["segments_info"], ids, where, result)
+    return result
+
+
+def _count_segments(segments: list[dict[str, Any]], ids: np.ndarray, where: str, result: Inspection) -> None:
+    values, counts = np.unique(ids, return_counts=True)
+    pixels = dict(zip(values.tolist(), counts.tolist(), strict=True))
+    classes = set()
+    for segment in segments:
+        area, label = pixels.pop(segment["id"], 0), segment["label"]
+        name = f"{where}: segment {segment['id']} ({result.classes[label]})"
+        if not area:
+            result.faults.append(f"{name} has no pixels in the PNG file")
+        elif segment.get("area", area) != area:
+            result.faults.append(f"{name} has {area} pixels, and its area is {segment['area']}")
+        if segment["iscrowd"]:
+            result.num_crowd += 1
+            continue
+        result.num_objects += 1
+        result.objects[label] += 1
+        result.sizes[label, next(size for size, bound in SIZES if area < bound)] += 1
+        classes.add(label)
+    pixels.pop(0, None)  # of no segment
+    for number, area in pixels.items():
+        result.faults.append(
+            f"{where}: {area} pixels of the PNG file are of segment {number}, which segments_info has not"
+        )
+    result.num_empty += not classes
+    result.images.update(classes)
 
 
 def _count_objects(record: dict[str, Any], index: int, result: Inspection) -> None:

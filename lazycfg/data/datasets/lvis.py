@@ -26,7 +26,7 @@ _IMAGE_LISTS = ("neg_category_ids", "not_exhaustive_category_ids")
 
 
 class LVISDataset(CocoDataset):
-    """Images, boxes and masks as an annotation file of LVIS tells: v0.5, v1, or either of them cocofied.
+    """Images with boxes and masks from an LVIS annotation file: v0.5, v1, or either of them cocofied.
 
     What differs from `CocoDataset`: an image is found by the last two parts of its "coco_url"
     (``val2017/000000397133.jpg``; a file of LVIS has images of several splits of COCO) or, where there is no
@@ -151,7 +151,7 @@ class LVISDataset(CocoDataset):
 
 
 class FederatedClassWeights:
-    """How likely each class is to be drawn by a federated loss: a power of the number of its images.
+    """Weights with which a federated loss samples classes: a power of the number of images of each.
 
     For ``FastRCNNOutputLayers(get_fed_loss_cls_weights=...)``. The annotation file is read at the first call,
     the first step of a training, so that a model can be built and used where the file is not.

@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Metadata:
-    """Names, colours and conventions of a dataset; carried by the dataset, handed to who needs it.
+    """Class names, colors and conventions of a dataset, which carries them as `metadata`.
 
     Attributes:
         name: for logs and reports.

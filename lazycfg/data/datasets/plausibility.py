@@ -11,7 +11,7 @@ import numpy as np
 
 from lazycfg.structures import BoxMode
 from lazycfg.structures.rle import rle_runs
-from lazycfg.utils import printable
+from lazycfg.utils import counted, printable
 
 from .base import Record, describe
 
@@ -60,12 +60,12 @@ class Plausibility:
         result = []
         if c["same file"]:
             result.append(
-                f"listed as two images or more: {_number(c['same file'], 'file')} (first: "
+                f"listed as two images or more: {counted(c['same file'], 'file')} (first: "
                 f"{first['same file']}); each of these images lacks the objects of the others"
             )
         if c["twice"]:
             result.append(
-                f"annotated twice, with the same class, box and mask: {_number(c['twice'], 'object')} "
+                f"annotated twice, with the same class, box and mask: {counted(c['twice'], 'object')} "
                 f"(first: {first['twice']}); an evaluation counts one of the two as missed"
             )
         if boxes and c["normalised"] >= 0.9 * boxes:
@@ -82,10 +82,10 @@ class Plausibility:
                 f"{count} if read as [x, y, width, height], and not if read as corners [x0, y0, x1, y1]: are "
                 "they corners?"
             )
-        elif c["beyond"] >= max(1, 0.05 * boxes):
+        elif c["over"]:
             result.append(
-                f"{c['beyond']} of {boxes} boxes reach beyond their image and are cut off there (first: "
-                f"{first['beyond']})"
+                f"{c['over']} of {boxes} boxes reach over the border of their image and are trained as what "
+                f"is inside it (first: {first['over']})"
             )
         if c["outside"] >= max(1, 0.01 * masks):
             by_rows = c["fits by rows"] >= 0.8 * c["outside"]
@@ -109,6 +109,13 @@ class Plausibility:
         )
         if box[2] > width + max(2, 0.02 * width) or box[3] > height + max(2, 0.02 * height):
             signs.append("beyond")
+        slack = max(2, 0.02 * width), max(2, 0.02 * height)
+        if mode != BoxMode.XYWHA_ABS and (
+            min(box[0] + slack[0], box[1] + slack[1]) < 0
+            or box[2] > width + slack[0]
+            or box[3] > height + slack[1]
+        ):
+            signs.append("over")
         if mode != BoxMode.XYWHA_ABS and max(box) <= 1 and min(width, height) > 2:
             signs.append("normalised")
         as_corners = (x, y, a, b)
@@ -139,10 +146,6 @@ class Plausibility:
         elif mode == BoxMode.XYWH_ABS and _overlap(extent, as_corners) > 0.8:
             signs.append("fits as corners")
         return signs
-
-
-def _number(count: int, noun: str) -> str:
-    return f"{count} {noun}" + ("" if count == 1 else "s")
 
 
 def is_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

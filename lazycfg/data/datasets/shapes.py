@@ -47,10 +47,10 @@ class _Scene:
 
 
 class ShapesDataset:
-    """Textured shapes on textured grounds, made on the fly. Image `i` is a pure function of (seed, i).
+    """Synthetic images of textured shapes on textured backgrounds, drawn on the fly.
 
-    Shapes drawn later hide those drawn earlier; boxes, polygons and areas are of what remains visible, and
-    every shape keeps at least `min_visible` of its area.
+    Image `i` is a pure function of (seed, i). Shapes drawn later hide those drawn earlier; boxes, polygons
+    and areas are of what remains visible, and every shape keeps at least `min_visible` of its area.
 
     Args:
         num_images: length of the dataset.

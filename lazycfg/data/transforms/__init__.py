@@ -2,7 +2,7 @@
 
 from .adapters import AlbumentationsAugmentation, TorchvisionAugmentation
 from .affine import AffineTransform, RandomAffine
-from .augmentation import AugInput, Augmentation, AugmentationList, RandomApply
+from .augmentation import AugInput, Augmentation, AugmentationList, RandomApply, apply_augmentations
 from .augmentation_color import RandomBrightness, RandomContrast, RandomLighting, RandomSaturation
 from .augmentation_crop import (
     FixedSizeCrop,
@@ -34,6 +34,7 @@ from .geometric import (
     CropByCenterTransform,
     CropTransform,
     ExtentTransform,
+    GridSampleTransform,
     HFlipTransform,
     PadTransform,
     ResizeTransform,
@@ -66,6 +67,7 @@ __all__ = [
     "EraseTransform",
     "ExtentTransform",
     "FixedSizeCrop",
+    "GridSampleTransform",
     "HFlipTransform",
     "HSVTransform",
     "JPEGTransform",
@@ -106,4 +108,5 @@ __all__ = [
     "Transform",
     "TransformList",
     "VFlipTransform",
+    "apply_augmentations",
 ]

@@ -38,7 +38,8 @@ class AugInput:
         image: tensor (C, H, W), or numpy (H, W, C).
         boxes: (N, 4) XYXY pixels, or None.
         sem_seg: labels (H, W), tensor or numpy, or None.
-        channel_order: of the image, "RGB", "BGR" or "L"; what changes colours goes by it.
+        channel_order: of the image, "RGB", "BGR", "L" or "raw" (any number of channels); what changes colours
+            goes by it.
     """
 
     def __init__(
@@ -232,3 +233,28 @@ class RandomApply(Augmentation):
     def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> Transform:
         """Return the transform of the augmentation with probability `prob`, else one that does nothing."""
         return draw(self.aug, aug_input, rng) if rng.random() < self.prob else NoOpTransform()
+
+    def __repr__(self) -> str:
+        return f"RandomApply(tfm_or_aug={self.aug!r}, prob={self.prob!r})"
+
+
+def apply_augmentations(
+    augmentations: Sequence[Augmentation | Transform],
+    inputs: AugInput | Tensor | np.ndarray,
+    rng: np.random.Generator | None = None,
+) -> tuple[Any, TransformList]:
+    """Apply augmentations in turn, to an image or to an input with boxes and labels.
+
+    Args:
+        augmentations: in their order.
+        inputs: an `AugInput`, which is changed in place, or an image: tensor (C, H, W), or numpy (H, W, C).
+        rng: a fresh generator when None.
+
+    Returns:
+        the input, or the new image; and the transforms that were drawn, for annotations.
+    """
+    if isinstance(inputs, AugInput):
+        return inputs, inputs.apply_augmentations(augmentations, rng)
+    given = AugInput(inputs)
+    transforms = given.apply_augmentations(augmentations, rng)
+    return given.image, transforms

@@ -9,7 +9,7 @@ import torch
 
 from .augmentation import AugInput, Augmentation, from_image
 from .color import BlendTransform
-from .pixels import grey_of
+from .pixels import check_color, grey_of
 from .transform import Transform, to_chw
 
 ChannelOrder = Literal["RGB", "BGR"]
@@ -62,9 +62,16 @@ class RandomSaturation(_RandomIntensity):
 
     @from_image
     def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> Transform:
-        """Return a blend with the grey version of the image."""
+        """Return a blend with the grey version of the image.
+
+        Raises:
+            ValueError: the image has neither one nor three channels.
+        """
+        image = to_chw(aug_input.image)
+        if image.shape[0] != 1:
+            check_color(self, image)
         w = self.draw(rng)
-        return BlendTransform(grey_of(to_chw(aug_input.image), self.channel_order), 1 - w, w)
+        return BlendTransform(grey_of(image, self.channel_order), 1 - w, w)
 
 
 class RandomLighting(Augmentation):
@@ -82,7 +89,12 @@ class RandomLighting(Augmentation):
 
     @from_image
     def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> Transform:
-        """Return a shift of all pixels along the principal components of ImageNet's colours."""
+        """Return a shift of all pixels along the principal components of ImageNet's colours.
+
+        Raises:
+            ValueError: the image has not three channels.
+        """
+        check_color(self, to_chw(aug_input.image))
         vectors = np.array(
             [[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]]
         )

@@ -350,6 +350,59 @@ class ExtentTransform(Transform):
         return (coords - np.array([x0, y0])) * np.array([w / (x1 - x0), h / (y1 - y0)])
 
 
+@dataclass(frozen=True, eq=False)
+class GridSampleTransform(Transform):
+    """Take each pixel from the place that a grid names, as `torch.nn.functional.grid_sample`.
+
+    Attributes:
+        grid: (H, W, 2), x and y in the image before, from -1, its left or upper border, to 1; for an image of
+            (H, W). Places outside it show its border.
+        interp: "bilinear", "bicubic" or "nearest"; labels are never blended.
+    """
+
+    grid: np.ndarray
+    interp: InterpolationMode | str = InterpolationMode.BILINEAR
+
+    def __post_init__(self) -> None:
+        grid = np.asarray(self.grid, dtype=np.float32)
+        grid = grid[0] if grid.ndim == 4 and len(grid) == 1 else grid
+        if grid.ndim != 3 or grid.shape[2] != 2:
+            raise ValueError(f"GridSampleTransform: expected a grid (H, W, 2), got shape {grid.shape}")
+        if as_interpolation(self.interp).value not in ("bilinear", "bicubic", "nearest"):
+            raise ValueError(
+                f"GridSampleTransform: interp={self.interp!r} is not bilinear, bicubic or nearest"
+            )
+        object.__setattr__(self, "grid", grid)
+
+    def _sample(self, image: Tensor, mode: str) -> Tensor:
+        source = image.to(torch.float32).reshape(1, -1, *image.shape[-2:])
+        grid = torch.from_numpy(self.grid)[None]
+        out = nnf.grid_sample(source, grid, mode=mode, padding_mode="border", align_corners=False)
+        if not image.dtype.is_floating_point:
+            out = out.round_().clamp_(0, 255) if image.dtype == torch.uint8 else out.round_()
+        return out.reshape(*image.shape[:-2], *self.grid.shape[:2]).to(image.dtype)
+
+    def transform_image(self, image: Tensor) -> Tensor:
+        """Sample pixels (..., H, W) at the places of the grid."""
+        return self._sample(image, as_interpolation(self.interp).value)
+
+    def transform_segmentation(self, segmentation: Tensor) -> Tensor:
+        """Take for each pixel of labels (..., H, W) the label at its place in the grid."""
+        return self._sample(segmentation, "nearest")
+
+    def apply_coords(self, coords: np.ndarray) -> np.ndarray:
+        """Raise: the grid says where a pixel comes from, not where a point goes.
+
+        Raises:
+            NotImplementedError: always, for any points.
+        """
+        if len(coords) == 0:
+            return np.zeros((0, 2))
+        raise NotImplementedError(
+            "GridSampleTransform cannot move points, boxes or polygons: its grid says where pixels come from"
+        )
+
+
 @dataclass(frozen=True)
 class RotationTransform(Transform):
     """Rotate an image of (h, w) by `angle` degrees counter-clockwise.

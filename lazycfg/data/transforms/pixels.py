@@ -21,7 +21,10 @@ from torchvision.transforms.v2 import functional as tvf
 
 from .transform import ColorTransformBase
 
-ChannelOrder = Literal["RGB", "BGR", "L"]
+ChannelOrder = Literal["RGB", "BGR", "L", "raw"]
+"""Order of the channels of an image; three of a "raw" one are taken for red, green and blue."""
+
+_OVERSHOOT = 64.0
 
 
 def largest_value(image: Tensor) -> float:
@@ -32,9 +35,25 @@ def largest_value(image: Tensor) -> float:
 
 
 def in_float(operation: Callable[[Tensor], Tensor], image: Tensor) -> Tensor:
-    """Apply an operation on float32 pixels (..., H, W); the result is clipped, and rounded for integers."""
+    """Apply an operation on float32 pixels (..., H, W); the result is clipped, and rounded for integers.
+
+    Raises:
+        ValueError: floating point pixels that are not of 0 to 255, which clipping would destroy.
+    """
+    if image.is_floating_point() and image.numel() and _is_beyond_white(image):
+        raise ValueError(
+            f"values from {float(image.min()):.6g} to {float(image.max()):.6g}: changes of brightness, blur, "
+            "noise and the like take floating point images of 0 to 255. Scale them as they are read: "
+            "value_range=(lowest, highest) of DatasetMapper"
+        )
     result = operation(image.to(torch.float32)).clamp_(0, largest_value(image))
     return result.to(image.dtype) if image.is_floating_point() else result.round_().to(image.dtype)
+
+
+def _is_beyond_white(image: Tensor) -> bool:
+    """Return whether floating point pixels lie further from 0..255 than a bicubic resize takes them."""
+    low, high = torch.aminmax(image)
+    return bool(low < -_OVERSHOOT) or bool(high > 255 + _OVERSHOOT)
 
 
 def grey_of(image: Tensor, channel_order: ChannelOrder) -> Tensor:

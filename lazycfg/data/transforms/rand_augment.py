@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
+import torch
 from torchvision.transforms.v2 import functional as tvf
 
 from lazycfg.utils.suggest import closest
@@ -14,7 +15,7 @@ from .affine import AffineTransform, affine_matrix
 from .augmentation import AugInput, Augmentation, AugmentationList, from_image
 from .checks import check_count, check_number
 from .color import BlendTransform, ColorTransform
-from .pixels import grey_of
+from .pixels import check_color, grey_of
 from .transform import Transform, TransformList, to_chw
 
 SHIFTS = ("shear_x", "shear_y", "translate_x", "translate_y", "rotate")
@@ -93,10 +94,17 @@ class _Operation(Augmentation):
 
     @from_image
     def get_transform(self, aug_input: AugInput, rng: np.random.Generator) -> Transform:
-        """Draw the transform of this operation."""
+        """Draw the transform of this operation.
+
+        Raises:
+            ValueError: it is one of colours, and the image has not three channels; or one that is for uint8,
+                and the image is not.
+        """
         if self.name in SHIFTS:
             return self._moved(aug_input.image_size)
         image = to_chw(aug_input.image)
+        if self.name == "color" and image.shape[0] != 1:
+            check_color(self, image)
         factor = 1 + self.sign * 0.9 * self.level
         if self.name == "brightness":
             return BlendTransform(0.0, 1 - factor, factor)
@@ -111,6 +119,8 @@ class _Operation(Augmentation):
             "auto_contrast": tvf.autocontrast_image,
             "equalize": tvf.equalize_image,
         }
+        if self.name in kernels and image.dtype != torch.uint8:
+            raise ValueError(f"RandAugment: {self.name} is for uint8 images, got {image.dtype}")
         return TransformList([ColorTransform(kernels[self.name])] if self.name in kernels else [])
 
     def _moved(self, size: tuple[int, int]) -> AffineTransform:

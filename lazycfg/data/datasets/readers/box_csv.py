@@ -42,7 +42,7 @@ _BARE = _Columns("image", "label", ("x0", "y0", "x1", "y1"))  # image,x0,y0,x1,y
 
 
 class BoxCSVDataset(AnnotatedImages):
-    """Images and boxes as a table tells, a row for each box.
+    """Images and boxes from a CSV table with one row per box.
 
     Three layouts are known by the first line: OpenImages (``ImageID, LabelName, XMin, ...``, parts of the
     image; "IsGroupOf" is a crowd; images are found as ``<ImageID>.jpg``), ``filename, width, height, class,
@@ -102,7 +102,7 @@ class BoxCSVDataset(AnnotatedImages):
         )
 
     def find_root(self, names: Sequence[str], verify_images: bool | None) -> str:
-        """Return the folder that file names start from, where none was given."""
+        """Return the folder that file names are relative to, if none was given."""
         return str(self._root)
 
     def further_warnings(self) -> list[str]:

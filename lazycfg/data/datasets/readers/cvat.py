@@ -1,4 +1,4 @@
-"""CVAT: one XML file for all images ("CVAT for images 1.1")."""
+"""CVAT: one XML file for all images ("CVAT for images 1.1"), or for all frames ("CVAT for video 1.1")."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from ..annotated import WHERE, AnnotatedImages
 from ..coco_files import find_image_root
 from ..coco_validation import AnnotationError, Problem
 from .classes import ClassNames
+from .cvat_tracks import frames_of
 from .polygons import bounds, corners_of
 from .xml_files import read_xml
 
@@ -26,10 +27,12 @@ _NO_AREA = ("points", "polyline", "cuboid", "skeleton")
 
 
 class CVATDataset(AnnotatedImages):
-    """Images with boxes, polygons, ellipses and masks as an XML file of CVAT tells.
+    """Images with boxes, polygons, ellipses and masks from an XML file of CVAT.
 
-    It is the export "CVAT for images 1.1"; for its exports in COCO's layout see `CocoDataset`. Shapes of one
-    label and one "group_id" (other than 0) of an image are the parts of one object if they are polygons.
+    It is the export "CVAT for images 1.1" or "CVAT for video 1.1"; of a video, the frames are images, named
+    as CVAT does (``frame_000012.png``) or in any way that ends in their number. For its exports in COCO's
+    layout see `CocoDataset`. Shapes of one label and one "group_id" (other than 0) of an image are the parts
+    of one object if they are polygons.
     Points, lines, cuboids and skeletons are no objects here and are told as faults. The classes are the
     labels of the task, in its order. Annotations have "occluded", 0 or 1.
 
@@ -69,7 +72,7 @@ class CVATDataset(AnnotatedImages):
     ) -> None:
         self.xml_file = Path(xml_file)
         self._rotated = rotated
-        self._tracks = 0
+        self._image_root = None if image_root is None else Path(image_root)
         if not self.xml_file.is_file():
             raise FileNotFoundError(f"no file {str(xml_file)!r} of CVAT (xml_file)")
         super().__init__(
@@ -84,7 +87,7 @@ class CVATDataset(AnnotatedImages):
         )
 
     def find_root(self, names: Sequence[str], verify_images: bool | None) -> str:
-        """Return the folder that file names start from, where none was given."""
+        """Return the folder that file names are relative to, if none was given."""
         try:
             return str(find_image_root(self.xml_file, names))
         except FileNotFoundError:
@@ -96,22 +99,23 @@ class CVATDataset(AnnotatedImages):
         """Return the annotations in COCO's layout.
 
         Raises:
-            AnnotationError: the file is none of CVAT's, or has tracks of a video.
+            AnnotationError: the file is none of CVAT's, or its tracks cannot be read.
         """
         root = read_xml(self.xml_file)
         if root.tag != "annotations":
             raise AnnotationError(
                 f"{self.xml_file}: its root is <{root.tag}>, expected <annotations> of CVAT"
             )
+        frames, gaps = list(root.iter("image")), []
         if root.find("track") is not None:
-            raise AnnotationError(
-                f"{self.xml_file} has <track>s, of a video: export it as 'CVAT for images 1.1'"
-            )
+            frames, gaps = frames_of(root, self.xml_file, self._image_root)
+        for where, problem in gaps:
+            self._log.accept("annotation", where, problem)
         labels = [text for label in root.iterfind("meta//labels/label") if (text := label.findtext("name"))]
         classes = ClassNames(tuple(dict.fromkeys(labels)) or None, "the labels of the task")
         images: list[dict[str, Any]] = []
         annotations: list[dict[str, Any]] = []
-        for element in root.iter("image"):
+        for element in frames:
             name = element.get("name", "")
             image = {
                 "id": name,

@@ -30,7 +30,7 @@ _NO_AREA = ("point", "points", "line", "linestrip")
 
 
 class LabelMeDataset(AnnotatedImages):
-    """Images with the JSON files of labelme: polygons, rectangles, circles and masks.
+    """Images with polygons, rectangles, circles and masks from JSON files of labelme.
 
     Shapes of one label and one "group_id" are the parts of one object. Points and lines have no area: they
     are no objects, and are told as faults. The pixels of the images are read from their files and not from

@@ -25,6 +25,7 @@ from .cvat import CVATDataset
 from .hugging_face import HuggingFaceDataset
 from .instance_masks import InstanceMaskDataset
 from .labelme import LabelMeDataset
+from .panoptic import open_panoptic
 from .voc import VOC_CLASSES, VOCDataset
 from .yolo import YoloDataset
 from .yolo_files import find_yolo, yolo_yaml
@@ -60,7 +61,7 @@ class Part:
 def open_dataset(
     path: str | os.PathLike[str], split: str | None = None, *, format: str | None = None, **arguments: Any
 ) -> Any:
-    """Return the data set that a file or folder holds, in whichever of the known formats.
+    """Open the dataset in a file or folder, whatever its format.
 
     Args:
         path: annotation file, or folder.
@@ -155,8 +156,8 @@ def _coco(path: Path) -> Iterator[Part]:
     if path.is_file():
         ends = _ends(path) if path.suffix.lower() == ".json" else b""
         if _has_key(ends, "segments_info"):
-            return  # panoptic: objects are in the file of instances
-        if _has_key(ends, "images") and _has_key(ends, "categories"):
+            yield Part("coco", "", open_panoptic, {"panoptic_json": path})
+        elif _has_key(ends, "images") and _has_key(ends, "categories"):
             lvis = _has_key(ends, "neg_category_ids") or _has_key(ends, "not_exhaustive_category_ids")
             yield Part("coco", "", LVISDataset if lvis else CocoDataset, {"json_file": path})
         return
@@ -248,6 +249,8 @@ def _csv(path: Path) -> Iterator[Part]:
 
 def _masks(path: Path) -> Iterator[Part]:
     for images, masks in _mask_pairs(path):
+        if any((masks / file.stem).is_dir() for file in list_images(images)[:20]):
+            return  # a folder of masks for each image
         arguments: dict[str, Any] = {"image_root": images, "sem_seg_root": masks, "image_ext": None}
         name = images.name if images.parent.name in _IMAGE_FOLDERS else ""
         arguments.update(_classes_of_masks(path, masks), sem_seg_ext=_ending(masks))

@@ -28,7 +28,7 @@ _FLAGS = ("difficult", "truncated", "occluded")
 
 
 class VOCDataset(AnnotatedImages):
-    """Images and boxes as the XML files of Pascal VOC tell, those of VOC itself or of your own.
+    """Images with boxes from XML files in the format of Pascal VOC.
 
     VOC lays them out as ``Annotations/<id>.xml``, ``JPEGImages/<id>.jpg`` and, for the splits,
     ``ImageSets/Main/<split>.txt``; the images may also lie in ``images``, beside the XML files, or where

@@ -67,7 +67,7 @@ class YoloDataset(AnnotatedImages):
         ignore_keys: Sequence[str] = (),
         ignore_categories: Sequence[str] = (),
     ) -> None:
-        self._files = find_yolo(data, class_names)
+        self._files, self._split = find_yolo(data, class_names), split
         self._rotated = rotated
         entries = _entries(self._files, split)
         self._images = images_of(entries)
@@ -93,7 +93,8 @@ class YoloDataset(AnnotatedImages):
 
     def further_warnings(self) -> list[str]:
         """Return further warnings about the data set as a whole."""
-        result = list(self._files.warnings)
+        split = next(iter(self._files.splits)) if self._split is None else self._split
+        result = list(self._files.warnings.get(split, ()))
         if self._without_labels:
             result.append(
                 f"none of the {len(self)} images has a file of labels (first: {self._without_labels})"
@@ -164,8 +165,11 @@ class YoloDataset(AnnotatedImages):
             return problem
         try:
             values = list(map(float, words[1:]))
-        except ValueError as error:
-            return Problem("values that are no numbers", f"{error}")
+        except ValueError:
+            wrong = next(word for word in words[1:] if not _is_number(word))
+            return Problem(
+                "values that are no numbers", f"expected {self._expected()}, got {printable(wrong)!r}"
+            )
         if not all(map(math.isfinite, values)):
             return Problem("values that are no numbers", "it has values that are not finite numbers")
         count, size = len(values), self._files.keypoint_numbers
@@ -206,6 +210,13 @@ class YoloDataset(AnnotatedImages):
             entry["keypoints"] = _keypoints(points, size, width, height)
         return entry
 
+    def _expected(self) -> str:
+        """Return what a line holds, in words."""
+        if self._files.keypoints:
+            count = 5 + self._files.keypoint_numbers * len(self._files.keypoints)
+            return f"{count} numbers (class, x, y, width, height, keypoints)"
+        return "five numbers (class, x, y, width, height), or class and points of a polygon"
+
     def _class_problem(self, word: str) -> Problem | None:
         names = self._files.names
         known = ", ".join(f"{i} {printable(name)!r}" for i, name in enumerate(names[:8]))
@@ -240,6 +251,14 @@ class YoloDataset(AnnotatedImages):
                 if not images.has_stem(name[:-4]):
                     problem = Problem("without image", f"there is no image of this name{images.near(name)}")
                     self._log.accept("label file", printable(folder / name), problem)
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
 
 
 def _entries(files: YoloFiles, split: str | None) -> list[Path]:

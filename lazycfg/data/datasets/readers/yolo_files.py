@@ -37,7 +37,7 @@ class YoloFiles:
         keypoint_numbers: how many numbers a keypoint has, 2 or 3.
         flip_indices: which keypoint takes the place of which when the image is mirrored.
         missing: what is wrong with a split that is not there, by its name.
-        warnings: what looks wrong.
+        warnings: what looks wrong, by the name of the split.
     """
 
     source: Path
@@ -47,7 +47,7 @@ class YoloFiles:
     keypoint_numbers: int = 3
     flip_indices: tuple[int, ...] = ()
     missing: dict[str, str] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
+    warnings: dict[str, list[str]] = field(default_factory=dict)
 
 
 def find_yolo(data: str | os.PathLike[str], class_names: Sequence[str] | None = None) -> YoloFiles:
@@ -160,8 +160,10 @@ def _resolve(files: YoloFiles, content: dict[str, Any], split: str, entry: str) 
         path = locate(root, entry)
         if path is not None:
             written = Path(os.path.normpath(base / (given or "") / entry))
-            if path.resolve() != written.resolve():
-                files.warnings.append(f"{split}: there is no {printable(written)}; taken: {path}")
+            exported = entry.startswith("../") and path.resolve() == (root / entry[3:]).resolve()
+            if path.resolve() != written.resolve() and not exported:  # Roboflow means it so
+                text = f"{split}: there is no {printable(written)}; taken: {path}"
+                files.warnings.setdefault(split, []).append(text)
             return path
     tried = ", ".join(str(root / entry) for root in roots)
     files.missing[split] = f"there is no folder or file {entry!r} (tried: {tried})"
