@@ -1,4 +1,4 @@
-"""How good a model is: evaluators, and the loop that feeds them."""
+"""Evaluation: evaluators, and the loop that runs a model over a dataset."""
 
 from .analysis import analyse_detections
 from .cityscapes_instances import CityscapesInstanceEvaluator
@@ -16,11 +16,15 @@ from .evaluator import (
 from .json_files import evaluate_json, read_results, to_json
 from .lvis import LVISEvaluator
 from .lvis_scores import lvis_scores
+from .openimages import OpenImagesEvaluator
+from .openimages_scores import openimages_scores
 from .panoptic import COCOPanopticEvaluator
 from .pascal_voc import PascalVOCDetectionEvaluator
+from .predictions import instances_to_coco_json
 from .rotated_coco import RotatedCOCOEvaluator
 from .sem_seg import SemSegEvaluator
 from .tables import print_csv_format
+from .verify import verify_results
 
 __all__ = [
     "COCOEvaluator",
@@ -32,6 +36,7 @@ __all__ = [
     "DatasetEvaluators",
     "EvaluationInterrupted",
     "LVISEvaluator",
+    "OpenImagesEvaluator",
     "PascalVOCDetectionEvaluator",
     "RotatedCOCOEvaluator",
     "SemSegEvaluator",
@@ -41,8 +46,11 @@ __all__ = [
     "evaluate_json",
     "inference_context",
     "inference_on_dataset",
+    "instances_to_coco_json",
     "lvis_scores",
+    "openimages_scores",
     "print_csv_format",
     "read_results",
     "to_json",
+    "verify_results",
 ]

@@ -28,7 +28,7 @@ def analyse_detections(
     max_dets: int = 100,
     score_threshold: float | None = None,
 ) -> dict[str, Any]:
-    """Say where detections go wrong, in numbers that JSON can hold (NaN aside).
+    """Analyze detection errors: precision-recall curves, confusion matrix, kinds of mistakes.
 
     Args:
         ground_truth: as a COCO annotation file.
@@ -67,7 +67,7 @@ def analyse_detections(
     matching = match_detections(ground_truth, detections, iou_type, iou=iou, max_dets=max_dets)
     names = distinct_names([str(category["name"]) for category in ground_truth["categories"]])
     scores = coco_scores(ground_truth, detections, iou_type, max_dets=(max_dets,))
-    everything = _best_f1(matching.score, matching.found >= 0, ~matching.ignored, len(matching.area))
+    everything = best_f1(matching.score, matching.found >= 0, ~matching.ignored, len(matching.area))
     threshold = everything["threshold"] if score_threshold is None else float(score_threshold)
     kept = ~matching.ignored & (matching.score >= (math.inf if threshold is None else threshold))
     hits, count = int((matching.found[kept] >= 0).sum()), int(kept.sum())
@@ -84,7 +84,10 @@ def analyse_detections(
         "score_threshold": threshold,
         **_ratios(hits, count, len(matching.area)),
         "per_class": [_of_class(matching, scores, index, name) for index, name in enumerate(names)],
-        "confusion": {"classes": [*names, "background"], "matrix": _confusion(matching, kept, len(names))},
+        "confusion": {
+            "classes": [*names, "background"],
+            "matrix": confusion_matrix(matching, kept, len(names)),
+        },
         "errors": error_types(matching, len(names), background=background_iou),
         "by_size": [
             {
@@ -126,7 +129,7 @@ def _ratios(hits: int, detections: int, objects: int) -> dict[str, float]:
     }
 
 
-def _best_f1(score: np.ndarray, right: np.ndarray, counts: np.ndarray, objects: int) -> dict[str, Any]:
+def best_f1(score: np.ndarray, right: np.ndarray, counts: np.ndarray, objects: int) -> dict[str, Any]:
     """Return the threshold with the best F1, the highest of equal ones, and the numbers there.
 
     Args:
@@ -157,7 +160,7 @@ def _of_class(matching: Matching, scores: CocoScores, index: int, name: str) -> 
         "detections": int(own.sum()),
         "AP": 100 * scores.average_precision(class_index=index),
         "AP50": 100 * scores.average_precision(iou=0.5, class_index=index),
-        **_best_f1(score, right, counts, objects),
+        **best_f1(score, right, counts, objects),
         "curve_precision": precision.tolist() if objects else [],
         "curve_score": [reached[place] if place < len(reached) else None for place in places]
         if objects
@@ -165,7 +168,15 @@ def _of_class(matching: Matching, scores: CocoScores, index: int, name: str) -> 
     }
 
 
-def _confusion(matching: Matching, kept: np.ndarray, num_classes: int) -> list[list[int]]:
+def confusion_matrix(matching: Matching, kept: np.ndarray, num_classes: int) -> list[list[int]]:
+    """Return the numbers of detections by true (rows) and predicted class, the last the background; see
+    `analyse_detections`.
+
+    Args:
+        matching: of a whole data set.
+        kept: (D,) bool, the detections that count.
+        num_classes: without the background.
+    """
     found = np.where(kept, matching.found, -1)
     taken = np.zeros(len(matching.area), dtype=bool)
     taken[found[found >= 0]] = True

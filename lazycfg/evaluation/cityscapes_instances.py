@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,9 @@ import numpy as np
 from PIL import Image
 
 from lazycfg.evaluation.cityscapes_files import ground_truth_folder, label_ids, read_ground_truth
-from lazycfg.evaluation.evaluator import Results, WritingEvaluator
+from lazycfg.evaluation.details import Compared, nearest_details
+from lazycfg.evaluation.evaluator import ImageQuality, Results, WritingEvaluator
+from lazycfg.evaluation.nearest import ImageOverlaps, NearestObjects
 from lazycfg.evaluation.predictions import encode_masks
 from lazycfg.evaluation.tables import metrics_table, per_class_table
 from lazycfg.structures.rle import decode_rle
@@ -28,26 +29,9 @@ logger = logging.getLogger(__name__)
 THRESHOLDS = np.arange(50, 100, 5) / 100
 SMALLEST = 100  # pixels of an instance that must be found
 _IGNORED = [label.id for label in LABELS if label.ignored]
-
-
-@dataclass
-class _Matches:
-    """What one image says of one class.
-
-    Attributes:
-        scores: (P,) of the predictions.
-        sizes, void: (P,) pixels of each, and those of them without truth.
-        true_sizes: (G,) pixels of the true regions.
-        groups: (G,) bool, regions of several objects.
-        overlaps: (P, G) pixels.
-    """
-
-    scores: np.ndarray
-    sizes: np.ndarray
-    void: np.ndarray
-    true_sizes: np.ndarray
-    groups: np.ndarray
-    overlaps: np.ndarray
+_NAMES = [label.name for label in INSTANCE_LABELS]
+_CLASSES = np.full(len(LABELS), -1)
+_CLASSES[[label.id for label in INSTANCE_LABELS]] = np.arange(len(INSTANCE_LABELS))
 
 
 class CityscapesInstanceEvaluator(WritingEvaluator):
@@ -81,13 +65,15 @@ class CityscapesInstanceEvaluator(WritingEvaluator):
 
     def reset(self) -> None:
         """Forget all predictions."""
-        self._matches: dict[int, list[_Matches]] = {label.id: [] for label in INSTANCE_LABELS}
+        self._images: dict[Any, ImageOverlaps] = {}
+        self._compared: Compared | None = None
 
     def process(self, inputs: Sequence[Mapping[str, Any]], outputs: Sequence[Mapping[str, Any]]) -> None:
         """Take in one batch.
 
         Args:
-            inputs: dicts with "file_name"; "height" and "width" where an output may have no instances.
+            inputs: dicts with "file_name" and perhaps "image_id"; "height" and "width" where an output may
+                have no instances.
             outputs: dicts with "instances": `Instances` with ``pred_classes``, ``scores``, ``pred_masks``; or
                 without, where nothing was found.
 
@@ -106,8 +92,8 @@ class CityscapesInstanceEvaluator(WritingEvaluator):
                 scores = on_host.scores.double().numpy()
                 masks = encode_masks(on_host.pred_masks, on_host.pred_boxes.tensor, on_host.image_size)
             self._write(Path(item["file_name"]).stem, labels, scores, masks)
-            for label, matches in _match(ids, labels, scores, masks):
-                self._matches[label].append(matches)
+            image_id = item.get("image_id", item["file_name"])
+            self._images[image_id] = _overlaps(ids, _CLASSES[labels], scores, masks)
 
     def _write(
         self, image: str, labels: np.ndarray, scores: np.ndarray, masks: Sequence[Mapping[str, Any]]
@@ -128,103 +114,101 @@ class CityscapesInstanceEvaluator(WritingEvaluator):
 
     def evaluate(self) -> Results | None:
         """Return the results of all images."""
-        matches = self._matches
+        images = self._images
         if self.distributed:
-            parts = gather(matches)
+            parts = gather(images)
             if not is_main_process():
                 return None
-            matches = {label: [x for part in parts for x in part[label]] for label in matches}
-        precision = {
-            label.name: [average_precision(matches[label.id], threshold) for threshold in THRESHOLDS]
-            for label in INSTANCE_LABELS
-        }
-        values = 100 * np.array(list(precision.values()))
+            images = {image_id: each for part in parts for image_id, each in part.items()}
+        judged = NearestObjects.join(images)
+        counts = judged.num_objects(len(_NAMES)).tolist()
+        own = [judged.label == index for index in range(len(_NAMES))]
+        values = np.zeros((len(_NAMES), len(THRESHOLDS)))
+        for column, threshold in enumerate(THRESHOLDS):
+            right, wrong = judged.judge(threshold)
+            for index, kept in enumerate(own):
+                hits, misses = judged.score[kept & right], judged.score[kept & wrong]
+                values[index, column] = 100 * average_precision(hits, misses, counts[index])
         results = {"AP": _mean(values.ravel()), "AP50": _mean(values[:, 0])}
         rows = [
-            {"class": name, "AP": 100 * _mean(values), "AP50": 100 * values[0]}
-            for name, values in precision.items()
+            {"class": name, "objects": count, "AP": _mean(of_class), "AP50": float(of_class[0])}
+            for name, count, of_class in zip(_NAMES, counts, values, strict=True)
         ]
+        self._compared = judged, rows
         logger.info("Evaluation results for segm:\n%s", metrics_table(results))
         logger.info("Per class, segm:\n%s", per_class_table(rows))
         return {"segm": results}
 
+    def details(self) -> tuple[Results, ImageQuality]:
+        """Return classes, curves, confusion and kinds of mistakes at an overlap of 0.5, and the F1 of each
+        image.
+        """
+        compared, self._compared = self._compared, None
+        return nearest_details("segm", compared, _NAMES)
 
-def _match(
-    ids: np.ndarray, labels: np.ndarray, scores: np.ndarray, masks: Sequence[Mapping[str, Any]]
-) -> Iterable[tuple[int, _Matches]]:
-    """Count the pixels that predictions share with true regions, for each class that there is.
+
+def _overlaps(
+    ids: np.ndarray, classes: np.ndarray, scores: np.ndarray, masks: Sequence[Mapping[str, Any]]
+) -> ImageOverlaps:
+    """Compare the predictions of an image with its regions.
 
     Args:
         ids: (H, W), of instances.
-        labels, scores: (P,) of the predictions; masks: as run lengths.
+        classes, scores: (P,) of the predictions, -1 for a class that is not evaluated.
+        masks: of the predictions, as run lengths.
     """
     true_ids, which = np.unique(ids, return_inverse=True)
     which = which.ravel()
     sizes = np.bincount(which)
-    true_labels = np.where(true_ids < 1000, true_ids, true_ids // 1000)
+    true_classes = _class_of(true_ids)
     table = np.zeros((len(masks), len(true_ids)), dtype=np.int64)
     for row, mask in zip(table, masks, strict=True):
         row += np.bincount(which[decode_rle(mask).ravel().astype(bool)], minlength=len(true_ids))
+    kept = (table.sum(axis=1) > 0) & (classes >= 0)
+    table, classes, scores = table[kept], classes[kept], scores[kept]
     area = table.sum(axis=1)
     void = table[:, np.isin(true_ids, _IGNORED)].sum(axis=1)
-    for label in (each.id for each in INSTANCE_LABELS):
-        own, true = (labels == label) & (area > 0), true_labels == label
-        if own.any() or true.any():
-            yield (
-                label,
-                _Matches(
-                    scores[own],
-                    area[own],
-                    void[own],
-                    sizes[true],
-                    true_ids[true] < 1000,
-                    table[own][:, true],
-                ),
-            )
+
+    is_object = true_classes >= 0
+    true_ids, true_classes, sizes = true_ids[is_object], true_classes[is_object], sizes[is_object]
+    table = table[:, is_object]
+    groups, small = true_ids < 1000, sizes < SMALLEST
+    # A small group excuses twice, as in Cityscapes' own script.
+    same = classes[:, None] == true_classes
+    excused = void + (table * same * (groups.astype(np.int64) + small)).sum(axis=1)
+    return ImageOverlaps(
+        label=classes,
+        score=scores,
+        excused=excused / area,
+        true_label=true_classes,
+        area=sizes,
+        counts=~groups & ~small,
+        overlaps=table / (area[:, None] + sizes - table),
+    )
 
 
-def average_precision(images: Sequence[_Matches], threshold: float) -> float:
-    """Return the area under the curve of precision over recall of one class; NaN without true instances."""
-    hits: list[np.ndarray] = []
-    wrong: list[np.ndarray] = []
-    missed, any_true, any_found = 0, False, False
-    for x in images:
-        overlap = x.overlaps / (x.sizes[:, None] + x.true_sizes - x.overlaps)
-        matched = overlap > threshold
-        counted = ~x.groups & (x.true_sizes >= SMALLEST)
-        any_true |= bool(counted.any())
-        any_found |= len(x.scores) > 0
-        for column in matched[:, counted].T:
-            found = np.sort(x.scores[column])
-            missed += not len(found)
-            hits.append(found[-1:])
-            wrong.append(found[:-1])
-        # A small group excuses twice, as in Cityscapes' own script.
-        excused = (
-            x.void + x.overlaps[:, x.groups].sum(axis=1) + x.overlaps[:, x.true_sizes < SMALLEST].sum(axis=1)
-        )
-        wrong.append(x.scores[~matched.any(axis=1) & (excused / x.sizes <= threshold)])
-    if not any_true:
-        return math.nan
-    if not any_found:
-        return 0.0
-    return _area_under_curve(np.concatenate(hits), np.concatenate(wrong), missed)
+def _class_of(ids: np.ndarray) -> np.ndarray:
+    """Return the classes of regions, -1 for what is none of them."""
+    labels = np.where(ids < 1000, ids, ids // 1000)
+    return np.where(labels < len(_CLASSES), _CLASSES[labels.clip(0, len(_CLASSES) - 1)], -1)
 
 
-def _area_under_curve(hits: np.ndarray, wrong: np.ndarray, missed: int) -> float:
-    """Return the area under precision over recall.
+def average_precision(hits: np.ndarray, wrong: np.ndarray, num_objects: int) -> float:
+    """Return the area under the curve of precision over recall of one class; NaN without objects.
 
     Args:
         hits, wrong: the scores of right and of wrong predictions.
-        missed: true instances that nothing was found of.
+        num_objects: how many there are to be found.
     """
+    if num_objects == 0:
+        return math.nan
     thresholds = np.unique(np.concatenate([hits, wrong]))
     if not len(thresholds):
         return 0.0
     right = len(hits) - np.searchsorted(np.sort(hits), thresholds)
     false = len(wrong) - np.searchsorted(np.sort(wrong), thresholds)
     precision = np.append(right / (right + false), 1.0)
-    recall = np.append(right / (len(hits) + missed), 0.0)
+    recall = np.append(right / num_objects, 0.0)
     around = np.concatenate([recall[:1], recall, [0.0]])
     return float(precision @ (0.5 * (around[:-2] - around[2:])))
 

@@ -14,7 +14,8 @@ import torch
 from PIL import Image
 
 from lazycfg.evaluation.cityscapes_files import ground_truth_folder, label_ids, read_ground_truth
-from lazycfg.evaluation.evaluator import Results, WritingEvaluator
+from lazycfg.evaluation.details import confusion_details
+from lazycfg.evaluation.evaluator import ImageQuality, Results, WritingEvaluator
 from lazycfg.evaluation.tables import metrics_table, per_class_table
 from lazycfg.utils import atomic_write, gather, is_main_process
 from lazycfg.utils.cityscapes import INSTANCE_LABELS, LABELS, TRAIN_LABELS
@@ -78,9 +79,11 @@ class CityscapesSemSegEvaluator(WritingEvaluator):
         self.reset()
 
     def reset(self) -> None:
-        # Rows: truth, columns: prediction
         """Forget all counts."""
+        # Rows: truth, columns: prediction
         self._confusion = np.zeros((_COUNT, _COUNT), dtype=np.int64)
+        self._quality: ImageQuality = {}
+        self._details: dict[str, Any] = {}
         # Weighted pixels of instances, by the label of the instance: right, and right but for the category
         self._weights = np.zeros((3, _COUNT))
 
@@ -88,7 +91,7 @@ class CityscapesSemSegEvaluator(WritingEvaluator):
         """Take in one batch.
 
         Args:
-            inputs: dicts with "file_name".
+            inputs: dicts with "file_name" and perhaps "image_id".
             outputs: dicts with "sem_seg": (K, H, W) scores or (H, W) classes.
 
         Raises:
@@ -105,7 +108,13 @@ class CityscapesSemSegEvaluator(WritingEvaluator):
             true = read_ground_truth(self.gt_dir, item, "labelIds", found.shape)
             instances = read_ground_truth(self.gt_dir, item, "instanceIds", found.shape)
             pairs = np.bincount((true * _COUNT + found).ravel(), minlength=_COUNT**2)
-            self._confusion += pairs.reshape(_COUNT, _COUNT)
+            confusion = pairs.reshape(_COUNT, _COUNT)
+            self._confusion += confusion
+            present = [label for label in TRAIN_LABELS if confusion[label.id].any()]
+            if present:
+                iou = _label_ious(confusion)
+                image_id = item.get("image_id", item["file_name"])
+                self._quality[image_id] = _mean(iou[label.name] for label in present) / 100
             self._add_instances(instances, found)
 
     def _add_instances(self, instances: np.ndarray, found: np.ndarray) -> None:
@@ -124,12 +133,13 @@ class CityscapesSemSegEvaluator(WritingEvaluator):
         """Return the results of all images."""
         confusion, weights = self._confusion, self._weights
         if self.distributed:
-            parts = gather((confusion, weights))
+            parts = gather((confusion, weights, self._quality))
             if not is_main_process():
                 return None
-            confusion = np.sum([part for part, _ in parts], axis=0)
-            weights = np.sum([part for _, part in parts], axis=0)
-        iou, instance_iou = _of_labels(confusion, weights)
+            confusion = np.sum([part[0] for part in parts], axis=0)
+            weights = np.sum([part[1] for part in parts], axis=0)
+            self._quality = {image: value for part in parts for image, value in part[2].items()}
+        iou, instance_iou = _label_ious(confusion), _instance_ious(confusion, weights)
         category_iou, instance_category_iou = _of_categories(confusion, weights)
         results = {
             "IoU": _mean(iou.values()),
@@ -138,26 +148,49 @@ class CityscapesSemSegEvaluator(WritingEvaluator):
             "iIoU_sup": _mean(instance_category_iou.values()),
         }
         rows = [
-            {"class": name, "IoU": value, "iIoU": own.get(name, math.nan)}
-            for of, own in ((iou, instance_iou), (category_iou, instance_category_iou))
+            {"class": name, "kind": kind, "IoU": value, "iIoU": own.get(name, math.nan)}
+            for kind, of, own in (
+                ("class", iou, instance_iou),
+                ("category", category_iou, instance_category_iou),
+            )
             for name, value in of.items()
         ]
         logger.info("Evaluation results for sem_seg:\n%s", metrics_table(results))
         logger.info("Per class and category, sem_seg:\n%s", per_class_table(rows))
+        self._details = {"per_class": rows, "confusion": _confusion_of_classes(confusion)}
         return {"sem_seg": results}
 
+    def details(self) -> tuple[Results, ImageQuality]:
+        """Return numbers by class and category, which classes are taken for each other, and of each image the
+        mean IoU of the classes in it.
+        """
+        return ({"sem_seg": self._details} if self._details else {}), self._quality
 
-def _of_labels(confusion: np.ndarray, weights: np.ndarray) -> tuple[dict[str, float], dict[str, float]]:
-    iou, instance_iou = {}, {}
+
+def _confusion_of_classes(confusion: np.ndarray) -> dict[str, Any]:
+    """Return the confusion of the labels that are evaluated, and of others that were predicted there."""
+    counted = confusion * ~_IGNORED[:, None]
+    shown = np.flatnonzero(~_IGNORED | counted.any(axis=0)).tolist()
+    names = [LABELS[index].name for index in shown]
+    return confusion_details(counted[np.ix_(shown, shown)], names, unit="pixels")
+
+
+def _label_ious(confusion: np.ndarray) -> dict[str, float]:
+    result = {}
     for label in TRAIN_LABELS:
         hits = confusion[label.id, label.id]
-        missed = confusion[label.id].sum() - hits
         wrong = confusion[~_IGNORED, label.id].sum() - hits
-        iou[label.name] = _ratio(hits, hits + missed + wrong)
-        if label in INSTANCE_LABELS:
-            whole, right, _ = weights[:, label.id]
-            instance_iou[label.name] = _ratio(right, whole + wrong)
-    return iou, instance_iou
+        result[label.name] = _ratio(hits, confusion[label.id].sum() + wrong)
+    return result
+
+
+def _instance_ious(confusion: np.ndarray, weights: np.ndarray) -> dict[str, float]:
+    result = {}
+    for label in INSTANCE_LABELS:
+        wrong = confusion[~_IGNORED, label.id].sum() - confusion[label.id, label.id]
+        whole, right, _ = weights[:, label.id]
+        result[label.name] = _ratio(right, whole + wrong)
+    return result
 
 
 def _of_categories(confusion: np.ndarray, weights: np.ndarray) -> tuple[dict[str, float], dict[str, float]]:

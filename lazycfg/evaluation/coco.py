@@ -11,14 +11,16 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from lazycfg.evaluation.analysis import analyse_detections, analysis_metrics
 from lazycfg.evaluation.coco_engines import ENGINES, Engine, IouType
 from lazycfg.evaluation.coco_ground_truth import category_ids, coco_ground_truth
 from lazycfg.evaluation.coco_scores import CocoScores, coco_scores, too_many_objects
-from lazycfg.evaluation.evaluator import DatasetEvaluator, Results
+from lazycfg.evaluation.details import curve_details, detection_details
+from lazycfg.evaluation.evaluator import DatasetEvaluator, ImageQuality, Results
 from lazycfg.evaluation.json_files import to_json
+from lazycfg.evaluation.matching import match_detections
 from lazycfg.evaluation.predictions import ImagePrediction
 from lazycfg.evaluation.proposals import ImageProposals, proposal_recall
 from lazycfg.evaluation.tables import metrics_table, per_class_table
@@ -31,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 
 class COCOEvaluator(DatasetEvaluator):
-    """Average precision as COCO defines it, for boxes, masks and keypoints; average recall for proposals.
+    """Measure AP as COCO defines it, for boxes, masks and keypoints; average recall for proposals.
 
     The truth is taken from the records of the dataset object, so anything that can be trained on can be
     evaluated. Masks are encoded from small windows and kept as run lengths.
@@ -57,6 +59,8 @@ class COCOEvaluator(DatasetEvaluator):
 
     rotated = False
     """Whether the boxes compared are rotated ones."""
+    explained = True
+    """Whether all objects are annotated, so that detections of nothing are mistakes, see `details`."""
     results_file = "coco_instances_results.json"
     """The file of detections in `output_dir`."""
 
@@ -90,6 +94,7 @@ class COCOEvaluator(DatasetEvaluator):
         self.scores: dict[str, CocoScores] = {}
         """Of the last evaluation, by task: per-class numbers and curves."""
         self._ground_truth: dict[str, Any] | None = None
+        self._compared: tuple[dict[str, Any], list[dict[str, Any]]] | None = None
         self._predictions: list[ImagePrediction] = []
         self._proposals: list[ImageProposals] = []
 
@@ -97,6 +102,7 @@ class COCOEvaluator(DatasetEvaluator):
         """Forget all predictions; the ground truth is kept."""
         self._predictions = []
         self._proposals = []
+        self._compared = None
         self.scores = {}
 
     def process(self, inputs: Sequence[Mapping[str, Any]], outputs: Sequence[Mapping[str, Any]]) -> None:
@@ -156,6 +162,7 @@ class COCOEvaluator(DatasetEvaluator):
             [detection for prediction in predictions for detection in prediction.to_coco(ids)]
         )
         self._write(self.results_file, detections)
+        self._compared = truth, detections
         results: Results = {}
         for task in self._choose_tasks(predictions, proposals, truth):
             if task == "box_proposals":
@@ -167,6 +174,27 @@ class COCOEvaluator(DatasetEvaluator):
                 if self.analysis and task in ("bbox", "segm"):
                     results[f"{task}_analysis"] = self._analyse(task, truth, detections, img_ids)
         return results
+
+    def details(self) -> tuple[Results, ImageQuality]:
+        """Return classes and curves of each task; of boxes (else masks) also confusion, kinds of mistakes,
+        and the F1 of each image.
+        """
+        found: Results = {
+            task: {"per_class": scores.per_class(), "curves": _curves(scores)}
+            for task, scores in self.scores.items()
+            if isinstance(scores, CocoScores)
+        }
+        compared, self._compared = self._compared, None
+        quality: ImageQuality = {}
+        task: Literal["bbox", "segm"] = "bbox" if "bbox" in found else "segm"
+        if compared is not None and self.explained and task in found:
+            truth, detections = compared
+            limit = self.scores[task].max_dets[-1]
+            matching = match_detections(self._usable(task, truth), detections, task, max_dets=limit)
+            names = [str(category["name"]) for category in truth["categories"]]
+            more, quality = detection_details(matching, names)
+            found[task] |= more
+        return found, quality
 
     def ground_truth(self) -> dict[str, Any]:
         """Return the records of the data set in the form of a COCO file, for a subclass that needs more."""
@@ -283,15 +311,7 @@ class COCOEvaluator(DatasetEvaluator):
         detections: list[dict[str, Any]],
         img_ids: Sequence[Any] | None,
     ) -> dict[str, float]:
-        truth = self._usable(task, truth)
-        if img_ids is not None:
-            wanted = set(img_ids)
-            truth = {
-                **truth,
-                "images": [image for image in truth["images"] if image["id"] in wanted],
-                "annotations": [a for a in truth["annotations"] if a["image_id"] in wanted],
-            }
-            detections = [detection for detection in detections if detection["image_id"] in wanted]
+        truth, detections = of_images(self._usable(task, truth), detections, img_ids)
         analysis = analyse_detections(truth, detections, task, max_dets=self.scores[task].max_dets[-1])
         self._write(f"coco_analysis_{task}.json", analysis)
         metrics = analysis_metrics(analysis)
@@ -328,6 +348,13 @@ class COCOEvaluator(DatasetEvaluator):
                 partial.write_text(to_json(content))
 
 
+def _curves(scores: CocoScores) -> dict[str, Any]:
+    objects = scores.num_objects[:, 0].tolist()
+    return curve_details(
+        scores.class_names, objects, lambda index: scores.precision_recall(index, iou=0.5)[1]
+    )
+
+
 def _warn_of_cut_predictions(predictions: Sequence[ImagePrediction], truth: Mapping[str, Any]) -> None:
     """Warn where the model seems to have returned as many detections as it may, fewer than objects."""
     most = max((len(prediction.scores) for prediction in predictions), default=0)
@@ -342,3 +369,16 @@ def _warn_of_cut_predictions(predictions: Sequence[ImagePrediction], truth: Mapp
             cut[0],
             objects[cut[0]],
         )
+
+
+def of_images(
+    truth: Mapping[str, Any], detections: list[dict[str, Any]], img_ids: Sequence[Any] | None
+) -> tuple[Mapping[str, Any], list[dict[str, Any]]]:
+    """Return the ground truth and the detections of some images; of all if `img_ids` is None."""
+    if img_ids is None:
+        return truth, detections
+    wanted = set(img_ids)
+    images = [image for image in truth["images"] if image["id"] in wanted]
+    annotations = [annotation for annotation in truth["annotations"] if annotation["image_id"] in wanted]
+    kept = [detection for detection in detections if detection["image_id"] in wanted]
+    return {**truth, "images": images, "annotations": annotations}, kept

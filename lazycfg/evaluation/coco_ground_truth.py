@@ -18,10 +18,19 @@ __all__ = ["category_ids", "coco_ground_truth", "segmentation_area"]
 
 
 def category_ids(metadata: Any, num_classes: int) -> list[int]:
-    """Return the ids that the classes 0, 1, ... have in COCO files: the dataset's own, else 1, 2, ..."""
+    """Return the ids that the classes 0, 1, ... have in COCO files: the dataset's own, else 1, 2, ...
+
+    A class that the dataset does not have gets one that no other class has.
+    """
     to_contiguous: Mapping[int, int] = getattr(metadata, "thing_dataset_id_to_contiguous_id", None) or {}
     to_file = {contiguous: original for original, contiguous in to_contiguous.items()}
-    return [int(to_file.get(index, index + 1)) for index in range(num_classes)]
+    ids: list[int] = []
+    for index in range(num_classes):
+        own = to_file.get(index, index + 1)
+        while index not in to_file and own in to_contiguous:
+            own += num_classes
+        ids.append(int(own))
+    return ids
 
 
 def coco_ground_truth(

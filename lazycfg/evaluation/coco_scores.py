@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
+from itertools import repeat
+from operator import contains, itemgetter
 from typing import Any
 
 import numpy as np
@@ -229,7 +230,7 @@ def coco_scores(
     try:
         found = _entries(detections, numbers, indices)
         scores = numbers_of(detections, "score")
-        complete = all(field in detection for detection in detections)
+        complete = all(map(contains, detections, repeat(field)))
     except KeyError:
         complete = False
     if not complete or not np.isfinite(scores).all():

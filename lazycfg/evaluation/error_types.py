@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lazycfg.evaluation.matching import Matching
+from lazycfg.evaluation.matching import Matching, highest
 
 __all__ = ["ERROR_TYPES", "error_types", "interpolated_precision", "mean_average_precision"]
 
@@ -104,10 +104,10 @@ def _kinds(matching: Matching, background: float) -> tuple[np.ndarray, np.ndarra
     taken = np.zeros(len(matching.true_image), dtype=bool)
     taken[matching.found[matching.found >= 0]] = True
     count = len(matching.image)
-    own, own_object = _highest(detection[same], thing[same], matching.overlaps[same], count)
-    other, other_object = _highest(detection[~same], thing[~same], matching.overlaps[~same], count)
+    own, own_object = highest(detection[same], thing[same], matching.overlaps[same], count)
+    other, other_object = highest(detection[~same], thing[~same], matching.overlaps[~same], count)
     used = same & taken[thing]
-    again, _ = _highest(detection[used], thing[used], matching.overlaps[used], count)
+    again, _ = highest(detection[used], thing[used], matching.overlaps[used], count)
     wrong = (matching.found < 0) & ~matching.ignored
     conditions = [
         (own >= background) & (own < matching.iou),
@@ -119,19 +119,6 @@ def _kinds(matching: Matching, background: float) -> tuple[np.ndarray, np.ndarra
     kind = np.select([wrong & condition for condition in conditions], (1, 0, 3, 4, 2), -1)
     target = np.select([kind == 1, kind == 0], (own_object, other_object), -1)
     return kind, target
-
-
-def _highest(
-    detection: np.ndarray, thing: np.ndarray, overlaps: np.ndarray, count: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return (count,) the highest overlap of each detection, 0 for none, and the first object with it."""
-    value, which = np.zeros(count), np.full(count, -1, dtype=np.int64)
-    order = np.lexsort((-thing, overlaps, detection))
-    detection = detection[order]
-    last = np.append(detection[1:] != detection[:-1], True)[: len(detection)]
-    value[detection[last]] = overlaps[order][last]
-    which[detection[last]] = thing[order][last]
-    return value, which
 
 
 def mean_average_precision(points: _Points, classes: np.ndarray) -> float:

@@ -31,12 +31,17 @@ logger = logging.getLogger(__name__)
 
 Results = dict[str, Any]
 """From a task ("bbox") to its metrics by name."""
+ImageQuality = dict[Any, float]
+"""From the id of an image to a number, the better the higher."""
+
+Progress = Callable[[int, int | None, float | None], None]
+"""Called with the batches done, their number in all and the seconds left, where these are known."""
 
 _LOG_SECONDS = 10.0
 
 
 class DatasetEvaluator:
-    """Takes in what a model says of each image, and in the end says how good it was.
+    """Base of evaluators: collects a model's outputs image by image, and computes metrics in the end.
 
     `inference_on_dataset` calls `reset`, then `process` for every batch, then `evaluate`. `process` is called
     from one thread only, though not the main one: what it does happens while the model works at the next
@@ -56,6 +61,15 @@ class DatasetEvaluator:
 
     def evaluate(self) -> Results | None:
         """Return the results on the main process; None or {} elsewhere."""
+
+    def details(self) -> tuple[Results, ImageQuality]:
+        """Return more of the last `evaluate`, for a report; on the main process only, and once.
+
+        Returns:
+            from a task to what there is of "per_class" (a list of dicts), "curves", "confusion", "errors" and
+            the other entries that `lazycfg.evaluation.details` gives; and how good each image is, by its id.
+        """
+        return {}, {}
 
     def try_out(self, inputs: Sequence[dict[str, Any]], outputs: Sequence[Any]) -> Results | None:
         """Take in a batch as `process` does and forget it again, to see before a training whether that works.
@@ -128,9 +142,19 @@ class DatasetEvaluators(DatasetEvaluator):
                 results[task] = metrics
         return results
 
+    def details(self) -> tuple[Results, ImageQuality]:
+        """Return the details of all evaluators; how good images are is what the first says that knows it."""
+        found: Results = {}
+        quality: ImageQuality = {}
+        for evaluator in self.evaluators:
+            more, images = evaluator.details()
+            found |= more
+            quality = quality or images
+        return found, quality
+
 
 class EvaluationInterrupted(Exception):
-    """An evaluation that was asked to stop before its end, in this process or another.
+    """Raised if an evaluation is asked to stop before its end, in this process or another.
 
     Attributes:
         reason: what `should_stop` answered, such as the number of a signal.
@@ -143,7 +167,7 @@ class EvaluationInterrupted(Exception):
 
 @contextmanager
 def inference_context(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode and no gradients; afterwards every module is in the mode it was in."""
+    """Switch to evaluation mode without gradients; afterwards, restore the mode of every module."""
     training = [module for module in model.modules() if module.training]
     model.eval()
     try:
@@ -161,6 +185,7 @@ def inference_on_dataset(
     *,
     autocast: torch.dtype | None = None,
     should_stop: Callable[[], Any] | None = None,
+    progress: Progress | None = None,
 ) -> Results:
     """Run a model over a loader and evaluate what it says.
 
@@ -175,6 +200,9 @@ def inference_on_dataset(
             parameters.
         should_stop: asked after each batch; a true answer ends the evaluation in all processes, each of which
             must give such a function.
+        progress: called after each batch with the batches done, their number in all (None where the loader
+            does not say) and the seconds left (None where that is not known); by default the log says so from
+            time to time.
 
     Returns:
         what the evaluator says; {} where it says nothing (all processes but the main one).
@@ -189,10 +217,10 @@ def inference_on_dataset(
         with inference_context(model):
             device = next((p.device.type for p in model.parameters()), "cpu")
             with torch.autocast(device, dtype=autocast, enabled=autocast is not None):
-                reason = _run(model, data_loader, evaluator, should_stop)
+                reason = _run(model, data_loader, evaluator, should_stop, progress)
     else:
         with torch.inference_mode():
-            reason = _run(model, data_loader, evaluator, should_stop)
+            reason = _run(model, data_loader, evaluator, should_stop, progress)
     if should_stop is not None and (reasons := [each for each in all_gather(reason) if each]):
         raise EvaluationInterrupted(max(reasons))
     return _results(evaluator)
@@ -218,9 +246,10 @@ def _run(
     loader: Iterable[Any],
     evaluator: DatasetEvaluator,
     should_stop: Callable[[], Any] | None,
+    tell: Progress | None,
 ) -> Any:
     """Run a model over a loader; return the answer of `should_stop` that ended it, None at the end."""
-    progress = _Progress(loader)
+    progress = _Progress(loader, tell)
     waiting: deque[Future[None]] = deque()
 
     def process(inputs: Any, outputs: Any) -> None:
@@ -257,9 +286,12 @@ def _cancel(futures: Iterable[Future[None]]) -> None:
 
 
 class _Progress:
-    """Log lines with the time an image takes and the time that is left, some seconds apart."""
+    """Log lines with the time an image takes and the time that is left, some seconds apart; or calls of
+    ``tell`` in their place.
+    """
 
-    def __init__(self, loader: Any) -> None:
+    def __init__(self, loader: Any, tell: Progress | None) -> None:
+        self._tell = tell
         try:
             self.batches: int | None = len(loader)
         except TypeError:
@@ -279,17 +311,19 @@ class _Progress:
                 now,
                 self.images,
             )  # the first batch sets up kernels and workers
-        if now - self.last_log < _LOG_SECONDS:
+        if self._tell is None and now - self.last_log < _LOG_SECONDS:
             return
         self.last_log = now
         since = now - (self.start_warm if self.done > 1 else self.start)
         batches, images = (
             (self.done - 1, self.images - self.images_warm) if self.done > 1 else (1, self.images)
         )
+        left = (self.batches - self.done) * since / batches if self.batches else None
+        if self._tell is not None:
+            self._tell(self.done, self.batches, left if self.done > 1 else None)
+            return
         text = f"Inference: {self.done}/{self.batches or '?'} batches, {since / max(images, 1):.3f} s/image"
-        if self.batches:
-            text += f", ETA {_clock((self.batches - self.done) * since / batches)}"
-        self._log(text)
+        self._log(text if left is None else f"{text}, ETA {_clock(left)}")
 
     def finish(self) -> None:
         """Log the number of images and the time."""

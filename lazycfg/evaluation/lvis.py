@@ -23,7 +23,7 @@ _LISTS = ("neg_category_ids", "not_exhaustive_category_ids")
 
 
 class LVISEvaluator(COCOEvaluator):
-    """Average precision as LVIS defines it, for boxes and masks; average recall for proposals.
+    """Measure AP as LVIS defines it, for boxes and masks; average recall for proposals.
 
     The truth is taken from the records of the dataset object, whose "neg_category_ids" and
     "not_exhaustive_category_ids" tell which classes were looked for in an image (see `LVISDataset`, and
@@ -45,6 +45,7 @@ class LVISEvaluator(COCOEvaluator):
         distributed: gather the predictions of all processes. False: each process evaluates what it saw.
     """
 
+    explained = False
     results_file = "lvis_instances_results.json"
 
     def __init__(

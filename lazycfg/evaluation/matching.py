@@ -15,7 +15,7 @@ from lazycfg.evaluation.coco_scores import in_order
 from lazycfg.evaluation.rotated_overlaps import has_rotated_boxes
 from lazycfg.structures import BoxMode, pairwise_iou_rotated
 
-__all__ = ["Matching", "match_detections"]
+__all__ = ["Matching", "highest", "match_detections"]
 
 _SMALLEST = 1e-9  # an overlap below it is none
 
@@ -79,14 +79,14 @@ def match_detections(
     places = {image_id: place for place, image_id in enumerate(images)}
     classes = {category["id"]: index for index, category in enumerate(ground_truth["categories"])}
     things = [a for a in ground_truth["annotations"] if a["category_id"] in classes]
-    image, label = _columns(detections, places, classes)
+    image, label = columns_of(detections, places, classes)
     score = np.array([d["score"] for d in detections], dtype=np.float64)
     kept = _best(image, label, score, max_dets)
     image, label, score = image[kept], label[kept], score[kept]
-    true_image, true_label = _columns(things, places, classes)
+    true_image, true_label = columns_of(things, places, classes)
     crowd = np.array([bool(a.get("iscrowd", 0)) for a in things], dtype=bool)
-    compare = _comparison(ground_truth, [detections[i] for i in kept.tolist()], things, iou_type)
-    pairs, overlaps = _all_overlaps(image, true_image, crowd, len(images), compare)
+    compare = comparison(ground_truth, [detections[i] for i in kept.tolist()], things, iou_type)
+    pairs, overlaps = all_overlaps(image, true_image, crowd, len(images), compare)
 
     same = label[pairs[:, 0]] == true_label[pairs[:, 1]]
     in_crowd = crowd[pairs[:, 1]]
@@ -148,9 +148,23 @@ def greedy(pairs: np.ndarray, overlaps: np.ndarray, group: np.ndarray, num_objec
     return result
 
 
-def _columns(
+def highest(
+    detection: np.ndarray, thing: np.ndarray, overlaps: np.ndarray, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return (count,) the highest overlap of each detection, 0 for none, and the first object with it."""
+    value, which = np.zeros(count), np.full(count, -1, dtype=np.int64)
+    order = np.lexsort((-thing, overlaps, detection))
+    detection = detection[order]
+    last = np.append(detection[1:] != detection[:-1], True)[: len(detection)]
+    value[detection[last]] = overlaps[order][last]
+    which[detection[last]] = thing[order][last]
+    return value, which
+
+
+def columns_of(
     records: Sequence[Mapping[str, Any]], places: Mapping[Any, int], classes: Mapping[Any, int]
 ) -> tuple[np.ndarray, np.ndarray]:
+    """Return (N,) int64 each, the places of the images and of the classes of annotations or detections."""
     image = np.array([places[record["image_id"]] for record in records], dtype=np.int64)
     return image, np.array([classes[record["category_id"]] for record in records], dtype=np.int64)
 
@@ -166,10 +180,20 @@ def _best(image: np.ndarray, label: np.ndarray, score: np.ndarray, limit: int) -
     return kept[np.lexsort((kept, image[kept], -score[kept]))]
 
 
-def _all_overlaps(
+def all_overlaps(
     image: np.ndarray, true_image: np.ndarray, crowd: np.ndarray, num_images: int, compare: Any
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the (P, 2) pairs in one image that overlap, and their (P,) overlaps."""
+    """Return which detections and objects of one image overlap.
+
+    Args:
+        image, true_image: (D,) and (G,), the place of the image of each.
+        crowd: (G,) bool.
+        num_images: how many images there are.
+        compare: see `comparison`.
+
+    Returns:
+        (P, 2) int64 pairs, and their (P,) overlaps.
+    """
     order, true_order = np.argsort(image, kind="stable"), np.argsort(true_image, kind="stable")
     bounds = np.searchsorted(image[order], np.arange(num_images + 1))
     true_bounds = np.searchsorted(true_image[true_order], np.arange(num_images + 1))
@@ -184,7 +208,7 @@ def _all_overlaps(
     return np.concatenate(pairs), np.concatenate(overlaps)
 
 
-def _comparison(
+def comparison(
     ground_truth: Mapping[str, Any],
     detections: Sequence[Mapping[str, Any]],
     things: Sequence[Mapping[str, Any]],

@@ -10,14 +10,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
-from lazycfg.evaluation.evaluator import Results, WritingEvaluator
+from lazycfg.evaluation.evaluator import ImageQuality, Results, WritingEvaluator
 from lazycfg.evaluation.json_files import to_json
 from lazycfg.evaluation.label_maps import RecordIndex, read_panoptic, segments_of_labels
+from lazycfg.evaluation.panoptic_files import write_segments
 from lazycfg.evaluation.tables import metrics_table, per_class_table
 from lazycfg.utils import atomic_write, gather, is_main_process
-from lazycfg.utils.segment_ids import id2rgb
 
 __all__ = ["COCOPanopticEvaluator", "PanopticCounts", "panoptic_counts"]
 
@@ -30,7 +29,7 @@ PanopticCounts = dict[Kind, np.ndarray]
 
 
 class COCOPanopticEvaluator(WritingEvaluator):
-    """Panoptic, segmentation and recognition quality, of all classes, of things and of stuff, in percent.
+    """Measure panoptic, segmentation and recognition quality (PQ, SQ, RQ) of all classes, things and stuff.
 
     Results under "panoptic_seg": PQ, SQ, RQ, PQ_th, SQ_th, RQ_th, PQ_st, SQ_st, RQ_st.
 
@@ -58,6 +57,8 @@ class COCOPanopticEvaluator(WritingEvaluator):
         """Forget all counts."""
         self._counts: PanopticCounts = {}
         self._written: list[dict[str, Any]] = []
+        self._quality: ImageQuality = {}
+        self._details: Results = {}
 
     def process(self, inputs: Sequence[Mapping[str, Any]], outputs: Sequence[Mapping[str, Any]]) -> None:
         """Take in the predicted segments of a batch.
@@ -83,19 +84,25 @@ class COCOPanopticEvaluator(WritingEvaluator):
             if info is None:
                 info = segments_of_labels(found, self.metadata)
             self._write(item["image_id"], found, info)
-            _add(self._counts, panoptic_counts(found, info, true_segments, true_info))
+            counts = panoptic_counts(found, info, true_segments, true_info)
+            _add(self._counts, counts)
+            if counts:
+                each = [_quality(numbers)[0] for numbers in counts.values()]
+                self._quality[item["image_id"]] = sum(each) / len(each)
 
     def evaluate(self) -> Results | None:
         """Return the results of all images."""
         counts, written = self._counts, self._written
         if self.distributed:
-            parts = gather((counts, written))
+            parts = gather((counts, written, self._quality))
             if not is_main_process():
                 return None
             counts, written = {}, []
-            for part, entries in parts:
+            self._quality = {}
+            for part, entries, quality in parts:
                 _add(counts, part)
                 written += entries
+                self._quality |= quality
         if (path := self.file("predictions.json")) is not None:
             with atomic_write(path) as partial:
                 partial.write_text(to_json({"annotations": written}))
@@ -109,34 +116,19 @@ class COCOPanopticEvaluator(WritingEvaluator):
         logger.info("Evaluation results for panoptic_seg:\n%s", metrics_table(results))
         if counts:
             logger.info("Per class, panoptic_seg:\n%s", per_class_table(self._rows(counts)))
+        self._details = {"panoptic_seg": {"per_class": self._rows(counts)}}
         return {"panoptic_seg": results}
 
+    def details(self) -> tuple[Results, ImageQuality]:
+        """Return numbers by class, and the PQ of each image."""
+        return self._details, self._quality
+
     def _write(self, image_id: Any, segments: np.ndarray, info: Sequence[Mapping[str, Any]]) -> None:
-        """Write one image; segments that are not listed, and ids below 1, are pixels without a segment."""
         name = f"{image_id}.png"
         path = self.file(f"predictions/{name}")
-        if path is None:
-            return
-        listed = {int(segment["id"]): segment for segment in info}
-        if max(listed, default=0) + 1 >= 1 << 24:
-            raise ValueError(f"image {image_id!r}: segment id {max(listed)} does not fit into a PNG file")
-        ids = np.where(np.isin(segments, list(listed)), segments, -1)
-        # Labels may have a segment 0, which means nothing in the file.
-        shift = 1 if 0 in listed else 0
-        with atomic_write(path) as partial:
-            Image.fromarray(id2rgb((ids + shift).clip(0))).save(partial, format="PNG")
-        entries = [
-            {"id": number + shift, "category_id": self._file_category(segment)}
-            for number, segment in listed.items()
-            if number + shift > 0 and (segments == number).any()
-        ]
-        self._written.append({"image_id": image_id, "file_name": name, "segments_info": entries})
-
-    def _file_category(self, segment: Mapping[str, Any]) -> int:
-        kind = "thing" if segment["isthing"] else "stuff"
-        to_contiguous = getattr(self.metadata, f"{kind}_dataset_id_to_contiguous_id", None) or {}
-        ids = {contiguous: original for original, contiguous in to_contiguous.items()}
-        return int(ids.get(segment["category_id"], segment["category_id"]))
+        if path is not None:
+            entries = write_segments(path, segments, info, self.metadata)
+            self._written.append({"image_id": image_id, "file_name": name, "segments_info": entries})
 
     def _rows(self, counts: PanopticCounts) -> list[dict[str, Any]]:
         rows = []

@@ -12,9 +12,11 @@ from typing import Any, get_args
 
 import numpy as np
 
-from lazycfg.evaluation.evaluator import DatasetEvaluator, Results
+from lazycfg.evaluation.details import Compared, nearest_details
+from lazycfg.evaluation.evaluator import DatasetEvaluator, ImageQuality, Results
 from lazycfg.evaluation.label_maps import get_record
-from lazycfg.evaluation.pascal_voc_scores import VocMetric, average_precision, match_class
+from lazycfg.evaluation.nearest import ImageOverlaps, NearestObjects
+from lazycfg.evaluation.pascal_voc_scores import VocMetric, average_precision, voc_overlaps
 from lazycfg.evaluation.tables import distinct_names, metrics_table, per_class_table
 from lazycfg.structures import BoxMode
 from lazycfg.utils import atomic_write, closest, gather, is_main_process
@@ -104,6 +106,7 @@ class PascalVOCDetectionEvaluator(DatasetEvaluator):
     def reset(self) -> None:
         """Forget all detections; the ground truth is kept."""
         self._found: list[_Detections] = []
+        self._compared: Compared | None = None
 
     def process(self, inputs: Sequence[Mapping[str, Any]], outputs: Sequence[Mapping[str, Any]]) -> None:
         """Take in the detections of a batch.
@@ -160,11 +163,21 @@ class PascalVOCDetectionEvaluator(DatasetEvaluator):
                 len(self._truth),
             )
         self._write(by_image)
-        table = 100 * np.array([self._of_class(k, by_image) for k in range(len(self.class_names))])
+        judged = NearestObjects.join(
+            {image_id: _overlaps(by_image.get(image_id), truth) for image_id, truth in self._truth.items()}
+        )
+        table, counts = self._average_precision(judged)
         rows = [
-            {"class": name, "AP": _mean(values), "AP50": float(values[0]), "AP75": float(values[5])}
-            for name, values in zip(self.class_names, table, strict=True)
+            {
+                "class": name,
+                "objects": count,
+                "AP": _mean(values),
+                "AP50": float(values[0]),
+                "AP75": float(values[5]),
+            }
+            for name, count, values in zip(self.class_names, counts, table, strict=True)
         ]
+        self._compared = judged, rows
         results = {name: _mean(np.array([row[name] for row in rows])) for name in ("AP", "AP50", "AP75")}
         logger.info("Evaluation results for bbox (VOC, %s):\n%s", self.metric, metrics_table(results))
         logger.info("Per class, bbox:\n%s", per_class_table(rows))
@@ -172,6 +185,13 @@ class PascalVOCDetectionEvaluator(DatasetEvaluator):
         if absent:
             logger.info("no object that counts, so left out of the means: %s", ", ".join(absent))
         return {"bbox": results}
+
+    def details(self) -> tuple[Results, ImageQuality]:
+        """Return classes, curves, confusion and kinds of mistakes at an overlap of 0.5, and the F1 of each
+        image.
+        """
+        compared, self._compared = self._compared, None
+        return nearest_details("bbox", compared, self.class_names)
 
     def try_out(
         self, inputs: Sequence[Mapping[str, Any]], outputs: Sequence[Mapping[str, Any]]
@@ -185,17 +205,16 @@ class PascalVOCDetectionEvaluator(DatasetEvaluator):
         self._truth = trial._truth
         return results
 
-    def _of_class(self, index: int, by_image: Mapping[Any, _Detections]) -> list[float]:
-        """Return the average precision of a class at each threshold."""
-        assert self._truth is not None
-        found, true, difficult = [], [], []
-        for image_id, truth in self._truth.items():
-            own = truth.classes == index
-            true.append(truth.boxes[own])
-            difficult.append(truth.difficult[own])
-            found.append(_numbers(by_image.get(image_id), index))
-        matches = match_class([f[:, 1:] for f in found], [f[:, 0] for f in found], true, difficult)
-        return [average_precision(matches, threshold, self.metric) for threshold in _THRESHOLDS]
+    def _average_precision(self, judged: NearestObjects) -> tuple[np.ndarray, list[int]]:
+        """Return (K, T) in percent, of each class at each threshold, and the numbers of objects."""
+        counts = judged.num_objects(len(self.class_names)).tolist()
+        own = [judged.label == index for index in range(len(counts))]
+        table = np.zeros((len(counts), len(_THRESHOLDS)))
+        for column, threshold in enumerate(_THRESHOLDS):
+            right, wrong = judged.judge(threshold)
+            for index, kept in enumerate(own):
+                table[index, column] = average_precision(right[kept], wrong[kept], counts[index], self.metric)
+        return 100 * table, counts
 
     def _write(self, by_image: Mapping[Any, _Detections]) -> None:
         if self.output_dir is None:
@@ -212,12 +231,18 @@ class PascalVOCDetectionEvaluator(DatasetEvaluator):
                 partial.write_text("".join(lines), encoding="utf-8")
 
 
-def _numbers(detections: _Detections | None, index: int) -> np.ndarray:
-    """Return (N, 5) float64, score and box of the detections of a class."""
-    if detections is None:
-        return np.zeros((0, 5))
-    kept = [line for line, own in zip(detections.lines, detections.classes == index, strict=True) if own]
-    return np.array([line.split() for line in kept], dtype=np.float64).reshape(-1, 5)
+def _overlaps(detections: _Detections | None, truth: _Truth) -> ImageOverlaps:
+    lines = [] if detections is None else [line.split() for line in detections.lines]
+    numbers = np.array(lines, dtype=np.float64).reshape(-1, 5)
+    return ImageOverlaps(
+        label=np.zeros(0) if detections is None else detections.classes,
+        score=numbers[:, 0],
+        excused=np.zeros(len(numbers)),
+        true_label=truth.classes,
+        area=(truth.boxes[:, 2:] - truth.boxes[:, :2] + 1).prod(axis=1),
+        counts=~truth.difficult,
+        overlaps=voc_overlaps(numbers[:, 1:], truth.boxes),
+    )
 
 
 def _read_truth(dataset: Any, num_classes: int) -> dict[Any, _Truth]:

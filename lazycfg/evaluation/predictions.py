@@ -14,7 +14,7 @@ from lazycfg.layers.mask_ops import paste_masks_in_boxes
 from lazycfg.structures import BitMasks, BoxMode, Instances, ROIMasks
 from lazycfg.structures.rle import encode_crops, encode_masks_near
 
-__all__ = ["ImagePrediction", "encode_masks"]
+__all__ = ["ImagePrediction", "encode_masks", "instances_to_coco_json"]
 
 
 @dataclass
@@ -80,6 +80,29 @@ class ImagePrediction:
             ):
                 result["keypoints"] = row
         return results
+
+
+def instances_to_coco_json(
+    instances: Instances, img_id: Any, *, category_ids: Sequence[int] | None = None
+) -> list[dict[str, Any]]:
+    """Return the detections of an image in the format of COCO's results files.
+
+    Args:
+        instances: predictions, in pixels of the original image.
+        img_id: "image_id" of each.
+        category_ids: what the file calls each class; None: the classes from 0, as the model has them.
+
+    Returns:
+        a dict for each: "image_id", "category_id", "bbox" (XYWH, or rotated), "score", and "segmentation"
+        (run lengths) and "keypoints" where there are any.
+
+    Raises:
+        ValueError: a class without a category.
+    """
+    found = ImagePrediction.from_instances(img_id, instances)
+    if category_ids is None:
+        category_ids = range(int(found.classes.max(initial=-1)) + 1)
+    return found.to_coco(category_ids)
 
 
 def encode_masks(

@@ -12,7 +12,7 @@ __all__ = ["RotatedCOCOEvaluator"]
 
 
 class RotatedCOCOEvaluator(COCOEvaluator):
-    """Average precision as COCO defines it, of rotated boxes by their rotated overlap.
+    """Measure AP as COCO defines it, for rotated boxes by their rotated IoU.
 
     The results and files are those of `COCOEvaluator` for "bbox", where boxes have five numbers (xc, yc,
     width, height, degrees counter-clockwise). Upright boxes, of the dataset or of the model, count as boxes

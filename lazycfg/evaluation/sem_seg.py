@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from lazycfg.evaluation.evaluator import Results, WritingEvaluator
+from lazycfg.evaluation.details import confusion_details
+from lazycfg.evaluation.evaluator import ImageQuality, Results, WritingEvaluator
 from lazycfg.evaluation.json_files import to_json
 from lazycfg.evaluation.label_maps import RecordIndex, read_sem_seg
 from lazycfg.evaluation.tables import distinct_names, metrics_table
@@ -72,12 +73,14 @@ class SemSegEvaluator(WritingEvaluator):
         self.reset()
 
     def reset(self) -> None:
-        # Rows: truth, columns: prediction
         """Forget all counts."""
+        # Rows: truth, columns: prediction
         self._confusion = np.zeros((self.num_classes, self.num_classes), dtype=np.int64)
         # Pixels near contours by class: of the truth, of the prediction, of both
         self._boundary = np.zeros((3, self.num_classes), dtype=np.int64)
         self._written: list[dict[str, Any]] = []
+        self._quality: ImageQuality = {}
+        self._details: dict[str, Any] = {}
 
     def process(self, inputs: Sequence[Mapping[str, Any]], outputs: Sequence[Mapping[str, Any]]) -> None:
         """Count the pixels of a batch by true and predicted class.
@@ -103,9 +106,9 @@ class SemSegEvaluator(WritingEvaluator):
             self._check_labels(truth[counts], f"the truth of image {item['image_id']!r}")
             self._check_labels(labels[counts], f"the prediction for image {item['image_id']!r}")
             pairs = truth[counts] * self.num_classes + labels[counts]
-            self._confusion += np.bincount(pairs, minlength=self._confusion.size).reshape(
-                self._confusion.shape
-            )
+            confusion = np.bincount(pairs, minlength=self._confusion.size).reshape(self._confusion.shape)
+            self._confusion += confusion
+            self._quality[item["image_id"]] = _mean(_ious(confusion)[0])
             if self.boundary_iou:
                 true = counts & near_contours(truth)
                 near = counts & near_contours(labels)
@@ -131,22 +134,20 @@ class SemSegEvaluator(WritingEvaluator):
         """Return the results of all images."""
         confusion, boundary, written = self._confusion, self._boundary, self._written
         if self.distributed:
-            parts = gather((confusion, boundary, written))
+            parts = gather((confusion, boundary, written, self._quality))
             if not is_main_process():
                 return None
             confusion = np.sum([part[0] for part in parts], axis=0)
             boundary = np.sum([part[1] for part in parts], axis=0)
             written = [entry for part in parts for entry in part[2]]
+            self._quality = {image: value for part in parts for image, value in part[3].items()}
         if (path := self.file("sem_seg_predictions.json")) is not None:
             with atomic_write(path) as partial:
                 partial.write_text(to_json(written))
-        hit = np.diag(confusion).astype(np.float64)
-        true, found = confusion.sum(axis=1).astype(np.float64), confusion.sum(axis=0).astype(np.float64)
+        iou, hit, true = _ious(confusion)
         total = true.sum()
         with np.errstate(divide="ignore", invalid="ignore"):
             accuracy = hit / true
-            # Without an example a class says nothing; what is wrongly taken for it lowers the other classes.
-            iou = np.where(true > 0, hit / (true + found - hit), np.nan)
             near_true, near_found, near_both = boundary.astype(np.float64)
             boundary_iou = np.where(true > 0, near_both / (near_true + near_found - near_both), np.nan)
         results = {
@@ -165,7 +166,20 @@ class SemSegEvaluator(WritingEvaluator):
             for column, values in columns.items()
             for name, value in zip(self.class_names, values, strict=True)
         }
+        share = 100 * true / total if total else true
+        self._details = {
+            "per_class": [
+                {"class": name, "pixels %": s, **{column: 100 * float(v[i]) for column, v in columns.items()}}
+                for i, (name, s) in enumerate(zip(self.class_names, share.tolist(), strict=True))
+            ],
+            "confusion": confusion_details(confusion, self.class_names, unit="pixels"),
+        }
         return {"sem_seg": {**summary, **per_class}}
+
+    def details(self) -> tuple[Results, ImageQuality]:
+        """Return numbers by class, which classes are taken for each other, and the mIoU of each image."""
+        quality = {image: value for image, value in self._quality.items() if not math.isnan(value)}
+        return ({"sem_seg": self._details} if self._details else {}), quality
 
     def _check_labels(self, labels: np.ndarray, where: str) -> None:
         low, high = (int(labels.min()), int(labels.max())) if labels.size else (0, 0)
@@ -174,6 +188,17 @@ class SemSegEvaluator(WritingEvaluator):
                 f"{where} has label {low if low < 0 else high}; expected 0 to {self.num_classes - 1}, or "
                 f"{self.ignore_label} for pixels that do not count"
             )
+
+
+def _ious(confusion: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return (K,) intersections over unions, intersections and true pixels of a (K, K) confusion.
+
+    Without an example a class says nothing, NaN; what is wrongly taken for it lowers the other classes.
+    """
+    hit = np.diag(confusion).astype(np.float64)
+    true, found = confusion.sum(axis=1).astype(np.float64), confusion.sum(axis=0).astype(np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(true > 0, hit / (true + found - hit), np.nan), hit, true
 
 
 def near_contours(labels: np.ndarray, ratio: float = 0.02) -> np.ndarray:

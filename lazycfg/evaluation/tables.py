@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-WIDTH = 80
-"""Characters of a line in a table: those of a terminal that nobody has made wider."""
+from lazycfg.utils.tables import WIDTH, table_cell
+from lazycfg.utils.tables import create_small_table as metrics_table
 
 __all__ = ["distinct_names", "metrics_table", "per_class_table", "print_csv_format"]
 
@@ -20,27 +19,6 @@ def distinct_names(names: Sequence[str]) -> list[str]:
     return [name if counts[name] == 1 else f"{name} (class {index})" for index, name in enumerate(names)]
 
 
-def metrics_table(metrics: Mapping[str, float], *, width: int = WIDTH) -> str:
-    """Return names and under them values; in as many pairs of lines as ``width`` characters ask for."""
-    cells = [(name, _number(value)) for name, value in metrics.items()]
-    blocks: list[list[tuple[str, str]]] = [[]]
-    used = 0
-    for cell in cells:
-        needed = max(map(len, cell)) + 2
-        if blocks[-1] and used + needed - 2 > width:
-            blocks.append([])
-            used = 0
-        blocks[-1].append(cell)
-        used += needed
-    lines = []
-    for block in blocks:
-        widths = [max(map(len, cell)) for cell in block]
-        for row in (0, 1):
-            pairs = zip(block, widths, strict=True)
-            lines.append("  ".join(f"{cell[row]:>{space}}" for cell, space in pairs))
-    return "\n".join(lines)
-
-
 def per_class_table(rows: Sequence[Mapping[str, Any]], *, width: int = WIDTH) -> str:
     """Return one line per class; in two columns when there are many and they have room in ``width``.
 
@@ -49,7 +27,7 @@ def per_class_table(rows: Sequence[Mapping[str, Any]], *, width: int = WIDTH) ->
     if not rows:
         return ""
     heads = list(rows[0])
-    cells = [heads, *([_number(row[head]) for head in heads] for row in rows)]
+    cells = [heads, *([table_cell(row[head]) for head in heads] for row in rows)]
     widths = [max(len(line[column]) for line in cells) for column in range(len(heads))]
     others = sum(space + 2 for space in widths[1:])
     widths[0] = max(min(widths[0], width - others), len(heads[0]), 8)
@@ -86,9 +64,3 @@ def print_csv_format(results: Mapping[str, Mapping[str, float]]) -> None:
             logger.info("copypaste: %s", ",".join(f"{value:.4f}" for value in important.values()))
         else:
             logger.info("copypaste: %s=%s", task, metrics)
-
-
-def _number(value: Any) -> str:
-    if isinstance(value, float):
-        return "nan" if math.isnan(value) else f"{value:.2f}"
-    return str(value)
