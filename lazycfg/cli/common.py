@@ -6,18 +6,24 @@ import argparse
 import functools
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
 __all__ = [
     "CommandError",
+    "file_loader",
     "find_config",
     "load_config",
     "loading_options",
     "look_at",
+    "message_of",
+    "mistakes",
     "one_path",
     "say",
+    "say_lines",
+    "size_option",
     "split_words",
     "wants_colour",
     "zoo_folder",
@@ -36,16 +42,18 @@ def zoo_folder() -> Path:
 
 
 def find_config(name: str) -> str:
-    """Return a config file by its path, or by its name in the model zoo.
+    """Return a config file by its path, by the folder of a run, or by its name in the model zoo.
 
     Raises:
-        CommandError: there is neither.
+        CommandError: there is none of them.
     """
     if os.path.isfile(name):
         return name
-    in_zoo = zoo_folder() / name
-    if in_zoo.is_file():
-        return str(in_zoo)
+    if os.path.isfile(of_run := os.path.join(name, "config.yaml")):
+        return of_run
+    for in_zoo in (zoo_folder() / name, zoo_folder() / f"{name.removesuffix('.yaml')}.py"):
+        if in_zoo.is_file():
+            return str(in_zoo)
     raise CommandError(f"no config file {name!r}, also not in the model zoo{_near(name)}")
 
 
@@ -57,7 +65,7 @@ def _near(name: str) -> str:
     from lazycfg.config.suggest import closest_name
 
     if os.path.isdir(name):
-        return ", but a folder"
+        return ", but a folder without the config.yaml of a run"
     beside = Path(os.path.dirname(name) or ".")
     local = [str(p) for p in beside.iterdir() if p.suffix.lower() in SUFFIXES] if beside.is_dir() else []
     folder = zoo_folder()
@@ -68,6 +76,14 @@ def _near(name: str) -> str:
         near = by_file.get(closest_name(name, by_file, 0.75) or "")
     near = near or closest_name(name, known, 0.75)
     return f"; did you mean {near!r}?" if near else ""
+
+
+def file_loader(*, trusted: bool = False, allow: Sequence[str] = (), **_: Any) -> Callable[[str], Any]:
+    """Return a function that loads a config file, with the trust that the options of a command give."""
+    from lazycfg.config.loading.load import load
+    from lazycfg.config.trust import DEFAULT_ALLOW
+
+    return functools.partial(load, trusted=trusted, allow=(*DEFAULT_ALLOW, *allow))
 
 
 def load_config(
@@ -91,9 +107,7 @@ def load_config(
     """
     from lazycfg.config.editing.overrides import OverrideError, apply_overrides
     from lazycfg.config.formats.files import format_of
-    from lazycfg.config.loading.load import load
     from lazycfg.config.tree.merging import merge
-    from lazycfg.config.trust import DEFAULT_ALLOW
     from lazycfg.without_importing.stand_ins import StandIn
 
     files = [find_config(name), *map(find_config, set_files)]
@@ -102,8 +116,7 @@ def load_config(
         first, *others = map(read, files)
         return merge(first, *others) if others else first
 
-    def load_file(file: str) -> Any:
-        return load(file, trusted=trusted, allow=(*DEFAULT_ALLOW, *allow))
+    load_file = file_loader(trusted=trusted, allow=allow)
 
     def read_file(file: str) -> Any:
         return _read(file, trusted)
@@ -171,6 +184,62 @@ def say(what: object, *, file: TextIO | None = None) -> None:
     print(printable(str(what)), file=file)
 
 
+def say_lines(text: object) -> None:
+    """Print lines of prose; on a terminal those that are longer than it is wide are wrapped between words."""
+    import shutil
+    import textwrap
+
+    lines = str(text).split("\n")
+    if sys.stdout.isatty():
+        width = shutil.get_terminal_size().columns
+        wrapped = []
+        for line in lines:
+            indent = " " * (len(line) - len(line.lstrip()) + 2)
+            wrapped += textwrap.wrap(
+                line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+            ) or [""]
+        lines = wrapped
+    say("\n".join(lines))
+
+
+@contextmanager
+def mistakes(arguments: argparse.Namespace) -> Iterator[None]:
+    """Tell what the library raises of settings, weights and data as a mistake, without the place in its code;
+    for commands that run a config.
+
+    Raises:
+        CommandError: with the message.
+    """
+    from lazycfg.checkpoint import CheckpointError, UnsafeFileError, WeightsMismatchError
+    from lazycfg.data import AnnotationError, ImageError
+    from lazycfg.engine import SettingsError
+    from lazycfg.utils.video import VideoError
+
+    files = (CheckpointError, UnsafeFileError, WeightsMismatchError)
+    try:
+        yield
+    except (SettingsError, AnnotationError, ImageError, VideoError, *files) as error:
+        if arguments.traceback:
+            raise
+        raise CommandError("\n  ".join([message_of(error), *getattr(error, "__notes__", ())])) from error
+
+
+def message_of(error: BaseException) -> str:
+    """Return what an error says to who typed a command: remedies are overrides and options."""
+    from lazycfg.checkpoint import WeightsMismatchError
+    from lazycfg.config.trust import UntrustedError
+    from lazycfg.engine.problems import PreflightError, short_text
+
+    if isinstance(error, UntrustedError):
+        return error.with_options()
+    if isinstance(error, PreflightError):
+        return error.on_command_line()
+    if isinstance(error, WeightsMismatchError):
+        text = str(error).replace(error.advice, "", 1)
+        return f"{text}\n  remedy: give the config that these weights were trained with, or the run's folder"
+    return str(error) if isinstance(error, CommandError) else short_text(error)
+
+
 def wants_colour(choice: str) -> bool:
     """Return whether to print colours: ``always``, ``never``, or by the terminal."""
     if choice != "auto":
@@ -212,6 +281,25 @@ def look_at(arguments: argparse.Namespace, overrides: list[str], look: Callable[
     try:
         return look(cfg)
     except PathError:
-        if not arguments.config.endswith(".py"):
+        if not find_config(arguments.config).endswith(".py"):
             raise
         return look(load_config(arguments.config, overrides, real=True, **options))
+
+
+def size_option(name: str, text: str, form: str) -> tuple[int, int]:
+    """Return (height, width) of the value of an option, ``800x1333`` or ``800``.
+
+    Args:
+        name, form: the option, and what it takes, for the message.
+
+    Raises:
+        CommandError: the text is of another form.
+    """
+    height, _, width = text.lower().partition("x")
+    try:
+        size = int(height), int(width or height)
+    except ValueError:
+        size = (0, 0)
+    if min(size) <= 0:
+        raise CommandError(f"{name} {text!r} is not of the form {form}")
+    return size

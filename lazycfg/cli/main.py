@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from lazycfg.cli.common import CommandError, say
 from lazycfg.cli.parser import parse
 
-__all__ = ["main"]
+__all__ = ["main", "message_of"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,7 +35,8 @@ def _resolvers(arguments: argparse.Namespace) -> contextlib.AbstractContextManag
     """Return a context in which a data file that is not trusted runs only the resolvers that are allowed."""
     names = [getattr(arguments, "config", ""), *getattr(arguments, "words", ())]
     if getattr(arguments, "trusted", True) or not any(
-        name.lower().endswith((".yaml", ".yml", ".json")) for name in names
+        name.lower().endswith((".yaml", ".yml", ".json")) or name.startswith("hf://") or os.path.isdir(name)
+        for name in names
     ):
         return contextlib.nullcontext()
     from lazycfg.config.tree.interpolation import limited_resolvers
@@ -58,13 +59,13 @@ def _run(arguments: argparse.Namespace) -> int:
     except Exception as error:
         if arguments.traceback:
             raise
-        say(f"lazycfg: {_message(error)}", file=sys.stderr)
+        say(f"lazycfg: {message_of(error)}", file=sys.stderr)
         for note in getattr(error, "__notes__", ()):
             say(f"  {note}", file=sys.stderr)
         return 2
 
 
-def _message(error: Exception) -> str:
+def message_of(error: Exception) -> str:
     """Return an error on one line: ours, and files that are not there, explain themselves; of others the kind
     and the place are told too.
     """

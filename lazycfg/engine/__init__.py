@@ -18,11 +18,15 @@ from .hooks import (
     TorchProfiler,
     ValidationLoss,
 )
+from .hub import pull_from_hub, push_to_hub, save_for_hub
 from .jobs import evaluate, train
+from .launch import launch
+from .log import setup_logger
 from .predictor import Predictor
 from .problems import PreflightError, Problem
 from .run_lock import OutputDirInUseError
 from .settings import SettingsError, TrainSettings
+from .trackers import MLflowWriter, TrackerWriter, TrackioWriter, WandbWriter
 from .trainer import Trainer
 from .writers import CommonMetricPrinter, EventWriter, JSONWriter, TensorboardWriter
 
@@ -39,6 +43,7 @@ __all__ = [
     "JSONWriter",
     "LRScheduler",
     "LateAugmentations",
+    "MLflowWriter",
     "OutputDirInUseError",
     "PeriodicCheckpointer",
     "PeriodicWriter",
@@ -50,13 +55,21 @@ __all__ = [
     "TensorboardWriter",
     "TorchMemoryStats",
     "TorchProfiler",
+    "TrackerWriter",
+    "TrackioWriter",
     "TrainSettings",
     "Trainer",
     "ValidationLoss",
+    "WandbWriter",
     "create_ddp_model",
     "distributed_session",
     "evaluate",
+    "launch",
+    "pull_from_hub",
+    "push_to_hub",
     "resolve_device",
+    "save_for_hub",
     "seed_all",
+    "setup_logger",
     "train",
 ]

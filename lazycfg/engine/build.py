@@ -45,6 +45,7 @@ class Parts:
     test_loader: Any = None
     evaluator: Any = None
     hooks: Any = ()
+    writers: Any = ()
     clip_grad: Any = None
     from_data: list[tuple[Node, Any]] = field(default_factory=list)
     """What was asked of data sets: the calls, and what they gave (see `with_values`)."""
@@ -61,6 +62,7 @@ _PATHS = {
     "test_loader": "dataloader.test",
     "evaluator": "dataloader.evaluator",
     "hooks": "train.hooks",
+    "writers": "train.writers",
     "clip_grad": "train.clip_grad",
 }
 _TO_TRAIN = ("model", "train_loader", "optimizer")
@@ -116,7 +118,7 @@ def build_parts(
         **{name: built[_PATHS[name]] for name in names}, from_data=list(zip(calls, answers, strict=True))
     )
     if training and check_classes:
-        found = Findings()
+        found = Findings(cfg=cfg)
         extra = bool(_find(cfg, "train.extra_classes"))
         compare_with_model(cfg, parts.model, parts.train_loader, found, split="train", extra_classes=extra)
         found.raise_problems()
@@ -194,11 +196,11 @@ def build_at(cfg: Node, paths: Sequence[str]) -> dict[str, Any]:
 
 
 # Built together with the model, since their nodes may refer to it
-_PARTS_OF_TRAIN = ("hooks", "clip_grad")
+_PARTS_OF_TRAIN = ("hooks", "writers", "clip_grad")
 
 
 def read_settings(cfg: Node) -> TrainSettings:
-    """Return the settings of ``cfg.train``, but for hooks and clipping, which are built with the model.
+    """Return the settings of ``cfg.train``, but for what is built with the model (hooks, writers, clipping).
 
     Raises:
         SettingsError: an unknown key or a senseless value.

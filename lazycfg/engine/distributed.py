@@ -43,7 +43,12 @@ def resolve_device(name: str = "auto") -> torch.device:
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    device = torch.device(name)
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise SettingsError(
+            f"device {name!r} is none: expected auto, cpu, cuda, cuda:1 (the second GPU) or mps"
+        ) from error
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise SettingsError(
             f"device {name!r} asked for, but this machine has none; 'auto' takes what is there"

@@ -2,21 +2,26 @@
 
 import logging
 import os
+import shlex
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
 from lazycfg.checkpoint import Checkpointer, RandomState, load_weights, local_weights, verify_checksums
+from lazycfg.config.loading.load import load
 from lazycfg.config.tree.node import Node
-from lazycfg.evaluation import to_json
 from lazycfg.layers import fuse as fold
 from lazycfg.solver import LRMultiplier
-from lazycfg.utils import atomic_write, is_main_process, remove_partial_files, shared_random_seed
+from lazycfg.utils import (
+    broadcast_object,
+    is_main_process,
+    remove_partial_files,
+    shared_random_seed,
+)
 
 from .batch_stream import BatchStream, RankBuffers
 from .build import Parts, as_config, read_settings
@@ -38,17 +43,23 @@ from .hooks import (
     LRScheduler,
     PeriodicCheckpointer,
     PeriodicWriter,
+    ResultsWriter,
 )
+from .hooks.evaluation import write_results
 from .labels import LabelCheck
-from .log import LaterFile, run_logging
+from .log import RunLog, run_logging
 from .preflight.findings import Findings
 from .preflight.run import build_or_tell, check_config, compare, share, try_out
 from .preflight.weights import load_initial, resume_or_load
+from .progress_bar import ProgressBar
 from .run_dir import check_output_dir, evaluation_dir, evaluator_into, save_config
 from .run_lock import lock_folder
 from .run_metadata import check_same_data, loader_metadata, metadata_of_weights, weights_metadata
+from .run_record import command_line, finished_results, recorded_run
+from .run_report import told
 from .run_summary import log_run_summary
 from .settings import SettingsError, TrainSettings
+from .trackers.base import asked_writers, flat_config, make_writers
 from .trainer import Trainer
 from .writers import default_writers
 
@@ -57,8 +68,10 @@ __all__ = ["evaluate", "train"]
 logger = logging.getLogger(__name__)
 
 
-def train(cfg: Mapping[str, Any], *, resume: bool = False) -> dict[str, Any]:
-    """Train what a config describes, and evaluate it.
+def train(
+    cfg: Mapping[str, Any], *, resume: bool = False, load_file: Callable[[str], Any] = load
+) -> dict[str, Any]:
+    """Train the model of a config, and evaluate it.
 
     Under ``torchrun`` every process calls this. Into ``train.output_dir`` go the config, ``log.txt``,
     ``metrics.json`` (one JSON object a line), checkpoints, results and images of predictions.
@@ -67,6 +80,8 @@ def train(cfg: Mapping[str, Any], *, resume: bool = False) -> dict[str, Any]:
         cfg: has ``model``, ``dataloader``, ``optimizer``, ``lr_multiplier`` and ``train``; not changed.
         resume: go on from the last checkpoint in the output folder, if there is one, exactly as if the run
             had never stopped.
+        load_file: reads the file that the config came from once more, to tell in ``run.json`` what was
+            changed. A data file that needs trust is read by ``partial(LazyConfig.load, trusted=True)``.
 
     Returns:
         what the last evaluation found (empty without ``dataloader.evaluator``), and under ``"train"`` the
@@ -88,13 +103,13 @@ def train(cfg: Mapping[str, Any], *, resume: bool = False) -> dict[str, Any]:
     device = resolve_device(settings.device)
     with distributed_session(device, timeout_minutes=settings.dist_timeout_minutes):
         check_same_config(cfg, resume=resume)
-        check_output_dir(settings.output_dir, resume=resume)
         with (
             lock_folder(settings.output_dir),
             run_logging(None) as log,
             cudnn_benchmark(settings.cudnn_benchmark),
         ):
-            return _train(cfg, settings, device, resume, found, log)
+            check_output_dir(settings.output_dir, resume=resume)
+            return _train(cfg, settings, device, resume, found, log, load_file)
 
 
 def evaluate(
@@ -147,7 +162,7 @@ def evaluate(
         )
     with distributed_session(device, timeout_minutes=settings.dist_timeout_minutes):
         folder = evaluation_dir(settings.output_dir, weights)
-        with run_logging(None) as log:
+        with run_logging(None) as log, lock_folder(folder):
             seed_all(settings.seed or 0)
             cfg = evaluator_into(cfg, settings.output_dir, folder)
             parts = build_or_tell(cfg, found, training=False, model=model)
@@ -160,14 +175,22 @@ def evaluate(
             compare(cfg, parts, settings, found, training=False, trained_on=trained_on)
             try_out(parts, settings, device, found, training=False)
             log.open(folder)
-            results = run_evaluation(parts, replace(settings, output_dir=folder))
-            _write_results(results, folder)
+            bar = ProgressBar(log, enabled=settings.progress_bar)
+            with bar.shown():
+                results = run_evaluation(parts, replace(settings, output_dir=folder), progress=bar.evaluating)
+            write_results(results, folder)
             logger.info("results are in %s", folder)
             return results
 
 
 def _train(
-    cfg: Node, settings: TrainSettings, device: torch.device, resume: bool, found: Findings, log: LaterFile
+    cfg: Node,
+    settings: TrainSettings,
+    device: torch.device,
+    resume: bool,
+    found: Findings,
+    log: RunLog,
+    load_file: Callable[[str], Any],
 ) -> dict[str, Any]:
     started = time.perf_counter()
     seed = shared_random_seed() if settings.seed is None or settings.seed < 0 else settings.seed
@@ -180,32 +203,64 @@ def _train(
         load_initial(parts.model, settings, found)
     share(found)
     metadata = loader_metadata(parts.train_loader)
-    trainer, data, checkpointer = _trainer(parts, settings, weights_metadata(metadata))
+    bar = ProgressBar(log, enabled=settings.progress_bar, window_size=settings.log_period)
+    trainer, data, checkpointer = _trainer(
+        parts,
+        settings,
+        weights_metadata(metadata),
+        bar,
+        lambda: flat_config(with_values(cfg, parts.from_data)),
+    )
     log_run_summary(parts, settings, device)
     if resume and checkpointer.has_checkpoint():
         check_same_data(checkpointer.get_checkpoint_file(), metadata)
     extra = resume_or_load(checkpointer, settings, found, resume=resume)
+    start_iter = extra.get("iteration", -1) + 1
+    if start_iter >= settings.max_iter:
+        logger.warning(
+            "nothing is left to train: %d iterations are done and train.max_iter is %d. To go on: "
+            "train.max_iter=%d, for example",
+            start_iter,
+            settings.max_iter,
+            2 * start_iter,
+        )
+        results = broadcast_object(finished_results(settings.output_dir, start_iter))
+        evaluated = parts.test_loader is not None and parts.evaluator is not None
+        if results is not None and (results or not evaluated):
+            logger.info(
+                "the run came to its end before, and nothing is done again. To evaluate it: lazycfg eval %s",
+                shlex.quote(settings.output_dir),
+            )
+            data.close()
+            return {**results, "train": {"iterations": start_iter, "seconds": time.perf_counter() - started}}
     try_out(parts, settings, device, found, training=True)
     # From here on things are written
     log.open(settings.output_dir)
     if is_main_process() and (left := remove_partial_files(settings.output_dir)):
         logger.info("removed %d unfinished files of a run that was killed", len(left))
-    save_config(with_values(cfg, parts.from_data), settings.output_dir)
-    start_iter = extra.get("iteration", -1) + 1
-    if start_iter >= settings.max_iter:
-        logger.warning(
-            "nothing is left to train: the checkpoint is of iteration %d and train.max_iter is %d; a larger "
-            "one goes on",
-            start_iter - 1,
-            settings.max_iter,
-        )
-    elif start_iter:
-        logger.info("going on with iteration %d of %d", start_iter, settings.max_iter)
-    try:
-        trainer.train(start_iter)
-    finally:
-        data.close()
-    _write_results(trainer.results, settings.output_dir)
+    changed = save_config(with_values(cfg, parts.from_data), settings.output_dir)
+    if start_iter:
+        logger.info("going on after %d of %d iterations", start_iter, settings.max_iter)
+    record = recorded_run(
+        cfg,
+        parts,
+        settings,
+        trainer,
+        start_iter=start_iter,
+        changes=changed if resume else None,
+        load_file=load_file,
+    )
+    with told(settings.output_dir), record:
+        try:
+            with bar.shown():
+                trainer.train(start_iter)
+        except (KeyboardInterrupt, SystemExit):
+            if checkpointer.has_checkpoint():
+                again = command_line("--resume") or "train(cfg, resume=True)"
+                logger.info("to go on from the last checkpoint: %s", again)
+            raise
+        finally:
+            data.close()
     latest = trainer.storage.latest()
     losses = {name: value for name, (value, _) in latest.items() if "loss" in name and "/" not in name}
     run = {**losses, "iterations": trainer.iter, "seconds": time.perf_counter() - started}
@@ -213,7 +268,11 @@ def _train(
 
 
 def _trainer(
-    parts: Parts, settings: TrainSettings, metadata: Mapping[str, str]
+    parts: Parts,
+    settings: TrainSettings,
+    metadata: Mapping[str, str],
+    bar: ProgressBar,
+    flat: Callable[[], Mapping[str, Any]],
 ) -> tuple[Trainer, BatchStream, Checkpointer]:
     """Return the trainer with all hooks, its data, and the checkpointer of everything that has a state."""
     model, optimizer = parts.model, parts.optimizer
@@ -243,7 +302,7 @@ def _trainer(
         buffers=RankBuffers(model),
         random=RandomState(),
     )
-    hooks: list[HookBase] = [IterationTimer()]
+    hooks: list[HookBase] = [IterationTimer(), bar]
     if parts.lr_multiplier is not None:
         hooks.append(LRScheduler(LRMultiplier(optimizer, parts.lr_multiplier, settings.max_iter)))
     own = list(parts.hooks or ())
@@ -255,16 +314,18 @@ def _trainer(
         hooks.append(
             EvalHook(
                 settings.eval_period,
-                lambda: run_evaluation(parts, settings, should_stop=lambda: signal_of.signal),
+                lambda: run_evaluation(
+                    parts, settings, should_stop=lambda: signal_of.signal, progress=bar.evaluating
+                ),
             )
         )
         if settings.best_metric:
             hooks.append(BestCheckpointer(settings.output_dir, settings.best_metric, metadata=metadata))
     hooks += [hook for hook in own if getattr(hook, "after_evaluation", False)]
-    writers = default_writers(
-        settings.output_dir, log_period=settings.log_period, tensorboard=settings.tensorboard
-    )
-    hooks.append(PeriodicWriter(writers))
+    hooks.append(ResultsWriter(settings.output_dir))
+    writers = default_writers(settings.output_dir, log_period=settings.log_period)
+    asked = make_writers(asked_writers(parts, settings), settings.output_dir, log_period=settings.log_period)
+    hooks.append(PeriodicWriter([*writers, *asked], settings.output_dir, flat if asked else None))
     trainer.register_hooks(hooks)
     return trainer, data, checkpointer
 
@@ -274,9 +335,3 @@ def _to_device(model: nn.Module, device: torch.device, settings: TrainSettings) 
         model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     else:
         model.to(device)
-
-
-def _write_results(results: Mapping[str, Any], output_dir: str) -> None:
-    if results and is_main_process():
-        with atomic_write(Path(output_dir) / "results.json") as partial:
-            partial.write_text(to_json(results, indent=1) + "\n")

@@ -1,6 +1,7 @@
 """Logging of a run: set up by the functions that start one, never by an import."""
 
 import logging
+import os
 import shutil
 import sys
 import textwrap
@@ -12,7 +13,7 @@ from typing import ClassVar, TextIO
 from lazycfg.config.tree.repr import printable
 from lazycfg.utils import get_rank, open_for_appending
 
-__all__ = ["run_logging"]
+__all__ = ["RunLog", "run_logging", "setup_logger"]
 
 _PLAIN = "[%(asctime)s %(name)s] %(levelname)s: %(message)s"
 
@@ -45,11 +46,36 @@ class _File(logging.StreamHandler[TextIO]):
         super().close()
 
 
-class LaterFile(logging.Handler):
-    """Keeps messages until it is told the file that they go to: before, nothing is written."""
+class _Console(logging.StreamHandler[TextIO]):
+    """Writes to what is the standard error stream at that moment: a progress bar takes its place for a while.
+    Messages whose record has ``in_bar`` are left out where a bar shows what they say.
+    """
 
     def __init__(self) -> None:
+        logging.Handler.__init__(self)
+        self.beside_bar = False
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]
+        """Return the stream."""
+        return sys.stderr
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record."""
+        if not (self.beside_bar and getattr(record, "in_bar", False)):
+            super().emit(record)
+
+
+class RunLog(logging.Handler):
+    """The messages of a run: on the console, and in a file that is told later. Before, nothing is written.
+
+    Args:
+        console: the handler of the console; None where that is left to others.
+    """
+
+    def __init__(self, console: _Console | None = None) -> None:
         super().__init__()
+        self._console = console
         self._kept: list[logging.LogRecord] = []
         self._file: _File | None = None
 
@@ -71,6 +97,21 @@ class LaterFile(logging.Handler):
         for record in kept:
             self._file.handle(record)
 
+    @property
+    def on_terminal(self) -> bool:
+        """Return whether the messages go to a terminal on which lines can be drawn anew."""
+        return self._console is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+    @contextmanager
+    def beside_bar(self) -> Iterator[None]:
+        """Leave out on the console, while the block runs, what a progress bar shows."""
+        assert self._console is not None
+        self._console.beside_bar = True
+        try:
+            yield
+        finally:
+            self._console.beside_bar = False
+
     def close(self) -> None:
         """Close the file, if there is one."""
         if self._file is not None:
@@ -79,7 +120,7 @@ class LaterFile(logging.Handler):
 
 
 @contextmanager
-def run_logging(output_dir: str | Path | None) -> Iterator[LaterFile]:
+def run_logging(output_dir: str | Path | None) -> Iterator[RunLog]:
     """Show the library's messages while the block runs.
 
     The main process writes to the console and to ``log.txt`` in ``output_dir``; the others write to
@@ -91,20 +132,20 @@ def run_logging(output_dir: str | Path | None) -> Iterator[LaterFile]:
     """
     logger = logging.getLogger("lazycfg")
     before = logger.level, logger.propagate
-    added: list[logging.Handler] = []
+    console = None
     if get_rank() == 0 and not logger.handlers and not logging.getLogger().handlers:
-        added.append(_console())
+        console = _console()
         logger.propagate = False
-    file = LaterFile()
+    log = RunLog(console)
     if output_dir is not None:
-        file.open(output_dir)
-    added.append(file)
+        log.open(output_dir)
+    added: list[logging.Handler] = [log] if console is None else [console, log]
     if logger.level == logging.NOTSET:
         logger.setLevel(logging.INFO)
     for handler in added:
         logger.addHandler(handler)
     try:
-        yield file
+        yield log
     finally:
         for handler in added:
             logger.removeHandler(handler)
@@ -113,9 +154,50 @@ def run_logging(output_dir: str | Path | None) -> Iterator[LaterFile]:
         logger.propagate = before[1]
 
 
-def _console() -> logging.Handler:
+def setup_logger(
+    output: str | Path | None = None,
+    *,
+    name: str = "lazycfg",
+    rank: int | None = None,
+    configure_stdout: bool = True,
+) -> logging.Logger:
+    """Show messages from now on, for a script with a training loop of its own.
+
+    `lazycfg.engine.train` and `evaluate` do this themselves while they run. Calling it again adds nothing
+    twice.
+
+    Args:
+        output: a file (.txt or .log), or a folder for ``log.txt``; processes but the first write to one with
+            ``.rank<N>`` at its end. None: no file.
+        name: of the logger; those below it, as ``lazycfg.engine``, are shown, too.
+        rank: of this process; None: as `torch.distributed` says. The console is for the first one.
+        configure_stdout: whether to write to the console.
+    """
+    rank = get_rank() if rank is None else rank
+    logger = logging.getLogger(name)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    known = {handler.name for handler in logger.handlers}
+    if rank == 0 and configure_stdout and (label := f"{name} on the console") not in known:
+        console = _console()
+        console.set_name(label)
+        logger.addHandler(console)
+    if output is not None:
+        path = Path(output)
+        path = path if path.suffix in (".txt", ".log") else path / "log.txt"
+        path = path if rank == 0 else path.with_name(f"{path.name}.rank{rank}")
+        if (label := f"{name} in {path.resolve()}") not in known:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = _File(path)
+            file.setFormatter(_Formatter(_PLAIN, "%Y-%m-%d %H:%M:%S"))
+            file.set_name(label)
+            logger.addHandler(file)
+    return logger
+
+
+def _console() -> _Console:
     """Plain lines; on a terminal wrapped to its width, with warnings in colour."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Console()
     if sys.stderr.isatty():
         handler.setFormatter(_TerminalFormatter())
     else:

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
-from math import prod
 from typing import Any
 
 import torch
@@ -24,8 +23,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from lazycfg.inspection.origins import explain_errors, origin
 from lazycfg.structures import Boxes, Instances
+from lazycfg.utils.analysis import ActivationCounter, more_flop_formulas
 
-__all__ = ["Part", "Trial", "try_model"]
+__all__ = ["USUAL_SIZE", "Part", "Trial", "try_model"]
 
 _NEEDS_VALUES = re.compile(
     r"meta tensor|'Meta' backend|data-dependent|data-independent|no data", re.IGNORECASE
@@ -44,6 +44,7 @@ class Part:
         kind: its class.
         parameters, trained: how many numbers it holds, and how many of them are trained.
         flops: of one image; None when it did not run.
+        activations: numbers that its matrix products, convolutions and attention returned for one image.
         outputs: (name, shape) of what it returned the first time that it ran.
         entered, returned: whether it was called, and whether it came to an end; if not, the outputs are those
             of the last of its layers that did.
@@ -56,6 +57,7 @@ class Part:
     parameters: int
     trained: int
     flops: int | None = None
+    activations: int = 0
     outputs: list[tuple[str, tuple[int, ...]]] = field(default_factory=list)
     entered: bool = False
     returned: bool = False
@@ -81,6 +83,19 @@ class Trial:
     refused: Exception | None = None
     error: Exception | None = None
 
+    def totals(self) -> tuple[int, int]:
+        """Return operations and activations: of each part that ran and is in none that did, once."""
+        ran = {part.name: part for part in self.parts if part.flops is not None}
+        outermost = [part for name, part in ran.items() if not any(above in ran for above in _above(name))]
+        return sum(part.flops or 0 for part in outermost), sum(part.activations for part in outermost)
+
+
+def _above(name: str) -> Iterator[str]:
+    """Yield the names of what a module is in, but for the model itself, whose name is empty."""
+    while name:
+        name = name.rpartition(".")[0]
+        yield name
+
 
 class _KeepAll(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Suppression keeps every box: the most that there can be."""
@@ -91,13 +106,19 @@ class _KeepAll(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return func(*args, **(kwargs or {}))
 
 
-def default_size(model: nn.Module) -> tuple[int, int]:
-    """Return the usual size of an image for a model: 800 x 1333, or the one that a part of it is made for."""
+USUAL_SIZE = (800, 1333)
+"""Height and width of the larger images of COCO, as most configs resize them."""
+
+
+def default_size(model: nn.Module, usual: tuple[int, int] | None = None) -> tuple[int, int]:
+    """Return (height, width) of an image for a model: that which a part of it is made for, else ``usual``, or
+    800 x 1333.
+    """
     for part in model.modules():
         if getattr(part, "train_size", None) is not None:  # of DeepLab's heads
             return tuple(part.train_size)
     square = _square_of(model)
-    return (square, square) if square else (800, 1333)
+    return (square, square) if square else usual or USUAL_SIZE
 
 
 def _square_of(model: nn.Module) -> int:
@@ -105,15 +126,18 @@ def _square_of(model: nn.Module) -> int:
     return int(constraints.get("square_size", 0) or 0) if isinstance(constraints, Mapping) else 0
 
 
-def try_model(model: nn.Module, size: tuple[int, int] | None = None) -> Trial:
+def try_model(
+    model: nn.Module, size: tuple[int, int] | None = None, *, usual: tuple[int, int] | None = None
+) -> Trial:
     """Run a model that lives on the meta device on one image.
 
     Args:
         model: built under ``torch.device("meta")``; it is put into evaluation mode.
         size: (height, width) of the image in pixels.
+        usual: its size where none is given and the model is made for none.
     """
     model.eval()
-    height, width = size or default_size(model)
+    height, width = size or default_size(model, usual)
     trial = Trial(_parts(model), (height, width))
     tensor = torch.empty(3, height, width, device="meta")
     image: dict[str, Any] = {"image": tensor, "height": height, "width": width}
@@ -185,12 +209,13 @@ def _run(
     model: nn.Module, trial: Trial, function: Any, *inputs: Any, given_boxes: bool = False
 ) -> tuple[str | None, Exception | None]:
     """Run something of the model and note what its parts return; (where it stopped, what was wrong)."""
-    counter = FlopCounterMode(display=False, custom_mapping=_more_operators())
-    watcher = _Watcher(model, trial, counter, given_boxes)
+    counter = FlopCounterMode(display=False, custom_mapping=more_flop_formulas())
+    activations = ActivationCounter()
+    watcher = _Watcher(model, trial, lambda: (counter.get_total_flops(), activations.total), given_boxes)
     keep_all: Any = _KeepAll()  # type: ignore[no-untyped-call]
     stopped = error = None
     try:
-        with torch.no_grad(), torch.device("meta"), counter, keep_all, explain_errors(model):
+        with torch.no_grad(), torch.device("meta"), activations, counter, keep_all, explain_errors(model):
             function(*inputs)
     except Exception as caught:
         if _NEEDS_VALUES.search(str(caught)):
@@ -205,10 +230,12 @@ def _run(
 class _Watcher:
     """Notes what the parts of a model that have not run yet are given and return."""
 
-    def __init__(self, model: nn.Module, trial: Trial, counter: FlopCounterMode, given_boxes: bool) -> None:
-        self.counter = counter
+    def __init__(
+        self, model: nn.Module, trial: Trial, counts: Callable[[], tuple[int, int]], given_boxes: bool
+    ) -> None:
+        self.counts = counts  # operations and activations until now
         self.given_boxes = given_boxes
-        self.began: dict[str, int] = {}  # operations before a part that has not returned yet
+        self.began: dict[str, tuple[int, int]] = {}  # counts before a part that has not returned yet
         self.parts = {part.name: part for part in trial.parts if part.flops is None}
         all_parts = {part.name for part in trial.parts}
         self.hooks: list[Any] = []
@@ -225,7 +252,7 @@ class _Watcher:
 
     def enter(self, name: str, module: nn.Module, args: Any) -> None:
         """Note where the operations of a part begin."""
-        self.began[name] = self.counter.get_total_flops()
+        self.began[name] = self.counts()
         self.parts[name].entered = True
 
     def leave(self, name: str, module: nn.Module, args: Any, output: Any) -> None:
@@ -241,10 +268,13 @@ class _Watcher:
             self.parts[name].outputs = list(_shapes(output))
 
     def count(self, name: str) -> None:
-        """Add the operations since the part was entered."""
+        """Add the operations and activations since the part was entered."""
         part = self.parts[name]
         part.given_boxes = self.given_boxes
-        part.flops = (part.flops or 0) + self.counter.get_total_flops() - self.began.pop(name)
+        flops, activations = self.counts()
+        flops_before, activations_before = self.began.pop(name)
+        part.flops = (part.flops or 0) + flops - flops_before
+        part.activations += activations - activations_before
 
     def close(self) -> None:
         """Count for parts that never returned, and take the hooks off."""
@@ -260,28 +290,15 @@ class _Watcher:
             hook.remove()
 
 
-def _more_operators() -> dict[Any, Any]:
-    """Operations of operators that the counter does not know."""
-    try:
-        deform_conv = torch.ops.torchvision.deform_conv2d
-    except AttributeError:
-        return {}
-
-    def deform_conv_flops(x: Any, weight: Any, *args: Any, out_shape: Any = None, **kwargs: Any) -> int:
-        batch, _, height, width = out_shape
-        return int(2 * batch * height * width * prod(weight))
-
-    return {deform_conv: deform_conv_flops}
-
-
 def _place_of(error: Exception) -> str:
-    """Return the function of the library that asked for a value."""
+    """Return the function of the model that asked for a value; what only watches its operators is none."""
     traceback = error.__traceback__
+    counters = (__name__, ActivationCounter.__module__)  # they stand between a function and its values
     place = ""
     while traceback is not None:
         code = traceback.tb_frame.f_code
         module = traceback.tb_frame.f_globals.get("__name__", "")
-        if module.partition(".")[0] not in ("torch", "torchvision") and module != __name__:
+        if module.partition(".")[0] not in ("torch", "torchvision") and module not in counters:
             place = f"{module}.{code.co_qualname}, line {traceback.tb_lineno}"
         traceback = traceback.tb_next
     return place

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from torch import nn
 from lazycfg.data import load_rgb
 from lazycfg.evaluation import inference_context
 from lazycfg.evaluation.label_maps import segments_of_labels
+from lazycfg.utils import counted
 from lazycfg.visualization import (
     as_rgb,
     draw_ground_truth,
@@ -23,7 +24,7 @@ from lazycfg.visualization import (
     side_by_side,
 )
 
-__all__ = ["draw_output", "save_pictures"]
+__all__ = ["draw_output", "panoptic_of", "save_pictures"]
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ def save_pictures(
     folder: str | Path,
     *,
     count: int = 8,
+    indices: Sequence[int] | None = None,
     score_threshold: float = 0.5,
     font: str | Path | None = None,
     should_stop: Callable[[], Any] | None = None,
@@ -50,6 +52,7 @@ def save_pictures(
         test_loader: its ``dataset`` maps the records of ``dataset.dataset``.
         folder: where ``<number>_<name>.jpg`` go.
         count: how many.
+        indices: which of the data set; None spreads ``count`` over it.
         score_threshold: detections below it are left out.
         font: a font file for the labels; None takes one that has their letters.
         should_stop: asked before each image; a true answer leaves out the others.
@@ -61,11 +64,14 @@ def save_pictures(
     records = getattr(mapped, "dataset", None)
     if count < 1 or mapped is None or records is None or not len(records):
         return []
+    if indices is None:
+        spread = np.linspace(0, len(records) - 1, min(count, len(records))).round().astype(int)
+        indices = np.unique(spread).tolist()
     metadata = getattr(records, "metadata", None)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
-    for index in np.unique(np.linspace(0, len(records) - 1, min(count, len(records))).round().astype(int)):
+    for index in indices:
         if should_stop is not None and should_stop():
             break
         record, sample = records[int(index)], mapped[int(index)]
@@ -86,7 +92,7 @@ def save_pictures(
         if "annotations" in record:
             scale = factor if factor < 1 else None
             drawn.insert(0, draw_ground_truth(record, metadata, image=image, scale=scale, font=font))
-            titles.insert(0, f"ground truth: {_objects(len(record['annotations']))}")
+            titles.insert(0, f"ground truth: {counted(len(record['annotations']), 'object')}")
         name = re.sub(r"\W+", "_", Path(str(record.get("file_name", record.get("image_id", "")))).stem)
         path = folder / f"{index:05d}_{name}.jpg"
         Image.fromarray(side_by_side(drawn, titles)).save(path, quality=92)
@@ -95,8 +101,8 @@ def save_pictures(
 
 
 def draw_output(image: Any, output: dict[str, Any], metadata: Any = None, **options: Any) -> np.ndarray:
-    """Draw what a model says of one image: panoptic labels, its instances, or its semantic
-    segmentation.
+    """Draw what a model says of one image: its panoptic segmentation, its instances, or its semantic
+    segmentation; the first that there is. Without metadata nothing panoptic is drawn.
 
     Args:
         image: RGB.
@@ -111,9 +117,9 @@ def draw_output(image: Any, output: dict[str, Any], metadata: Any = None, **opti
         ValueError: the output has nothing that can be drawn
     """
     common = {name: options[name] for name in ("scale", "font") if name in options}
-    if metadata is not None and _has_labels(output):
-        labels = output["panoptic_seg"][0].cpu().numpy()
-        return draw_panoptic_seg(image, labels, segments_of_labels(labels, metadata), metadata, **common)
+    if metadata is not None and "panoptic_seg" in output:
+        segments, info = panoptic_of(output, metadata)
+        return draw_panoptic_seg(image, segments, info, metadata, **common)
     draw: dict[str, Callable[[], np.ndarray]] = {
         "instances": lambda: draw_instances(image, output["instances"].to("cpu"), metadata, **options),
         "sem_seg": lambda: draw_sem_seg(image, _labels(output["sem_seg"]), metadata, **common),
@@ -122,9 +128,23 @@ def draw_output(image: Any, output: dict[str, Any], metadata: Any = None, **opti
     for name, function in draw.items():
         if name in output:
             return function()
+    if "panoptic_seg" in output:
+        raise ValueError("segments cannot be drawn: the classes of the data (metadata) are not known")
     raise ValueError(
         f"nothing to draw in an output with {', '.join(output)}; expected one of {', '.join(draw)}"
     )
+
+
+def panoptic_of(output: dict[str, Any], metadata: Any) -> tuple[np.ndarray, list[dict[str, Any]]]:
+    """Return the segment ids (H, W) of an output, and what each segment is.
+
+    Args:
+        output: with "panoptic_seg".
+        metadata: of the data, for labels that tell the classes, see `segments_of_labels`.
+    """
+    segments, info = output["panoptic_seg"]
+    segments = segments.cpu().numpy()
+    return segments, segments_of_labels(segments, metadata) if info is None else info
 
 
 def _labels(sem_seg: torch.Tensor) -> np.ndarray:
@@ -142,21 +162,17 @@ def _counted(output: dict[str, Any], threshold: float) -> str:
     if instances is None:
         return ""
     if not instances.has("scores") or _has_labels(output):
-        return f": {_objects(len(instances))}"
+        return f": {counted(len(instances), 'object')}"
     scores = instances.scores
     if not len(scores):
         return ": nothing found"
     good = int((scores >= threshold).sum())
     if not good:
-        return f": none of {len(scores):,} above {threshold:g}, best {float(scores.max()):.2f}"
+        return f": none of {len(scores):,} above {threshold:.3g}, best {float(scores.max()):.2f}"
     shown = f", the best {_MAX_DRAWN} drawn" if good > _MAX_DRAWN else ""
-    return f": {_objects(good)} above {threshold:g}{shown}"
+    return f": {counted(good, 'object')} above {threshold:.3g}{shown}"
 
 
 def _has_labels(output: dict[str, Any]) -> bool:
     """Return whether there is a panoptic map whose labels tell the classes, as Panoptic-DeepLab's do."""
     return output.get("panoptic_seg", (None, ()))[1] is None
-
-
-def _objects(count: int) -> str:
-    return "1 object" if count == 1 else f"{count:,} objects"

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
+from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -25,6 +26,7 @@ from lazycfg.structures import Instances
 
 from .build import as_config, build_at
 from .distributed import resolve_device
+from .hub import CONFIG, WEIGHTS, pull_from_hub
 from .prediction_images import draw_output
 from .run_metadata import metadata_of_weights
 from .settings import SettingsError
@@ -34,14 +36,15 @@ __all__ = ["ImageInput", "Predictor"]
 logger = logging.getLogger(__name__)
 
 ImageInput = str | os.PathLike[str] | np.ndarray | Tensor | Image.Image
-"""A file, a Pillow image, a uint8 array (H, W, 3) or a uint8 tensor (3, H, W)."""
+"""A file, a Pillow image, a uint8 array (H, W, 3) or a uint8 tensor (3, H, W). For a mapper that reads "raw"
+images, arrays (H, W) and (H, W, C) and tensors (C, H, W) of any numbers."""
 
 ChannelOrder = Literal["RGB", "BGR"]
 OnError = Literal["raise", "return"]
 
 
 class Predictor:
-    """Takes images and gives what the model finds in them.
+    """Predicts on images: reads and resizes them, runs the model, and draws what it finds.
 
     Reading and resizing run in threads, one batch ahead of the model.
 
@@ -57,7 +60,8 @@ class Predictor:
         model: is put on ``device`` and into evaluation mode.
         mapper: from ``{"file_name": ...}`` or ``{"image": RGB uint8}`` to what the model takes: the mapper of
             the test loader, with its resizing and channel order. When left out, images keep their size and
-            get the channel order of the model's ``input_format`` (BGR if it has none).
+            get the channel order of the model's ``input_format`` (BGR if it has none). If its `image_format`
+            is "raw", arrays and tensors are taken with all their channels and values.
         weights: a file of weights to load first, or the name of one that is downloaded (see
             `lazycfg.checkpoint.local_weights`).
         metadata: class names, colors and keypoints for `draw`; when left out, those that the file of weights
@@ -201,6 +205,38 @@ class Predictor:
             metadata = model_zoo.get_metadata(name)
         return cls.from_config(cfg, overrides=overrides, metadata=metadata, **options)
 
+    @classmethod
+    def from_hub(
+        cls,
+        repo: str | os.PathLike[str],
+        *,
+        trusted: bool = False,
+        allow: Iterable[Any] | None = None,
+        token: str | None = None,
+        **options: Any,
+    ) -> Self:
+        """Build a model of the Hugging Face Hub that `push_to_hub` uploaded.
+
+        Its config is a data file of somebody else: it may name only what the default policy allows, or
+        `allow`.
+
+            predictor = Predictor.from_hub("ORG/NAME")
+
+        Args:
+            repo: ``ORG/NAME`` or ``ORG/NAME@REVISION``; or a folder that `save_for_hub` wrote.
+            trusted, allow: what the config may name, as for `LazyConfig.load`.
+            token: of the hub, for a private repository.
+            **options: as for `from_config`.
+
+        Raises:
+            CheckpointError: the repository cannot be had, or holds no model of lazycfg.
+            UntrustedError: the config names something else. Nothing was built.
+        """
+        folder = Path(repo) if os.path.isdir(repo) else pull_from_hub(os.fspath(repo), token=token)
+        return cls.from_config(
+            folder / CONFIG, weights=folder / WEIGHTS, trusted=trusted, allow=allow, **options
+        )
+
     def __call__(
         self,
         images: ImageInput | Iterable[ImageInput],
@@ -303,10 +339,17 @@ class Predictor:
         try:
             if isinstance(image, (str, os.PathLike)):
                 return self.mapper({"file_name": _file(image)})
+            if self._is_raw and isinstance(image, (np.ndarray, Tensor)):
+                return self.mapper({"image": image.cpu() if isinstance(image, Tensor) else image})
             return self.mapper({"image": self._read(image, order)})
         except Exception as error:
             error.add_note(f"while preparing image {index} of the call (counted from 0)")
             raise
+
+    @property
+    def _is_raw(self) -> bool:
+        """Return whether images are read with all their channels."""
+        return getattr(self.mapper, "image_format", None) == "raw"
 
     def _read(self, image: ImageInput, order: ChannelOrder | None) -> Tensor:
         """Return a uint8 tensor (3, H, W), RGB, upright."""
@@ -314,6 +357,8 @@ class Predictor:
             return load_rgb({"file_name": _file(image)}, self.mapper)
         if isinstance(image, Image.Image):
             return load_rgb({"image": ImageOps.exif_transpose(image)}, self.mapper)
+        if self._is_raw and isinstance(image, (np.ndarray, Tensor)):
+            return load_rgb({"image": image.cpu() if isinstance(image, Tensor) else image}, self.mapper)
         if isinstance(image, (np.ndarray, Tensor)):
             tensor = image_to_tensor(image.cpu() if isinstance(image, Tensor) else image, "RGB")
             _check_array_order(order)
@@ -350,7 +395,8 @@ def _load(model: nn.Module, weights: str | os.PathLike[str], metadata: Metadata 
     if found is None:
         logger.warning(
             "%s holds no class names (it was written by another program, or by an older version): labels are "
-            "numbers. For names, pass metadata=Metadata(thing_classes=(...)) of lazycfg.data",
+            "numbers. For names, pass metadata=Metadata(thing_classes=(...)) of lazycfg.data; lazycfg "
+            "predict takes them from --annotations FILE",
             os.fspath(weights),
         )
     return found

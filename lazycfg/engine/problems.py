@@ -4,11 +4,13 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from .remedies import in_python
+
 __all__ = ["PreflightError", "Problem", "SettingsError", "problem_of", "short_text"]
 
 
 class SettingsError(ValueError):
-    """A config that does not describe the job asked for; the message is for who wrote it."""
+    """Raised for a config that does not describe a run."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,9 @@ class Problem:
     Attributes:
         where: a config path, or a file and record.
         what: what is wrong there and what was expected.
-        remedy: what to type: an override of the command line, where there is one.
+        remedy: what to type: overrides of the command line, where there are some.
+
+    As text it has the remedy in Python, for who calls a function; commands print `on_command_line`.
     """
 
     where: str
@@ -26,13 +30,20 @@ class Problem:
     remedy: str = ""
 
     def __str__(self) -> str:
+        return self._text(in_python(self.remedy))
+
+    def on_command_line(self) -> str:
+        """Return the text with the remedy as it is typed after a command."""
+        return self._text(self.remedy)
+
+    def _text(self, remedy: str) -> str:
         told = not self.where or self.what.startswith(self.where)
         text = self.what if told else f"{self.where}: {self.what}"
-        return f"{text}\n  remedy: {self.remedy}" if self.remedy else text
+        return f"{text}\n  remedy: {remedy}" if remedy else text
 
 
 class PreflightError(SettingsError):
-    """All that is wrong with a run, found before anything was trained or written.
+    """Raised with everything that is wrong with a run, before anything is trained or written.
 
     Attributes:
         problems: one `Problem` for each.
@@ -43,10 +54,17 @@ class PreflightError(SettingsError):
         super().__init__(self.problems)
 
     def __str__(self) -> str:
-        if len(self.problems) == 1:
-            return str(self.problems[0])
-        lines = (f"- {problem}".replace("\n", "\n  ") for problem in self.problems)
-        return "\n".join([f"{len(self.problems)} problems, and nothing was trained or written:", *lines])
+        return self._text([str(problem) for problem in self.problems])
+
+    def on_command_line(self) -> str:
+        """Return the text with the remedies as they are typed after a command."""
+        return self._text([problem.on_command_line() for problem in self.problems])
+
+    def _text(self, problems: list[str]) -> str:
+        if len(problems) == 1:
+            return problems[0]
+        lines = (f"- {problem}".replace("\n", "\n  ") for problem in problems)
+        return "\n".join([f"{len(problems)} problems, and nothing was trained or written:", *lines])
 
 
 # Errors of these kinds are written for who reads the message alone; of others the type says half of it
@@ -74,14 +92,23 @@ def short_text(error: BaseException) -> str:
     return f"{name}: {text}" if text else name
 
 
-def problem_of(error: BaseException, where: str = "") -> Problem:
-    """Return an error as a problem: where it was built by its note, else ``where``."""
+def problem_of(error: BaseException, where: str = "", remedy: str = "") -> Problem:
+    """Return an error as a problem: where it was built by its note, else ``where``.
+
+    Args:
+        error: of whatever part.
+        where: the config path of what raised it, if no note names one.
+        remedy: what to type, if the error does not say.
+    """
     notes = list(getattr(error, "__notes__", ()))
     places = [found[1] for note in notes if (found := _CONFIG_PATH.search(note))]
-    records = [note for note in notes if note.startswith("while mapping ")]
+    further = [note for note in notes if note.startswith(("while mapping ", "raised in "))]
     place = places[0] if places else where
-    what = "\n".join([short_text(error), *records])
+    text = short_text(error)
+    if places and getattr(error, "remedy", None):
+        text = text.removesuffix(getattr(error, "advice", ""))  # the same in Python
+    what = "\n".join([text, *further])
     # Errors of data name the arguments with which the data is taken
-    remedy = getattr(error, "remedy", None) if places else None
-    typed = " ".join(f"{place}.{argument}={value}" for argument, value in (remedy or {}).items())
-    return Problem(place, what, typed)
+    given = getattr(error, "remedy", None) if places else None
+    typed = " ".join(f"{place}.{argument}={value}" for argument, value in (given or {}).items())
+    return Problem(place, what, typed or remedy)

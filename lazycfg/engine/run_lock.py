@@ -23,7 +23,7 @@ _NAME = ".run.lock"
 
 
 class OutputDirInUseError(FileExistsError):
-    """The output folder holds the checkpoints of another run, or another run writes into it now."""
+    """Raised if the output folder holds checkpoints of another run, or another run writes into it now."""
 
 
 @contextmanager

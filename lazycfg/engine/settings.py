@@ -126,11 +126,13 @@ _TYPES: dict[str, tuple[tuple[type, ...], str]] = {
     "dist_timeout_minutes": ((int, float), "a number of minutes"),
     "channels_last": ((bool,), "true or false"),
     "tensorboard": ((bool,), "true or false"),
+    "progress_bar": ((bool,), "true or false"),
     "preflight": ((bool,), "true or false"),
     "extra_classes": ((bool,), "true or false"),
     "best_metric": ((str,), 'the name of an evaluation result, such as bbox/AP, or ""'),
     "init_ignore": ((Sequence,), "a list of patterns"),
     "hooks": ((Sequence,), "a list of hooks"),
+    "writers": ((Sequence,), "a list of writers, or of their names"),
 }
 _DEVICES = ("cpu", "cuda", "mps", "xpu")
 # The arguments of `create_ddp_model`
@@ -179,12 +181,14 @@ class TrainSettings(_FromMapping):
     eval_period: int = 5000
     best_metric: str = ""
     log_period: int = 20
+    progress_bar: bool = True
     tensorboard: bool = False
     preflight: bool = True
     extra_classes: bool = False
     pictures: int = 8
     font: str | None = None
     hooks: Sequence[Any] = ()
+    writers: Sequence[Any] = ()
 
     def __post_init__(self) -> None:
         problems: list[Problem | None] = []

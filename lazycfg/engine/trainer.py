@@ -26,7 +26,7 @@ _SLOWEST = frozenset({"data_time"})
 
 
 class Trainer:
-    """Plain gradient descent on what the model returns, with hooks around every step.
+    """Trains a model: gradient descent on the losses that it returns, with hooks around every step.
 
     The step reads nothing from the device: losses are collected there and fetched every ``log_period``.
 
@@ -42,6 +42,15 @@ class Trainer:
         log_period: steps between two readings of the losses.
         check_batch: called with each batch before the model gets it; raises where it cannot be used.
         hooks: see `HookBase`; called in this order.
+
+    Attributes:
+        model, data, optimizer, max_iter, log_period: as given.
+        iter: the number of the current step, from 0; after the training that of the last one.
+        start_iter: the number of the first step of this start; above 0 in a run that goes on.
+        storage: the `EventStorage` of what is logged: ``put_scalar(name, value)`` adds to it,
+            ``latest()`` maps names to (value, iteration). A model gets it by
+            `lazycfg.utils.get_event_storage`.
+        results, should_stop, finished, images, stop_signal: see below.
 
     Raises:
         ValueError: counts below 1.
@@ -79,6 +88,8 @@ class Trainer:
             self.device.type, enabled=amp_dtype is torch.float16 and self.device.type == "cuda"
         )
         self.iter = self.start_iter = 0
+        self.images = 0
+        """How many images this process has trained on since it began."""
         self.storage = EventStorage()
         self.results: dict[str, Any] = {}
         """What the last evaluation found."""
@@ -140,18 +151,21 @@ class Trainer:
                 self.collect()
                 self.finished = not self.stop_signal
             except Exception as error:
-                logger.error("training stopped at iteration %d: %s", self.iter, type(error).__name__)
+                logger.error("training stopped %s: %s", self._how_far(), type(error).__name__)
                 if number := self.interruption.signal:  # to a worker of the loader too, perhaps
                     logger.warning("its step could not be ended: --resume goes on from the last checkpoint")
-                    raise exception_of(number, f"stopped in iteration {self.iter}") from error
+                    raise exception_of(number, f"stopped {self._how_far()}") from error
                 raise
             finally:
                 self.storage.iter = self.iter
                 self._call("after_train")
         if self.stop_signal:
             name = signal.Signals(self.stop_signal).name
-            logger.warning("stopped by %s after iteration %d of %d", name, self.iter - 1, self.max_iter)
-            raise exception_of(self.stop_signal, f"stopped after iteration {self.iter - 1}")
+            logger.warning("stopped by %s %s", name, self._how_far())
+            raise exception_of(self.stop_signal, f"stopped {self._how_far()}")
+
+    def _how_far(self) -> str:
+        return f"after {self.iter} of {self.max_iter} iterations"
 
     def run_step(self) -> None:
         """Take one optimizer step over ``accumulate`` batches."""
@@ -163,6 +177,7 @@ class Trainer:
             batch = next(self.data)
             data_time += time.perf_counter() - started
             self._finite.saw(self.iter, batch)
+            self.images += len(batch) if isinstance(batch, list | tuple) else 0
             if self.check_batch is not None:
                 self.check_batch(batch)
             with self._gradients_stay_here(i + 1 < self.accumulate):

@@ -5,13 +5,16 @@ import json
 import logging
 import math
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from lazycfg.utils import EventStorage, atomic_write, is_main_process, open_for_appending
+from lazycfg.reporting import read_metrics
+from lazycfg.reporting.run_files import read_metric_lines
+from lazycfg.utils import EventStorage, HistoryBuffer, atomic_write, is_main_process, open_for_appending
 
 __all__ = [
     "CommonMetricPrinter",
@@ -19,6 +22,8 @@ __all__ = [
     "JSONWriter",
     "TensorboardWriter",
     "default_writers",
+    "latest_losses",
+    "memory_text",
     "read_metrics",
 ]
 
@@ -26,10 +31,21 @@ logger = logging.getLogger(__name__)
 
 
 class EventWriter:
-    """Writes what a storage has recorded since the last time."""
+    """Base of writers: sends what a storage has recorded since the last time somewhere."""
 
     def start(self, storage: EventStorage, start_iter: int, max_iter: int) -> None:
-        """Called once, before training from ``start_iter`` on."""
+        """Run once, before training from ``start_iter`` on."""
+
+    def begin(self, output_dir: Path, config: Mapping[str, Any]) -> None:
+        """Run after `start`, in the main process only.
+
+        Args:
+            output_dir: folder of the training.
+            config: as `lazycfg.config.formats.flat.to_flat` gives it; empty where it cannot be kept.
+
+        Raises:
+            Exception: there is something wrong with this writer: the training does not begin.
+        """
 
     def write(self, storage: EventStorage) -> None:
         """Write what is new.
@@ -44,7 +60,7 @@ class EventWriter:
 
 
 class JSONWriter(EventWriter):
-    """One JSON object a line, for every iteration at which something was written.
+    """Writes one JSON object per line, for every iteration at which something was written.
 
     Each has ``"iteration"`` and the scalars recorded since the line before, losses as their median over
     ``window_size``. In a resumed run the lines at or after its first iteration are dropped first: they are of
@@ -73,7 +89,7 @@ class JSONWriter(EventWriter):
         self._written |= {name: at for name, (_, at) in latest.items() if smoothed.get(name, True)}
         if not self._path.is_file():
             return
-        lines, broken = _read_lines(self._path)
+        lines, broken = read_metric_lines(self._path)
         if broken:
             self._move_aside(f"has {broken} lines that are none of metrics")
         kept = [line for line in lines if line["iteration"] < start_iter]
@@ -119,32 +135,8 @@ class JSONWriter(EventWriter):
             self._file = None
 
 
-def read_metrics(json_file: str | Path) -> list[dict[str, Any]]:
-    """Return the lines of a `JSONWriter` as dicts; what is no such line, as an unfinished last line of a run
-    that was killed, is left out.
-    """
-    return _read_lines(Path(json_file))[0]
-
-
-def _read_lines(path: Path) -> tuple[list[dict[str, Any]], int]:
-    """Return the lines, and the number of unreadable ones apart from an unfinished last one."""
-    lines: list[dict[str, Any]] = []
-    broken = 0
-    texts = path.read_bytes().decode(errors="replace").splitlines(keepends=True)
-    for text in texts:
-        try:
-            line = json.loads(text)
-        except (ValueError, RecursionError):
-            line = None
-        if isinstance(line, dict) and type(line.get("iteration")) is int:
-            lines.append(line)
-        elif text.strip() and not (text is texts[-1] and not text.endswith("\n")):
-            broken += 1
-    return lines, broken
-
-
 class TensorboardWriter(EventWriter):
-    """Scalars and images for TensorBoard.
+    """Writes scalars, images and histograms for TensorBoard.
 
     Args:
         log_dir: folder of the event files.
@@ -159,7 +151,7 @@ class TensorboardWriter(EventWriter):
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
             raise ImportError(
-                "train.tensorboard needs TensorBoard: pip install 'lazycfg[tensorboard]'"
+                "TensorboardWriter needs TensorBoard: pip install 'lazycfg[tensorboard]'"
             ) from error
         self._new = lambda purge_step: SummaryWriter(str(log_dir), purge_step=purge_step)
         self._writer: Any = None
@@ -173,17 +165,28 @@ class TensorboardWriter(EventWriter):
         # What a checkpoint brought along was written by the run before
         self._written = {name: iteration for name, (_, iteration) in storage.latest().items()}
 
-    def write(self, storage: EventStorage) -> None:
-        """Write the scalars and images that are new."""
+    def begin(self, output_dir: Path, config: Mapping[str, Any]) -> None:
+        """Write the config, as JSON in a block of code."""
+        text = json.dumps(config, indent=1, ensure_ascii=False)
+        self._open().add_text("config", "    " + text.replace("\n", "\n    "), self._start_iter)
+
+    def _open(self) -> Any:
         if self._writer is None:
             # Only the writing process makes a file; in a resumed run TensorBoard hides what is done again
             self._writer = self._new(self._start_iter or None)
+        return self._writer
+
+    def write(self, storage: EventStorage) -> None:
+        """Write the scalars, images and histograms that are new."""
+        self._open()
         for name, (value, iteration) in storage.latest_with_smoothing_hint(self._window_size).items():
             if iteration > self._written.get(name, -1):
                 self._written[name] = iteration
                 self._writer.add_scalar(name, value, iteration)
-        for name, image, iteration in storage.pop_images():
+        for name, image, iteration in storage.images():
             self._writer.add_image(name, image, iteration)
+        for name, counts, edges, iteration in storage.histograms():
+            _add_histogram(self._writer, name, counts.double().cpu(), edges.double().cpu(), iteration)
 
     def close(self) -> None:
         """Close the event file."""
@@ -192,8 +195,23 @@ class TensorboardWriter(EventWriter):
             self._writer = None
 
 
+def _add_histogram(writer: Any, name: str, counts: torch.Tensor, edges: torch.Tensor, iteration: int) -> None:
+    middles = (edges[1:] + edges[:-1]) / 2
+    writer.add_histogram_raw(
+        name,
+        min=edges[0].item(),
+        max=edges[-1].item(),
+        num=counts.sum().item(),
+        sum=(counts * middles).sum().item(),
+        sum_squares=(counts * middles**2).sum().item(),
+        bucket_limits=edges[1:].tolist(),
+        bucket_counts=counts.tolist(),
+        global_step=iteration,
+    )
+
+
 class CommonMetricPrinter(EventWriter):
-    """A line in the log: time left, losses, seconds per iteration and for data, learning rate, memory.
+    """Logs one line: time left, losses, seconds per iteration and for data, learning rate, memory.
 
     Args:
         window_size: of medians and means.
@@ -205,8 +223,8 @@ class CommonMetricPrinter(EventWriter):
         self._last = -1
 
     def start(self, storage: EventStorage, start_iter: int, max_iter: int) -> None:
-        """Note the length of the training."""
-        self._max_iter = max_iter
+        """Note the length of the training; what a checkpoint brought along was logged before."""
+        self._max_iter, self._last = max_iter, start_iter - 1
 
     def write(self, storage: EventStorage) -> None:
         """Log a line with the time left, losses, times, learning rate and memory."""
@@ -222,38 +240,40 @@ class CommonMetricPrinter(EventWriter):
             left = datetime.timedelta(seconds=int(seconds * (self._max_iter - iteration - 1)))
             parts.append(f"eta: {left}")
         parts.append(f"iter: {iteration}/{self._max_iter}")
-        losses = [name for name in histories if "loss" in name and "/" not in name]
-        for name in sorted(losses, key=lambda name: name != "total_loss"):
-            parts.append(f"{name}: {histories[name].median(window):.4g}")
+        parts += [f"{name}: {value:.4g}" for name, value in latest_losses(histories, window).items()]
         if "time" in histories:
             parts.append(f"time: {seconds:.4f}")
         if "data_time" in histories:
             parts.append(f"data_time: {histories['data_time'].avg(window):.4f}")
         if "lr" in histories:
             parts.append(f"lr: {histories['lr'].latest():.5g}")
-        parts.append(_memory())
-        logger.info("  ".join(part for part in parts if part))
+        if memory := memory_text():
+            parts.append(f"max_mem: {memory}")
+        logger.info("  ".join(parts), extra={"in_bar": True})
 
 
-def _memory() -> str:
+def latest_losses(histories: Mapping[str, HistoryBuffer], window: int) -> dict[str, float]:
+    """Return the median of each loss over the last ``window`` values, their sum first."""
+    losses = [name for name in histories if "loss" in name and "/" not in name]
+    ordered = sorted(losses, key=lambda name: name != "total_loss")
+    return {name: histories[name].median(window) for name in ordered}
+
+
+def memory_text() -> str:
+    """Return the most memory that this process has used, of the GPU if it uses one; "" if that is unknown."""
     if torch.cuda.is_initialized():
-        return f"max_mem: {torch.cuda.max_memory_allocated() / 2**20:.0f}M"
+        return f"{torch.cuda.max_memory_allocated() / 2**20:.0f}M"
     try:
         import resource
     except ImportError:  # Windows
         return ""
     unit = 2**20 if sys.platform == "darwin" else 2**10
-    return f"max_mem: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit:.0f}M"
+    return f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit:.0f}M"
 
 
-def default_writers(
-    output_dir: str | Path, *, log_period: int = 20, tensorboard: bool = False
-) -> list[EventWriter]:
-    """Return the writers of a run: the log, ``metrics.json`` and, if asked for, TensorBoard."""
-    writers: list[EventWriter] = [
+def default_writers(output_dir: str | Path, *, log_period: int = 20) -> list[EventWriter]:
+    """Return the writers of every run: the log and ``metrics.json``."""
+    return [
         CommonMetricPrinter(window_size=log_period),
         JSONWriter(Path(output_dir) / "metrics.json", window_size=log_period),
     ]
-    if tensorboard:
-        writers.append(TensorboardWriter(output_dir, window_size=log_period))
-    return writers

@@ -79,6 +79,7 @@ class EventStorage:
         self._histories: dict[str, HistoryBuffer] = {}
         self._smoothing: dict[str, bool] = {}
         self._images: list[tuple[str, Tensor, int]] = []
+        self._histograms: list[tuple[str, Tensor, Tensor, int]] = []
         self._tokens: list[Token[EventStorage | None]] = []
 
     @property
@@ -138,6 +139,31 @@ class EventStorage:
         if tensor.shape[0] != 3:
             tensor = tensor.permute(2, 0, 1)
         self._images.append((self._prefix + name, tensor, self._iter))
+
+    def put_histogram(self, name: str, values: Any, bins: int = 1000) -> None:
+        """Record how numbers are distributed, such as weights or scores.
+
+        Counted on the device of the numbers, and read when a writer writes.
+
+        Args:
+            name: of the histogram; within :meth:`name_scope` the scope comes before it.
+            values: numbers, a tensor of any shape; those that are not finite are left out.
+            bins: how many intervals of equal width.
+
+        Raises:
+            ValueError: there are no numbers, or no bins.
+        """
+        tensor = torch.as_tensor(values).detach().reshape(-1).float()
+        if not len(tensor) or bins < 1:
+            raise ValueError(f"histogram {name!r}: {len(tensor)} numbers in {bins} bins")
+        finite = torch.isfinite(tensor)
+        low = torch.where(finite, tensor, torch.inf).amin()
+        high = torch.where(finite, tensor, -torch.inf).amax()
+        width = torch.where(high > low, high - low, torch.ones_like(low))
+        places = ((tensor - low) / width * bins).nan_to_num(0, 0, 0).long().clamp(0, bins - 1)
+        counts = torch.zeros(bins, device=tensor.device).index_add_(0, places, finite.float())
+        edges = low + torch.arange(bins + 1, device=tensor.device) / bins * width
+        self._histograms.append((self._prefix + name, counts, edges, self._iter))
 
     def pop_pending(self) -> list[tuple[str, float, int]]:
         """Take all ``(name, value, iteration)`` that no history has yet, read in one transfer per device
@@ -215,9 +241,28 @@ class EventStorage:
             self._smoothing[name] = bool(smoothing)
             self.add((name, float(value), int(iteration)) for value, iteration in values)
 
+    def images(self) -> list[tuple[str, Tensor, int]]:
+        """Return the ``(name, (3, H, W) tensor, iteration)`` recorded since they were last cleared."""
+        return list(self._images)
+
+    def histograms(self) -> list[tuple[str, Tensor, Tensor, int]]:
+        """Return the ``(name, counts (bins,), edges (bins + 1,), iteration)`` recorded since they were last
+        cleared.
+        """
+        return list(self._histograms)
+
+    def clear_images(self) -> None:
+        """Forget the images: called when all writers have written them."""
+        self._images.clear()
+
+    def clear_histograms(self) -> None:
+        """Forget the histograms: called when all writers have written them."""
+        self._histograms.clear()
+
     def pop_images(self) -> list[tuple[str, Tensor, int]]:
-        """Return the ``(name, (3, H, W) tensor, iteration)`` recorded since the last call."""
-        images, self._images = self._images, []
+        """Return the images as `images` does, ``(name, (3, H, W) tensor, iteration)``, and forget them."""
+        images = self.images()
+        self.clear_images()
         return images
 
     @contextmanager
@@ -252,6 +297,9 @@ class NullEventStorage(EventStorage):
         """Do nothing with a number, or a tensor of shape ()."""
 
     def put_image(self, name: str, image: Any) -> None:
+        """Do nothing."""
+
+    def put_histogram(self, name: str, values: Any, bins: int = 1000) -> None:
         """Do nothing."""
 
 

@@ -22,7 +22,7 @@ _DIGITS, _MEMO_DIGITS = 400, 10  # of a number written as text; of the number of
 
 
 class UnsafeFileError(pickle.UnpicklingError):
-    """A file asks for something other than numbers, texts and containers; nothing of it was run."""
+    """Raised if a file holds anything but numbers, text and containers. Nothing in it is run."""
 
 
 class Pending:

@@ -1,8 +1,8 @@
-"""Text from files of strangers, made safe to show."""
+"""Text for messages: that of files of strangers made safe to show, numbers with their nouns."""
 
 from typing import Any
 
-__all__ = ["printable"]
+__all__ = ["counted", "printable"]
 
 
 def printable(value: Any) -> str:
@@ -13,3 +13,9 @@ def printable(value: Any) -> str:
     """
     text = str(value)
     return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun: ``1 class``, ``2 classes``, ``1,000 images``."""
+    plural = "" if count == 1 else "es" if noun.endswith("s") else "s"
+    return f"{count:,} {noun}{plural}"

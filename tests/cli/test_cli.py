@@ -119,8 +119,21 @@ def test_check_reports_a_model(run, tmp_path):
     status, text, _ = run("check", str(tmp_path / "net.py"), "--input-size", "64x32")
     assert status == 0
     assert "Net: 32 parameters, 32 of them trained" in text
-    assert "output for one image of 64x32" in text
+    assert "output for one 64x32 image" in text
     assert "1x8x64x32" in text
+
+
+def test_check_tells_where_values_are_needed(run, tmp_path):
+    pytest.importorskip("torch")
+    (tmp_path / "net.py").write_text(
+        "import torch.nn as nn\nfrom lazycfg import LazyCall as L\n"
+        "class Trunk(nn.Conv2d):\n    def forward(self, x):\n        return super().forward(x).max().item()\n"
+        "class Net(nn.Module):\n    def __init__(self, backbone):\n        super().__init__()\n"
+        "        self.backbone = backbone\n"
+        "model = L(Net)(backbone=L(Trunk)(in_channels=3, out_channels=8, kernel_size=1))\n"
+    )
+    _, text, _ = run("check", str(tmp_path / "net.py"), "--input-size", "64x32")
+    assert "Trunk.forward, line 5: what comes next depends on values" in text
 
 
 def test_doc(run, tmp_path):
@@ -296,9 +309,9 @@ def test_each_run_of_a_sweep_has_its_own_folder(run, tmp_path, monkeypatch):
 def test_a_sweep_trains_from_any_folder(run):
     status, text, _ = run("sweep", "quickstart/mask_rcnn_shapes.py", "train.max_iter=1,2")
     assert status == 0
-    script = text.split()[1]
-    assert os.path.isfile(script)
-    assert os.path.isabs(script)
+    config = text.split("-m lazycfg train ")[1].split()[0]
+    assert os.path.isabs(config)
+    assert os.path.isfile(config)
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,8 @@ def test_the_shapes_of_a_whole_mask_rcnn(run):
     assert "[0].proposal_boxes 1000x4" in rows["proposal_generator"]
     assert "1000x1024" in rows["box_head"]
     assert "[0] 1000x81, [1] 1000x320" in rows["box_predictor"]
-    assert "pred_masks 100x1x28x28" in rows["mask_head*"]
+    assert "pred_boxes 100x4, pred_classes 100" in rows["mask_head*"]
+    assert "pred_masks 100x1x28x28" in text
     assert "run on as many boxes as the model may detect" in text
     assert "depends on values" in text
     assert "did not run" not in text
@@ -82,6 +83,13 @@ def test_heads_that_cannot_run_without_values_are_named(run):
     assert status == 0
     assert "did not run: roi_heads, roi_heads.box_head, roi_heads.box_predictor" in text
     assert "depends on values" in text
+
+
+def test_where_values_are_needed_is_a_place_of_the_model(run):
+    status, text, _ = run("check", "COCO-Detection/faster_rcnn_R_50_FPN_1x", "--input-size", "128")
+    assert status == 0
+    place = text.partition("shapes are known up to ")[2].partition(",")[0]
+    assert place.startswith("lazycfg.modeling."), text
 
 
 def test_a_model_of_another_library(run, tmp_path):

@@ -1,10 +1,12 @@
 """`lazycfg check` of a whole run: every setting, names, schedule, optimizer, and if asked the data."""
 
 import warnings
+from pathlib import Path
 
 import pytest
 
 from lazycfg.cli.main import main
+from lazycfg.data import ShapesDataset
 
 SHAPES = "quickstart/mask_rcnn_shapes.py"
 FEW = ["dataloader.train.dataset.num_images=4", "dataloader.test.dataset.num_images=2"]
@@ -28,6 +30,46 @@ def test_a_sound_run(run):
     status, text = run(SHAPES, *FEW, "--data")
     assert status == 0
     assert "--data" not in text
+
+
+def test_why_the_data_was_not_looked_at(run):
+    status, text = run(SHAPES, *FEW, "--data", "++dataloader.train.total_batch_sise=2")
+    assert status == 1
+    assert "whether model and evaluation fit it: because of the problems above\n" in text
+    status, text = run(SHAPES, *FEW, "--data", "--no-build")
+    assert status == 0
+    assert "whether model and evaluation fit it: because of --no-build\n" in text
+
+
+def test_initial_weights_are_looked_for(run, monkeypatch, tmp_path):
+    monkeypatch.setenv("LAZYCFG_WEIGHTS", str(tmp_path))
+    status, text = run(SHAPES, "train.init_checkpoint=detectron2://a/R-50.pkl")
+    assert status == 0
+    assert f"not looked at: the weights detectron2://a/R-50.pkl: a run downloads them to {tmp_path}" in text
+    kept = next(Path(word) for word in text.split() if word.startswith(str(tmp_path)))
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(b"")
+    assert "the weights" not in run(SHAPES, "train.init_checkpoint=detectron2://a/R-50.pkl")[1]
+    status, text = run(SHAPES, "train.init_checkpoint=none.pth")
+    assert status == 1
+    assert "train.init_checkpoint: there is no file none.pth" in text
+
+
+@pytest.mark.parametrize(
+    ("config", "override", "size"),
+    [
+        ("COCO-Detection/retinanet_R_50_FPN_1x", "train.max_iter=1", "800x1333"),
+        ("quickstart/boxes_nano", "image.size=240 data.train_json=FILE data.test_json=FILE", "240x400"),
+        (SHAPES, "train.max_iter=1", "800x1333"),
+    ],
+)
+def test_shapes_are_those_of_images_of_the_test_data(config, override, size, tmp_path, capsys):
+    shapes = ShapesDataset(num_images=2, image_size=64, classes=("circle", "bar"), num_objects=(1, 2))
+    file, _ = shapes.export_coco(tmp_path)
+    main(["check", config, *override.replace("FILE", str(file)).split()])
+    text = capsys.readouterr().out
+    assert f"output for one {size} image" in text
+    assert ("which sizes dataloader.test gives depends on its data" in text) == (config == SHAPES)
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,23 @@ def test_an_option_with_a_value_is_not_the_config():
     assert candidates("lazycfg grep norm COCO-D") == ["COCO-Detection/"]
 
 
+def test_commands_that_run_a_config(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert {"train", "eval", "predict", "analyze", "benchmark", "env"} <= set(candidates("lazycfg "))
+    assert candidates("lazycfg train quickst") == ["quickstart/"]
+    assert candidates("lazycfg train quickstart/mask_rcnn_shapes.py train.max_i") == ["train.max_iter="]
+    assert candidates("lazycfg predict --we") == ["--weights", "--webcam"]
+    assert candidates("lazycfg predict x --track w") == ["weighted"]
+    assert candidates("lazycfg prepare coco") == ["cocofied-lvis", "coco-subset"]
+    assert candidates("lazycfg env ") == []
+    assert candidates("lazycfg doc train.max_") == ["train.max_iter"]
+    (tmp_path / "model.jpg").touch()
+    assert (
+        candidates("lazycfg predict quickstart/mask_rcnn_shapes.py mod") == []
+    )  # files: bash completes them
+    assert candidates("lazycfg predict quickstart/mask_rcnn_shapes.py trai") == ["train."]
+
+
 @pytest.fixture
 def config(tmp_path, monkeypatch):
     package = tmp_path / "lz_complete"

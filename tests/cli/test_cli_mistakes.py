@@ -3,6 +3,7 @@
 import pytest
 
 from lazycfg.cli.main import main
+from lazycfg.cli.parser import command_names
 
 ZOO = "COCO-InstanceSegmentation/mask_rcnn_R_50_FPN_1x.py"
 FILES = {
@@ -42,7 +43,16 @@ def run(capsys, tmp_path, monkeypatch):
         ("frobnicate", "unknown command 'frobnicate'; available: show, "),
         ("show", "lazycfg show: missing CONFIG"),
         ("graph good.py", "missing -o/--output"),
+        ("report a_run another_run", "unexpected 'another_run'"),
         ("show good.py --dpeth 3", "unknown option '--dpeth'; did you mean '--depth'?"),
+        ("show good.py --dpeth 3", "lazycfg show: unknown option '--dpeth'"),
+        ("show good.py --dpeth 3", "(see lazycfg show --help)"),
+        (
+            "train good.py --max_iter 20",
+            "'--max_iter'; it is a setting of the config: train.max_iter=20 (see",
+        ),
+        ("train good.py --max-iter=20", "it is a setting of the config: train.max_iter=20 (see lazycfg tr"),
+        ("train good.py --seed", "it is a setting of the config: train.seed=..."),
         ("show good.py --depth x", "argument --depth: invalid int value: 'x'"),
         ("show good.py --format xml", "unknown --format 'xml'; available: tree, py, yaml, json"),
         ("completion fish", "unknown shell 'fish'; available: bash, zsh"),
@@ -58,7 +68,7 @@ def run(capsys, tmp_path, monkeypatch):
         ("diff good.py", "diff takes two configs, or one config and overrides"),
         ("drift good.py x", "drift takes one file"),
         ("grep [ good.py", "'[' is not a valid regular expression"),
-        ("check good.py x", "not an override: x"),
+        ("check good.py x", "no config file 'x'"),
         ("save good.py", "save takes the file to write"),
         ("save good.py x.txt", "unknown config format of 'x.txt'"),
         ("sweep good.py --file zero.py", "ZeroDivisionError: division by zero ("),
@@ -94,9 +104,17 @@ def test_all_wrong_overrides_are_told_at_once(run):
 
 
 def test_the_traceback_is_there_when_asked_for(run):
-    with pytest.raises(ZeroDivisionError):
-        run("--traceback", "show", "zero.py")
+    for words in (("--traceback", "show", "zero.py"), ("show", "zero.py", "--traceback")):
+        with pytest.raises(ZeroDivisionError):
+            run(*words)
 
 
 def test_a_path_may_end_as_completion_leaves_it(run):
     assert run("show", "good.py", "a.")[1] == run("show", "good.py", "a")[1] != ""
+
+
+def test_the_help_lists_every_command_once(run):
+    lines = run("--help")[1].splitlines()
+    listed = [line.split()[0] for line in lines if line.startswith("  ") and line[2] not in " -"]
+    assert sorted(listed) == command_names()
+    assert listed[:2] == ["data", "visualize"]

@@ -44,7 +44,11 @@ def test_ls(run):
 
 
 def test_copy(run, tmp_path):
-    assert run("copy", ZOO) == (0, "mask_rcnn_R_50_FPN_1x.py\n", "")
+    assert run("copy", ZOO) == (
+        0,
+        "wrote mask_rcnn_R_50_FPN_1x.py; edit it, then: lazycfg check mask_rcnn_R_50_FPN_1x.py\n",
+        "",
+    )
     assert "from lazycfg.model_zoo.common" in (tmp_path / "mask_rcnn_R_50_FPN_1x.py").read_text()
     assert run("diff", ZOO, "mask_rcnn_R_50_FPN_1x.py") == (0, "no differences\n", "")
     assert "is there already" in run("copy", ZOO)[2]

@@ -11,8 +11,10 @@ from PIL import Image
 
 from lazycfg.cli.main import main
 from lazycfg.data import CocoDataset, ShapesDataset, convert_to_coco_json
+from lazycfg.utils.segment_ids import id2rgb
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "data"))
+from panoptic_files import segment_ids, write_panoptic
 from reader_files import image, labelme, mask, shape, text, voc, voc_object, voc_xml, yolo
 
 
@@ -146,6 +148,10 @@ def test_masks(run, tmp_path):
     assert "background 50.00% 1 object 50.00% 1" in flat(out)
     assert "instance" not in out
     assert "1 object of 1 class" in run("set", "--format", "instance-masks")[1]
+    mask(tmp_path / "each/masks/a/1.png", values)
+    image(tmp_path / "each/images/a.jpg", 10, 4)
+    status, out, _ = run("each")  # a file for each object
+    assert (status, "1 object of 1 class" in out) == (0, True)
     values[0, 0] = 3
     mask(tmp_path / "set/masks/b.png", values)
     status, out, _ = run("set")
@@ -241,6 +247,48 @@ def test_decode_reads_the_pixels(run, pets):
     status, out, _ = run(pets, "--part", "train", "--decode")
     assert status == 1
     assert "cannot decode image" in flat(out)
+
+
+def test_lines_of_a_file_that_are_wrong_alike_are_one_fault(run, pets):
+    text(pets / "labels/train/c.txt", "0 abc 0.5 0.5 0.5\n" * 5 + "0 0.5 0.5 0.5\n")
+    status, out, _ = run(pets, "--part", "train", "--fix", "good.json")
+    said = flat(out)
+    assert status == 1
+    assert (
+        "c.txt: expected five numbers (class, x, y, width, height), or class and points of a polygon, got "
+        "'abc' (5 lines: 1, 2, 3, 4, 5)" in said
+    )
+    assert "c.txt:6: it has 3 numbers after the class" in said
+    assert "5 x annotation: values that are no numbers" in said
+
+
+def test_boxes_over_the_border_are_counted(run, tmp_path):
+    json_file, _ = ShapesDataset(num_images=8, image_size=200, seed=3).export_coco(tmp_path / "set")
+    content = json.loads(Path(json_file).read_text())
+    content["annotations"][0]["bbox"][0] = -10.0
+    for annotation in content["annotations"]:
+        annotation.pop("segmentation", None)
+    Path(json_file).write_text(json.dumps(content))
+    status, out, _ = run(json_file)
+    total = len(content["annotations"])
+    assert status == 1
+    assert (
+        f"1 of {total} boxes reach over the border of their image and are trained as what is inside it"
+        in flat(out)
+    )
+
+
+def test_fix_drops_the_images_that_decode_has_found(run, pets):
+    path = image(pets / "images/train/a.jpg", 400, 200)
+    path.write_bytes(path.read_bytes()[:-400])
+    status, out, _ = run(pets, "--part", "train", "--decode", "--fix", "good.json")
+    assert status == 1
+    assert "wrote good.json: 2 images, 1 annotation - dropped:" in flat(out)
+    assert "1 x image: cannot be decoded" in flat(out)
+    written = json.loads(Path("good.json").read_text())
+    assert sorted(Path(entry["file_name"]).name for entry in written["images"]) == ["b.jpg", "c.jpg"]
+    assert {entry["image_id"] for entry in written["annotations"]} <= {e["id"] for e in written["images"]}
+    assert [entry["id"] for entry in written["annotations"]] == [1]
 
 
 def export(kind, folder):
@@ -363,3 +411,53 @@ def test_keypoints_and_their_skeleton_are_kept(run, tmp_path):
     assert again["categories"] == content["categories"]
     assert again["annotations"][0]["keypoints"] == content["annotations"][0]["keypoints"]
     assert again["annotations"][0]["num_keypoints"] == 2
+
+
+def test_panoptic_files_and_their_faults(run, tmp_path):
+    paths = write_panoptic(tmp_path / "coco")
+    status, out, _ = run("coco", "--part", "panoptic_train2017")
+    assert status == 0
+    assert "2 images (0 without objects), 8 objects of 4 classes, 2 crowd regions" in flat(out)
+    assert "nothing is wrong" in out
+    ids = segment_ids()
+    ids[:10] = 77  # the sky, the upper part of the ball and of the cat
+    Image.fromarray(id2rgb(ids)).save(paths.panoptic_root / "001.png")
+    Image.new("RGB", (5, 5)).save(paths.image_root / "002.jpg")
+    content = json.loads(paths.panoptic_json.read_text())
+    content["annotations"][1]["segments_info"][0]["category_id"] = 999
+    status, out, _ = run(paths.panoptic_json)
+    assert status == 1
+    for words in (
+        "segment 9000001 (sky) has no pixels in the PNG file",
+        "segment 65536 (ball) has 6 pixels, and its area is 36",
+        "300 pixels of the PNG file are of segment 77, which segments_info has not",
+        "002.jpg is 5x5 (width x height), and the record says 30x20",
+    ):
+        assert words in flat(out)
+    text(paths.panoptic_json, json.dumps(content))
+    assert "category_id 999" in flat(run(paths.panoptic_json)[1])
+    assert "a COCO file has objects only" in flat("".join(run(paths.panoptic_json, "--fix", "out.json")[1:]))
+    assert run(paths.panoptic_json, "--show", 1, "--output", "shown")[0] == 1
+    assert len(list((tmp_path / "shown").iterdir())) == 1
+
+
+def test_a_panoptic_file_without_its_folders(run, tmp_path):
+    paths = write_panoptic(tmp_path / "coco")
+    paths.panoptic_root.rename(tmp_path / "elsewhere")
+    status, out, _ = run(paths.panoptic_json)
+    assert status == 1
+    assert "pass panoptic_root=" in flat(out)
+
+
+def test_images_of_many_channels(run, tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 4096, (20, 30, 5)).astype(np.uint16)
+    (tmp_path / "set").mkdir()
+    np.save(tmp_path / "set/a.npy", pixels)
+    box = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [2, 3, 10, 8], "area": 80, "iscrowd": 0}
+    images = [{"id": 1, "file_name": "a.npy", "width": 30, "height": 20}]
+    content = {"images": images, "annotations": [box], "categories": [{"id": 1, "name": "field"}]}
+    text(tmp_path / "set/all.json", json.dumps(content))
+    assert run("set/all.json", "--decode", "--show", 1)[0] == 0
+    assert len(list((tmp_path / "shown").iterdir())) == 1
+    (tmp_path / "set/a.npy").write_bytes((tmp_path / "set/a.npy").read_bytes()[:-9])
+    assert run("set/all.json", "--decode")[0] == 1

@@ -153,5 +153,5 @@ def outcome(cfg, overrides=()):
         results = train(cfg)
     except (PreflightError, ConfigError) as error:
         assert there or not folder.exists(), "a run that is refused writes nothing"
-        return "refused", str(error)
+        return "refused", error.on_command_line() if isinstance(error, PreflightError) else str(error)
     return "trained", results

@@ -5,6 +5,9 @@ import pty
 import subprocess
 import sys
 
+import pytest
+from screen import run_on_terminal
+
 from lazycfg.evaluation.tables import metrics_table, per_class_table
 
 METRICS = {
@@ -69,3 +72,18 @@ def test_lines_of_the_log_are_wrapped():
     assert lines[-1].startswith("\x1b[33m")
     assert "WARNING: look out" in lines[-1]
     assert "\x1b[2J" not in text
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["quickstart/mask_rcnn_shapes.py"],
+        ["COCO-InstanceSegmentation/mask_rcnn_R_50_FPN_1x.py", "train.max_iter=-3"],
+        ["MViTv2/cascade_mask_rcnn_mvitv2_t_3x.py"],
+    ],
+)
+def test_a_check_fits(words):
+    screen, text, _ = run_on_terminal(["-c", "from lazycfg.cli import main; main()", "check", *words])
+    assert not screen.too_long
+    assert any(line.startswith("part ") for line in screen.lines) or "=" in words[-1]
+    assert screen.lines[-2].startswith(("no problems found", "1 problem")), text

@@ -1,6 +1,7 @@
 import json
 import logging
 import math
+import re
 
 import pytest
 import torch
@@ -25,6 +26,8 @@ from lazycfg.engine import (
 from lazycfg.engine.hooks import flatten_results
 from lazycfg.engine.log import run_logging
 from lazycfg.engine.writers import CommonMetricPrinter, read_metrics
+from lazycfg.reporting import report_html
+from lazycfg.reporting.run_files import RunFiles
 
 
 class Square(nn.Module):
@@ -123,6 +126,21 @@ def test_training_stops_when_nothing_gets_better():
     assert trainer.iter == 10
 
 
+def test_of_a_loss_the_smallest_value_is_the_best(tmp_path):
+    losses = iter([3.0, 1.0, 2.0, 1.5, 9.0])
+    best = BestCheckpointer(tmp_path, "val/total_loss")
+    stop = EarlyStopping("val/total_loss", patience=2)
+    evaluate = EvalHook(2, lambda: {"val": {"total_loss": next(losses)}}, eval_after_train=False)
+    trainer = trainer_with(evaluate, stop, best, max_iter=100)
+    trainer.train()
+    assert (best.best, best.best_iter, trainer.iter) == (1.0, 3, 10)
+    for hook in (BestCheckpointer(tmp_path, "val/loss", mode="max"), EarlyStopping("val/loss", mode="max")):
+        trainer = trainer_with(hook)  # what is said goes before the name
+    assert trainer.hooks[-1]._sign == 1.0
+    with pytest.raises(ValueError, match="'largest': expected 'max' or 'min'"):
+        EarlyStopping("val/loss", mode="largest")
+
+
 def test_a_diverged_model_is_not_saved(tmp_path):
     model = ToyModel(noise=False)
     checkpointer = Checkpointer(model, tmp_path)
@@ -156,6 +174,27 @@ def test_json_lines_and_log(tmp_path, caplog):
         assert part in shown[-1]
 
 
+@pytest.mark.parametrize(
+    ("start_iter", "log_period", "told"),
+    [
+        (0, 3, "iteration 0, losses are logged from iteration 2 on"),
+        (4, 3, "iteration 4, losses are logged from iteration 5 on"),
+        (3, 20, "iteration 3, losses are logged from iteration 5 on"),
+        (0, 1, None),  # they come with it
+        (5, 3, None),
+    ],
+)
+def test_a_first_sign_of_life(caplog, start_iter, log_period, told):
+    with caplog.at_level(logging.INFO, logger="lazycfg"):
+        trainer_with(IterationTimer(), log_period=log_period).train(start_iter)
+    found = [record for record in caplog.records if "first step" in record.message]
+    texts = [
+        re.sub(r"took \d+\.\d s; ", "", record.message).partition("of this start, ")[2] for record in found
+    ]
+    assert texts == [told] * (told is not None)
+    assert all(record.in_bar for record in found)  # where a bar moves, it says as much
+
+
 def test_a_line_that_a_killed_run_left_unfinished_is_dropped(tmp_path):
     path = tmp_path / "metrics.json"
     path.write_text('{"iteration": 1, "loss": 2.0}\n{"iteration": 3, "loss": 1.0}\n{"iteration": 5, "lo')
@@ -173,6 +212,7 @@ def test_tensorboard(tmp_path):
     def picture(trainer):
         if trainer.iter == 1:
             trainer.storage.put_image("seen", torch.zeros(3, 4, 4, dtype=torch.uint8))
+            trainer.storage.put_histogram("weights", torch.arange(10.0), bins=5)
 
     hooks = [CallbackHook(after_step=picture), PeriodicWriter([TensorboardWriter(tmp_path)])]
     trainer_with(*hooks).train()
@@ -180,6 +220,9 @@ def test_tensorboard(tmp_path):
     events.Reload()
     assert [event.step for event in events.Scalars("total_loss")] == [1, 3, 5]
     assert events.Tags()["images"] == ["seen"]
+    (histogram,) = events.Histograms("weights")
+    value = histogram.histogram_value
+    assert (value.min, value.max, value.num, list(value.bucket)) == (0, 9, 10, [2] * 5)
 
 
 def test_tensorboard_that_is_not_installed_names_the_line_that_installs_it(tmp_path, monkeypatch):
@@ -195,6 +238,33 @@ def test_profile(tmp_path):
     trainer_with(hook, TorchMemoryStats()).train()
     assert [path.name for path in (tmp_path / "traces").iterdir()] == ["iter2.json"]
     assert json.loads((tmp_path / "traces" / "iter2.json").read_text())["traceEvents"]
+
+
+def test_the_best_weights_say_what_they_are_and_an_older_run_keeps_them(tmp_path, caplog):
+    def run(start, scores):
+        hook = BestCheckpointer(tmp_path, "toy/score")
+        trainer = trainer_with(EvalHook(1, lambda: {"toy": {"score": next(scores)}}), hook, max_iter=4)
+        trainer.train(start)
+        return hook
+
+    assert run(0, iter([1.0, 3.0, 2.0, 0.0])).best == 3.0
+    kept = (tmp_path / "model_best.safetensors").read_bytes()
+    assert RunFiles.read(folder_of_a_run(tmp_path)).best == {
+        "metric": "toy/score", "value": 3.0, "iteration": 1
+    }  # fmt: skip
+    assert "<code>model_best.safetensors</code>: toy/score = 3, after 2 iterations" in report_html(tmp_path)
+    caplog.clear()
+    hook = run(1, iter([2.5, 2.9, 0.0]))  # from a checkpoint that knows of none
+    assert (hook.best, hook.best_iter) == (3.0, 1)
+    assert (tmp_path / "model_best.safetensors").read_bytes() == kept
+    assert "(toy/score = 3.0000 after 2 iterations): it is kept" in caplog.text
+    assert run(1, iter([2.5, 4.0, 0.0])).best_iter == 2
+    assert run(0, iter([1.0, 0.0, 0.0, 0.0])).best == 1.0  # another run
+
+
+def folder_of_a_run(folder):
+    (folder / "run.json").write_text("{}")
+    return folder
 
 
 def test_logging_is_as_before_after_a_run(tmp_path):

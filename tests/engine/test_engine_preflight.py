@@ -192,6 +192,13 @@ def test_what_does_not_fit_is_told_at_once(files, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_part_that_gets_another_shape_is_named(files, tmp_path):
+    cfg = job(tmp_path, *files)
+    cfg.model.roi_heads.box_head.fc_dims = [12]
+    message = refused(cfg, "in training", "at inference", "with input of shape (")
+    assert message.count("raised in Linear at 'roi_heads.box_predictor.cls_score' of the model") == 2
+
+
 def test_parts_that_cannot_be_built_are_told_at_once(files, tmp_path):
     cfg = job(tmp_path, *files)
     cfg.model.backbone.in_features = ["res9"]
@@ -375,6 +382,17 @@ def test_other_names_are_refused(files, tmp_path, categories, word):
         refused(cfg, "dataloader.test.dataset", word)
 
 
+def test_an_evaluation_of_other_names_is_not_told_to_evaluate_nothing(files, tmp_path):
+    from lazycfg.engine import evaluate
+
+    cfg = oracle_job(tmp_path, *files)
+    trained(cfg)
+    cfg.dataloader.test.dataset.json_file = str(write_data(tmp_path, "other", categories=("a", "c")))
+    with pytest.raises(PreflightError, match="it has c, which the model was not trained on") as caught:
+        evaluate(cfg, weights=tmp_path / "out" / "model_final.safetensors")
+    assert "dataloader.test" not in caught.value.on_command_line().partition("remedy:")[2]
+
+
 # Data
 
 
@@ -471,7 +489,11 @@ def test_an_image_that_cannot_be_read_is_named(tmp_path, split):
     train_json, test_json = (write_data(tmp_path, name) for name in ("train", "val"))
     broken = tmp_path / ("train3.png" if split == "train" else "val3.png")
     broken.write_bytes(broken.read_bytes()[:60])
-    refused(job(tmp_path, train_json, test_json), broken.name)
+    cfg = job(tmp_path, train_json, test_json)
+    message = refused(cfg, broken.name)
+    assert remedies(message) == [f"dataloader.{split}.on_error=skip"]
+    if split == "train":
+        trained(cfg, remedies(message))
 
 
 class ShiftedClasses(DatasetMapper):

@@ -70,7 +70,7 @@ def test_a_signal_to_one_of_two_processes_stops_both_with_a_checkpoint(tmp_path)
     assert (tmp_path / "stopped" / "last_checkpoint").read_text() == "model_0000009.safetensors\n", (
         stopped.stderr
     )
-    assert "stopped by SIGTERM after iteration 9 of 24" in (tmp_path / "stopped" / "log.txt").read_text()
+    assert "stopped by SIGTERM after 10 of 24 iterations" in (tmp_path / "stopped" / "log.txt").read_text()
     resumed = command(f"train.output_dir={tmp_path / 'stopped'}", "--resume", processes=2)
     assert resumed.returncode == 0, resumed.stderr
     same_weights(tmp_path / "whole", tmp_path / "stopped")

@@ -15,6 +15,7 @@ from two_process_runs import QUIET
 from lazycfg import LazyCall as L
 from lazycfg import LazyConfig
 from lazycfg.engine import CallbackHook, OutputDirInUseError, evaluate, train
+from lazycfg.engine.run_lock import lock_folder
 from lazycfg.engine.writers import read_metrics
 
 HERE = Path(__file__).parent
@@ -95,7 +96,7 @@ def test_a_killed_run_resumes_to_the_same_bits(whole_run, tmp_path):
     assert lines(tmp_path) == lines(whole_run)
     log = (tmp_path / "log.txt").read_text()
     assert "resumed from" in log
-    assert "going on with iteration 14 of 24" in log
+    assert "going on after 14 of 24 iterations" in log
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
@@ -198,6 +199,29 @@ def test_evaluate_finds_the_numbers_of_the_training(whole_run, tmp_path):
     assert evaluate(toy_config(tmp_path, init_checkpoint=str(weights))) == found
     with pytest.raises(ValueError, match="no weights to evaluate"):
         evaluate(toy_config(tmp_path))
+
+
+def test_the_folder_of_an_interrupted_evaluation_is_taken_again(whole_run, tmp_path, monkeypatch):
+    from lazycfg.engine import jobs
+
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    weights = whole_run / "model_final.safetensors"
+    with monkeypatch.context() as patched:
+        patched.setattr(jobs, "run_evaluation", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            evaluate(toy_config(tmp_path), weights=weights)
+    (folder,) = (tmp_path / "evaluation").iterdir()
+    assert [path.name for path in folder.iterdir()] == ["log.txt"]
+    with lock_folder(folder):  # by another evaluation, which goes on
+        evaluate(toy_config(tmp_path), weights=weights)
+    assert (tmp_path / "evaluation" / "model_final_2" / "results.json").is_file()
+    evaluate(toy_config(tmp_path), weights=weights)
+    assert (folder / "results.json").is_file()
+    evaluate(toy_config(tmp_path), weights=weights)
+    names = ["model_final", "model_final_2", "model_final_3"]
+    assert sorted(path.name for path in (tmp_path / "evaluation").iterdir()) == names
 
 
 @pytest.mark.slow

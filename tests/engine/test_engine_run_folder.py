@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -13,9 +14,10 @@ import pytest
 from test_engine_resume import CONFIG, HERE, ROOT, Stop, command, same_weights, stop_at, toy_config
 
 from lazycfg import LazyCall as L
-from lazycfg import LazyConfig
+from lazycfg import LazyConfig, Node
 from lazycfg.checkpoint import CheckpointError
 from lazycfg.engine import CallbackHook, OutputDirInUseError, evaluate, train
+from lazycfg.engine.run_dir import save_config
 from lazycfg.engine.run_lock import lock_folder
 from lazycfg.engine.writers import JSONWriter, read_metrics
 from lazycfg.utils import EventStorage
@@ -73,13 +75,36 @@ def test_a_lock_names_who_holds_it_and_leaves_nothing(tmp_path):
     assert os.listdir(folder) == []
 
 
+def test_a_run_that_goes_on_is_told_rather_than_its_checkpoints(whole_run, tmp_path):
+    folder = tmp_path / "out"
+    shutil.copytree(whole_run, folder)
+    code = (
+        "import sys\nfrom lazycfg.engine.run_lock import *\n"
+        "with lock_folder(sys.argv[1]): print('held', flush=True); input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout.readline() == "held\n"
+        for resume in (False, True):  # "go on with it by --resume" would be of no help
+            with pytest.raises(
+                OutputDirInUseError, match=rf"another run writes into .*process {other.pid} on"
+            ):
+                train(toy_config(folder), resume=resume)
+        other.communicate("\n")
+    with pytest.raises(OutputDirInUseError, match="holds a run already"):
+        train(toy_config(folder))
+    assert contents(folder) == contents(whole_run)
+
+
 @pytest.mark.slow
 def test_a_second_run_is_refused_while_one_goes_on_and_a_killed_one_holds_nothing(tmp_path):
     first = start(f"train.output_dir={tmp_path}", "train.max_iter=1000000", "dataloader.train.num_workers=2")
     try:
         wait_for(lambda: (tmp_path / "last_checkpoint").exists())
-        with pytest.raises(OutputDirInUseError, match=rf"process {first.pid} on"):
-            train(toy_config(tmp_path), resume=True)
+        for resume in (False, True):
+            with pytest.raises(OutputDirInUseError, match=rf"process {first.pid} on"):
+                train(toy_config(tmp_path), resume=resume)
     finally:
         first.kill()
         first.wait()
@@ -142,7 +167,9 @@ def test_a_signal_saves_a_checkpoint_and_the_run_goes_on_from_it_to_the_same_bit
     assert not (tmp_path / "model_final.safetensors").exists()
     log = (tmp_path / "log.txt").read_text()
     assert f"{name}: stopping after this step" in log
-    assert f"stopped by {name} after iteration 9 of 24" in log
+    assert f"stopped by {name} after 10 of 24 iterations" in log
+    assert re.search(r"to go on from the last checkpoint: python \S*train_net\.py .*--resume\n", log)
+    assert (tmp_path / "results.json").is_file()  # of the evaluation after 6 iterations
     train(toy_config(tmp_path), resume=True)
     same_weights(whole_run, tmp_path)
 
@@ -156,8 +183,10 @@ def test_a_signal_to_the_whole_group_with_workers(tmp_path, name):
     _, said = run.communicate(timeout=120)
     assert run.returncode == 128 + getattr(signal, name), said
     assert "Traceback" not in said
-    stopped = int(" ".join(said.split()).rpartition("after iteration ")[2].split()[0])  # lines are wrapped
-    assert (tmp_path / "last_checkpoint").read_text() == f"model_{stopped:07d}.safetensors\n"
+    told = re.search(rf"stopped by {name} after (\d+) of", (tmp_path / "log.txt").read_text())
+    assert told is not None
+    stopped = int(told[1])
+    assert (tmp_path / "last_checkpoint").read_text() == f"model_{stopped - 1:07d}.safetensors\n"
     assert not (tmp_path / ".run.lock").exists()
 
 
@@ -271,13 +300,58 @@ def test_the_log_is_not_written_through_a_link(tmp_path):
     assert (tmp_path / "victim").read_text() == "mine"
 
 
+def test_a_run_at_its_end_is_left_as_it_is(tmp_path, caplog):
+    found = train(toy_config(tmp_path, max_iter=8))
+    before = contents(tmp_path)
+    results = train(toy_config(tmp_path, max_iter=5), resume=True)
+    assert contents(tmp_path) == before
+    assert results.pop("train")["iterations"] == found.pop("train")["iterations"] == 8
+    assert results == found
+    assert "nothing is left to train: 8 iterations are done and train.max_iter is 5" in caplog.text
+    assert f"lazycfg eval {tmp_path}\n" in caplog.text
+    assert train(toy_config(tmp_path, max_iter=10), resume=True)["train"]["iterations"] == 10
+
+
+def test_an_evaluation_that_a_run_did_not_come_to_is_made_up_for(tmp_path):
+    def fail(trainer):
+        raise Stop
+
+    with pytest.raises(Stop):
+        train(toy_config(tmp_path, max_iter=8, eval_period=0, hooks=[CallbackHook(after_train=fail)]))
+    assert not (tmp_path / "results.json").exists()
+    train(toy_config(tmp_path, max_iter=8, eval_period=0), resume=True)
+    assert (tmp_path / "results.json").is_file()
+
+
+def test_results_are_there_as_soon_as_they_are_found(tmp_path):
+    with pytest.raises(Stop):
+        train(toy_config(tmp_path, hooks=[stop_at(9)]))
+    score = [line["toy/error"] for line in read_metrics(tmp_path / "metrics.json") if "toy/error" in line]
+    assert json.loads((tmp_path / "results.json").read_text())["toy"]["error"] == score[-1]
+
+
 def test_changes_without_effect_and_a_past_end_are_said(tmp_path):
-    train(toy_config(tmp_path, max_iter=8))
+    with pytest.raises(Stop):
+        train(toy_config(tmp_path, max_iter=9, hooks=[stop_at(7)]))
     results = train(toy_config(tmp_path, max_iter=5, seed=7), resume=True)
     log = (tmp_path / "log.txt").read_text()
-    assert "nothing is left to train: the checkpoint is of iteration 7 and train.max_iter is 5" in log
-    assert "without effect on a run that goes on, which takes this from its checkpoint: seed" in log
-    assert results["train"]["iterations"] == 8
+    assert "nothing is left to train: 7 iterations are done and train.max_iter is 5" in log
+    assert "without effect on a run that goes on, which takes this from its checkpoint: train.seed\n" in log
+    assert "\n- train.max_iter: 9\n+ train.max_iter: 5\n" in log
+    assert "iter: 6/5" not in log
+    assert results["train"]["iterations"] == 7
+
+
+def test_what_has_changed_is_told_with_its_path(tmp_path, caplog):
+    data = {"seed": 1, "steps": [{"_target_": "dict", "seed": 4}]}
+    save_config(Node(train=Node(seed=7, period=2), data=Node(data)), tmp_path)
+    data = {"seed": 2, "steps": [{"_target_": "dict", "seed": 5}]}
+    save_config(Node(train=Node(seed=7, period=3), data=Node(data)), tmp_path)
+    (record,) = caplog.records  # no other seed is taken for that of the training
+    assert record.message.splitlines()[1:] == [
+        "- train.period: 2", "+ train.period: 3", "- data.seed: 1", "+ data.seed: 2",
+        "- data.steps.seed: 4", "+ data.steps.seed: 5",
+    ]  # fmt: skip
 
 
 def test_a_changed_learning_rate_is_obeyed(whole_run, tmp_path):

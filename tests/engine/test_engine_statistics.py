@@ -4,8 +4,9 @@ import torch
 from torch import nn
 from toy_job import ToyModel, ToyRecords, toy_mapper
 
-from lazycfg.engine import BatchStream, PreciseBN, Trainer, ValidationLoss, seed_all
+from lazycfg.engine import BatchStream, EvalHook, PreciseBN, Trainer, ValidationLoss, seed_all
 from lazycfg.engine.hooks import update_bn_stats, validation_losses
+from lazycfg.utils import get_event_storage, has_event_storage
 
 
 def batches(count, size=4, seed=0):
@@ -65,6 +66,29 @@ def test_neither_changes_what_is_trained(trainer):
         assert torch.equal(a, b)
     assert [iteration for _, iteration in other.storage.history("val/loss_fit").values()] == [1, 3]
     assert other.results["val"]["total_loss"] > 0
+
+
+def test_what_a_model_records_of_validation_data_is_no_number_of_the_training():
+    class Telling(ToyModel):
+        def forward(self, batch):
+            if self.training and has_event_storage():
+                get_event_storage().put_scalar("seen", float(len(batch)))
+            return super().forward(batch)
+
+    model = Telling()
+    told = lambda: get_event_storage().put_scalar("own", 1.0) or {}  # noqa: E731
+    trainer = Trainer(
+        model=model,
+        data=BatchStream(batches(4)),
+        optimizer=torch.optim.SGD(model.parameters(), lr=0.05),
+        max_iter=4,
+        hooks=[ValidationLoss(2, batches(2, seed=2)), EvalHook(2, told)],
+    )
+    trainer.train()
+    history = trainer.storage.histories()
+    assert [iteration for _, iteration in history["seen"].values()] == [0, 1, 2, 3]
+    assert [iteration for _, iteration in history["val/loss_fit"].values()] == [1, 3]
+    assert [iteration for _, iteration in history["own"].values()] == [1, 3]
 
 
 def test_validation_losses_use_running_statistics_and_leave_no_trace():

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 
@@ -93,3 +94,39 @@ def test_recording_breaks_no_compiled_graph():
     with storage:
         compiled = torch.compile(function, fullgraph=True, backend="eager")
         assert torch.equal(compiled(torch.ones(2)), torch.full((2,), 2.0))
+
+
+def test_images_stay_until_all_writers_have_them():
+    storage = EventStorage()
+    storage.put_image("a", torch.zeros(3, 4, 5))
+    assert len(storage.images()) == len(storage.images()) == 1
+    storage.clear_images()
+    assert storage.images() == storage.pop_images() == []
+
+
+def test_histograms_are_those_of_numpy():
+    values = np.random.default_rng(0).normal(size=1000).astype(np.float32)
+    storage = EventStorage(3)
+    with storage.name_scope("weights"):
+        storage.put_histogram("conv", torch.from_numpy(values).reshape(10, 100), bins=20)
+    ((name, counts, edges, iteration),) = storage.histograms()
+    expected, expected_edges = np.histogram(values, bins=20)
+    assert (name, iteration) == ("weights/conv", 3)
+    assert abs(counts.numpy() - expected).sum() <= 2  # values at an edge
+    np.testing.assert_allclose(edges, expected_edges, rtol=1e-5)
+    storage.clear_histograms()
+    assert storage.histograms() == []
+
+
+def test_histograms_of_odd_numbers():
+    storage = EventStorage()
+    storage.put_histogram("same", [2.0, 2.0], bins=4)
+    storage.put_histogram("odd", [1.0, float("nan"), float("inf"), 3.0], bins=2)
+    (_, same, edges, _), (_, odd, odd_edges, _) = storage.histograms()
+    assert same.tolist() == [2, 0, 0, 0]
+    assert edges[0] == 2
+    assert odd.tolist() == [1, 1]
+    assert odd_edges.tolist() == [1, 2, 3]
+    with pytest.raises(ValueError, match="0 numbers in 1000 bins"):
+        storage.put_histogram("none", [])
+    get_event_storage().put_histogram("lost", [1.0])

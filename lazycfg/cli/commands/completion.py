@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import glob
 import os
 import re
 from pathlib import Path
@@ -63,6 +64,13 @@ def candidates(line: str) -> list[str]:
     plain = _positional(before[0], before[1:])
     if before[0] == "completion":
         return [name for name in ("bash", "zsh") if name.startswith(current)]
+    if before[0] in ("report", "runs"):
+        return []  # folders: the shell completes them
+    if before[0] in ("env", "prepare"):
+        kinds = _kinds(before[0]) if not plain else []
+        return [name for name in kinds if name.startswith(current)]
+    if before[0] == "doc" and not plain and current.startswith("train."):
+        return _keys_and_values(_config("common/train.py"), current, keys_only=True)
     if before[0] == "grep":
         if not plain:
             return []  # the pattern
@@ -74,10 +82,19 @@ def candidates(line: str) -> list[str]:
     from lazycfg.config.tree.interpolation import limited_resolvers
 
     keys_only = before[0] in ("get", "explain", "doc") and len(plain) == 1
+    if before[0] in ("export", "predict") and glob.glob(f"{glob.escape(current)}*"):
+        return []  # files: bash completes them
     found = [] if before[0] not in ("diff", "grep") or "=" in current else _config_files(current)
     with limited_resolvers():
         found += _keys_and_values(_config(plain[0]), current, keys_only=keys_only)
     return found
+
+
+def _kinds(command: str) -> list[str]:
+    """Return the commands that a command has below it."""
+    parser = parser_of(command)
+    actions = () if parser is None else parser._actions
+    return [name for action in actions if isinstance(action.choices, dict) for name in action.choices]
 
 
 def _config(name: str) -> Any:

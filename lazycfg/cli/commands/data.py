@@ -9,7 +9,7 @@ import logging
 import os
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,6 +86,7 @@ def _targets(part: Part, arguments: argparse.Namespace, share: float | None, sev
 def _look_at(part: Part, arguments: argparse.Namespace, share: float | None, targets: list[Path]) -> int:
     """Print one part of a data set, and write what is asked for; return the number of faults."""
     from lazycfg.data.datasets.inspection import inspect_dataset
+    from lazycfg.utils import counted
 
     title = f"{arguments.path}{f' ({part.name})' if part.name else ''}: {part.format}"
     try:
@@ -100,12 +101,11 @@ def _look_at(part: Part, arguments: argparse.Namespace, share: float | None, tar
     _paragraph(f"{title}, {type(dataset).__name__}", "")
     for line in report(found):
         say(line)
-    faults = list(found.faults)
-    if arguments.decode:
-        faults += _undecodable(dataset)
+    undecodable = _undecodable(dataset) if arguments.decode else {}
+    faults = [*found.faults, *undecodable.values()]
     if faults:
         say("")
-        say(f"{_many(len(faults), 'fault')}:")
+        say(f"{counted(len(faults), 'fault')}:")
     for fault in faults:
         _paragraph(fault)
     if found.warnings:
@@ -115,7 +115,7 @@ def _look_at(part: Part, arguments: argparse.Namespace, share: float | None, tar
         _paragraph(warning)
     say("")
     if targets:
-        _fix(dataset, found, targets, share, arguments.seed)
+        _fix(dataset, found, undecodable, targets, share, arguments.seed)
     if arguments.show:
         _show(dataset, arguments.show, Path(arguments.output), part.name)
     return len(faults) + len(found.warnings)
@@ -153,12 +153,14 @@ def _options(part: Part, arguments: argparse.Namespace) -> dict[str, Any]:
 
 def report(found: Inspection) -> Iterator[str]:
     """Yield the lines that say what there is."""
-    images, classes = _many(found.num_images, "image"), _many(len(found.classes), "class")
+    from lazycfg.utils import counted
+
+    images, classes = counted(found.num_images, "image"), counted(len(found.classes), "class")
     if found.pixels:
         yield f"{images}, {classes} of pixels"
     else:
-        crowds = f", {_many(found.num_crowd, 'crowd region')}" if found.num_crowd else ""
-        objects = _many(found.num_objects, "object")
+        crowds = f", {counted(found.num_crowd, 'crowd region')}" if found.num_crowd else ""
+        objects = counted(found.num_objects, "object")
         yield f"{images} ({found.num_empty:,} without objects), {objects} of {classes}{crowds}"
     if found.image_sizes:
         yield f"images of {_image_sizes(found)} (width x height)"
@@ -191,11 +193,6 @@ def _pixel_table(found: Inspection) -> Iterator[str]:
         yield _row(name, f"{found.objects[number] / total:.2%}", f"{found.images[number]:,}")
 
 
-def _many(count: int, noun: str) -> str:
-    plural = "" if count == 1 else "es" if noun.endswith("s") else "s"
-    return f"{count:,} {noun}{plural}"
-
-
 def _row(name: str, *fields: str) -> str:
     room = _WIDTH - 2 - 10 * len(fields)
     name = name if len(name) <= room else f"{name[: room - 3]}..."
@@ -215,37 +212,60 @@ def _paragraph(text: str, bullet: str = "- ") -> None:
         say(line)
 
 
-def _undecodable(dataset: Any) -> list[str]:
-    """Return what is wrong with images whose pixels cannot be read."""
+def _undecodable(dataset: Any) -> dict[int, str]:
+    """Return what is wrong with images whose pixels cannot be read, by their place in the data set."""
     from lazycfg.data.datasets.base import describe, get_annotations
     from lazycfg.data.image import ImageError
-    from lazycfg.data.mapper import load_rgb
 
-    result = []
+    result = {}
     for index in range(len(dataset)):
         try:
-            load_rgb(dataset[index])
+            _image(dataset[index])
         except (ImageError, OSError) as error:
-            result.append(f"{describe(get_annotations(dataset, index), index)}: {error}")
+            result[index] = f"{describe(get_annotations(dataset, index), index)}: {error}"
     return result
 
 
-def _fix(dataset: Any, found: Inspection, targets: list[Path], share: float | None, seed: int) -> None:
-    """Write what can be used, and print what was dropped."""
-    from lazycfg.data.datasets.fixed_coco import fixed_coco, split_coco, write_coco
+def _image(record: Any) -> Any:
+    """Return what can be shown of an image, (3, H, W) RGB, also of one that has to be read "raw"."""
+    from lazycfg.data.image import ImageError
+    from lazycfg.data.mapper import DatasetMapper, load_rgb
 
     try:
-        content = fixed_coco(dataset, found.duplicates, targets[0].parent)
+        return load_rgb(record)
+    except ImageError as error:
+        try:
+            return load_rgb(record, DatasetMapper(is_train=False, image_format="raw"))
+        except ImageError:
+            raise error from None
+
+
+def _fix(
+    dataset: Any,
+    found: Inspection,
+    undecodable: Collection[int],
+    targets: list[Path],
+    share: float | None,
+    seed: int,
+) -> None:
+    """Write what can be used, and print what was dropped."""
+    from lazycfg.data.datasets.fixed_coco import fixed_coco, split_coco, write_coco
+    from lazycfg.utils import counted
+
+    try:
+        content = fixed_coco(dataset, found.duplicates, targets[0].parent, undecodable)
     except ValueError as error:
         raise CommandError(f"--fix: {error}") from error
     parts = [content] if share is None else split_coco(content, share, seed)
     for file, part in zip(targets, parts, strict=True):
         write_coco(part, file)
-        counts = f"{_many(len(part['images']), 'image')}, {_many(len(part['annotations']), 'annotation')}"
+        counts = f"{counted(len(part['images']), 'image')}, {counted(len(part['annotations']), 'annotation')}"
         _paragraph(f"wrote {file}: {counts}", "")
     dropped = [f"{count} x {kind}" for kind, count in getattr(dataset, "problems", {}).items()]
     if found.duplicates:
         dropped.append(f"{len(found.duplicates)} x annotation: the same once more")
+    if undecodable:
+        dropped.append(f"{len(undecodable)} x image: cannot be decoded")
     _paragraph(f"dropped: {', '.join(dropped) or 'nothing'}")
 
 
@@ -254,14 +274,14 @@ def _show(dataset: Any, number: int, folder: Path, part: str) -> None:
     from PIL import Image
 
     from lazycfg.data.datasets.label_maps import read_labels
-    from lazycfg.data.mapper import load_rgb
+    from lazycfg.utils import counted
     from lazycfg.visualization import draw_ground_truth, draw_sem_seg
 
     folder.mkdir(parents=True, exist_ok=True)
     chosen = sorted({i * len(dataset) // number for i in range(number)} if len(dataset) else ())
     for index in chosen:
         record = dataset[index]
-        image = load_rgb(record)
+        image = _image(record)
         if "annotations" in record:
             drawn = draw_ground_truth(record, dataset.metadata, image=image)
         else:
@@ -270,4 +290,4 @@ def _show(dataset: Any, number: int, folder: Path, part: str) -> None:
         name = re.sub(r"\W+", "_", Path(str(record.get("file_name", record["image_id"]))).stem)
         name = "_".join(filter(None, (part, f"{index:06d}", name)))
         Image.fromarray(drawn).save(folder / f"{name}.png")
-    _paragraph(f"wrote {_many(len(chosen), 'image')} with annotations to {folder}", "")
+    _paragraph(f"wrote {counted(len(chosen), 'image')} with annotations to {folder}", "")

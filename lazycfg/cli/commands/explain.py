@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
+import textwrap
 from typing import Any
 
-from lazycfg.cli.common import CommandError, look_at, one_path, say
+from lazycfg.cli.common import CommandError, load_config, look_at, one_path, say, split_words
 
 __all__ = ["doc", "explain"]
+
+_SETTINGS = "common/train.py"  # of the model zoo: what `train` may hold, with a comment for each
 
 
 def explain(arguments: argparse.Namespace) -> int:
@@ -20,7 +24,7 @@ def explain(arguments: argparse.Namespace) -> int:
 
 
 def doc(arguments: argparse.Namespace) -> int:
-    """Print what a parameter means: its type, default and documentation.
+    """Print what a parameter means: its type, default and documentation, and the comment of who wrote it.
 
     Raises:
         CommandError: the path leads nowhere.
@@ -33,7 +37,10 @@ def doc(arguments: argparse.Namespace) -> int:
     from lazycfg.config.tree.targets import target_name
     from lazycfg.inspection.docstrings import parameter_doc, target_doc
 
-    path, overrides = one_path(arguments.words, required=True)
+    words = arguments.words
+    if not split_words(words)[0] and _is_setting(arguments.config):
+        arguments.config, words = _SETTINGS, [arguments.config, *words]
+    path, overrides = one_path(words, required=True)
     keys = parse_path(path)
     holder: Any = look_at(arguments, overrides, lambda cfg: get_path(cfg, keys[:-1]))
     value: Any = find_key(holder, keys[-1])
@@ -50,4 +57,27 @@ def doc(arguments: argparse.Namespace) -> int:
         say(target_doc(value))
     elif not takes:
         say(f"{path} = {value!r}")
+    if comment := _comment(arguments, path, overrides):
+        say("\n".join(["", *textwrap.wrap(comment, 78, initial_indent="  ", subsequent_indent="  ")]))
     return 0
+
+
+def _is_setting(word: str) -> bool:
+    """Return whether a word is the path of a setting that every training has, and not a config file."""
+    return word.partition(".")[0] == "train" and not os.path.exists(word)
+
+
+def _comment(arguments: argparse.Namespace, path: str, overrides: list[str]) -> str:
+    """Return the comment of a value: of the files that wrote it, else of the settings of a training."""
+    from lazycfg.config.errors import PathError
+    from lazycfg.inspection.comments import comment_of
+    from lazycfg.inspection.explain import explain as explain_value
+
+    if found := comment_of(look_at(arguments, overrides, lambda cfg: explain_value(cfg, path))):
+        return found
+    if not _is_setting(path):
+        return ""
+    try:
+        return comment_of(explain_value(load_config(_SETTINGS), path))
+    except PathError:  # a setting that only this config has
+        return ""

@@ -10,7 +10,6 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 from lazycfg.cli.common import CommandError, find_config, load_config, loading_options, split_words
@@ -41,11 +40,14 @@ def sweep(arguments: argparse.Namespace) -> int:
     _refuse_duplicates(combined, configs)
     if len(combined) > 1:
         combined = _apart(combined, folders)
-    command = _train_command() if arguments.command is None else shlex.split(arguments.command)
     file = find_config(arguments.config)
+    if arguments.command is None:
+        command = [sys.executable, "-m", "lazycfg", "train", file]
+    else:
+        command = [*shlex.split(arguments.command), "--config-file", file]
     trust = [*(["--trusted"] if arguments.trusted else []), *(f"--allow={name}" for name in arguments.allow)]
     for run in combined:
-        line = [*command, "--config-file", file, *trust, *run]
+        line = [*command, *trust, *run]
         print(shlex.join(line), flush=True)
         if arguments.run and (status := subprocess.run(line, check=False).returncode):
             print(f"lazycfg: that run ended with status {status}", file=sys.stderr)
@@ -98,14 +100,6 @@ def _refuse_duplicates(runs: list[list[str]], configs: list[Any]) -> None:
         if key in first:
             raise CommandError(f"two runs are the same: {shlex.join(first[key])} and {shlex.join(run)}")
         first[key] = run
-
-
-def _train_command() -> list[str]:
-    """Return how `tools/train_net.py` is started from any folder."""
-    script = Path(__file__).resolve().parents[3] / "tools" / "train_net.py"
-    if not script.is_file():
-        raise CommandError(f"there is no {script}; say what runs a config: --command 'python my_train.py'")
-    return [sys.executable, str(script)]
 
 
 def _output_dir(cfg: Any) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shlex
 from pathlib import Path
 
 from lazycfg.cli.common import CommandError, find_config, say, zoo_folder
@@ -73,5 +74,5 @@ def copy(arguments: argparse.Namespace) -> int:
     text = _RELATIVE.sub(absolute, source.read_text(encoding="utf-8"))
     with open(written, "x", encoding="utf-8") as stream:
         stream.write(text)
-    say(os.fspath(written))
+    say(f"wrote {written}; edit it, then: lazycfg check {shlex.quote(str(written))}")
     return 0

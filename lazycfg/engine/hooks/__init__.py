@@ -4,7 +4,7 @@ from .base import HookBase
 from .callback import CallbackHook
 from .checkpoint import BestCheckpointer, PeriodicCheckpointer
 from .early_stopping import EarlyStopping
-from .evaluation import EvalHook, flatten_results
+from .evaluation import EvalHook, ResultsWriter, flatten_results
 from .late_augmentations import LateAugmentations
 from .lr import LRScheduler
 from .memory import TorchMemoryStats
@@ -26,6 +26,7 @@ __all__ = [
     "PeriodicCheckpointer",
     "PeriodicWriter",
     "PreciseBN",
+    "ResultsWriter",
     "TorchMemoryStats",
     "TorchProfiler",
     "ValidationLoss",

@@ -11,7 +11,7 @@ __all__ = ["HookBase"]
 
 
 class HookBase:
-    """Something that happens around the steps of a training; override what is needed.
+    """Base of hooks: code that runs around the steps of a training. Override the methods you need.
 
     The order of calls is ``before_train``, then for every iteration ``before_step``, ``after_backward``,
     ``after_step``, then ``after_train``, which is called after an error too (see ``trainer.finished``). Every
@@ -26,26 +26,26 @@ class HookBase:
     """Set by the trainer that the hook is registered with."""
 
     def before_train(self) -> None:
-        """Called once before the first step."""
+        """Run once, before the first step."""
 
     def after_train(self) -> None:
-        """Called once after the last step."""
+        """Run once, after the last step."""
 
     def before_step(self) -> None:
-        """Called before every step."""
+        """Run before every step."""
 
     def after_backward(self) -> None:
-        """Called when the gradients are complete (and unscaled), before they are clipped and used."""
+        """Run when the gradients are complete (and unscaled), before they are clipped and used."""
 
     def after_step(self) -> None:
-        """Called after every step."""
+        """Run after every step."""
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a resumed run needs: tensors and plain values."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take back what `state_dict` gave."""
+        """Restore what `state_dict` returned."""
 
     def is_due(self, period: int) -> bool:
         """Return whether the iteration just done ends a period; never for a period of 0."""

@@ -1,5 +1,6 @@
 """Hooks that save checkpoints while training: at intervals, at the end, and the best weights."""
 
+import json
 import logging
 import math
 import operator
@@ -7,14 +8,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from lazycfg.checkpoint import Checkpointer, save_weights
+from lazycfg.checkpoint import Checkpointer, CheckpointError, UnsafeFileError, save_weights
+from lazycfg.checkpoint.files import read_metadata
 from lazycfg.utils import broadcast_object, closest, is_main_process
 
 from .base import HookBase
+from .evaluation import better_mode, newest_evaluation
 
 __all__ = ["BestCheckpointer", "PeriodicCheckpointer"]
 
 logger = logging.getLogger(__name__)
+
+_BEST = "best"  # in the metadata of the best weights: the metric, its value, and when it was found
 
 
 class PeriodicCheckpointer(HookBase):
@@ -60,12 +65,16 @@ class PeriodicCheckpointer(HookBase):
 
 
 class BestCheckpointer(HookBase):
-    """Keeps the weights that evaluated best. Must come after the `EvalHook`.
+    """Saves the weights with the best result of an evaluation. Must come after the `EvalHook`.
+
+    The metadata of the file says under ``"best"`` (JSON) which metric, value and iteration it has. A run that
+    goes on from an older checkpoint does not write over a file that is better.
 
     Args:
         save_dir: the weights go to ``<save_dir>/<file_prefix>.safetensors``.
         metric: an evaluation result, e.g. ``"segm/AP"``.
-        mode: whether ``"max"`` or ``"min"`` is best.
+        mode: whether ``"max"`` or ``"min"`` is best; None takes the smallest value of a loss (a metric with
+            "loss" in its name), and the largest of others.
         file_prefix: name of the file.
         metadata: texts to write into the file.
     """
@@ -77,12 +86,11 @@ class BestCheckpointer(HookBase):
         save_dir: str | Path,
         metric: str,
         *,
-        mode: Literal["max", "min"] = "max",
+        mode: Literal["max", "min"] | None = None,
         file_prefix: str = "model_best",
         metadata: Mapping[str, str] | None = None,
     ) -> None:
-        if mode not in ("max", "min"):
-            raise ValueError(f"mode {mode!r}: expected 'max' or 'min'")
+        mode = better_mode(metric, mode)
         self.path = Path(save_dir) / f"{file_prefix}.safetensors"
         self.metric = metric
         self.metadata = dict(metadata or {})
@@ -93,6 +101,10 @@ class BestCheckpointer(HookBase):
 
     def before_train(self) -> None:
         """Look up the best value so far, of a run that goes on."""
+        if self.trainer.start_iter > 0:
+            if is_main_process():
+                self._keep_better_file()
+            self.best, self.best_iter = broadcast_object((self.best, self.best_iter))
         # A resumed run may have begun with the evaluation that the one before did not finish
         self._look()
 
@@ -105,12 +117,25 @@ class BestCheckpointer(HookBase):
         if self.trainer.finished:
             self._look()
 
-    def _look(self) -> None:
-        from .evaluation import EvalHook
+    def _keep_better_file(self) -> None:
+        """Take the value of the file where it is better than what the checkpoint knows: a checkpoint may be
+        older than the file.
+        """
+        try:
+            about = json.loads(read_metadata(self.path)[_BEST])
+            metric, value, iteration = about["metric"], float(about["value"]), int(about["iteration"])
+        except (OSError, CheckpointError, UnsafeFileError, KeyError, TypeError, ValueError):
+            return  # none, or one that does not say what it is
+        if metric == self.metric and (self.best is None or self._better(value, self.best)):
+            logger.warning(
+                "%s is of a later iteration than the checkpoint (%s = %.4f after %d iterations): it is kept "
+                "until there is a better one", self.path, metric, value, iteration + 1,
+            )  # fmt: skip
+            self.best, self.best_iter = value, iteration
 
-        done = [hook.last_iter for hook in self.trainer.hooks if isinstance(hook, EvalHook)]
-        newest = max(done, default=None)
-        if newest is None or newest < 0 or newest == self._looked_at:
+    def _look(self) -> None:
+        newest = newest_evaluation(self.trainer.hooks)
+        if newest < 0 or newest == self._looked_at:
             return
         self._looked_at = newest
         if is_main_process():
@@ -124,9 +149,12 @@ class BestCheckpointer(HookBase):
             elif latest[self.metric][1] == newest:  # else it was another evaluation that took place
                 value = latest[self.metric][0]
                 if math.isfinite(value) and (self.best is None or self._better(value, self.best)):
-                    logger.info("%s = %.4f is the best so far (was %s)", self.metric, value, self.best)
+                    before = "the first" if self.best is None else f"the best so far (was {self.best:.4f})"
+                    logger.info("%s = %.4f is %s", self.metric, value, before)
                     self.best, self.best_iter = value, newest
-                    save_weights(self.trainer.model, self.path, metadata=self.metadata)
+                    about = {"metric": self.metric, "value": value, "iteration": newest}
+                    metadata = {**self.metadata, _BEST: json.dumps(about)}
+                    save_weights(self.trainer.model, self.path, metadata=metadata)
         self.best, self.best_iter = broadcast_object((self.best, self.best_iter))
 
     def state_dict(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from lazycfg.utils import broadcast_object, is_main_process
 
 from .base import HookBase
-from .evaluation import EvalHook
+from .evaluation import better_mode, newest_evaluation
 
 __all__ = ["EarlyStopping"]
 
@@ -23,7 +23,8 @@ class EarlyStopping(HookBase):
         metric: an evaluation result, e.g. ``"bbox/AP"``.
         patience: how many evaluations without improvement are borne.
         min_delta: what counts as an improvement.
-        mode: whether ``"max"`` or ``"min"`` is better.
+        mode: whether ``"max"`` or ``"min"`` is better; None takes the smallest value of a loss (a metric with
+            "loss" in its name), and the largest of others.
     """
 
     after_evaluation = True
@@ -34,10 +35,9 @@ class EarlyStopping(HookBase):
         *,
         patience: int = 5,
         min_delta: float = 0.0,
-        mode: Literal["max", "min"] = "max",
+        mode: Literal["max", "min"] | None = None,
     ) -> None:
-        if mode not in ("max", "min"):
-            raise ValueError(f"mode {mode!r}: expected 'max' or 'min'")
+        mode = better_mode(metric, mode)
         self.metric = metric
         self.patience = patience
         self.min_delta = min_delta
@@ -52,7 +52,7 @@ class EarlyStopping(HookBase):
         Raises:
             KeyError: the metric is not among those recorded.
         """
-        last = max((hook.last_iter for hook in self.trainer.hooks if isinstance(hook, EvalHook)), default=-1)
+        last = newest_evaluation(self.trainer.hooks)
         if last <= self._looked_at:
             return
         self._looked_at = last

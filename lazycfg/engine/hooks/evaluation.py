@@ -1,16 +1,25 @@
 """The hook that evaluates while training, and records the results."""
 
 import logging
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
 
-from lazycfg.evaluation import EvaluationInterrupted
-from lazycfg.utils import synchronize
+from lazycfg.evaluation import EvaluationInterrupted, to_json
+from lazycfg.reporting.comparison import is_less_better
+from lazycfg.utils import atomic_write, is_main_process, synchronize
 
 from ..distributed import preserved_rng
 from .base import HookBase
 
-__all__ = ["EvalHook", "flatten_results"]
+__all__ = [
+    "EvalHook",
+    "ResultsWriter",
+    "better_mode",
+    "flatten_results",
+    "newest_evaluation",
+    "write_results",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -43,14 +52,14 @@ class EvalHook(HookBase):
         """The iteration after which the last evaluation took place."""
 
     def before_train(self) -> None:
-        """Make up for an evaluation that was due when the run before ended."""
+        """Do an evaluation that was due when the interrupted run ended."""
         done = self.trainer.start_iter - 1
         if done > 0 and self.eval_period > 0 and (done + 1) % self.eval_period == 0 and self.last_iter < done:
             self._evaluate(done)
 
     def after_step(self) -> None:
         # The last one is left to after_train
-        """Evaluate where a period ends, but for the last one."""
+        """Evaluate at the end of each period except the last one."""
         if self.is_due(self.eval_period) and self.trainer.iter + 1 != self.trainer.max_iter:
             self._evaluate(self.trainer.iter)
 
@@ -61,7 +70,8 @@ class EvalHook(HookBase):
 
     def _evaluate(self, iteration: int) -> None:
         self.trainer.collect()
-        model = self.trainer.model
+        model, storage = self.trainer.model, self.trainer.storage
+        before, storage.iter = storage.iter, iteration  # after the training it is one past the last
         training = {module: module.training for module in model.modules()}
         try:
             with preserved_rng():
@@ -72,13 +82,14 @@ class EvalHook(HookBase):
             logger.warning("the evaluation was interrupted; a run that is resumed begins with it")
             return
         finally:
+            storage.iter = before
             for module, mode in training.items():
                 module.training = mode
         if not isinstance(results, Mapping):
             raise TypeError(f"eval_function must return a dict, got {type(results).__name__}")
         self.trainer.results.update(results)
         for name, value in flatten_results(results).items():
-            self.trainer.storage.put_scalar(name, value, smoothing_hint=False, cur_iter=iteration)
+            storage.put_scalar(name, value, smoothing_hint=False, cur_iter=iteration)
         self.last_iter = iteration
         synchronize()
 
@@ -89,6 +100,60 @@ class EvalHook(HookBase):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore the iteration of the last evaluation."""
         self.last_iter = state["last_iter"]
+
+
+class ResultsWriter(HookBase):
+    """Writes what the evaluations found into ``results.json`` as soon as one has ended. Must come after them.
+
+    Args:
+        output_dir: folder of the file.
+    """
+
+    def __init__(self, output_dir: str | Path) -> None:
+        self.output_dir = Path(output_dir)
+        self._written = -1
+
+    def before_train(self) -> None:
+        """Write what an evaluation found that the run before had not ended."""
+        self._write()
+
+    def after_step(self) -> None:
+        """Write the results of an evaluation that has just ended."""
+        self._write()
+
+    def after_train(self) -> None:
+        """Write the results of the last evaluation."""
+        self._write()
+
+    def _write(self) -> None:
+        if self.trainer.results and (newest := newest_evaluation(self.trainer.hooks)) > self._written:
+            self._written = newest
+            write_results(self.trainer.results, self.output_dir)
+
+
+def write_results(results: Mapping[str, Any], output_dir: str | Path) -> None:
+    """Write ``results.json``, whole or not at all; main process only."""
+    if results and is_main_process():
+        with atomic_write(Path(output_dir) / "results.json") as partial:
+            partial.write_text(to_json(results, indent=1) + "\n")
+
+
+def newest_evaluation(hooks: Iterable[HookBase]) -> int:
+    """Return the iteration after which the last evaluation of any `EvalHook` took place, -1 before one."""
+    return max((hook.last_iter for hook in hooks if isinstance(hook, EvalHook)), default=-1)
+
+
+def better_mode(metric: str, mode: str | None) -> Literal["max", "min"]:
+    """Return which value of a metric is better: as it is said, else the smaller one of a loss.
+
+    Raises:
+        ValueError: ``mode`` is another word.
+    """
+    if mode is None:
+        return "min" if is_less_better(metric) else "max"
+    if mode not in ("max", "min"):
+        raise ValueError(f"mode {mode!r}: expected 'max' or 'min', or None to go by the name of the metric")
+    return "max" if mode == "max" else "min"
 
 
 def flatten_results(results: Mapping[str, Any], prefix: str = "") -> dict[str, float]:

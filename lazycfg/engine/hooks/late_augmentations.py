@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 
 class LateAugmentations(HookBase):
-    """Train the last part with other augmentations: without Mosaic and the like, if nothing else is said.
+    """Trains the last part with other augmentations; by default, without Mosaic, MixUp and CopyPaste.
 
     Detectors gain when they see images as they are at the end. Which augmentations an image gets depends on
     the number of its iteration alone: nothing is kept, so a resumed run does the same, and workers may be any
@@ -54,8 +54,8 @@ class LateAugmentations(HookBase):
         if not isinstance(mapper, DatasetMapper):
             got = type(loader).__name__ if mapper is None else f"the mapper {type(mapper).__name__}"
             raise ValueError(
-                "LateAugmentations needs a loader of build_detection_train_loader with a DatasetMapper, got "
-                f"{got}"
+                "LateAugmentations needs a loader of build_detection_train_loader with a DatasetMapper and a "
+                f"dataset that is no stream, got {got}"
             )
         if self.augmentations is None and not mapper.mixing:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""The hook that measures how long iterations take, and tells the speed at the end."""
+"""The hook that measures how long iterations take, and tells so after the first one and at the end."""
 
 import datetime
 import logging
@@ -13,6 +13,9 @@ logger = logging.getLogger(__name__)
 
 class IterationTimer(HookBase):
     """Records the seconds of every iteration, and logs the speed of the training at its end.
+
+    Until a log period has ended no losses are read from the device and nothing is heard of a training: the
+    time of its first step is a sign of life.
 
     Args:
         warmup_iter: first iterations to leave out: they allocate, compile and start workers.
@@ -37,10 +40,23 @@ class IterationTimer(HookBase):
         if self._started is None:
             return
         seconds = time.perf_counter() - self._started
+        if self.trainer.iter == self.trainer.start_iter:
+            self._tell_first(seconds)
         if self.trainer.iter - self.trainer.start_iter >= self._warmup_iter:
             self._in_steps += seconds
             self._counted += 1
             self.trainer.storage.put_scalar("time", seconds)
+
+    def _tell_first(self, seconds: float) -> None:
+        first, period = self.trainer.iter, self.trainer.log_period
+        heard = min((first // period + 1) * period, self.trainer.max_iter) - 1
+        if heard > first:
+            logger.info(
+                "the first step of this start, iteration %d, took %.1f s; losses are logged from "
+                "iteration %d on",
+                first, seconds, heard,
+                extra={"in_bar": True},
+            )  # fmt: skip
 
     def after_train(self) -> None:
         """Log the speed of the training."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lazycfg.evaluation import EvaluationInterrupted
-from lazycfg.utils import all_gather
+from lazycfg.utils import EventStorage, all_gather
 
 from ..distributed import preserved_rng
 from .evaluation import EvalHook
@@ -74,7 +74,8 @@ def validation_losses(
     """
     sums: dict[str, Tensor] = {}
     count = reason = 0
-    with preserved_rng(), torch.no_grad(), _giving_losses(model):
+    # What a model records of its own while it is trained would go among the numbers of the training
+    with preserved_rng(), torch.no_grad(), _giving_losses(model), EventStorage():
         torch.manual_seed(0)
         for batch in data_loader:
             if max_batches is not None and count >= max_batches:

@@ -91,7 +91,9 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(map(str, names[:8])) + (", ..." if len(names) > 8 else "")
 
 
-def compare_data_sets(model: nn.Module, train: Any, test_loader: Any, found: Findings) -> ClassMapping | None:
+def compare_data_sets(
+    model: nn.Module, train: Any, test_loader: Any, found: Findings, *, training: bool = True
+) -> ClassMapping | None:
     """Find where each class that is trained stands in the test data, by its name.
 
     Args:
@@ -99,12 +101,13 @@ def compare_data_sets(model: nn.Module, train: Any, test_loader: Any, found: Fin
         train: metadata of the training data.
         test_loader: of the test data.
         found: takes in what is wrong: objects to be found that the training data has no class for.
+        training: whether the model is to be trained, or only evaluated, for the messages.
 
     Returns:
         the mapping; None where both have the same classes in the same order.
     """
-    things = _match("thing_classes", train, test_loader, found)
-    stuff = _match("stuff_classes", train, test_loader, found)
+    things = _match("thing_classes", train, test_loader, found, training)
+    stuff = _match("stuff_classes", train, test_loader, found, training)
     names = tuple(getattr(train, "thing_classes", None) or ())
     most = max((need.thing_classes or 0 for _, need in needs_of(model)), default=0)
     if names and most > len(names):
@@ -113,7 +116,9 @@ def compare_data_sets(model: nn.Module, train: Any, test_loader: Any, found: Fin
     return None if things is None and stuff is None else ClassMapping(things=things, stuff=stuff)
 
 
-def _match(kind: str, train: Any, test_loader: Any, found: Findings) -> tuple[int, ...] | None:
+def _match(
+    kind: str, train: Any, test_loader: Any, found: Findings, training: bool
+) -> tuple[int, ...] | None:
     mine, theirs = tuple(getattr(train, kind, None) or ()), _names(test_loader, kind)
     where = f"dataloader.test.dataset: {kind}"
     if bool(mine) != bool(theirs):
@@ -134,12 +139,19 @@ def _match(kind: str, train: Any, test_loader: Any, found: Findings) -> tuple[in
     elif missing:
         unknown = unknown or [f"(not {name})" for name in missing]
     if unknown:
+        if training:
+            source = "dataloader.train.dataset does not have"
+            remedy = "give both data sets the same names (their order may differ), or evaluate nothing: "
+            remedy += "dataloader.test=None dataloader.evaluator=None"
+        else:
+            source = "the model was not trained on"
+            remedy = "give the classes of the data the names that training has (their order may differ), "
+            remedy += "or evaluate weights that were trained on these"
         found.add(
             where,
-            f"it has {_listed(unknown)}, which dataloader.train.dataset does not have: nothing could find "
+            f"it has {_listed(unknown)}, which {source}: nothing could find "
             f"these. Training has {len(mine)} ({_listed(mine)}), testing {len(theirs)} ({_listed(theirs)})",
-            "give both data sets the same names (their order may differ), or evaluate nothing: "
-            "dataloader.test=None dataloader.evaluator=None",
+            remedy,
         )
         return None
     noun = _KINDS[kind]

@@ -14,6 +14,9 @@ from .findings import Findings
 
 __all__ = ["SampleCheck"]
 
+_COLOURS = 3
+_MOST_CHANNELS = 512  # more are the rows of an image whose channels come first
+
 
 class SampleCheck:
     """Looks at samples as the model will get them; each kind of fault is told once.
@@ -65,7 +68,17 @@ class SampleCheck:
             given = "no 'image'" if image is None else f"an 'image' of type {type(image).__name__}"
             self._tell("image", f"it gives {given} for image {name}, {expected}")
         elif image.dim() != 3 or image.shape[0] != self.channels:
-            self._tell("image", f"it gives a tensor {tuple(image.shape)} for image {name}, {expected}")
+            given = image.shape[0] if image.dim() == 3 else 0
+            remedy = ""
+            if 1 <= given <= _MOST_CHANNELS and self.channels is not None:
+                remedy = f"'model.pixel_mean=[...]' 'model.pixel_std=[...]', {given} numbers each"
+                if given not in (1, 3):
+                    remedy += f", or {self.where}.image_format=BGR if the images are of colours"
+                elif self.channels > _COLOURS:
+                    remedy = f"{self.where}.image_format=raw"
+            self._tell(
+                "image", f"it gives a tensor {tuple(image.shape)} for image {name}, {expected}", remedy
+            )
         elif self.mean > 1 and _is_scaled(image):
             self._tell(
                 "scale",
@@ -104,10 +117,10 @@ class SampleCheck:
             if problem is not None:
                 self._tell("boxes", f"gt_boxes of image {name}: {problem}")
 
-    def _tell(self, kind: str, text: str) -> None:
+    def _tell(self, kind: str, text: str, remedy: str = "") -> None:
         if kind not in self.told:
             self.told.add(kind)
-            self.found.add(self.where, text)
+            self.found.add(self.where, text, remedy)
 
 
 def _boxes_problem(boxes: Tensor, size: tuple[int, int]) -> str | None:

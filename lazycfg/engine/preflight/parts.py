@@ -1,6 +1,5 @@
 """Optimizer, schedule, clipping, hooks and evaluation of a run, looked at one by one."""
 
-import importlib.util
 import math
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +11,9 @@ from lazycfg.visualization.fonts import font_for
 
 from ..build import Parts
 from ..hooks.base import HookBase
+from ..problems import PreflightError
 from ..settings import TrainSettings
+from ..trackers.base import asked_writers, make_writers
 from .findings import Findings
 
 __all__ = ["check_parts", "schedule_problem"]
@@ -50,12 +51,11 @@ def check_parts(parts: Parts, settings: TrainSettings, found: Findings) -> None:
             font_for("a", 16, settings.font)
         except ValueError as error:
             found.add("train.font", str(error), "train.font=null for a font that has the letters")
-    if settings.tensorboard and importlib.util.find_spec("tensorboard") is None:
-        found.add(
-            "train.tensorboard",
-            "TensorBoard is not installed",
-            "pip install 'lazycfg[tensorboard]', or train.tensorboard=false",
-        )
+    try:
+        make_writers(asked_writers(parts, settings), settings.output_dir, log_period=settings.log_period)
+    except PreflightError as error:
+        for problem in error.problems:
+            found.add(problem.where, problem.what, problem.remedy)
 
 
 _MOMENTS = ("before_train", "after_train", "before_step", "after_backward", "after_step")

@@ -54,7 +54,7 @@ def check_config(cfg: Node, *, training: bool, model: nn.Module | None = None) -
         training: whether it is to be trained, or only evaluated.
         model: takes the place of ``cfg.model``.
     """
-    found = Findings()
+    found = Findings(cfg=cfg)
     found.problems += name_problems(cfg)
     found.remarks += [*name_remarks(cfg), *repeated_calls(cfg)]
     try:
@@ -232,7 +232,13 @@ def compare(
                 found.unjudged("classes of dataloader.test: what the model was trained on is not known")
             else:
                 parts.class_mapping = _guarded(
-                    found, compare_data_sets, parts.model, trained_on, parts.test_loader, found
+                    found,
+                    compare_data_sets,
+                    parts.model,
+                    trained_on,
+                    parts.test_loader,
+                    found,
+                    training=training,
                 )
             _guarded(found, check_evaluated_data, cfg, parts.evaluator, parts.test_loader, found)
             check_sigmas(parts.model, parts.evaluator, found)
@@ -262,6 +268,7 @@ def try_out(
     started = time.perf_counter()
     loaders = _loaders(parts, training=training)
     if settings.preflight:
+        logger.info("trying two samples of each data set (train.preflight=false leaves that out) ...")
         with preserved_rng():
             for split, loader in loaders.items():
                 _guarded(found, check_images, loader, split, parts.model, found)

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from lazycfg.checkpoint import Stateful
-from lazycfg.data import MapDataset, TrainLoader
+from lazycfg.data import ImageError, MapDataset, TrainLoader
 from lazycfg.evaluation import inference_context
+from lazycfg.inspection.origins import explain_errors
 from lazycfg.utils import EventStorage, closest
 
 from ..build import Parts
@@ -26,6 +27,7 @@ from ..hooks import EarlyStopping, LateAugmentations
 from ..hooks.evaluation import flatten_results
 from ..settings import TrainSettings
 from ..trainer import sum_losses
+from .channels import first_convolution_fits
 from .findings import Findings
 from .looking import evaluators_of, mapped_of
 from .mapped import SampleCheck
@@ -63,7 +65,7 @@ def check_images(loader: Any, split: str, model: nn.Module, found: Findings) -> 
         except Exception as error:  # whatever a data set or a mapper of the user's raises
             failed += 1
             if failed <= _SHOWN:
-                found.add_error(error, f"dataloader.{split}.dataset")
+                found.add_error(error, f"dataloader.{split}.dataset", _skipping(error, split))
         if time.perf_counter() - started > _SECONDS:
             break
     if failed > _SHOWN:
@@ -86,9 +88,15 @@ def try_training(parts: Parts, settings: TrainSettings, device: torch.device, fo
     if model is None:
         return
     amp_dtype = settings.amp.autocast_dtype()
+    model.train()
+    if not first_convolution_fits(parts.model, model, batch, found):
+        return
     try:
-        model.train()
-        with EventStorage(), torch.autocast(device.type, amp_dtype, enabled=amp_dtype is not None):
+        with (
+            EventStorage(),
+            torch.autocast(device.type, amp_dtype, enabled=amp_dtype is not None),
+            explain_errors(model),
+        ):
             losses = model(batch)
             named = {"total_loss": losses} if isinstance(losses, Tensor) else losses
             total = sum_losses(named)
@@ -114,12 +122,14 @@ def try_evaluation(parts: Parts, settings: TrainSettings, found: Findings) -> No
     model = None if batch is None else _copy(parts.model, found)
     if model is None:
         return
+    if not first_convolution_fits(parts.model, model, batch, found):
+        return
     if parts.class_mapping is not None:
         model = RenumberedClasses(model, parts.class_mapping)
     where = "model, at inference, with two images of dataloader.test"
     names: set[str] | None = set()
     try:
-        with inference_context(model):
+        with inference_context(model), explain_errors(model):
             outputs = model(batch)
         where = "dataloader.evaluator"
         with torch.inference_mode(), quiet("lazycfg.evaluation"):  # tables of two images
@@ -185,11 +195,16 @@ def _first_batch(loader: Any, split: str, found: Findings) -> Any:
     try:
         batch = _taken(loader, split, found)
     except Exception as error:  # whatever a data set, a mapper or a loader of the user's raises
-        found.add_error(error, f"dataloader.{split}")
+        found.add_error(error, f"dataloader.{split}", _skipping(error, split))
         return None
     if isinstance(batch, list):
         return batch[:_SAMPLES] or None
     return batch
+
+
+def _skipping(error: BaseException, split: str) -> str:
+    """Return the override with which a loader leaves out what cannot be read; empty for other errors."""
+    return f"dataloader.{split}.on_error=skip" if isinstance(error, ImageError | OSError) else ""
 
 
 def _taken(loader: Any, split: str, found: Findings) -> Any:

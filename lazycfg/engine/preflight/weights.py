@@ -1,15 +1,36 @@
 """The weights that a run begins with, loaded or told about."""
 
+import os
+from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from lazycfg.checkpoint import Checkpointer, WeightsMismatchError, load_weights
+from lazycfg.checkpoint import Checkpointer, CheckpointError, WeightsMismatchError, load_weights
+from lazycfg.checkpoint.remote import remote_file
 
 from ..settings import TrainSettings
 from .findings import Findings
 
-__all__ = ["load_initial", "resume_or_load"]
+__all__ = ["check_initial_weights", "load_initial", "resume_or_load"]
+
+
+def check_initial_weights(settings: TrainSettings, found: Findings) -> None:
+    """See whether the file of ``train.init_checkpoint`` is there; nothing is read or downloaded."""
+    source = os.fspath(settings.init_checkpoint)
+    if not source or Path(source).is_file():
+        return
+    try:
+        remote = remote_file(source)
+    except CheckpointError as error:
+        found.add_error(error, "train.init_checkpoint")
+        return
+    if remote is None:
+        found.add(
+            "train.init_checkpoint", f"there is no file {source}, and no published weights of that name"
+        )
+    elif not remote.path.is_file():
+        found.unjudged(f"the weights {source}: a run downloads them to {remote.path} before it begins")
 
 
 def load_initial(model: nn.Module, settings: TrainSettings, found: Findings) -> None:
