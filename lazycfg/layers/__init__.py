@@ -1,4 +1,4 @@
-"""Ops and small modules."""
+"""Tensor operations and small modules: NMS, ROI pooling, losses, normalization, meshes."""
 
 from .aspp import ASPP
 from .batch_norm import (

@@ -63,7 +63,9 @@ class DeformConv(nn.Module):
         nn.init.uniform_(self.weight, -bound, bound)
 
     def forward(self, x: Tensor, offset: Tensor) -> Tensor:
-        """Args:
+        """Convolve at the shifted points.
+
+        Args:
             x: (N, Cin, H, W).
             offset: (N, 2 * deformable_groups * kernel points, Hout, Wout): (dy, dx) in pixels of each point.
 

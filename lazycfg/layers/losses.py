@@ -43,7 +43,7 @@ def smooth_l1_loss(input: Tensor, target: Tensor, beta: float, reduction: str = 
 def sigmoid_focal_loss(
     inputs: Tensor, targets: Tensor, alpha: float = -1, gamma: float = 2, reduction: str = "none"
 ) -> Tensor:
-    """Binary cross-entropy in which what is already right counts less (RetinaNet, arXiv:1708.02002).
+    """Focal loss: binary cross-entropy that weights easy examples less (RetinaNet, arXiv:1708.02002).
 
     Args:
         inputs: logits of any shape.

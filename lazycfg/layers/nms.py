@@ -47,7 +47,7 @@ def batched_nms(boxes: Tensor, scores: Tensor, idxs: Tensor, iou_threshold: floa
         raise ValueError(f"batched_nms: expected boxes (N, 4), got {tuple(boxes.shape)}")
     if boxes.shape[0] == 0:
         return torch.empty(0, dtype=torch.int64, device=boxes.device)
-    if boxes.device.type == "cpu" and len(boxes) > _FEW:
+    if boxes.device.type == "cpu" and not torch.compiler.is_compiling() and len(boxes) > _FEW:
         compare = lambda b: _upright_overlaps(b.numpy(), iou_threshold)  # noqa: E731
         return _suppress(boxes, scores, idxs, compare, _CHUNK_PAIRS, _BLOCK)
     exact = boxes.float() if boxes.device.type == "mps" else boxes.double()

@@ -23,11 +23,13 @@ class ROIAlign(nn.Module):
         sampling_ratio: int,
         aligned: bool = True,
     ) -> None:
-        """Args:
-        output_size: (height, width) of a pooled region, or one number for both.
-        spatial_scale: what box coordinates are multiplied with to get feature coordinates.
-        sampling_ratio: samples per output cell along each axis; 0 takes as many as the region has pixels.
-        aligned: sample at the true pixel centres.
+        """Set the size and the scale of the pooled regions.
+
+        Args:
+            output_size: (height, width) of a pooled region, or one number for both.
+            spatial_scale: what box coordinates are multiplied with to get feature coordinates.
+            sampling_ratio: samples per output cell along each axis; 0 takes as many as the region has pixels.
+            aligned: sample at the true pixel centres.
         """
         super().__init__()
         height, width = (output_size, output_size) if isinstance(output_size, int) else output_size
@@ -37,7 +39,9 @@ class ROIAlign(nn.Module):
         self.aligned = aligned
 
     def forward(self, input: Tensor, rois: Tensor) -> Tensor:
-        """Args:
+        """Pool regions of feature maps.
+
+        Args:
             input: (N, C, H, W).
             rois: (R, 5): index of the image in the batch, then XYXY before ``spatial_scale``.
 

@@ -25,10 +25,12 @@ class ROIAlignRotated(nn.Module):
     """
 
     def __init__(self, output_size: int | tuple[int, int], spatial_scale: float, sampling_ratio: int) -> None:
-        """Args:
-        output_size: (height, width) of a pooled region, or one number for both.
-        spatial_scale: what box coordinates are multiplied with to get feature coordinates.
-        sampling_ratio: samples per output cell along each axis; 0 takes as many as the region has pixels.
+        """Set the size and the scale of the pooled regions.
+
+        Args:
+            output_size: (height, width) of a pooled region, or one number for both.
+            spatial_scale: what box coordinates are multiplied with to get feature coordinates.
+            sampling_ratio: samples per output cell along each axis; 0 takes as many as the region has pixels.
         """
         super().__init__()
         height, width = (output_size, output_size) if isinstance(output_size, int) else output_size
@@ -37,7 +39,9 @@ class ROIAlignRotated(nn.Module):
         self.sampling_ratio = sampling_ratio
 
     def forward(self, input: Tensor, rois: Tensor) -> Tensor:
-        """Args:
+        """Pool rotated regions of feature maps.
+
+        Args:
             input: (N, C, H, W).
             rois: (R, 6): index of the image in the batch, then (xc, yc, width, height, angle) in pixels
                 before ``spatial_scale`` and degrees counter-clockwise.

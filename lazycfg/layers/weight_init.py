@@ -4,13 +4,13 @@ from torch import nn
 
 
 def c2_msra_fill(module: nn.Module) -> None:
-    """Normal weights with variance 2 / fan_out (He et al., arXiv:1502.01852), zero bias; in place."""
+    """Initialize in place: normal weights with variance 2 / fan_out (arXiv:1502.01852), zero bias."""
     nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
     _zero_bias(module)
 
 
 def c2_xavier_fill(module: nn.Module) -> None:
-    """Uniform weights in +-sqrt(3 / fan_in) (Caffe2's "XavierFill"), zero bias; in place."""
+    """Initialize in place: uniform weights in +-sqrt(3 / fan_in) (Caffe2's "XavierFill"), zero bias."""
     nn.init.kaiming_uniform_(module.weight, a=1)
     _zero_bias(module)
 

@@ -1,4 +1,4 @@
-"""The model zoo: config files, found by their path below this folder, and the weights published for them.
+"""The model zoo: configs by name, and their published weights.
 
 Example::
 
@@ -29,13 +29,13 @@ _ROOT = Path(__file__).resolve().parent
 
 
 def list_configs() -> list[str]:
-    """All config files that describe a whole job, relative to the zoo's folder."""
+    """Return the names of all configs of the zoo that describe a whole training."""
     files = (path.relative_to(_ROOT) for path in _ROOT.rglob("*.py") if path.name != "__init__.py")
     return sorted(path.as_posix() for path in files if path.parts[0] != "common" and len(path.parts) > 1)
 
 
 def get_config_file(config_path: str) -> str:
-    """Absolute path of a zoo config such as ``"COCO-Detection/faster_rcnn_R_50_FPN_1x.py"``.
+    """Return the absolute path of a zoo config such as ``"COCO-Detection/faster_rcnn_R_50_FPN_1x.py"``.
 
     Raises:
         FileNotFoundError: no such config; the message names the nearest ones.
@@ -49,7 +49,7 @@ def get_config_file(config_path: str) -> str:
 
 
 def get_config(config_path: str, trained: bool = False) -> Node:
-    """Load a zoo config: a fresh tree at every call, free to edit.
+    """Load a zoo config: a new tree for every call, which you may edit.
 
     Args:
         config_path: its path below the zoo's folder.
@@ -115,7 +115,7 @@ def get(config_path: str, trained: bool = False, device: str | None = None) -> n
 
 
 def get_metadata(config_path: str) -> Metadata | None:
-    """Return the class names of a config's test data without its annotation files.
+    """Return the class names and ids of a config's test data without its annotation files.
 
     Returns:
         those of COCO and of its persons' keypoints; None for other data.
@@ -132,13 +132,17 @@ def get_metadata(config_path: str) -> Metadata | None:
         return Metadata(
             name=name,
             thing_classes=("person",),
+            thing_dataset_id_to_contiguous_id={1: 0},
             keypoint_names=coco_keypoints.COCO_PERSON_KEYPOINT_NAMES,
             keypoint_flip_map=coco_keypoints.COCO_PERSON_KEYPOINT_FLIP_MAP,
             keypoint_connection_rules=coco_keypoints.COCO_PERSON_KEYPOINT_CONNECTION_RULES,
             keypoint_oks_sigmas=coco_keypoints.COCO_PERSON_KEYPOINT_OKS_SIGMAS,
         )
     if name in ("coco_2017_val", "coco_2017_train"):
-        return Metadata(name=name, thing_classes=coco_classes.COCO_CLASSES)
+        ids = {number: label for label, number in enumerate(coco_classes.COCO_CATEGORY_IDS)}
+        return Metadata(
+            name=name, thing_classes=coco_classes.COCO_CLASSES, thing_dataset_id_to_contiguous_id=ids
+        )
     return None
 
 

@@ -3,12 +3,13 @@
 from lazycfg.layers import fuse
 
 from . import backbone, meta_arch, proposal_generator, roi_heads
-from .anchor_generator import DefaultAnchorGenerator, RotatedAnchorGenerator
+from .anchor_generator import DefaultAnchorGenerator, RotatedAnchorGenerator, TorchvisionAnchorGenerator
 from .backbone import *  # noqa: F403
 from .box_regression import Box2BoxTransform, Box2BoxTransformLinear, Box2BoxTransformRotated
 from .data_needs import DataNeeds, TellsDataNeeds
 from .matcher import Matcher
 from .meta_arch import *  # noqa: F403
+from .mmdet_wrapper import MMDetDetector
 from .point_features import (
     generate_regular_grid_point_coords,
     get_point_coords_wrt_image,
@@ -37,6 +38,7 @@ __all__ = [
     "DatasetMapperTTA",
     "DefaultAnchorGenerator",
     "GeneralizedRCNNWithTTA",
+    "MMDetDetector",
     "MaskHead",
     "Matcher",
     "ProposalGenerator",
@@ -46,6 +48,7 @@ __all__ = [
     "RotatedAnchorGenerator",
     "TellsDataNeeds",
     "TiledInference",
+    "TorchvisionAnchorGenerator",
     "assign_boxes_to_levels",
     "detector_postprocess",
     "fuse",

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from lazycfg.structures import Boxes, RotatedBoxes
 
-__all__ = ["DefaultAnchorGenerator", "RotatedAnchorGenerator"]
+__all__ = ["DefaultAnchorGenerator", "RotatedAnchorGenerator", "TorchvisionAnchorGenerator"]
 
 
 def _per_level(values: Sequence, num_levels: int, name: str) -> list[list[float]]:
@@ -131,6 +131,49 @@ class DefaultAnchorGenerator(AnchorGenerator):
                 h = ratio * w
                 anchors.append([-w / 2.0, -h / 2.0, w / 2.0, h / 2.0])
         return torch.tensor(anchors)
+
+
+class TorchvisionAnchorGenerator(DefaultAnchorGenerator):
+    """The anchors that torchvision's detectors were trained with.
+
+    Their corners are rounded to whole pixels. Their distance on a level is not the level's stride, but the
+    side of the batch (that of the finest map times its stride) divided by the side of the map, in whole
+    pixels: on the coarsest levels a little less than the stride, unless that divides the sides.
+
+    Args:
+        sizes, aspect_ratios, strides: as for `DefaultAnchorGenerator`; the finest level comes first.
+    """
+
+    def __init__(
+        self,
+        *,
+        sizes: Sequence[Sequence[float]] | Sequence[float],
+        aspect_ratios: Sequence[Sequence[float]] | Sequence[float],
+        strides: Sequence[int],
+    ) -> None:
+        super().__init__(sizes=sizes, aspect_ratios=aspect_ratios, strides=strides, offset=0.0)
+
+    def generate_cell_anchors(
+        self,
+        sizes: Sequence[float] = (32, 64, 128, 256, 512),
+        aspect_ratios: Sequence[float] = (0.5, 1, 2),
+    ) -> Tensor:
+        """Return anchors (A, 4) XYXY in pixels, as `DefaultAnchorGenerator` makes them, rounded."""
+        return super().generate_cell_anchors(sizes, aspect_ratios).round()
+
+    def grid_anchors(self, grid_sizes: Sequence[Sequence[int]]) -> list[Tensor]:
+        """Per level (H * W * A, 4), for maps of the given (H, W); ordered by row, column, anchor."""
+        height, width = (side * self.strides[0] for side in grid_sizes[0])
+        out = []
+        for (rows, columns), cell in zip(grid_sizes, self.cell_anchors, strict=True):
+            y, x = torch.meshgrid(
+                torch.arange(rows, dtype=cell.dtype, device=cell.device) * (height // rows),
+                torch.arange(columns, dtype=cell.dtype, device=cell.device) * (width // columns),
+                indexing="ij",
+            )
+            shifts = torch.stack((x, y, x, y), dim=-1).reshape(-1, 1, 4)
+            out.append((shifts + cell).reshape(-1, 4))
+        return out
 
 
 class RotatedAnchorGenerator(AnchorGenerator):

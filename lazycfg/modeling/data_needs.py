@@ -18,7 +18,7 @@ class DataNeeds:
         ignore_label: the label of pixels that have no part in its loss.
         keypoints: how many keypoints of an object it predicts.
         masks: whether it is trained on a mask of every object.
-        input_format: the order of the channels, "RGB" or "BGR", that the images must have.
+        input_format: the order of the channels, "RGB", "BGR" or "raw", that the images must have.
     """
 
     thing_classes: int | None = None
@@ -31,7 +31,7 @@ class DataNeeds:
 
 @runtime_checkable
 class TellsDataNeeds(Protocol):
-    """A part of a model that says what it needs.
+    """The protocol of a part of a model that says what data it needs.
 
     The parts of this library do. A part of your own that does not is not judged before training; one that
     inherits the method and means something else by its arguments overrides it::

@@ -15,7 +15,7 @@ CHUNK_ENTRIES = 1 << 26
 
 
 class Matcher:
-    """Matches every prediction to its best ground truth and labels the match by thresholds.
+    """Matches every anchor or proposal to its best ground truth, and labels the match by IoU thresholds.
 
     Args:
         thresholds: increasing; they cut the quality into ``len(thresholds) + 1`` intervals.

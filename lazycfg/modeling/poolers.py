@@ -79,7 +79,7 @@ def image_index(counts: Sequence[int], like: Tensor) -> Tensor:
 
 
 class ROIPooler(nn.Module):
-    """Pools each box from the level that fits its size.
+    """Pools each box from the pyramid level that fits its size.
 
     On a device every level pools *all* boxes, those of other levels moved out of the image, where they cost
     the kernel nearly nothing, and the results are added up: no list of unknown length, so no waiting. On the

@@ -48,7 +48,7 @@ def batch_images(
 
     Raises:
         TypeError: an image is no tensor.
-        ValueError: there is no image.
+        ValueError: there is no image, or one has another number of channels than `pixel_mean`.
     """
     if not len(images):
         raise ValueError("a batch without images: training needs at least one")
@@ -56,6 +56,11 @@ def batch_images(
         if not isinstance(image, Tensor):
             expected = "a tensor (channels, height, width)"
             raise TypeError(f"the 'image' of an input is {expected}, got {type(image).__name__}")
+        if image.ndim == 3 and image.shape[0] != pixel_mean.shape[0]:
+            raise ValueError(
+                f"an image has {image.shape[0]} channels, and pixel_mean of the model is for "
+                f"{pixel_mean.shape[0]}"
+            )
     batch = batch_maps(images, pixel_mean.device, 0, size_divisibility, padding_constraints)
     sizes = batch.image_sizes
     tensor = (batch.tensor - pixel_mean) / pixel_std

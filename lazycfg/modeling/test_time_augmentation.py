@@ -91,7 +91,9 @@ class GeneralizedRCNNWithTTA(nn.Module):
         return self.model.device
 
     def forward(self, batched_inputs: Inputs) -> list[dict[str, Any]]:
-        """Args:
+        """Detect in several views of each image, and merge the detections.
+
+        Args:
             batched_inputs: as the model takes them; "height" and "width" are those of the original, which
                 the result is for.
 

@@ -68,7 +68,7 @@ class ViewTransform:
 
 
 class DatasetMapperTTA:
-    """Makes the views: the image at several sizes, and the mirror images of these.
+    """Makes the views for test-time augmentation: the image at several sizes, each also mirrored.
 
     It works on what another mapper gives, on the device that image is on. Leave resizing out of that mapper:
     each view is then made of the original pixels.
@@ -96,7 +96,9 @@ class DatasetMapperTTA:
         self.flip = flip
 
     def __call__(self, dataset_dict: dict[str, Any]) -> list[dict[str, Any]]:
-        """Args:
+        """Return the views of an image.
+
+        Args:
             dataset_dict: with "image" (C, H, W), and "height" and "width" of the original (by default those
                 of the image).
 

@@ -7,6 +7,7 @@ knows nothing of iterations: a run of another length stretches it.
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Literal
 
 __all__ = [
@@ -30,7 +31,7 @@ ParamScheduler = Callable[[float], float]
 
 
 class ConstantParamScheduler:
-    """The same value throughout."""
+    """A constant."""
 
     def __init__(self, value: float) -> None:
         self.value = value
@@ -108,7 +109,7 @@ class MultiStepParamScheduler:
                 f"{len(milestones)} milestones {milestones} split training into {len(milestones) + 1} parts, "
                 f"but there are {len(values)} values {list(values)}"
             )
-        if any(a >= b for a, b in zip(milestones, [*milestones[1:], num_updates], strict=True)):
+        if any(a >= b for a, b in pairwise([*milestones, num_updates])):
             raise ValueError(
                 f"milestones {milestones} must increase and end before num_updates={num_updates}"
             )

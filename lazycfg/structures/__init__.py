@@ -1,4 +1,4 @@
-"""Containers of tensors for images and what is seen in them."""
+"""Containers for batches of images, boxes, masks, keypoints and meshes."""
 
 from lazycfg.structures.bit_masks import BitMasks
 from lazycfg.structures.box_mode import BoxMode
@@ -12,6 +12,14 @@ from lazycfg.structures.boxes import (
 )
 from lazycfg.structures.image_list import ImageList
 from lazycfg.structures.instances import Instances
+from lazycfg.structures.interop import (
+    from_fiftyone,
+    from_supervision,
+    from_torchvision,
+    to_fiftyone,
+    to_supervision,
+    to_torchvision,
+)
 from lazycfg.structures.keypoints import Keypoints, heatmaps_to_keypoints
 from lazycfg.structures.meshes import Meshes
 from lazycfg.structures.obj_files import MeshFileError, load_obj, save_obj
@@ -35,6 +43,9 @@ __all__ = [
     "PolygonMasks",
     "ROIMasks",
     "RotatedBoxes",
+    "from_fiftyone",
+    "from_supervision",
+    "from_torchvision",
     "heatmaps_to_keypoints",
     "load_obj",
     "matched_iou_rotated",
@@ -49,4 +60,7 @@ __all__ = [
     "polygons_to_bitmask",
     "rasterize_polygons_within_box",
     "save_obj",
+    "to_fiftyone",
+    "to_supervision",
+    "to_torchvision",
 ]

@@ -25,8 +25,10 @@ class BitMasks:
     image_size: tuple[int, int]
 
     def __init__(self, tensor: Any) -> None:
-        """Args:
-        tensor: (N, H, W), anything array-like; not zero is inside.
+        """Hold masks.
+
+        Args:
+            tensor: (N, H, W), anything array-like; not zero is inside.
         """
         tensor = (
             tensor.to(torch.bool) if isinstance(tensor, Tensor) else torch.as_tensor(tensor, dtype=torch.bool)

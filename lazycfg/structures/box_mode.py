@@ -18,7 +18,7 @@ BoxT = TypeVar("BoxT", Tensor, np.ndarray, list[float], tuple[float, ...])
 
 @unique
 class BoxMode(IntEnum):
-    """How the numbers of a box are to be read. The values are part of saved datasets and do not change."""
+    """How the numbers of a box are to be read. The values appear in saved datasets and never change."""
 
     XYXY_ABS = 0
     """(x0, y0, x1, y1) in pixels."""

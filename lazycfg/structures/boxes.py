@@ -22,7 +22,7 @@ _CHUNK_ENTRIES = 1 << 24
 
 
 class Boxes:
-    """A list of N upright boxes, held as one float32 tensor (N, 4) of XYXY in pixels.
+    """N axis-aligned boxes: one float32 tensor (N, 4) of XYXY in pixels.
 
     ``Boxes(tensor)`` shares the memory of a float32 tensor. Anything array-like is accepted.
     """

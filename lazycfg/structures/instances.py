@@ -37,9 +37,11 @@ class Instances:
     _fields: dict[str, Any]
 
     def __init__(self, image_size: tuple[int, int], **fields: Any) -> None:
-        """Args:
-        image_size: (height, width) of the image in pixels.
-        **fields: the first fields.
+        """Hold the objects of an image.
+
+        Args:
+            image_size: (height, width) of the image in pixels.
+            **fields: the first fields.
         """
         self._image_size = image_size
         self._fields = {}

@@ -31,7 +31,9 @@ class Meshes:
     """
 
     def __init__(self, verts: Sequence[Tensor], faces: Sequence[Tensor]) -> None:
-        """Args:
+        """Hold meshes.
+
+        Args:
             verts: of each mesh (V_i, 3), floating point.
             faces: of each mesh (F_i, 3), rows of its vertices, any integer type.
 
@@ -105,7 +107,7 @@ class Meshes:
 
     @property
     def valid(self) -> Tensor:
-        """(N,) bool: whether a mesh has a face."""
+        """Return (N,) bool: whether a mesh has a face."""
         return self._upload([count > 0 for count in self._faces_per_mesh], torch.bool)
 
     def isempty(self) -> bool:
@@ -118,28 +120,28 @@ class Meshes:
     # ------------------------------------------------------------------ views
 
     def verts_packed(self) -> Tensor:
-        """(V, 3)."""
+        """Return the vertices (V, 3) of all meshes."""
         return self._verts
 
     def faces_packed(self) -> Tensor:
-        """(F, 3) int64, rows of `verts_packed`."""
+        """Return the faces (F, 3) int64 of all meshes, as rows of `verts_packed`."""
         return self._faces
 
     def verts_list(self) -> list[Tensor]:
-        """Of each mesh (V_i, 3)."""
+        """Return the vertices (V_i, 3) of each mesh."""
         return list(self._verts.split(self._verts_per_mesh))
 
     def faces_list(self) -> list[Tensor]:
-        """Of each mesh (F_i, 3) int64, rows of its own vertices."""
+        """Return the faces (F_i, 3) int64 of each mesh, as rows of its own vertices."""
         local = self._faces - self._of_faces(self.mesh_to_verts_packed_first_idx()).unsqueeze(1)
         return list(local.split(self._faces_per_mesh))
 
     def verts_padded(self) -> Tensor:
-        """(N, V_max, 3), zeros behind the last vertex of a mesh."""
+        """Return the vertices (N, V_max, 3), with zeros after the last one of a mesh."""
         return self.pad_verts(self._verts)
 
     def faces_padded(self) -> Tensor:
-        """(N, F_max, 3) int64 rows of a mesh's own vertices, -1 behind its last face."""
+        """Return the faces (N, F_max, 3) int64, rows of a mesh's own vertices; -1 after the last face."""
         local = self._faces - self._of_faces(self.mesh_to_verts_packed_first_idx()).unsqueeze(1)
         return self.pad_faces(local, value=-1)
 
@@ -158,19 +160,19 @@ class Meshes:
         return _pad(values, self._faces_per_mesh, self._slots(self._faces_per_mesh), value)
 
     def verts_packed_to_mesh_idx(self) -> Tensor:
-        """(V,) int64: the mesh of each vertex."""
+        """Return (V,) int64: the mesh of each vertex."""
         return self._upload(np.repeat(np.arange(len(self)), self._verts_per_mesh))
 
     def faces_packed_to_mesh_idx(self) -> Tensor:
-        """(F,) int64: the mesh of each face."""
+        """Return (F,) int64: the mesh of each face."""
         return self._upload(np.repeat(np.arange(len(self)), self._faces_per_mesh))
 
     def mesh_to_verts_packed_first_idx(self) -> Tensor:
-        """(N,) int64: the row of each mesh's first vertex."""
+        """Return (N,) int64: the row of each mesh's first vertex."""
         return self._upload(_starts(self._verts_per_mesh))
 
     def mesh_to_faces_packed_first_idx(self) -> Tensor:
-        """(N,) int64: the row of each mesh's first face."""
+        """Return (N,) int64: the row of each mesh's first face."""
         return self._upload(_starts(self._faces_per_mesh))
 
     def edges(self) -> tuple[Tensor, Tensor]:
@@ -189,11 +191,11 @@ class Meshes:
         return edges, inverse.view(3, -1).t()
 
     def edges_packed(self) -> Tensor:
-        """(E, 2) int64: the first of what `edges` returns."""
+        """Return the undirected edges (E, 2) int64, as `edges` does."""
         return self.edges()[0]
 
     def get_bounding_boxes(self) -> Tensor:
-        """(N, 3, 2): the smallest and the largest x, y and z of each mesh; infinite (inf, -inf) of none."""
+        """Return (N, 3, 2): the smallest and largest x, y and z of each mesh; (inf, -inf) if it is empty."""
         index = self.verts_packed_to_mesh_idx().unsqueeze(1).expand(-1, 3)
         low = self._verts.new_full((len(self), 3), float("inf"))
         low = low.scatter_reduce(0, index, self._verts, "amin")
@@ -201,18 +203,16 @@ class Meshes:
         return torch.stack((low, high.scatter_reduce(0, index, self._verts, "amax")), dim=2)
 
     def face_normals(self) -> Tensor:
-        """(F, 3): vectors across each face, counter-clockwise seen from their tips, twice as long as its area
-        is large.
-        """
+        """Return the normals (F, 3) of the faces; the length of each is twice the area of its face."""
         a, b, c = self._verts[self._faces].unbind(1)
         return torch.linalg.cross(b - a, c - b)
 
     def face_areas(self) -> Tensor:
-        """(F,)."""
+        """Return the areas (F,) of the faces."""
         return self.face_normals().norm(dim=1) / 2
 
     def vertex_normals(self) -> Tensor:
-        """(V, 3): unit vectors, the mean of the normals around a vertex by area; zero without any."""
+        """Return unit normals (V, 3): the mean of adjacent faces' normals, by area; zero without faces."""
         normals = self.face_normals()
         total = torch.zeros_like(self._verts)
         total = total.index_add(0, self._faces.flatten(), normals.repeat_interleave(3, dim=0))
@@ -241,11 +241,11 @@ class Meshes:
         return self.with_verts(self._verts * scale)
 
     def extend(self, times: int) -> Meshes:
-        """Repeat each mesh so many times: of meshes a, b by 2 come a, a, b, b."""
+        """Repeat each mesh: meshes a, b by 2 become a, a, b, b."""
         return self[np.repeat(np.arange(len(self)), times)]
 
     def split(self, sizes: Sequence[int]) -> list[Meshes]:
-        """Cut into so many meshes each.
+        """Split into batches with the given numbers of meshes.
 
         Raises:
             ValueError: the sizes do not add up to the number of meshes.
@@ -278,7 +278,7 @@ class Meshes:
 
     @staticmethod
     def cat(meshes: Sequence[Meshes]) -> Meshes:
-        """Join batches to one."""
+        """Concatenate batches of meshes."""
         if not meshes:
             return Meshes([], [])
         shifts = _starts([len(m._verts) for m in meshes]).tolist()

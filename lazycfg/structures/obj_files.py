@@ -16,7 +16,7 @@ __all__ = ["MeshFileError", "load_obj", "save_obj"]
 
 
 class MeshFileError(ValueError):
-    """A file of a mesh that cannot be read as one."""
+    """Raised for a mesh file that cannot be read."""
 
 
 def load_obj(path: str | os.PathLike[str]) -> tuple[Tensor, Tensor]:

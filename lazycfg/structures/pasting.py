@@ -35,7 +35,7 @@ class MaskCrop:
 def paste_masks_in_image(
     masks: Tensor, boxes: Boxes | Tensor, image_shape: tuple[int, int], threshold: float = 0.5
 ) -> Tensor:
-    """Resize each mask to its box and put it there.
+    """Resize each mask to its box, and paste it into the image.
 
     A mask's pixel is a cell of the box, sampled bilinearly at the centres of the image's pixels, as in Mask
     R-CNN (arXiv:1703.06870). Nothing is drawn farther than a pixel from the box, and on the host only the

@@ -26,7 +26,9 @@ class PolygonMasks:
     polygons: list[list[np.ndarray]]
 
     def __init__(self, polygons: Sequence[Sequence[Any]]) -> None:
-        """Args:
+        """Hold polygons.
+
+        Args:
             polygons: ``polygons[i][j]`` is the j-th polygon of object i, an array, tensor or list of at least
                 6 numbers.
 

@@ -15,7 +15,7 @@ __all__ = ["ROIMasks"]
 
 
 class ROIMasks:
-    """The masks of N objects as a mask head predicts them, each inside a box: a tensor (N, M, M).
+    """The masks of N objects as a mask head predicts them, each relative to its box: (N, M, M).
 
     They stay this small until `to_bitmasks` pastes them, or until an evaluator encodes them box by box.
     """

@@ -15,7 +15,7 @@ __all__ = ["RotatedBoxes", "clip_rotated", "pairwise_iou", "scale_rotated"]
 
 
 class RotatedBoxes:
-    """A list of N rotated boxes, held as one float32 tensor (N, 5) of (xc, yc, width, height, angle).
+    """N rotated boxes: one float32 tensor (N, 5) of (xc, yc, width, height, angle).
 
     Centre and size are in pixels. The angle is in degrees, counter-clockwise as seen in the image: a box of
     angle 0 is upright, one of angle 90 has its width along the vertical. (xc, yc, w, h, t) is the same region

@@ -6,7 +6,7 @@ import torchvision
 from torch import nn
 
 from lazycfg.layers import FrozenBatchNorm2d, ShapeSpec
-from lazycfg.modeling.backbone import FPN, MMDetBackbone, TimmBackbone, TorchvisionBackbone
+from lazycfg.modeling.backbone import FPN, MMDetBackbone, TimmBackbone, TorchvisionBackbone, TorchvisionTrunk
 
 STAGES = {"layer1": "res2", "layer2": "res3", "layer3": "res4", "layer4": "res5"}
 
@@ -140,3 +140,8 @@ def test_mmdetection_networks_that_cannot_serve():
         MMDetBackbone(backbone=Tuples(4), output_shapes=[ShapeSpec(channels=3)])
     with pytest.raises(ValueError, match="2 maps came out"):
         MMDetBackbone(backbone=Tuples(4, 8), output_shapes=[shape])(torch.rand(1, 3, 8, 8))
+
+
+def test_a_trunk_of_another_name_is_refused():
+    with pytest.raises(ValueError, match=r"'resnet50', expected one of mobilenet_v3_large, convnext_tiny"):
+        TorchvisionTrunk(name="resnet50")

@@ -7,12 +7,10 @@ import pytest
 
 from lazycfg import LazyConfig, model_zoo
 
-# What the default policy does not allow: torchvision's networks, and the adapter that traces them.
+# What the default policy does not allow: networks and a loader of the classification project.
 ALLOWED = (
     "lazycfg.modeling.TorchvisionBackbone",
     "lazycfg.projects.classification.build_classification_train_loader",
-    "torchvision.models.convnext_tiny",
-    "torchvision.models.mobilenet_v3_large",
     "torchvision.models.resnet50",
 )
 
@@ -43,3 +41,9 @@ def test_every_zoo_entry_loads_in_another_process(tmp_path, suffix):
         LazyConfig.save(model_zoo.get_config(name), tmp_path / f"{name.replace('/', '__')}.{suffix}")
     command = [sys.executable, "-c", READ, str(tmp_path), suffix, *ALLOWED]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "none\n"
+
+
+@pytest.mark.parametrize("name", [n for n in model_zoo.list_configs() if "quickstart/" in n])
+def test_a_saved_quickstart_loads_under_the_default_policy(tmp_path, name):
+    LazyConfig.save(model_zoo.get_config(name), tmp_path / "config.yaml")
+    assert LazyConfig.load(tmp_path / "config.yaml") == model_zoo.get_config(name)

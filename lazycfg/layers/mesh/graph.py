@@ -40,7 +40,9 @@ class GraphConv(nn.Module):
             nn.init.zeros_(linear.bias)
 
     def forward(self, verts: Tensor, edges: Tensor) -> Tensor:
-        """Args:
+        """Convolve the features of vertices along the edges.
+
+        Args:
             verts: (V, input_dim) features.
             edges: (E, 2) int64, rows of `verts`.
 
@@ -61,7 +63,7 @@ class SubdivideMeshes(nn.Module):
     @overload
     def forward(self, meshes: Meshes, feats: Tensor) -> tuple[Meshes, Tensor]: ...
     def forward(self, meshes: Meshes, feats: Tensor | None = None) -> Meshes | tuple[Meshes, Tensor]:
-        """Waits for the device.
+        """Cut the triangles of meshes. Waits for the device.
 
         Args:
             feats: features (V, C) of the vertices, packed; those of a new vertex are the mean of its edge's.

@@ -31,7 +31,7 @@ def sample_points_from_meshes(
     return_normals: bool = False,
     generator: torch.Generator | None = None,
 ) -> Tensor | tuple[Tensor, Tensor]:
-    """Draw points evenly from the surface of each mesh; gradients flow to the vertices.
+    """Sample points uniformly from the surface of each mesh; gradients flow to the vertices.
 
     Args:
         num_samples: points of each mesh.

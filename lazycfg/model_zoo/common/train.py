@@ -1,4 +1,4 @@
-"""Settings of a training run.  All keys there are, with the meaning of each; change what differs:
+"""Settings of a training run. Every key, with its default and what it means; change what you need:
 
 from ..common.train import train
 train.max_iter = 1000
@@ -7,52 +7,58 @@ train.max_iter = 1000
 from typing import Any
 
 train: Any = dict(
-    # Where the config, log.txt, metrics.json, checkpoints, results and pictures go.
+    # The folder for the config, log.txt, metrics.json, checkpoints, results and drawn images.
     output_dir="./output",
-    # Weights to start from: a file of ours (.safetensors), of detectron2 (.pkl, .pth), of a backbone alone;
-    # or a name that is downloaded once: "detectron2://...", "https://...", a zoo config's. "": none.
+    # Weights to start from: a file (.safetensors, .pth, .pkl) of a model or of a backbone alone, or a name to
+    # download: a zoo config, "torchvision://...", "detectron2://...", "https://...". "": random weights.
     init_checkpoint="",
-    # Keys of weights to leave as they are initialised, as patterns: ["roi_heads.box_predictor.*"].
+    # Patterns of keys that are not loaded from init_checkpoint: ["roi_heads.box_predictor.*"].
     init_ignore=[],
-    # Optimizer steps. The schedule of the learning rate stretches with it.
+    # Optimizer steps to train. The learning rate schedule stretches with it.
     max_iter=90000,
-    # "auto": the GPU of this process, or MPS, or the CPU.
+    # "auto" takes a GPU, else MPS, else the CPU. Also "cpu", "cuda", "cuda:1", "mps".
     device="auto",
-    # Of initial weights, of the order of the data and everything random in training; None (or -1) for another
-    # one in every run.
+    # The seed of initial weights, of the order of the data and of everything random in training. None (or
+    # -1): a new one in every run.
     seed=42,
-    # Mixed precision: dtype "bfloat16" (no loss scaling, nothing to tune) or "float16".
+    # Mixed precision, with dtype "bfloat16" (no loss scaling, nothing to tune) or "float16".
     amp=dict(enabled=False, dtype="bfloat16"),
-    # Arguments of DistributedDataParallel, for runs started by torchrun.
+    # Arguments of DistributedDataParallel, for runs that are started with torchrun.
     ddp=dict(broadcast_buffers=False, find_unused_parameters=False, fp16_compression=False),
-    # A process that waits longer than this for the others gives up.
+    # How many minutes a process waits for the others before it gives up.
     dist_timeout_minutes=30,
-    # Memory layout of weights and activations: faster on CPUs, and on GPUs in mixed precision.
+    # Use the channels_last memory layout: faster on CPUs, and on GPUs with mixed precision.
     channels_last=False,
-    # Let cuDNN time its algorithms for each new shape: faster where all images have one size.
+    # Let cuDNN time its algorithms for each new shape: faster if all images have the same size.
     cudnn_benchmark=False,
-    # Batches per optimizer step, their gradients averaged: for batches that do not fit at once.
+    # Gradient accumulation: the number of batches per optimizer step, whose gradients are averaged.
     accumulate=1,
-    # Called with the parameters before each step: L(ClipGradNorm)(max_norm=1.0) (lazycfg.solver). None: none.
+    # Gradient clipping: L(ClipGradNorm)(max_norm=1.0) of lazycfg.solver. None: no clipping.
     clip_grad=None,
-    # A checkpoint to resume from every `period` steps and at the end; the last `max_to_keep` are kept.
+    # Save a checkpoint every `period` steps and at the end, and keep the last `max_to_keep`.
     checkpointer=dict(period=5000, max_to_keep=10),
     # Steps between evaluations; 0 for only the one at the end.
     eval_period=5000,
-    # Keep the weights that are best by this result ("bbox/AP", "segm/AP") as model_best.safetensors. "": no.
+    # Keep the weights with the best value of this metric ("bbox/AP", "segm/AP") as model_best.safetensors: of
+    # a loss the smallest, of others the largest. "" keeps none.
     best_metric="",
-    # Steps between two lines of the log; losses are read from the device only then.
+    # Steps between two lines of the log. Losses are only read from the GPU then.
     log_period=20,
-    # Write event files for TensorBoard beside metrics.json (needs pip install 'lazycfg[tensorboard]').
+    # On a terminal, show a progress bar instead of these lines; log.txt has them in any case.
+    progress_bar=True,
+    # Experiment trackers: "tensorboard", "wandb", "mlflow", "trackio", or with arguments
+    # [L(WandbWriter)(project="birds")] of lazycfg.engine. Each needs pip install 'lazycfg[NAME]'.
+    writers=[],
+    # The same as "tensorboard" in `writers`.
     tensorboard=False,
-    # Test pictures to draw after each evaluation, predictions beside ground truth.
+    # How many test images to draw after each evaluation, with ground truth and predictions side by side.
     pictures=8,
-    # A font file (.ttf, .otf, .ttc) for their labels; None takes one that has the letters.
+    # A font file (.ttf, .otf, .ttc) for their labels. None: a system font that has the letters.
     font=None,
-    # Before the first step, let a few samples through data, model and evaluation, and read some images.
+    # Before the first step, send a few samples through data, model and evaluation, and read some images.
     preflight=True,
-    # Whether the model may tell more classes apart than the data has.
+    # Allow the model to have more classes than the data.
     extra_classes=False,
-    # More of what happens around the steps: [L(EarlyStopping)(metric="bbox/AP")] of lazycfg.engine, or yours.
+    # Hooks, code around the steps: [L(EarlyStopping)(metric="bbox/AP")] of lazycfg.engine, or your own.
     hooks=[],
 )

@@ -1,6 +1,6 @@
 """Networks that turn images into feature maps."""
 
-from .adapters import MMDetBackbone, TimmBackbone, TorchvisionBackbone
+from .adapters import MMDetBackbone, TimmBackbone, TorchvisionBackbone, TorchvisionTrunk
 from .backbone import Backbone
 from .fpn import FPN, LastLevelMaxPool, LastLevelP6P7
 from .mvit import MViT
@@ -30,6 +30,7 @@ __all__ = [
     "SwinTransformer",
     "TimmBackbone",
     "TorchvisionBackbone",
+    "TorchvisionTrunk",
     "ViT",
     "get_vit_lr_decay_rate",
 ]

@@ -3,12 +3,15 @@
 import copy
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
+from torchvision.models import convnext_tiny, mobilenet_v3_large
 from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 
-from lazycfg.layers import ShapeSpec
+from lazycfg.layers import FrozenBatchNorm2d, ShapeSpec
 from lazycfg.utils.suggest import closest
 
 from .backbone import Backbone
@@ -76,6 +79,40 @@ class TorchvisionBackbone(Backbone):
         """Images (N, C, H, W) -> maps by name, each (N, channels, about H / stride, about W / stride)."""
         maps = self.model(x)
         return {k: m.permute(0, 3, 1, 2) if k in self._channels_last else m for k, m in maps.items()}
+
+
+TrunkName = Literal["mobilenet_v3_large", "convnext_tiny"]
+
+
+class TorchvisionTrunk(TorchvisionBackbone):
+    """One of two networks of torchvision by its name, giving the maps `res2` to `res5`.
+
+    Nothing is handed in that would be traced, so the saved config of a run may name it like any other part.
+
+    Args:
+        name: `mobilenet_v3_large` (arXiv:1905.02244; its batch normalization is frozen) or `convnext_tiny`
+            (arXiv:2201.03545).
+
+    Raises:
+        ValueError: another name.
+    """
+
+    def __init__(self, *, name: TrunkName) -> None:
+        if name == "mobilenet_v3_large":
+            model: nn.Module = mobilenet_v3_large(norm_layer=partial(FrozenBatchNorm2d, eps=1e-3))
+            nodes = (3, 6, 12, 16)
+        elif name == "convnext_tiny":
+            model, nodes = convnext_tiny(), (1, 3, 5, 7)
+        else:
+            raise ValueError(
+                f"name is {name!r}, expected one of {', '.join(get_args(TrunkName))}; "
+                "TorchvisionBackbone takes any other network"
+            )
+        maps = ("res2", "res3", "res4", "res5")
+        super().__init__(
+            model=model,
+            out_features={f"features.{node}": key for node, key in zip(nodes, maps, strict=True)},
+        )
 
 
 class TimmBackbone(Backbone):

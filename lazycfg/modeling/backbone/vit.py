@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -59,7 +60,9 @@ class Attention(nn.Module):
             self.rel_pos_w = rel_pos_table(2 * input_size[1] - 1, head_dim, zero_init=rel_pos_zero_init)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map tokens (B, H, W, dim) to the same shape."""
+        """Map tokens (B, H, W, dim), or (B, N, dim) without relative positions, to the same shape."""
+        if x.dim() == 3:
+            return self.forward(x[:, :, None])[:, :, 0]
         B, H, W, _ = x.shape
         qkv = self.qkv(x).view(B, H * W, 3, self.num_heads, -1).permute(2, 0, 3, 1, 4)
         q, k, v = qkv.unbind(0)
@@ -108,6 +111,18 @@ class ResBottleneckBlock(CNNBlockBase):
         return x + self.norm3(self.conv3(out))
 
 
+class LayerScale(nn.Module):
+    """Multiplies each channel of (..., dim) by a learned factor, at first a small one (arXiv:2103.17239)."""
+
+    def __init__(self, dim: int, init_value: float = 1e-5) -> None:
+        super().__init__()
+        self.gamma = nn.Parameter(torch.full((dim,), init_value))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (..., dim) to the same shape."""
+        return x * self.gamma
+
+
 class Block(nn.Module):
     """A transformer block over a map of tokens (B, H, W, dim), its attention global or within windows.
 
@@ -132,6 +147,7 @@ class Block(nn.Module):
         window_size: int = 0,
         use_residual_block: bool = False,
         input_size: tuple[int, int] | None = None,
+        layer_scale: bool = False,
     ) -> None:
         super().__init__()
         self.window_size = window_size
@@ -144,6 +160,8 @@ class Block(nn.Module):
             rel_pos_zero_init=rel_pos_zero_init,
             input_size=(window_size, window_size) if window_size else input_size,
         )
+        self.ls1 = LayerScale(dim) if layer_scale else nn.Identity()
+        self.ls2 = LayerScale(dim) if layer_scale else nn.Identity()
         self.drop_path = DropPath(drop_path)
         self.norm2 = norm_layer(dim)
         self.mlp = Mlp(dim, hidden_features=int(dim * mlp_ratio), act_layer=act_layer)
@@ -152,15 +170,15 @@ class Block(nn.Module):
             self.residual = ResBottleneckBlock(dim, dim, dim // 2, norm="LN", act_layer=act_layer)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map tokens (B, H, W, dim) to the same shape."""
+        """Map tokens (B, H, W, dim), or (B, N, dim) with global attention, to the same shape."""
         y = self.norm1(x)
         if self.window_size:
             windows, pad_hw = window_partition(y, self.window_size)
             y = window_unpartition(self.attn(windows), self.window_size, pad_hw, (x.shape[1], x.shape[2]))
         else:
             y = self.attn(y)
-        x = x + self.drop_path(y)
-        x = x + self.drop_path(self.mlp(self.norm2(x)))
+        x = x + self.drop_path(self.ls1(y))
+        x = x + self.drop_path(self.ls2(self.mlp(self.norm2(x))))
         if self.use_residual_block:
             x = self.residual(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
         return x
@@ -188,6 +206,11 @@ class ViT(Backbone):
         pretrain_img_size, pretrain_use_cls_token: the pretraining grid of `use_abs_pos`: side of the images
             in pixels, and whether a class token comes first.
         out_feature: name of the feature map.
+        class_token, num_registers: tokens that attend beside the map and are left out at the end: the class
+            token and registers (arXiv:2309.16588) of the pretraining. With global attention and no relative
+            positions only.
+        layer_scale: scale the branches of the blocks by learned factors, as DINOv2 does.
+        final_norm: normalise the map.
     """
 
     def __init__(
@@ -214,6 +237,10 @@ class ViT(Backbone):
         pretrain_img_size: int = 224,
         pretrain_use_cls_token: bool = True,
         out_feature: str = "last_feat",
+        class_token: bool = False,
+        num_registers: int = 0,
+        layer_scale: bool = False,
+        final_norm: bool = False,
     ) -> None:
         super().__init__()
         self.pretrain_use_cls_token = pretrain_use_cls_token
@@ -223,6 +250,18 @@ class ViT(Backbone):
         self.pos_embed: nn.Parameter | None = None
         if use_abs_pos:
             self.pos_embed = abs_pos_table(pretrain_img_size, patch, pretrain_use_cls_token, embed_dim)
+        tokens = int(class_token) + num_registers
+        if tokens and (use_rel_pos or residual_block_indexes or (window_size and window_block_indexes)):
+            raise ValueError(
+                "class_token and num_registers are no part of the map: they need use_rel_pos=False, and no "
+                "window_block_indexes or residual_block_indexes"
+            )
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, embed_dim)) if class_token else None
+        self.register_tokens: nn.Parameter | None = None
+        if num_registers:
+            self.register_tokens = nn.Parameter(torch.zeros(1, num_registers, embed_dim))
+        self.num_tokens = tokens
+        self.norm = norm_layer(embed_dim) if final_norm else None
         rates = drop_path_rates(drop_path_rate, depth)
         side = img_size // patch_size
         self.blocks = nn.ModuleList(
@@ -239,6 +278,7 @@ class ViT(Backbone):
                 window_size=window_size if i in window_block_indexes else 0,
                 use_residual_block=i in residual_block_indexes,
                 input_size=(side, side),
+                layer_scale=layer_scale,
             )
             for i in range(depth)
         )
@@ -252,9 +292,28 @@ class ViT(Backbone):
         x = self.patch_embed(x)
         if self.pos_embed is not None:
             x = x + get_abs_pos(self.pos_embed, self.pretrain_use_cls_token, (x.shape[1], x.shape[2]))
+        _, H, W, _ = x.shape
+        if self.num_tokens:
+            x = self._with_tokens(x)
         for block in self.blocks:
             x = run_block(block, x, use_checkpoint=self.use_act_checkpoint)
+        if self.num_tokens:
+            x = x[:, self.num_tokens :].unflatten(1, (H, W))
+        if self.norm is not None:
+            x = self.norm(x)
         return {self._out_features[0]: x.permute(0, 3, 1, 2)}
+
+    def _with_tokens(self, x: Tensor) -> Tensor:
+        """Return the map (B, H, W, C) as tokens (B, N + H * W, C), the class token and registers first."""
+        tokens = []
+        if self.cls_token is not None:
+            token = self.cls_token
+            if self.pos_embed is not None and self.pretrain_use_cls_token:
+                token = token + self.pos_embed[:, :1]
+            tokens.append(token)
+        if self.register_tokens is not None:
+            tokens.append(self.register_tokens)
+        return torch.cat([*(token.expand(len(x), -1, -1) for token in tokens), x.flatten(1, 2)], dim=1)
 
 
 def get_vit_lr_decay_rate(name: str, lr_decay_rate: float = 1.0, num_layers: int = 12) -> float:

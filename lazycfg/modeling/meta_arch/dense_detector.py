@@ -14,9 +14,11 @@ from ..backbone import Backbone
 from ..batched_instances import ImageSizes
 from ..box_regression import BoxCodec
 from ..postprocessing import postprocess_batch
+from ..proposal_generator.proposal_utils import clip_boxes, image_bounds
 from ..roi_heads.detections import (
     CANDIDATES,
     CANDIDATES_PER_DETECTION,
+    fetch_table,
     make_detections,
     suppress,
 )
@@ -70,7 +72,9 @@ class DenseDetector(ImageModel):
             self.register_buffer("loss_normalizer", torch.tensor(float(initial_normalizer)), persistent=False)
 
     def forward(self, batched_inputs: Sequence[dict[str, Any]]) -> Any:
-        """Args:
+        """Compute the losses in training, and detect otherwise.
+
+        Args:
             batched_inputs: per image a dict with "image" (C, H, W); in training "instances" with ``gt_boxes``
                 and ``gt_classes``; optionally "height" and "width" of the output.
 
@@ -191,15 +195,35 @@ class DenseDetector(ImageModel):
             image_sizes: (height, width) of each image.
         """
         model: Any = self
-        candidates = DenseCandidates(
+        candidates = self.candidates(anchors, scores, deltas, image_sizes)
+        return candidates.detect(model.test_nms_thresh, model.max_detections_per_image, image_sizes)
+
+    def candidates(
+        self, anchors: Tensor, scores: Sequence[Tensor], deltas: Sequence[Tensor], image_sizes: ImageSizes
+    ) -> "DenseCandidates":
+        """Return what may become detections; arguments of shapes as in `detect_batch`."""
+        model: Any = self
+        return DenseCandidates(
             scores,
             deltas,
             anchors,
             model.box2box_transform,
             model.test_score_thresh,
             model.test_topk_candidates,
+            image_sizes if getattr(model, "clip_before_nms", False) else None,
         )
-        return candidates.detect(model.test_nms_thresh, model.max_detections_per_image, image_sizes)
+
+    def score_places(self, predictions: Sequence[Sequence[Tensor]]) -> tuple[list[Tensor], list[Tensor]]:
+        """Return the scores of all classes at each place, per level (N, A_l, K) from 0 to 1, and the offsets,
+        per level (N, A_l, 4).
+
+        Args:
+            predictions: of each kind, per level (N, A * values, H_l, W_l).
+
+        Raises:
+            NotImplementedError: a subclass that uses it has to do this.
+        """
+        raise NotImplementedError
 
     @torch.no_grad()
     def update_normalizer(self, num_positives: Tensor, momentum: float = 0.9) -> Tensor:
@@ -225,6 +249,7 @@ class DenseCandidates:
         anchors: (A, 4) XYXY of all levels; codec: turns offsets into boxes.
         score_thresh: candidates score more than this.
         topk: at most so many candidates of a level.
+        clip_to: (height, width) of each image, which the boxes are clipped to.
     """
 
     def __init__(
@@ -235,6 +260,7 @@ class DenseCandidates:
         codec: BoxCodec,
         score_thresh: float,
         topk: int,
+        clip_to: ImageSizes | None = None,
     ) -> None:
         num_classes = scores[0].shape[-1]
         best, index = [], []
@@ -247,14 +273,22 @@ class DenseCandidates:
         self.scores = torch.cat(best, dim=1)
         self.index = torch.cat(index, dim=1)
         self.passed = self.scores > score_thresh
+        self.total = self.passed.sum(dim=1)
         self.num_classes = num_classes
         self.deltas = torch.cat(list(deltas), dim=1)
         self.anchors = anchors
         self.codec = codec
+        self.bounds = None if clip_to is None else image_bounds(clip_to, anchors.device)
 
     def fetch(self, limit: int) -> tuple[np.ndarray, list[int]]:
-        """Of each image the `limit` best ones, on the host: a table (B, C, 7) of XYXY, score (-1 for none),
-        class and anchor; and how many candidates each image has in all. Waits for the device.
+        """Return the table of the `limit` best ones, and how many candidates each image has in all, on the
+        host. Waits for the device.
+        """
+        return fetch_table(self.table(limit), self.total)
+
+    def table(self, limit: int) -> Tensor:
+        """Return the `limit` best ones of each image: (B, C, 7) of XYXY, score (-1 for none), class and
+        anchor.
         """
         scores = torch.where(self.passed, self.scores, -1.0)
         score, where = scores.topk(min(limit, scores.shape[1]), dim=1)
@@ -263,11 +297,10 @@ class DenseCandidates:
         label = index - row * self.num_classes
         deltas = self.deltas.gather(1, row.unsqueeze(-1).expand(-1, -1, 4))
         box = self.codec.apply_deltas(deltas, self.anchors[row])
+        if self.bounds is not None:
+            box = clip_boxes(box, self.bounds)
         # float32 holds coordinates, labels, anchors and counts alike, up to 2^24
-        table = torch.cat([box, *(x.float().unsqueeze(-1) for x in (score, label, row))], dim=-1)
-        total = self.passed.sum(dim=1, keepdim=True).float()
-        host = torch.cat((table.flatten(1), total), dim=1).detach().cpu().numpy()
-        return host[:, :-1].reshape(len(scores), -1, 7), host[:, -1].astype(int).tolist()
+        return torch.cat([box, *(x.float().unsqueeze(-1) for x in (score, label, row))], dim=-1)
 
     @torch.compiler.disable
     def detect(self, nms_thresh: float, max_detections: int, image_sizes: ImageSizes) -> list[Instances]:

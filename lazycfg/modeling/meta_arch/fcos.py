@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from lazycfg.structures import ImageList, Instances, pairwise_point_box_distance
 from lazycfg.utils.events import get_event_storage
 
-from ..anchor_generator import DefaultAnchorGenerator
+from ..anchor_generator import AnchorGenerator, DefaultAnchorGenerator
 from ..backbone import Backbone
 from ..box_regression import Box2BoxTransformLinear, dense_box_regression_loss
 from ..data_needs import DataNeeds
@@ -43,6 +43,9 @@ class FCOS(DenseDetector):
         test_topk_candidates: candidates of each level that go into NMS.
         test_nms_thresh: overlap above which the worse of two boxes of a class goes.
         max_detections_per_image: detections of an image in all.
+        clip_before_nms: clip the boxes to the image before NMS, as torchvision does, instead of at the end.
+        anchor_generator: of the places, one square of the size of the stride for each pixel; by default
+            around the centres of the pixels.
         pixel_mean, pixel_std, input_format: as for `GeneralizedRCNN`.
     """
 
@@ -61,6 +64,8 @@ class FCOS(DenseDetector):
         test_topk_candidates: int = 1000,
         test_nms_thresh: float = 0.6,
         max_detections_per_image: int = 100,
+        clip_before_nms: bool = False,
+        anchor_generator: AnchorGenerator | None = None,
         pixel_mean: Sequence[float],
         pixel_std: Sequence[float],
         input_format: str | None = None,
@@ -77,7 +82,7 @@ class FCOS(DenseDetector):
         self.num_classes = num_classes
         shapes = backbone.output_shape()
         strides = [shapes[name].stride for name in self.head_in_features]
-        self.anchor_generator = DefaultAnchorGenerator(
+        self.anchor_generator = anchor_generator or DefaultAnchorGenerator(
             sizes=[[stride] for stride in strides], aspect_ratios=[1.0], strides=strides
         )
         self.box2box_transform = box2box_transform or Box2BoxTransformLinear(normalize_by_size=True)
@@ -88,6 +93,7 @@ class FCOS(DenseDetector):
         self.test_topk_candidates = test_topk_candidates
         self.test_nms_thresh = test_nms_thresh
         self.max_detections_per_image = max_detections_per_image
+        self.clip_before_nms = clip_before_nms
 
     def data_needs(self) -> DataNeeds:
         """Return what this part needs of the data."""
@@ -223,7 +229,11 @@ class FCOS(DenseDetector):
         self, images: ImageList, features: Sequence[Tensor], predictions: Sequence[Sequence[Tensor]]
     ) -> list[Instances]:
         """Return the detections of each image; arguments of shapes as in `DenseDetector`."""
-        anchors = self.anchor_generator(features)
+        scores, deltas = self.score_places(predictions)
+        return self.detect_images(self.anchor_generator(features), scores, deltas, images.image_sizes)
+
+    def score_places(self, predictions: Sequence[Sequence[Tensor]]) -> tuple[list[Tensor], list[Tensor]]:
+        """Return per level the scores (N, A_l, K) and offsets (N, A_l, 4), see `DenseDetector`."""
         logits, deltas, centerness = (
             dense_predictions(levels, dim)
             for levels, dim in zip(predictions, (self.num_classes, 4, 1), strict=True)
@@ -232,4 +242,4 @@ class FCOS(DenseDetector):
             (x.float().sigmoid() * y.float().sigmoid()).sqrt()
             for x, y in zip(logits, centerness, strict=True)
         ]
-        return self.detect_images(anchors, scores, deltas, images.image_sizes)
+        return scores, deltas

@@ -23,7 +23,8 @@ class ImageModel(nn.Module):
     Args:
         backbone: a built backbone.
         pixel_mean, pixel_std: of each channel, in the units and the order of the images given.
-        input_format: "BGR" or "RGB", the order of the channels, for those who read and draw images.
+        input_format: "BGR" or "RGB", the order of the channels, or "raw" (all channels of a file, see
+            `read_image`), for those who read and draw images.
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class ImageModel(nn.Module):
 
 
 class GeneralizedRCNN(ImageModel):
-    """Any detector of three parts: maps from a backbone, proposals, and heads on the proposed regions.
+    """A two-stage detector: feature maps of a backbone, proposals, and heads on the proposed regions.
 
     Args:
         backbone: a built backbone.

@@ -38,6 +38,7 @@ class RetinaNet(DenseDetector):
         test_topk_candidates: candidates of each level that go into NMS.
         test_nms_thresh: overlap above which the worse of two boxes of a class goes.
         max_detections_per_image: detections of an image in all.
+        clip_before_nms: clip the boxes to the image before NMS, as torchvision does, instead of at the end.
         pixel_mean, pixel_std, input_format: as for `GeneralizedRCNN`.
         vis_period: accepted for the reference's sake; images are drawn from outside.
     """
@@ -60,6 +61,7 @@ class RetinaNet(DenseDetector):
         test_topk_candidates: int = 1000,
         test_nms_thresh: float = 0.5,
         max_detections_per_image: int = 100,
+        clip_before_nms: bool = False,
         pixel_mean: Sequence[float],
         pixel_std: Sequence[float],
         vis_period: int = 0,
@@ -87,6 +89,7 @@ class RetinaNet(DenseDetector):
         self.test_topk_candidates = test_topk_candidates
         self.test_nms_thresh = test_nms_thresh
         self.max_detections_per_image = max_detections_per_image
+        self.clip_before_nms = clip_before_nms
         self.vis_period = vis_period
 
     def data_needs(self) -> DataNeeds:
@@ -158,7 +161,10 @@ class RetinaNet(DenseDetector):
         self, images: ImageList, features: Sequence[Tensor], predictions: Sequence[Sequence[Tensor]]
     ) -> list[Instances]:
         """Return the detections of each image; arguments of shapes as in `DenseDetector`."""
-        anchors = self.anchor_generator(features)
+        scores, deltas = self.score_places(predictions)
+        return self.detect_images(self.anchor_generator(features), scores, deltas, images.image_sizes)
+
+    def score_places(self, predictions: Sequence[Sequence[Tensor]]) -> tuple[list[Tensor], list[Tensor]]:
+        """Return per level the scores (N, A_l, K) and offsets (N, A_l, 4), see `DenseDetector`."""
         scores = [x.float().sigmoid() for x in dense_predictions(predictions[0], self.num_classes)]
-        deltas = dense_predictions(predictions[1], 4)
-        return self.detect_images(anchors, scores, deltas, images.image_sizes)
+        return scores, dense_predictions(predictions[1], 4)

@@ -118,16 +118,7 @@ def select_by_nms(
         FloatingPointError: see `check_finite`.
     """
     k = logits.shape[1]
-    usable = torch.isfinite(boxes).all(dim=-1) & torch.isfinite(logits)
-    finite = usable.all()
-    boxes = clip_boxes(boxes, image_bounds(image_sizes, boxes.device))
-    usable = usable & (box_sides(boxes) > min_box_size).all(dim=-1)
-    # What may not be chosen becomes an empty box: it overlaps nothing and comes last.
-    boxes = torch.where(usable.unsqueeze(-1), boxes, 0.0)
-    scores = torch.where(usable, logits, -math.inf)
-    order = scores.sort(dim=1, descending=True, stable=True).indices
-    falling = torch.arange(k, 0, -1, device=scores.device).expand_as(order)
-    rank = torch.zeros_like(order).scatter_(1, order, falling) * usable
+    boxes, scores, rank, finite = rank_proposals(boxes, logits, image_sizes, min_box_size)
     for keep, settled in suppress_levels(boxes, scores, level_sizes, nms_thresh):
         top, index = (rank * keep).topk(min(k, post_nms_topk), dim=1)
         # The one wait for the device: that the suppression is done, and how many boxes are left
@@ -146,6 +137,27 @@ def select_by_nms(
         "objectness_logits": unpad_rows(logits.gather(1, index), counts),
     }
     return split_instances(image_sizes, counts, fields, RotatedBoxes if boxes.shape[-1] == 5 else Boxes)
+
+
+def rank_proposals(
+    boxes: Tensor, logits: Tensor, image_sizes: Sequence[tuple[int, int]], min_box_size: float
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Clip candidates to the images and rank them; arguments as `select_by_nms` has them.
+
+    Returns:
+        boxes (B, K, box_dim) and scores (B, K), zeros and minus infinity for what may not be chosen: an empty
+        box overlaps nothing and comes last; (B, K) int64, the higher the better, 0 for what may not be
+        chosen; and whether all predictions are finite, a bool on the device.
+    """
+    usable = torch.isfinite(boxes).all(dim=-1) & torch.isfinite(logits)
+    finite = usable.all()
+    boxes = clip_boxes(boxes, image_bounds(image_sizes, boxes.device))
+    usable = usable & (box_sides(boxes) > min_box_size).all(dim=-1)
+    boxes = torch.where(usable.unsqueeze(-1), boxes, 0.0)
+    scores = torch.where(usable, logits, -math.inf)
+    order = scores.sort(dim=1, descending=True, stable=True).indices
+    falling = torch.arange(logits.shape[1], 0, -1, device=scores.device).expand_as(order)
+    return boxes, scores, torch.zeros_like(order).scatter_(1, order, falling) * usable, finite
 
 
 def read_numbers(settled: Tensor | None, finite: Tensor, counts: Tensor, most: int) -> list[int]:

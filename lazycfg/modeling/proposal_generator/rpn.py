@@ -122,16 +122,7 @@ class RPN(nn.Module):
         Raises:
             ValueError: there are no ``gt_instances`` in training.
         """
-        maps = [features[name] for name in self.in_features]
-        levels = self.anchor_generator(maps)
-        counts = [len(level) for level in levels]
-        anchors = torch.cat([level.tensor for level in levels])
-        logits, deltas = self.rpn_head(maps)
-        box_dim = anchors.shape[-1]
-        # (N, A, H, W) -> (N, H * W * A), and the offsets likewise
-        logits = [x.permute(0, 2, 3, 1).flatten(1) for x in logits]
-        deltas = [x.unflatten(1, (-1, box_dim)).permute(0, 3, 4, 1, 2).flatten(1, -2) for x in deltas]
-        all_logits, all_deltas = torch.cat(logits, dim=1), torch.cat(deltas, dim=1)
+        anchors, counts, all_logits, all_deltas = self.predict_anchors(features)
         if self.training and gt_instances is None:
             raise ValueError("RPN in training needs gt_instances (is 'instances' in the inputs?)")
         truth = gt_instances if self.training else None
@@ -141,6 +132,24 @@ class RPN(nn.Module):
         if samples is None:
             return proposals, {}
         return proposals, self.losses(anchors, all_logits, all_deltas, samples)
+
+    def predict_anchors(self, features: Mapping[str, Tensor]) -> tuple[Tensor, list[int], Tensor, Tensor]:
+        """Return the anchors of maps (N, C, H_i, W_i), and what the head says of each.
+
+        Returns:
+            anchors (A, box_dim) of all levels, how many each level has, logits (N, A), and offsets
+            (N, A, box_dim).
+        """
+        maps = [features[name] for name in self.in_features]
+        levels = self.anchor_generator(maps)
+        counts = [len(level) for level in levels]
+        anchors = torch.cat([level.tensor for level in levels])
+        logits, deltas = self.rpn_head(maps)
+        box_dim = anchors.shape[-1]
+        # (N, A, H, W) -> (N, H * W * A), and the offsets likewise
+        logits = [x.permute(0, 2, 3, 1).flatten(1) for x in logits]
+        deltas = [x.unflatten(1, (-1, box_dim)).permute(0, 3, 4, 1, 2).flatten(1, -2) for x in deltas]
+        return anchors, counts, torch.cat(logits, dim=1), torch.cat(deltas, dim=1)
 
     @torch.compiler.disable
     def propose_and_sample(
@@ -265,22 +274,31 @@ class RPN(nn.Module):
 
         No gradient flows through the proposals: it is as in Faster R-CNN's approximate joint training.
         """
-        scores, index, start = [], [], 0
-        for part in logits.float().split(list(counts), dim=1):
-            top, where = part.topk(min(part.shape[1], self.pre_nms_topk[self.training]), dim=1)
-            scores.append(top)
-            index.append(where + start)
-            start += part.shape[1]
-        index = torch.cat(index, dim=1)
-        chosen = deltas.gather(1, index.unsqueeze(-1).expand(-1, -1, deltas.shape[-1]))
-        boxes = self.box2box_transform.apply_deltas(chosen, anchors[index])
         return select_by_nms(
-            boxes,
-            torch.cat(scores, dim=1),
-            [part.shape[1] for part in scores],
+            *self.best_of_levels(anchors, counts, logits, deltas),
             image_sizes,
             nms_thresh=self.nms_thresh,
             post_nms_topk=self.post_nms_topk[self.training],
             min_box_size=self.min_box_size,
             check_finite=self.training,
         )
+
+    def best_of_levels(
+        self, anchors: Tensor, counts: Sequence[int], logits: Tensor, deltas: Tensor
+    ) -> tuple[Tensor, Tensor, list[int]]:
+        """Return the candidates that go into NMS, the best of each level; arguments as for
+        `predict_proposals`.
+
+        Returns:
+            boxes (B, K, box_dim), not clipped, logits (B, K), and how many of the K are of each level.
+        """
+        scores, index, start = [], [], 0
+        for part in logits.float().split(list(counts), dim=1):
+            top, where = part.topk(min(part.shape[1], self.pre_nms_topk[self.training]), dim=1)
+            scores.append(top)
+            index.append(where + start)
+            start += part.shape[1]
+        rows = torch.cat(index, dim=1)
+        chosen = deltas.gather(1, rows.unsqueeze(-1).expand(-1, -1, deltas.shape[-1]))
+        boxes = self.box2box_transform.apply_deltas(chosen, anchors[rows])
+        return boxes, torch.cat(scores, dim=1), [part.shape[1] for part in scores]

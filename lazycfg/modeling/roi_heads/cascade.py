@@ -108,8 +108,20 @@ class CascadeROIHeads(StandardROIHeads):
         targets: Sequence[Instances] | None = None,
     ) -> Any:
         """Losses of all stages in training (with `targets`), detections at inference."""
-        if self.training and targets is None:
+        if not self.training:
+            predictor, predictions, proposals = self.predict_regions(features, proposals)
+            return predictor.inference(predictions, proposals)[0]
+        if targets is None:
             raise ValueError("CascadeROIHeads._forward_box in training needs targets")
+        return self.stage_losses(self._run_stages(features, proposals, targets))
+
+    def _run_stages(
+        self,
+        features: Mapping[str, Tensor],
+        proposals: Sequence[Instances],
+        targets: Sequence[Instances] | None = None,
+    ) -> list[tuple[BoxPredictor, Any, Sequence[Instances]]]:
+        """Return of each stage its box predictor, what that predicts, and the proposals it is given."""
         maps = [features[name] for name in self.box_in_features]
         sizes = [x.image_size for x in proposals]
         outputs: list[tuple[BoxPredictor, Any, Sequence[Instances]]] = []
@@ -123,16 +135,22 @@ class CascadeROIHeads(StandardROIHeads):
                     keep_empty(proposals, before)
                     proposals = self._match_and_label_boxes(proposals, stage, targets)
             outputs.append((predictor, self._run_stage(maps, proposals, stage), proposals))
-        if self.training:
-            return self.stage_losses(outputs)
-        # scores are the mean over the stages, boxes those of the last one
+        return outputs
+
+    def predict_regions(
+        self, features: Mapping[str, Tensor], proposals: Sequence[Instances]
+    ) -> tuple[BoxPredictor, Any, Sequence[Instances]]:
+        """Return the last stage's predictor, its boxes with scores that are the mean over the stages, and the
+        proposals of the last stage; as `StandardROIHeads.predict_regions`.
+        """
+        outputs = self._run_stages(features, proposals)
         scores = [
             torch.cat(list(predictor.predict_probs(predictions, of_stage)))
             for predictor, predictions, of_stage in outputs
         ]
         predictor, predictions, proposals = outputs[-1]
         mean = torch.stack(scores).mean(dim=0).split([len(x) for x in proposals])
-        return predictor.inference(MeanOfStages(predictions, mean), proposals)[0]
+        return predictor, MeanOfStages(predictions, mean), proposals
 
     def _run_stage(self, maps: Sequence[Tensor], proposals: Sequence[Instances], stage: int) -> Any:
         """Return the predictions of a stage: what its box predictor returns."""

@@ -33,7 +33,7 @@ def fast_rcnn_inference(
     *,
     box_dim: int = 4,
 ) -> tuple[list[Instances], list[Tensor]]:
-    """Boxes that score above the threshold, after NMS within each class; the best of each image.
+    """Select boxes above a score threshold, with NMS within each class, and the best of each image.
 
     The candidates go to the host in one transfer, and NMS there finds all sizes: one wait for the device.
 
@@ -120,10 +120,15 @@ class Candidates:
         self.bounds = image_bounds(image_shapes, boxes.device)
 
     def fetch(self, limit: int) -> tuple[np.ndarray, list[int]]:
-        """Of each image the `limit` best ones, on the host: a table (B, C, box_dim + 3) of the box, score
-        (-1 for none), class and row; and how many candidates each image has in all. Waits for the device.
+        """Return the table of the `limit` best ones, and how many candidates each image has in all, on the
+        host. Waits for the device.
         """
-        batch = len(self.scores)
+        return fetch_table(self.table(limit), self.total)
+
+    def table(self, limit: int) -> Tensor:
+        """Return the `limit` best ones of each image: (B, C, box_dim + 3) of the box, score (-1 for none),
+        class and row.
+        """
         score, index = self.scores.topk(min(limit, self.scores.shape[1]), dim=1)
         row = torch.div(index, self.num_classes, rounding_mode="floor")
         label = index - row * self.num_classes
@@ -133,9 +138,14 @@ class Candidates:
         box = clip_boxes(box, self.bounds)
         # float32 holds coordinates, labels, rows and counts alike, up to 2^24
         columns = [box, score.unsqueeze(-1), label.float().unsqueeze(-1), row.float().unsqueeze(-1)]
-        table = torch.cat(columns, dim=-1).flatten(1)
-        host = torch.cat((table, self.total.float().unsqueeze(-1)), dim=1).detach().cpu().numpy()
-        return host[:, :-1].reshape(batch, -1, box_dim + 3), host[:, -1].astype(int).tolist()
+        return torch.cat(columns, dim=-1)
+
+
+def fetch_table(table: Tensor, total: Tensor) -> tuple[np.ndarray, list[int]]:
+    """Copy a table (B, C, numbers) and the candidates (B,) of each image to the host in one transfer."""
+    together = torch.cat((table.flatten(1), total.float().unsqueeze(-1)), dim=1)
+    host = together.detach().cpu().numpy()
+    return host[:, :-1].reshape(table.shape), host[:, -1].astype(int).tolist()
 
 
 def suppress(table: np.ndarray, nms_thresh: float, topk: int) -> tuple[np.ndarray, list[int]]:

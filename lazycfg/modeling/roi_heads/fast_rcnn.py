@@ -66,6 +66,11 @@ class FastRCNNOutputLayers(nn.Module):
         focal_alpha: weight of what is there, 1 - alpha of what is not, in the focal loss with
             `use_sigmoid_ce`; negative for none.
 
+    Attributes:
+        cls_score: the linear layer of the K + 1 scores, background last. A subclass may put another module in
+            its place after ``super().__init__()``: it takes (R, input size), which `forward` has flattened.
+        bbox_pred: the linear layer of the offsets, K * 4 of them, or 4 if class-agnostic.
+
     Raises:
         ValueError: arguments that do not go together.
     """
@@ -251,12 +256,9 @@ class FastRCNNOutputLayers(nn.Module):
         Returns:
             As `fast_rcnn_inference`: per image `Instances`, and the proposals they come from.
         """
-        if isinstance(predictions, MeanOfStages):
-            predictions, probs = predictions.predictions, predictions.probs
-        else:
-            probs = self.predict_probs(predictions, proposals)
+        boxes, probs = self.boxes_and_probs(predictions, proposals)
         return fast_rcnn_inference(
-            self.predict_boxes(predictions, proposals),
+            boxes,
             probs,
             [x.image_size for x in proposals],
             self.test_score_thresh,
@@ -264,6 +266,16 @@ class FastRCNNOutputLayers(nn.Module):
             self.test_topk_per_image,
             box_dim=self.box_dim,
         )
+
+    def boxes_and_probs(
+        self, predictions: Predictions | MeanOfStages, proposals: Sequence[Instances]
+    ) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
+        """Return `predict_boxes` and `predict_probs` of each image: (R_i, K * 4) or (R_i, 4), and
+        (R_i, K + 1); arguments as for `inference`.
+        """
+        if isinstance(predictions, MeanOfStages):
+            return self.predict_boxes(predictions.predictions, proposals), predictions.probs
+        return self.predict_boxes(predictions, proposals), self.predict_probs(predictions, proposals)
 
     def predict_boxes(self, predictions: Predictions, proposals: Sequence[Instances]) -> tuple[Tensor, ...]:
         """Boxes of each image: (R_i, K * 4) XYXY, or (R_i, 4) if class-agnostic."""

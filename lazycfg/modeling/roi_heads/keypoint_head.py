@@ -23,7 +23,7 @@ __all__ = [
 
 
 class BaseKeypointRCNNHead(nn.Module):
-    """Keypoint loss and inference around `layers`, which a subclass gives.
+    """Base of keypoint heads: loss and inference around the method `layers` of a subclass.
 
     Args:
         num_keypoints: K, heatmaps per region.

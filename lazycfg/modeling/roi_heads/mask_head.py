@@ -27,7 +27,7 @@ __all__ = [
 
 
 class BaseMaskRCNNHead(nn.Module):
-    """Mask loss and inference around `layers`, which a subclass gives.
+    """Base of mask heads: loss and inference around the method `layers` of a subclass.
 
     Args:
         loss_weight: of "loss_mask".

@@ -74,8 +74,8 @@ class Res5ROIHeads(ROIHeads):
             ValueError: there are no targets in training.
         """
         if not self.training:
-            x = self._shared_roi_transform(features, [p.proposal_boxes for p in proposals])
-            instances, _ = self.box_predictor.inference(self._predict(x), proposals)
+            predictor, predictions, proposals = self.predict_regions(features, proposals)
+            instances, _ = predictor.inference(predictions, proposals)
             return self.forward_with_given_boxes(features, instances), {}
         if targets is None:
             raise ValueError("Res5ROIHeads in training needs targets (is 'instances' in the inputs?)")
@@ -104,6 +104,15 @@ class Res5ROIHeads(ROIHeads):
             return instances
         x = self._shared_roi_transform(features, [i.pred_boxes for i in instances])
         return self.mask_head(x, instances)
+
+    def predict_regions(
+        self, features: Mapping[str, Tensor], proposals: Sequence[Instances]
+    ) -> tuple[BoxPredictor, Any, Sequence[Instances]]:
+        """Return the box predictor, what it says of the proposals, and these; as
+        `StandardROIHeads.predict_regions`.
+        """
+        x = self._shared_roi_transform(features, [p.proposal_boxes for p in proposals])
+        return self.box_predictor, self._predict(x), proposals
 
     def _shared_roi_transform(self, features: Mapping[str, Tensor], boxes: Sequence[Any]) -> Tensor:
         """Return features (R, C, H, W) of the regions of all images."""

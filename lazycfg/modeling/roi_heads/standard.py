@@ -17,7 +17,7 @@ __all__ = ["StandardROIHeads"]
 
 
 class StandardROIHeads(ROIHeads):
-    """A branch each for boxes, masks and keypoints, which share nothing but the maps.
+    """Separate branches for boxes, masks and keypoints on the same feature maps.
 
     A branch without its head (or without its maps) is left out: ``mask_head=None`` makes a box detector.
 
@@ -119,18 +119,26 @@ class StandardROIHeads(ROIHeads):
 
     def _forward_box(self, features: Mapping[str, Tensor], proposals: Sequence[Instances]) -> Any:
         """Losses in training, detections at inference."""
-        maps = [features[name] for name in self.box_in_features]
-        pooled = self.box_pooler(maps, [x.proposal_boxes for x in proposals])
-        predictions = self.box_predictor(self.box_head(pooled))
+        predictor, predictions, proposals = self.predict_regions(features, proposals)
         if not self.training:
-            return self.box_predictor.inference(predictions, proposals)[0]
-        losses = self.box_predictor.losses(predictions, proposals)
+            return predictor.inference(predictions, proposals)[0]
+        losses = predictor.losses(predictions, proposals)
         if self.train_on_pred_boxes:
             with torch.no_grad():
-                boxes = self.box_predictor.predict_boxes_for_gt_classes(predictions, proposals)
+                boxes = predictor.predict_boxes_for_gt_classes(predictions, proposals)
                 for x, of_image in zip(proposals, boxes, strict=True):
                     x.proposal_boxes = type(x.proposal_boxes)(of_image)
         return losses
+
+    def predict_regions(
+        self, features: Mapping[str, Tensor], proposals: Sequence[Instances]
+    ) -> tuple[BoxPredictor, Any, Sequence[Instances]]:
+        """Return what a box predictor says of the proposals: the predictor, its predictions, and the
+        proposals that they are of. Maps are (N, C, H, W).
+        """
+        maps = [features[name] for name in self.box_in_features]
+        pooled = self.box_pooler(maps, [x.proposal_boxes for x in proposals])
+        return self.box_predictor, self.box_predictor(self.box_head(pooled)), proposals
 
     def _forward_mask(self, features: Mapping[str, Tensor], instances: Sequence[Instances]) -> Any:
         """Losses in training; at inference the instances with ``pred_masks``."""

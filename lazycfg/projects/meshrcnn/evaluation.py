@@ -60,7 +60,9 @@ class Pix3DEvaluator(DatasetEvaluator):
         self._found = {}
 
     def process(self, inputs: Sequence[Mapping[str, Any]], outputs: Sequence[Mapping[str, Any]]) -> None:
-        """Args:
+        """Collect the predictions of a batch.
+
+        Args:
             inputs: dicts with "image_id".
             outputs: dicts with "instances" in pixels of the original image: ``pred_boxes``, ``scores``,
                 ``pred_classes`` and, where there are such heads, ``pred_masks``, ``pred_meshes`` and

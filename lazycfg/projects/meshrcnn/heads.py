@@ -80,7 +80,9 @@ class FastRCNNFCHead(nn.Module):
         self.loss_weight = loss_weight
 
     def forward(self, x: Tensor, instances: Sequence[Instances]) -> dict[str, Tensor] | Sequence[Instances]:
-        """Args:
+        """Predict the extent in depth of each object.
+
+        Args:
             x: (R, C, H, W) features of the regions of all images.
             instances: per image. In training the foreground, with ``proposal_boxes``, ``gt_classes`` and
                 ``gt_dz`` (n,) in pixels; at inference with ``pred_classes``.

@@ -53,7 +53,9 @@ class MeshRefinementStage(nn.Module):
     def forward(
         self, x: Tensor, meshes: Meshes, edges: Tensor, vert_feats: Tensor | None = None
     ) -> tuple[Meshes, Tensor]:
-        """Args:
+        """Move the vertices of meshes.
+
+        Args:
             x: (N, img_feat_dim, H, W).
             meshes: N meshes, x and y of their vertices in [-1, 1] of the maps.
             edges: (E, 2) of `meshes`.
@@ -124,7 +126,9 @@ class MeshRCNNGraphConvHead(nn.Module):
         self.gt_coord_thresh = gt_coord_thresh
 
     def forward(self, x: Tensor, meshes: Meshes) -> list[Meshes]:
-        """Args:
+        """Refine meshes in stages.
+
+        Args:
             x: (N, input_channels, H, W) pooled regions.
             meshes: N meshes to begin with, in [-1, 1] of the regions.
 

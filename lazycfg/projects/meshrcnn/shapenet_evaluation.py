@@ -50,9 +50,11 @@ class ShapeNetEvaluator(DatasetEvaluator):
         self._rows = {}
 
     def process(self, inputs: Sequence[Mapping[str, Any]], outputs: Sequence[Mapping[str, Any]]) -> None:
-        """Args:
-        inputs: dicts with "image_id", "class_id" and the true "mesh" (vertices, faces).
-        outputs: dicts with the predicted "mesh".
+        """Collect the predictions of a batch.
+
+        Args:
+            inputs: dicts with "image_id", "class_id" and the true "mesh" (vertices, faces).
+            outputs: dicts with the predicted "mesh".
         """
         pred = _batch([x["mesh"] for x in outputs])
         truth = _batch([x["mesh"] for x in inputs])

@@ -186,7 +186,9 @@ class MeshRefinementHead(nn.Module):
         )
 
     def forward(self, maps: Sequence[Tensor], meshes: Meshes, matrix: Tensor) -> list[Meshes]:
-        """Args:
+        """Refine meshes in stages.
+
+        Args:
             maps: each (N, C_i, H_i, W_i).
             meshes: N meshes before the camera.
             matrix: (4, 4), see `project`.
@@ -239,7 +241,9 @@ class MeshLoss(nn.Module):
         voxel_logits: Tensor | None,
         voxels: Any,
     ) -> dict[str, Tensor]:
-        """Args:
+        """Compute the losses of voxels and meshes.
+
+        Args:
             refined: of each stage N meshes.
             points, normals: (N, P, 3) of the true surface.
             voxel_logits: (N, V, V, V), None of a model without voxels; voxels: as many, bool.
@@ -304,7 +308,9 @@ class _ImageToMesh(nn.Module):
         raise NotImplementedError
 
     def forward(self, batched_inputs: Sequence[Mapping[str, Any]]) -> Any:
-        """Args:
+        """Compute the losses in training, and predict meshes otherwise.
+
+        Args:
             batched_inputs: per image a dict with "image" (3, H, W), all of one size; in training "points" and
                 "normals" (P, 3) and, for a model with voxels, "voxels" (V, V, V) bool.
 

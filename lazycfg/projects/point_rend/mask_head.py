@@ -291,7 +291,9 @@ class PointRendMaskHead(PointMaskHead):
     def forward(
         self, features: Mapping[str, Tensor], instances: Sequence[Instances]
     ) -> dict[str, Tensor] | Sequence[Instances]:
-        """Args:
+        """Compute the losses in training, and predict masks otherwise.
+
+        Args:
             features: maps (N, C, H, W) by name.
             instances: per image. In training the foreground, with ``proposal_boxes``, ``gt_classes`` and
                 ``gt_masks`` as `BitMasks`; at inference with ``pred_boxes`` and ``pred_classes``.

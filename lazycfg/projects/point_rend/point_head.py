@@ -154,7 +154,9 @@ class ImplicitPointHead(nn.Module):
         return sum(self.num_weight_params) + sum(self.num_bias_params)
 
     def forward(self, fine_grained_features: Tensor, point_coords: Tensor, parameters: Tensor) -> Tensor:
-        """Args:
+        """Classify points with the network of their object.
+
+        Args:
             fine_grained_features: (R, C, P).
             point_coords: (R, P, 2) relative to the boxes.
             parameters: (R, num_params): the weights of all layers, then the biases of all layers.

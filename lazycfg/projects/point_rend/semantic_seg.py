@@ -75,7 +75,9 @@ class PointRendSemSegHead(nn.Module):
     def forward(
         self, features: Mapping[str, Tensor], targets: Tensor | None = None
     ) -> tuple[Tensor | None, dict[str, Tensor]]:
-        """Args:
+        """Compute the losses in training, and the logits otherwise.
+
+        Args:
             features: maps by name, (N, C, H / stride, W / stride).
             targets: labels (N, H, W), int64; needed in training.
 

@@ -92,7 +92,9 @@ class TensorMaskHead(nn.Module):
         return DataNeeds(thing_classes=self.num_classes, masks=True)
 
     def forward(self, features: Sequence[Tensor]) -> Predictions:
-        """Args:
+        """Predict classes, boxes and masks on all levels.
+
+        Args:
             features: maps (N, C, H_i, W_i), finest first.
 
         Returns:

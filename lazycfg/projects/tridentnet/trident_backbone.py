@@ -78,7 +78,9 @@ class TridentBottleneckBlock(ResidualBlock):
         self.conv3 = conv_norm(width, out_channels, 1, norm=norm)
 
     def forward(self, x: Tensor | Sequence[Tensor]) -> Any:
-        """Args:
+        """Compute the branches.
+
+        Args:
             x: a map (N, Cin, H, W), or one for each branch that is computed.
 
         Returns:

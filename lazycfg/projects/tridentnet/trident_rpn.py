@@ -71,7 +71,9 @@ class TridentRPN(RPN):
         features: Mapping[str, Tensor],
         gt_instances: Sequence[Instances] | None = None,
     ) -> tuple[list[Instances], dict[str, Tensor]]:
-        """Args:
+        """Propose boxes for the maps of all branches.
+
+        Args:
             images: N images; only their sizes are used.
             features: maps by name, (B * N, C, H_i, W_i) for B branches, those of one branch together.
             gt_instances: per image, with ``gt_boxes``; needed in training.

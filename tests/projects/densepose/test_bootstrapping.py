@@ -87,7 +87,7 @@ def test_what_reads_videos_is_named_where_it_is_missing(
     videos: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "av", None)
-    with pytest.raises(ImportError, match="pip install av"):
+    with pytest.raises(ImportError, match=r"pip install 'lazycfg\[video\]'"):
         list_keyframes(videos[0])
 
 

@@ -1,6 +1,6 @@
 """COCO 2017, tested on 100 images of val2017: as `coco.py`, for a quick look.
 
-`python tools/prepare_data.py coco-subset datasets/coco/annotations/instances_val2017.json` makes the file.
+`lazycfg prepare coco-subset datasets/coco/annotations/instances_val2017.json` makes the file.
 """
 
 from .coco import dataloader

@@ -2,7 +2,8 @@
 
 They are looked for in `$DETECTRON2_DATASETS/openimages` (`datasets` when unset):
 `train-annotations-bbox.csv`, `validation-annotations-bbox.csv`, `class-descriptions-boxable.csv`, and the
-folders `train` and `validation`. Scores are COCO's: regions of groups ("IsGroupOf") are crowds.
+folders `train` and `validation`. Scores are COCO's: regions of groups ("IsGroupOf") are crowds. For those of
+the challenges see `lazycfg.evaluation.OpenImagesEvaluator`, which reads further files.
 """
 
 from typing import Any

@@ -1,13 +1,9 @@
 """Small networks with weights of torchvision, in the place of a model's backbone: ``small(model, train)``."""
 
-from functools import partial
 from typing import Any
 
-from torchvision.models import convnext_tiny, mobilenet_v3_large
-
 from lazycfg import LazyCall as L
-from lazycfg.layers import FrozenBatchNorm2d
-from lazycfg.modeling import ResNet, TorchvisionBackbone
+from lazycfg.modeling import ResNet, TorchvisionTrunk
 
 from ..data.constants import constants
 
@@ -16,13 +12,7 @@ MAPS = ["res2", "res3", "res4", "res5"]
 
 def nano(model: Any, train: Any) -> None:
     """Put MobileNetV3-Large (arXiv:1905.02244) below the feature pyramid: 3.0 million parameters."""
-    _put(
-        model,
-        L(TorchvisionBackbone)(
-            model=L(mobilenet_v3_large)(norm_layer=partial(FrozenBatchNorm2d, eps=1e-3)),
-            out_features={f"features.{i}": name for i, name in zip((3, 6, 12, 16), MAPS, strict=True)},
-        ),
-    )
+    _put(model, L(TorchvisionTrunk)(name="mobilenet_v3_large"))
     train.init_checkpoint = "MobileNet_V3_Large_Weights.IMAGENET1K_V2"
 
 
@@ -43,13 +33,7 @@ def small(model: Any, train: Any) -> None:
 
 def base(model: Any, train: Any) -> None:
     """Put ConvNeXt-Tiny (arXiv:2201.03545) below the feature pyramid: 27.8 million parameters."""
-    _put(
-        model,
-        L(TorchvisionBackbone)(
-            model=L(convnext_tiny)(),
-            out_features={f"features.{i}": name for i, name in zip((1, 3, 5, 7), MAPS, strict=True)},
-        ),
-    )
+    _put(model, L(TorchvisionTrunk)(name="convnext_tiny"))
     train.init_checkpoint = "ConvNeXt_Tiny_Weights.IMAGENET1K_V1"
 
 

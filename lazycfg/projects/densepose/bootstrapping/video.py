@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from lazycfg.utils.video import VideoError, guarded, open_video
+
 __all__ = [
     "ImageListDataset",
     "SelectFrames",
@@ -20,28 +22,6 @@ __all__ = [
 ]
 
 
-class VideoError(ValueError):
-    """A file that cannot be read as a video."""
-
-
-def _open(path: str | os.PathLike[str]) -> Any:
-    try:
-        import av
-        from av.error import FFmpegError
-    except ImportError as error:
-        raise ImportError("videos are read by PyAV: pip install av") from error
-    if not os.path.isfile(path):
-        raise FileNotFoundError(f"no such video: {os.fspath(path)!r}")
-    try:
-        container = av.open(os.fspath(path))
-    except (FFmpegError, OSError) as error:
-        raise VideoError(f"{os.fspath(path)}: cannot be read as a video: {error}") from error
-    if not container.streams.video:
-        container.close()
-        raise VideoError(f"{os.fspath(path)}: there is no video in it")
-    return container
-
-
 def list_keyframes(path: str | os.PathLike[str]) -> list[int]:
     """Return the times of the key frames of a video, in the units of its first video stream, in order.
 
@@ -51,8 +31,8 @@ def list_keyframes(path: str | os.PathLike[str]) -> list[int]:
         FileNotFoundError, VideoError: it cannot be read.
         ImportError: PyAV is not installed.
     """
-    with _open(path) as container:
-        packets = _guarded(path, container.demux(container.streams.video[0]))
+    with open_video(path) as container:
+        packets = guarded(path, container.demux(container.streams.video[0]))
         return sorted({p.pts for p in packets if p.is_keyframe and p.pts is not None})
 
 
@@ -68,25 +48,15 @@ def read_keyframes(path: str | os.PathLike[str], times: Sequence[int]) -> list[n
         ImportError: PyAV is not installed.
     """
     frames = []
-    with _open(path) as container:
+    with open_video(path) as container:
         stream = container.streams.video[0]
         for time in times:
-            _guarded(path, iter([container.seek(time, stream=stream)]))
-            found = next((f for f in _guarded(path, container.decode(stream)) if f.pts >= time), None)
+            guarded(path, iter([container.seek(time, stream=stream)]))
+            found = next((f for f in guarded(path, container.decode(stream)) if f.pts >= time), None)
             if found is None:
                 raise VideoError(f"{os.fspath(path)}: there is no frame at time {time}")
             frames.append(found.to_ndarray(format="rgb24"))
     return frames
-
-
-def _guarded(path: str | os.PathLike[str], items: Any) -> Any:
-    """Yield the items; an error of the decoder names the video."""
-    from av.error import FFmpegError
-
-    try:
-        yield from items
-    except FFmpegError as error:
-        raise VideoError(f"{os.fspath(path)}: the video is damaged: {error}") from error
 
 
 class SelectFrames:

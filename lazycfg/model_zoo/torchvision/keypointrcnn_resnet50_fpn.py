@@ -1,0 +1,13 @@
+"""torchvision's Keypoint R-CNN, from its weights for COCO (box AP 54.6, keypoint AP 65.0)."""
+
+from ..common.data.coco_keypoint import dataloader
+from ..common.models.keypoint_rcnn_fpn import model
+from ..common.models.torchvision import as_torchvision_rcnn
+from ..common.optim import SGD as optimizer
+from ..common.schedules import lr_multiplier_2x as lr_multiplier
+from ..common.train import train
+
+as_torchvision_rcnn(model)
+model.backbone.bottom_up.freeze_at = 2
+dataloader.train.mapper.image_format = "RGB"
+train.init_checkpoint = "KeypointRCNN_ResNet50_FPN_Weights.COCO_V1"

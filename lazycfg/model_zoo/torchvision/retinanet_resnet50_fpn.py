@@ -1,0 +1,17 @@
+"""torchvision's RetinaNet, from its weights for COCO (box AP 36.4)."""
+
+from ..common.data.coco import dataloader
+from ..common.models.retinanet import model
+from ..common.models.torchvision import as_torchvision_dense, retinanet_anchors
+from ..common.optim import SGD as optimizer
+from ..common.schedules import lr_multiplier_2x as lr_multiplier
+from ..common.train import train
+
+as_torchvision_dense(model)
+model.anchor_generator = retinanet_anchors()
+model.backbone.top_block.update(in_channels=256, in_feature="p5")
+model.max_detections_per_image = 300
+model.backbone.bottom_up.freeze_at = 2
+dataloader.train.mapper.image_format = "RGB"
+dataloader.train.mapper.use_instance_mask = False
+train.init_checkpoint = "RetinaNet_ResNet50_FPN_Weights.COCO_V1"
