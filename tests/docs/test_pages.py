@@ -1,41 +1,55 @@
-"""The Python blocks of every page of docs/ run, one after the other, in an empty folder."""
+"""Every page of docs/ runs in an empty folder: programs, commands and what they print; see `doc_pages.py`."""
 
 import re
 from pathlib import Path
 
 import pytest
+from doc_pages import read_blocks, run_page, runs_commands
 
 DOCS = Path(__file__).parents[2] / "docs"
-# These pages start from a trained model or from other files; the test that makes them runs the page.
+# The test of what this page is about runs it, too.
 ELSEWHERE = {
-    "run-folder.md": "tests/test_readme.py",
-    "your-data.md": "tests/data/test_data_docs.py",
     "extending-models.md": "tests/modeling/test_extending_docs.py",
 }
 
 
-def python_blocks(page: Path) -> list[str]:
-    return re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+PAGES = [
+    path
+    for path in sorted(DOCS.rglob("*.md"))
+    if path.relative_to(DOCS).as_posix() not in ELSEWHERE and read_blocks(path.read_text(encoding="utf-8"))
+]
+# Pages with commands take long.
+PARAMETERS = [
+    pytest.param(
+        path,
+        id=path.relative_to(DOCS).as_posix(),
+        marks=[pytest.mark.slow] if runs_commands(path.read_text(encoding="utf-8")) else [],
+    )
+    for path in PAGES
+]
 
 
-PAGES = sorted(
-    str(path.relative_to(DOCS))
-    for path in DOCS.rglob("*.md")
-    if python_blocks(path) and path.name not in ELSEWHERE
-)
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_the_blocks_run_in_order(page, tmp_path, monkeypatch):
+@pytest.mark.usefixtures("alias_afresh")
+@pytest.mark.parametrize("page", PARAMETERS)
+def test_a_page_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    namespace = {"__name__": "page"}
-    for number, block in enumerate(python_blocks(DOCS / page)):
-        exec(compile(block, f"{page}[{number}]", "exec"), namespace)
+    run_page(page.read_text(encoding="utf-8"), page.relative_to(DOCS).as_posix(), tmp_path)
 
 
 def test_pages_that_run_elsewhere_are_read_there():
     for page, test in ELSEWHERE.items():
         assert page in (DOCS.parent / test).read_text(encoding="utf-8")
+
+
+def test_a_page_is_in_the_navigation_and_begins_with_what_it_is_for():
+    navigation = (DOCS.parent / "mkdocs.yml").read_text(encoding="utf-8")
+    for path in DOCS.rglob("*.md"):
+        name = path.relative_to(DOCS).as_posix()
+        assert f": {name}\n" in navigation, name
+        text = re.sub(r"<!--.*?-->", "", path.read_text(encoding="utf-8"), flags=re.DOTALL).strip()
+        title, first = text.split("\n\n", 2)[:2]
+        assert title.startswith("# "), name
+        assert not first.startswith(("#", "|", "!", "-", "```")), name
 
 
 def test_links_between_pages_lead_somewhere():
