@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -26,8 +27,8 @@ def test_the_folders_at_the_root_lead_into_the_package():
 
 def test_the_library_imports_neither_the_zoo_nor_the_projects():
     above = ("lazycfg.model_zoo", "lazycfg.projects")
-    # The command line stands above everything, as the tools do.
-    top = {"cli", "model_zoo", "projects"}
+    # These stand above everything, as the tools do.
+    top = {"cli", "compat", "convert", "model_zoo", "projects"}
     files = [f for f in (ROOT / "lazycfg").rglob("*.py") if f.relative_to(ROOT).parts[1] not in top]
     assert len(files) > 100
     offenders = {
@@ -107,3 +108,41 @@ def test_the_construction_core_has_no_import_circle():
         imported = {name: found for name, found in imported.items() if name not in bottom}
     circles = {name: sorted(found & imported.keys()) for name, found in imported.items()}
     assert not circles
+
+
+def test_the_citation_names_the_version():
+    from lazycfg import __version__
+
+    assert f"\nversion: {__version__}\n" in (ROOT / "CITATION.cff").read_text()
+
+
+def test_actions_of_the_workflow_are_pinned():
+    used = re.findall(r"uses: (.*)", (ROOT / ".github" / "workflows" / "ci.yml").read_text())
+    assert used
+    assert [each for each in used if not re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v[\d.]+", each)] == []
+
+
+def test_commands_that_texts_name_exist():
+    from lazycfg.cli.parser import make_parser
+
+    (commands,) = (a.choices for a in make_parser()._actions if isinstance(a.choices, dict))
+    files = [*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md"), *(ROOT / "lazycfg").rglob("*.py")]
+    named = {
+        f"{file.relative_to(ROOT)}: {name}"
+        for file in files
+        for name in re.findall(
+            r"(?:`|^\$ |^)lazycfg ([a-z]+)\b", file.read_text(encoding="utf-8"), re.MULTILINE
+        )
+        if name not in commands
+    }
+    assert named == set()
+
+
+def test_files_of_tests_have_names_of_their_own():
+    """Pytest imports them by their names, so of two that share one only the first would run."""
+    names = [
+        file.name
+        for file in (ROOT / "tests").rglob("*.py")
+        if file.name not in ("conftest.py", "__init__.py")
+    ]
+    assert sorted({name for name in names if names.count(name) > 1}) == []

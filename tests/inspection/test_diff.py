@@ -1,5 +1,7 @@
 """diff(): by structure, as text, and as overrides."""
 
+from collections import OrderedDict
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -234,3 +236,30 @@ def test_a_shared_list_that_is_written_anew_stays_shared():
     overrides = diff(a, b).overrides()
     assert overrides == ["++root.0=[1, 2]", "++root.2=&root.0"]
     assert equal_configs(LazyConfig.apply_overrides(a, overrides), b)
+
+
+@pytest.mark.parametrize("key", [None, True, 1.5, (1, 2)])
+def test_a_key_that_no_path_can_say_is_named(key):
+    with pytest.raises(ConfigError, match="has no spelling in a config path"):
+        diff(cfg(a={key: 1}), cfg(a={key: 2})).overrides()
+    with pytest.raises(ConfigError, match="has no spelling in a config path"):
+        diff(cfg(a={key: 1}), cfg(a={})).overrides()
+    assert equal_configs(applied(cfg(), cfg(a={key: 2})), cfg(a={key: 2}))
+
+
+def test_a_negative_number_as_a_key_is_no_option():
+    assert diff(Node({-2: 1}), Node({-2: {"a": 3}})).overrides() == ['++[-2]={"a": 3}']
+    check(Node({-2: 1}), Node({-2: 1, "a": 3, -3: {-4: 5}}), [("added", "a"), ("added", "-3")])
+
+
+def test_the_order_of_keys_that_are_no_text_does_not_count_either():
+    a, b = cfg(x={0: 1, "a": 2, None: 3, -1.5: 4}), cfg(x={None: 3, -1.5: 4, "a": 2, 0: 1})
+    assert not diff(a, b)
+    assert equal_configs(a, b)
+    assert hash_of(a) == hash_of(b)
+    for other in ({0: 1, "a": 2, None: 4, -1.5: 3}, {False: 1, "a": 2, None: 3, -1.5: 4}):
+        assert not equal_configs(a, cfg(x=other))
+        assert hash_of(a) != hash_of(cfg(x=other))
+    ordered = [cfg(x=OrderedDict(pairs)) for pairs in ([(1, 2), (3, 4)], [(3, 4), (1, 2)])]
+    assert not equal_configs(*ordered)
+    assert hash_of(ordered[0]) != hash_of(ordered[1])

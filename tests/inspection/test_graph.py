@@ -170,3 +170,12 @@ def test_colours_are_written_out_for_what_is_no_browser():
     assert {
         name for name in classes if not re.search(rf"\.{name}\b[^{{]*{{[^}}]*(?:fill|stroke):#", style)
     } == set()
+
+
+def test_boxes_have_room_for_letters_of_double_width():
+    def width(text):
+        graph = boxes_of(to_nodes({"a": L(make)(x=text)}))
+        return graph.boxes[1].width
+
+    assert width("\u540d\u524d" * 10) == width("ab" * 20)
+    assert width("\u00e9" * 20) == width("e" * 20)

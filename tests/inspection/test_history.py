@@ -291,3 +291,22 @@ def test_what_was_merged_in_was_written_in_its_own_file(tmp_path, name, text):
         assert f"written at {tmp_path}/base.py:{line - 1}:" in told
         assert f"set at {tmp_path}/{name}:{line}:" in told
     assert "merging.py" not in str(explain(merge({"a": 1}, {"a": 2}), "a"))
+
+
+def test_what_was_changed_inside_a_call_is_its_history_too():
+    inner = L(resnet)(depth=1)
+    cfg = L(dict)(head=L(resnet)(depth=2), first=inner, again=inner)
+    line = here()
+    cfg.head._target_ = dict
+    cfg.first.depth = 2
+    LazyConfig.apply_overrides(cfg, ["head.depth=5"])
+    changed = [step for step in steps(cfg, "") if step[0] == "set"]
+    assert [(path, at) for _, path, _, at in changed] == [
+        ("head._target_", line + 1),
+        ("first.depth", line + 2),
+        ("head.depth", None),
+    ]
+    assert [path for kind, path, _, _ in steps(cfg, "head") if kind == "set"] == [
+        "head._target_",
+        "head.depth",
+    ]

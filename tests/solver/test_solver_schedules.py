@@ -41,6 +41,10 @@ def test_multi_step_takes_the_last_milestone_as_the_end():
     assert (schedule(59 / 90), schedule(60 / 90)) == (1.0, 0.1)
 
 
+def test_multi_step_without_milestones_is_constant():
+    assert MultiStepParamScheduler([0.5], [], 10)(0.9) == 0.5
+
+
 @pytest.mark.parametrize(
     ("values", "milestones", "num_updates", "message"),
     [
