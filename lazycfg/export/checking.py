@@ -18,7 +18,13 @@ from .graph import Limits
 __all__ = ["Bounds", "Comparison", "compare", "eager_results", "random_examples"]
 
 
-FIELDS = {"pred_boxes": "boxes", "scores": "scores", "pred_classes": "classes", "pred_masks": "masks"}
+FIELDS = {
+    "pred_boxes": "boxes",
+    "scores": "scores",
+    "pred_classes": "classes",
+    "pred_masks": "masks",
+    "pred_keypoint_heatmaps": "heatmaps",
+}
 """The outputs that have the fields of the model's result."""
 
 
@@ -30,6 +36,7 @@ class Bounds:
         boxes: in pixels.
         scores: of a class, from 0 to 1.
         masks: of the probability of a pixel.
+        heatmaps: of the logit of a keypoint's place.
         ties: share of the detections that NMS may choose otherwise, between boxes whose scores are within
             the bound of each other.
     """
@@ -37,6 +44,7 @@ class Bounds:
     boxes: float = 0.05
     scores: float = 1e-3
     masks: float = 1e-2
+    heatmaps: float = 0.05
     ties: float = 0.05
 
 
@@ -61,8 +69,7 @@ class Comparison:
     ties: int = 0
 
     def __str__(self) -> str:
-        units = {"boxes": " px", "scores": "", "masks": ""}
-        parts = [f"{name} {value:.2g}{units[name]}" for name, value in self.largest.items()]
+        parts = [f"{name} {value:.2g}{' px' * (name == 'boxes')}" for name, value in self.largest.items()]
         text = f"{self.detections:,} detections in {self.images} images; largest differences: "
         text += ", ".join(parts)
         if self.at_the_border:
@@ -88,6 +95,9 @@ def eager_results(model: Any, batches: Sequence[Tensor]) -> list[list[Instances]
         else:
             outputs = model(inputs)
         results.append([x["instances"] for x in outputs])
+        for instances in results[-1]:
+            if instances.has("pred_keypoint_heatmaps"):
+                instances.remove("pred_keypoints")  # read from the heatmaps
         more = {name for x in results[-1] for name in x.get_fields()} - FIELDS.keys()
         if more:
             raise ExportError(f"the model predicts {', '.join(sorted(more))}, too, which is not exported")

@@ -32,6 +32,7 @@ _MEANINGS = {
     "count": "rows of each image that are no padding",
     "truncated": "whether boxes were left out because more than `candidates` scored enough",
     "masks": "probabilities of cells of the box, row by row; inside from 0.5",
+    "heatmaps": "logits of cells of the box; a keypoint is at the highest place after bicubic resizing",
 }
 
 
@@ -74,7 +75,7 @@ def export_detector(
     they agree.
 
     Args:
-        model: in evaluation mode; RetinaNet, FCOS, or a two-stage detector with boxes and masks.
+        model: in evaluation mode; RetinaNet, FCOS, or a two-stage detector with boxes, masks and keypoints.
         path: ``.pt2`` for `torch.export`, ``.onnx`` for ONNX (needs ``pip install 'lazycfg[onnx]'``).
         size: (height, width) of the images that the file takes, in pixels.
         batch: how many images it takes at a time.

@@ -17,7 +17,10 @@ from lazycfg.modeling import (
 )
 from lazycfg.modeling.meta_arch.dense_detector import DenseDetector
 from lazycfg.modeling.meta_arch.rcnn import ImageModel
+from lazycfg.modeling.roi_heads.keypoint_head import BaseKeypointRCNNHead
 from lazycfg.modeling.roi_heads.mask_head import BaseMaskRCNNHead
+
+from .graph import keypoint_on
 
 __all__ = ["refusal"]
 
@@ -29,11 +32,12 @@ REPLACED: dict[type, str] = {
     FCOS: "forward_inference",
     GeneralizedRCNN: "forward inference detect propose _postprocess",
     RPN: "forward propose_and_sample predict_proposals",
-    StandardROIHeads: "forward _forward_box",
+    StandardROIHeads: "forward _forward_box _forward_keypoint",
     CascadeROIHeads: "forward _forward_box",
     Res5ROIHeads: "forward",
     FastRCNNOutputLayers: "inference",
     BaseMaskRCNNHead: "forward",
+    BaseKeypointRCNNHead: "forward",
 }
 
 
@@ -63,12 +67,6 @@ def _of_two_stages(model: Any) -> Iterator[str]:
     yield from _overridden(rpn, "model.proposal_generator")
     if not isinstance(heads, (StandardROIHeads, Res5ROIHeads)):
         yield f"model.roi_heads is a {type(heads).__name__}, not StandardROIHeads or Res5ROIHeads"
-    if getattr(heads, "keypoint_on", False):
-        yield (
-            "model.roi_heads.keypoint_head looks for keypoints in maps of the size of each box, which is no "
-            "fixed shape. Its boxes alone can be exported: build it with keypoint_head=None, and load its "
-            "weights with load_weights(..., ignore=['roi_heads.keypoint_*'])"
-        )
     predictors = (
         heads.box_predictor if isinstance(heads.box_predictor, nn.ModuleList) else [heads.box_predictor]
     )
@@ -83,6 +81,11 @@ def _of_two_stages(model: Any) -> Iterator[str]:
         if not isinstance(heads.mask_head, BaseMaskRCNNHead) or getattr(heads, "mask_pooler", 1) is None:
             yield f"model.roi_heads.mask_head is a {type(heads.mask_head).__name__}, which pools for itself"
         yield from _overridden(heads.mask_head, "model.roi_heads.mask_head")
+    if keypoint_on(heads):
+        if not isinstance(heads.keypoint_head, BaseKeypointRCNNHead) or heads.keypoint_pooler is None:
+            kind = type(heads.keypoint_head).__name__
+            yield f"model.roi_heads.keypoint_head is a {kind}, which pools for itself"
+        yield from _overridden(heads.keypoint_head, "model.roi_heads.keypoint_head")
     yield from _without_limit(
         predictors[-1].test_topk_per_image, "model.roi_heads.box_predictor.test_topk_per_image"
     )

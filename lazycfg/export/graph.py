@@ -17,6 +17,7 @@ from lazycfg.modeling.meta_arch.dense_detector import DenseDetector
 from lazycfg.modeling.postprocessing import nonempty, scale_and_clip
 from lazycfg.modeling.proposal_generator.proposal_utils import image_bounds, rank_proposals
 from lazycfg.modeling.roi_heads.detections import CANDIDATES, CANDIDATES_PER_DETECTION, Candidates
+from lazycfg.modeling.roi_heads.standard import pool_branch
 from lazycfg.structures import Boxes, ImageList, Instances
 
 __all__ = ["DetectorGraph", "Limits", "Suppress", "graph_of", "keep_of_groups"]
@@ -221,15 +222,35 @@ class RCNNGraph(DetectorGraph):
             predictor.box_dim,
         )
         outputs, valid = self.select(candidates.table(self.candidates), candidates.total)
-        if not heads.mask_on:
-            return outputs
         instances = [
             Instances(size, pred_boxes=Boxes(boxes), pred_classes=classes.clamp(min=0))
             for size, boxes, classes in zip(self.sizes, outputs["boxes"], outputs["classes"], strict=True)
         ]
-        filled = heads.forward_with_given_boxes(features, instances)
-        masks = torch.stack([x.pred_masks for x in filled]).squeeze(2)
-        return {**outputs, "masks": torch.where(valid[..., None, None], masks, 0.0)}
+        filled = self.branches(features, instances)
+        if heads.mask_on:
+            masks = torch.stack([x.pred_masks for x in filled]).squeeze(2)
+            outputs["masks"] = torch.where(valid[..., None, None], masks, 0.0)
+        if keypoint_on(heads):
+            heatmaps = torch.stack([x.pred_keypoint_heatmaps for x in filled])
+            outputs["heatmaps"] = torch.where(valid[..., None, None, None], heatmaps, 0.0)
+        return outputs
+
+    def branches(self, features: dict[str, Tensor], instances: list[Instances]) -> Any:
+        """Return the instances with ``pred_masks`` and ``pred_keypoint_heatmaps``, as the model has them."""
+        heads = self.model.roi_heads
+        if not keypoint_on(heads):
+            return heads.forward_with_given_boxes(features, instances)
+        # The maps are not resized to their boxes, which have no fixed shape
+        x = pool_branch(features, heads.keypoint_in_features, heads.keypoint_pooler, instances, False)
+        maps = heads.keypoint_head.layers(x).split([len(x) for x in instances])
+        for of_image, heatmaps in zip(instances, maps, strict=True):
+            of_image.set("pred_keypoint_heatmaps", heatmaps)
+        return heads._forward_mask(features, instances)
+
+
+def keypoint_on(heads: Any) -> bool:
+    """Return whether the heads predict keypoints."""
+    return getattr(heads, "keypoint_on", False)
 
 
 def last_predictor(model: Any) -> Any:

@@ -18,7 +18,7 @@ from tiny_families import family, make_inputs
 sys.path.pop(0)
 
 SIZE = (60, 96)  # which is padded inside
-EXACT = Bounds(boxes=1e-3, scores=1e-5, masks=1e-5, ties=0)
+EXACT = Bounds(boxes=1e-3, scores=1e-5, masks=1e-5, heatmaps=1e-3, ties=0)
 
 ELSEWHERE = """
 import json, sys
@@ -58,7 +58,7 @@ def run_elsewhere(path, tmp_path, images):
 
 @torch.no_grad()
 def check_file(name, tmp_path):
-    model = family(name).eval()
+    model = calm(family(name).eval(), 0.02) if name == "keypoint" else family(name).eval()
     path = tmp_path / "model.pt2"
     report = export_detector(model, path, size=SIZE, batch=2, examples=examples(), bounds=EXACT)
     assert report.comparison.images == 4  # the third one twice
@@ -82,6 +82,8 @@ def check_file(name, tmp_path):
 
             pasted = ROIMasks(found["masks"][i, :count]).to_bitmasks(Boxes(found["boxes"][i, :count]), *SIZE)
             assert pasted.tensor.equal(instances.pred_masks)
+        if name == "keypoint":
+            torch.testing.assert_close(found["heatmaps"][i, :count], instances.pred_keypoint_heatmaps)
 
 
 def test_a_file_runs_without_this_library(tmp_path):
@@ -89,7 +91,7 @@ def test_a_file_runs_without_this_library(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["fcos", "faster", "mask", "cascade"])
+@pytest.mark.parametrize("name", ["fcos", "faster", "mask", "cascade", "keypoint"])
 def test_a_file_of_every_family_runs_without_this_library(name, tmp_path):
     check_file(name, tmp_path)
 
@@ -150,16 +152,16 @@ def test_a_missing_package_is_told_before_the_model_is_traced(tmp_path, monkeypa
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["retinanet", "fcos", "faster", "mask", "cascade", "c4"])
+@pytest.mark.parametrize("name", ["retinanet", "fcos", "faster", "mask", "cascade", "c4", "keypoint"])
 def test_onnxruntime_finds_what_the_model_finds(name, tmp_path):
     onnx = pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
-    model = calm(family(name).eval(), 1e-4 if name == "c4" else 0.2)
+    model = calm(family(name).eval(), {"c4": 1e-4, "keypoint": 0.02}.get(name, 0.2))
     if name == "c4":  # whose masks take a ResNet's last stage for each region
         model.roi_heads.box_predictor.test_topk_per_image = 20
     path = tmp_path / "model.onnx"
-    names = [str(i) for i in range(80)]
+    names = [str(i) for i in range(model.roi_heads.num_classes if name == "keypoint" else 80)]
     report = export_detector(model, path, size=SIZE, batch=2, examples=examples(), class_names=names)
     assert report.comparison.detections > 60
     written = onnx.load(path)

@@ -9,7 +9,13 @@ import torch
 from lazycfg.export import Bounds, ExportError, refusal, trace_detector
 from lazycfg.export.checking import compare, eager_results
 from lazycfg.export.graph import Limits, graph_of
-from lazycfg.modeling import RPN, FastRCNNOutputLayers, RetinaNet, StandardROIHeads
+from lazycfg.modeling import (
+    RPN,
+    FastRCNNOutputLayers,
+    KRCNNConvDeconvUpsampleHead,
+    RetinaNet,
+    StandardROIHeads,
+)
 from lazycfg.structures import Boxes, Instances
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "modeling"))
@@ -17,7 +23,7 @@ from tiny_families import FAMILIES, family, make_inputs
 
 sys.path.pop(0)
 
-EXACT = Bounds(boxes=1e-4, scores=1e-6, masks=1e-6, ties=0)
+EXACT = Bounds(boxes=1e-4, scores=1e-6, masks=1e-6, heatmaps=1e-4, ties=0)
 
 
 def batches(size=(64, 96), number=2, count=1):
@@ -26,15 +32,19 @@ def batches(size=(64, 96), number=2, count=1):
 
 
 @pytest.mark.parametrize("size", [(64, 96), (50, 70)])
-@pytest.mark.parametrize("name", ["retinanet", "fcos", "faster", "mask", "cascade"])
+@pytest.mark.parametrize("name", ["retinanet", "fcos", "faster", "mask", "cascade", "keypoint"])
 @torch.no_grad()
 def test_the_graph_finds_what_the_model_finds(name, size):
     model = family(name).eval()
+    if name == "keypoint":  # whose scores are all 1 otherwise
+        for p in model.roi_heads.box_predictor.parameters():
+            p.mul_(0.02)
     given = batches(size)
     graph = graph_of(model)(model, size, 2)
     found = compare(graph, given, eager_results(model, given), graph.limits(), EXACT)
     assert found.detections > 40
     assert ("masks" in found.largest) == (name in ("mask", "cascade"))
+    assert ("heatmaps" in found.largest) == (name == "keypoint")
     assert found.ties == found.at_the_border == 0
 
 
@@ -86,7 +96,6 @@ def test_a_limit_that_left_out_boxes_is_told():
 
 
 REFUSED = {
-    "keypoint": "keypoint_head looks for keypoints in maps of the size of each box",
     "panoptic": "merges its instances with a map of classes on the host",
     "rpn": "ProposalNetwork is none of RetinaNet, FCOS and GeneralizedRCNN",
     "semantic": "SemanticSegmentor is none of",
@@ -183,6 +192,17 @@ def test_what_would_be_left_out_is_told():
     assert refusal(model) is None
     with pytest.raises(ExportError, match="the model predicts pred_weights, too, which is not exported"):
         eager_results(model, batches())
+
+
+class OwnKeypoints(KRCNNConvDeconvUpsampleHead):
+    def forward(self, x, instances):
+        return super().forward(x, instances)
+
+
+def test_a_keypoint_head_with_a_reading_of_its_own_is_refused():
+    model = family("keypoint")
+    model.roi_heads.keypoint_head.__class__ = OwnKeypoints
+    assert "model.roi_heads.keypoint_head is a OwnKeypoints with a forward" in refusal(model)
 
 
 def test_no_limit_is_refused():
