@@ -386,7 +386,7 @@ def test_a_lazy_loop_follows_the_schedule_of_its_config(start):
 def test_arguments_are_obeyed_or_refused(tmp_path):
     """Arguments of detectron2's functions that were once passed over."""
     from detectron2.config import get_cfg, upgrade_config
-    from detectron2.data import MetadataCatalog, build_batch_data_loader
+    from detectron2.data import MetadataCatalog, build_batch_data_loader, build_detection_train_loader
     from detectron2.evaluation import RotatedCOCOEvaluator, SemSegEvaluator
     from detectron2.utils.file_io import PathManager
     from detectron2.utils.visualizer import Visualizer
@@ -406,6 +406,15 @@ def test_arguments_are_obeyed_or_refused(tmp_path):
         build_batch_data_loader(list(range(6)), range(6), 2, single_gpu_batch_size=3)
     with pytest.raises(TypeError, match="sharding"):
         build_batch_data_loader(list(range(6)), range(6), 2, sharding=True)
+
+    given = {"mapper": dict, "total_batch_size": 4, "seed": 5}
+    records = [{"image_id": i, "width": 4, "height": 4} for i in range(9)]
+    orders = [
+        [x["image_id"] for x in next(iter(build_detection_train_loader(records, **given)))] for _ in range(3)
+    ]
+    assert orders[0] == orders[1] == orders[2]
+    with pytest.raises(TypeError, match="takes no drop_last, worker_init_fn for a data set with indices"):
+        build_detection_train_loader(records, worker_init_fn=print, drop_last=False, **given)
 
     MetadataCatalog.get("argued_val").set(stuff_classes=["a", "b"], ignore_label=255, thing_classes=["a"])
     assert RotatedCOCOEvaluator("argued_val", max_dets_per_image=[1, 10, 7]).max_dets_per_image == 10

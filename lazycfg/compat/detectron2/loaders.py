@@ -260,6 +260,9 @@ def _sampler(cfg: Any, dataset: Any) -> Any:
     )
 
 
+_OPTIONS = frozenset(("pin_memory", "prefetch_factor", "timeout", "seed", "persistent_workers"))
+
+
 @configurable(from_config=_train_arguments)
 def build_detection_train_loader(
     dataset: Any,
@@ -277,6 +280,11 @@ def build_detection_train_loader(
     Args:
         dataset: a list of records, a data set, or an `IterableDataset` (then without `sampler`); or first a
             config, which gives the other arguments.
+        kwargs: see `build_batch_data_loader`. For a data set with indices those of `_OPTIONS`; its workers
+            persist in any case.
+
+    Raises:
+        TypeError: another argument.
     """
     if isinstance(dataset, IterableDataset):
         if mapper is not None:
@@ -285,6 +293,11 @@ def build_detection_train_loader(
             dataset, sampler, total_batch_size, aspect_ratio_grouping=aspect_ratio_grouping,
             num_workers=num_workers, collate_fn=collate_fn, **kwargs,
         )  # fmt: skip
+    if unknown := kwargs.keys() - _OPTIONS:
+        raise TypeError(
+            f"build_detection_train_loader takes no {', '.join(sorted(unknown))} for a data set with "
+            f"indices; known are {', '.join(sorted(_OPTIONS))}"
+        )
     if isinstance(dataset, list):
         dataset = _OurList(dataset)
     if aspect_ratio_grouping and total_batch_size > 1:
@@ -298,10 +311,7 @@ def build_detection_train_loader(
         aspect_ratio_grouping=aspect_ratio_grouping,
         num_workers=num_workers,
         collate_fn=collate_fn,
-        seed=None,
-        **{
-            key: value for key, value in kwargs.items() if key in ("pin_memory", "prefetch_factor", "timeout")
-        },
+        **{"seed": None} | {key: kwargs[key] for key in kwargs.keys() - {"persistent_workers"}},
     )
 
 
