@@ -9,7 +9,6 @@ from deeplab_parity import (
     build,
     load_golden,
     make_batch,
-    parity_check,
     prepare,
 )
 
@@ -25,11 +24,6 @@ OVERRIDES = [
     "model.sem_seg_head.train_size=null",
 ]
 
-# Made with another version of torch, so that the order of sums differs whatever the threads: of the same
-# model one thread against two differ by 1.4 %, and so does float64 against either.
-GRADIENTS = {"deeplab_v3_R_103": 0.03}
-
-
 @pytest.mark.parametrize(
     "name", ["deeplab_v3_plus_R_103", pytest.param("deeplab_v3_R_103", marks=pytest.mark.slow)]
 )
@@ -38,4 +32,4 @@ def test_equal_to_the_reference(name: str) -> None:
     model = build(CONFIGS[name], OVERRIDES)
     prepare(model, golden)
     assert_eval(model, golden, make_batch())
-    assert_training(model, golden, make_batch(), GRADIENTS.get(name, parity_check.GRADIENT))
+    assert_training(model, golden, make_batch())
