@@ -67,6 +67,10 @@ def parse(words: list[str]) -> argparse.Namespace:
     if "--" in words:
         place = words.index("--")
         words, plain = words[:place], words[place + 1 :]
+    known = parser._option_string_actions
+    if words and all(word.startswith("-") and word not in known for word in words):
+        # argparse would only say that the command is missing
+        parser.error(f"unknown option {words[0]!r}{_near_option('', words[0], words)}")
     # Wanted when a command has failed, and then typed at its end
     arguments, rest = parser.parse_known_args([word for word in words if word != "--traceback"])
     arguments.traceback = "--traceback" in words
@@ -313,6 +317,6 @@ def parser_of(command: str) -> argparse.ArgumentParser | None:
 
 
 def options_of(command: str) -> list[str]:
-    """Return the long options of a command."""
-    parser = parser_of(command)
+    """Return the long options of a command, or those without one."""
+    parser = parser_of(command) if command else make_parser()
     return [] if parser is None else [name for name in parser._option_string_actions if name.startswith("--")]

@@ -62,6 +62,8 @@ def run(capsys, tmp_path, monkeypatch):
         ),
         ("show mask_rcnn_R_50_FPN_1.py", f"did you mean '{ZOO}'?"),
         ("show .", "but a folder"),
+        ("--verzion", "unknown option '--verzion'; did you mean '--version'?"),
+        ("-x", "unknown option '-x'; available: '--help', "),
         ("show good.py aa", "config path 'aa': the config has no 'aa'; did you mean 'a'?"),
         ("get good.py", "one config path is expected after the config, none was given"),
         ("get good.py a b", "2 were given: a b"),

@@ -33,6 +33,43 @@ def test_registering_twice_is_an_assertion_error():
         registry.register(dict)
 
 
+@pytest.mark.parametrize(
+    ("key", "name", "registry", "hint"),
+    [
+        ("MODEL.ROI_HEADS.NAME", "StandardROIHead", "ROI_HEADS", "; did you mean 'StandardROIHeads'"),
+        ("MODEL.BACKBONE.NAME", "my_backbone", "BACKBONE", ""),
+        ("MODEL.META_ARCHITECTURE", "MyModel", "META_ARCH", ""),
+    ],
+)
+def test_a_name_that_nobody_registered_is_told_as_such(key, name, registry, hint):
+    """A program cannot follow what `lazycfg convert` advises."""
+    from detectron2.config import get_cfg
+    from detectron2.modeling import build_model
+
+    cfg = get_cfg()
+    cfg.merge_from_list(["MODEL.DEVICE", "cpu", key, name])
+    with pytest.raises(KeyError) as error:
+        build_model(cfg)
+    message = error.value.args[0]
+    assert message.startswith(f"no object named {name!r} in the registry {registry!r}{hint}")
+    assert message.endswith("the module that registers it has to be imported first")
+    assert "convert" not in message
+
+
+def test_mixed_precision_cannot_be_switched_on_by_a_resume():
+    from detectron2.engine import AMPTrainer, SimpleTrainer
+
+    model = torch.nn.Linear(2, 2)
+    trainers = [
+        kind(model, [torch.zeros(1, 2)], torch.optim.SGD(model.parameters(), lr=0.1))
+        for kind in (SimpleTrainer, AMPTrainer)
+    ]
+    without = {**trainers[0].state_dict(), "iteration": 3}
+    with pytest.raises(ValueError, match="is of a run without mixed precision"):
+        trainers[1].load_state_dict(without)
+    assert trainers[1].iter == 0  # nothing of it is restored
+
+
 def test_iopath_gives_the_class_and_handlers_get_buffering_by_name(tmp_path):
     from detectron2.utils.file_io import PathManager
     from iopath.common.file_io import PathHandler, g_pathmgr

@@ -3,6 +3,7 @@
 import importlib
 import importlib.metadata
 import importlib.util
+import re
 import subprocess
 import sys
 
@@ -47,6 +48,25 @@ def test_every_entry_of_the_table_leads_somewhere():
             for name in loaded.__all__:
                 assert name in names
                 getattr(loaded, name)
+
+
+def test_remedies_name_commands_and_options_that_exist():
+    from lazycfg.cli.parser import command_names, options_of
+    from lazycfg.compat.detectron2.names import DETECTRON2, FVCORE, IOPATH
+    from lazycfg.compat.finder import Gone
+
+    remedies = {
+        answer.remedy
+        for table in (DETECTRON2, FVCORE, IOPATH)
+        for names in table.values()
+        for answer in names.values()
+        if isinstance(answer, Gone)
+    }
+    commands = [text.split() for remedy in remedies for text in re.findall("`lazycfg (.*?)`", remedy)]
+    assert commands
+    for command, *words in commands:
+        assert command in command_names()
+        assert {word for word in words if word.startswith("--")} <= set(options_of(command)), (command, words)
 
 
 def test_a_function_hides_the_module_of_its_name():

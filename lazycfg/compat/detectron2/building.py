@@ -8,7 +8,7 @@ from typing import Any
 from lazycfg.config import instantiate
 from lazycfg.config.tree.node import Node
 from lazycfg.convert.yacs.defaults import core_defaults, defaults
-from lazycfg.convert.yacs.keys import Keys, flat
+from lazycfg.convert.yacs.keys import Keys, UnknownName, flat
 from lazycfg.convert.yacs.models import build_model as model_node
 from lazycfg.convert.yacs.models.segmentation import build_sem_seg_head
 from lazycfg.layers import ShapeSpec
@@ -106,10 +106,18 @@ def arguments_of(node: Node, *, without: tuple[str, ...] = (), **known: Any) -> 
 def whole_model(cfg: Any) -> Any:
     """Return the model of a config: where all names are detectron2's the lazy tree of the translator, built;
     else by the classes that the program has registered.
+
+    Raises:
+        KeyError: a part has a name that nobody registered.
     """
     if owned(cfg):
         return registries.META_ARCH_REGISTRY.get(cfg.MODEL.META_ARCHITECTURE)(cfg)
-    node = model_node(keys_of(cfg))
+    try:
+        node = model_node(keys_of(cfg))
+    except UnknownName as error:
+        if error.key in registries.OF_KEY:  # its message tells of the program, the translator's of files
+            registries.OF_KEY[error.key].get(_at(cfg, error.key))
+        raise
     for predictor in _federated(node):
         predictor.get_fed_loss_cls_weights = federated_weights(cfg)
     return instantiate(node)

@@ -283,6 +283,16 @@ class AMPTrainer(SimpleTrainer):
         return {**super().state_dict(), "grad_scaler": self.grad_scaler.state_dict()}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Restore them."""
+        """Restore them.
+
+        Raises:
+            ValueError: the state is of a run without mixed precision.
+        """
+        if "grad_scaler" not in state_dict:
+            raise ValueError(
+                "the checkpoint is of a run without mixed precision and has no state of its scaling: resume "
+                "without it (SOLVER.AMP.ENABLED False, train.amp.enabled=False), or start a new run from "
+                "these weights, without --resume and in another folder"
+            )
         super().load_state_dict(state_dict)
         self.grad_scaler.load_state_dict(state_dict["grad_scaler"])

@@ -34,7 +34,7 @@ _BN = here("foreign", "get_bn_modules update_bn_stats")
 _COUNTS: Table = {
     **here("small", "FlopCountAnalysis parameter_count parameter_count_table"),
     **gone(
-        "use `lazycfg check --flops`, or torch.utils.flop_counter",
+        "use FlopCountAnalysis, `lazycfg analyze`, or torch.utils.flop_counter",
         "ActivationCountAnalysis flop_count flop_count_str flop_count_table",
     ),
 }
