@@ -25,6 +25,8 @@ _FREE = frozenset(
         "MODEL.ROI_DENSEPOSE_HEAD.CSE.EMBEDDERS",
     )
 )
+# Names of projects that have lazy configs here; their YAML files are not converted.
+_LAZY_ONLY = {"MeshRCNNROIHeads": "lazycfg/projects/meshrcnn/configs/pix3d"}
 
 
 def with_overrides(given: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
@@ -194,7 +196,10 @@ class Keys:
         """Return an error about a key whose value is not among the names of a table."""
         name, default = self(key), self._known[key]
         rest = self._with(key, default if default in table else next(iter(table)))
-        return UnknownName(self._where(key), key, f"unknown name {name!r}{closest(name, table)}", rest)
+        hint = closest(name, table)
+        if name in _LAZY_ONLY:
+            hint = f", whose YAML files are not converted: begin with a file of {_LAZY_ONLY[name]}"
+        return UnknownName(self._where(key), key, f"unknown name {name!r}{hint}", rest)
 
     def _with(self, key: str, value: Any) -> Keys:
         """Return the keys with another value of one of them, of which none is used yet."""

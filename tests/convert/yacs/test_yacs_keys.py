@@ -97,6 +97,10 @@ def test_calculations_and_tuples_are_read_but_nothing_is_run(tmp_path):
         (["SOLVER.MAX_ITER"], "has none"),
         (["MODEL.META_ARCHITECTURE", "MyRCNN"], "META_ARCHITECTURE: unknown name 'MyRCNN'"),
         (["MODEL.BACKBONE.NAME", "build_swin_backbone"], "BACKBONE.NAME: unknown name"),
+        (
+            ["MODEL.ROI_HEADS.NAME", "MeshRCNNROIHeads"],
+            "begin with a file of lazycfg/projects/meshrcnn/configs",
+        ),
         (["MODEL.RPN.IN_FEATURES", "['p2', 'p9']"], "RPN.IN_FEATURES: the backbone gives"),
         (["MODEL.ANCHOR_GENERATOR.SIZES", "[[32], [64]]"], "SIZES: is for 2 feature maps"),
         (["DATASETS.TRAIN", "('my_train',)"], r"dataloader.train.dataset.dataset = L\(CocoDataset\)"),
