@@ -5,8 +5,10 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from lazycfg import LazyConfig
 
@@ -127,3 +129,61 @@ def test_a_config_that_cannot_be_kept_is_logged_all_the_same(cfg, tmp_path, capl
     del cfg["head"]
     LazyConfig.save(cfg, str(tmp_path / "kept.yaml"))
     assert LazyConfig.load(str(tmp_path / "kept.yaml")).train.width == 3
+
+
+def test_a_config_of_omegaconf_is_built_with_what_stands_around_it():
+    from detectron2.config import instantiate
+    from omegaconf import OmegaConf
+
+    linear = {"_target_": "torch.nn.Linear", "in_features": "${width}", "out_features": 4}
+    cfg = OmegaConf.create({"width": 3, "models": [linear], "model": linear})
+    assert instantiate(cfg.model).in_features == 3
+    assert [model.in_features for model in instantiate(cfg.models)] == [3]
+    assert instantiate(OmegaConf.create({**linear, "in_features": 2})).in_features == 2
+
+
+def test_the_data_of_the_zoo_are_read_by_name(tmp_path):
+    import detectron2.data.transforms as T
+    from detectron2 import model_zoo
+    from detectron2.config import instantiate
+    from detectron2.data import DatasetCatalog, MetadataCatalog
+    from detectron2.evaluation import COCOEvaluator
+    from omegaconf import OmegaConf
+
+    dataloader = model_zoo.get_config("common/data/coco.py").dataloader
+    assert dataloader.train.dataset.names == "coco_2017_train"
+    assert dataloader.test.dataset.names == "coco_2017_val"
+    Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(tmp_path / "a.png")
+    box = {"bbox": [1, 1, 9, 9], "bbox_mode": 0, "category_id": 0, "segmentation": [[1, 1, 9, 1, 9, 9]]}
+    record = {"file_name": str(tmp_path / "a.png"), "height": 20, "width": 30, "image_id": 1}
+    records = [{**record, "annotations": [box]}, {**record, "image_id": 2, "annotations": []}]
+    DatasetCatalog.register("d2_by_name", lambda: records)
+    MetadataCatalog.get("d2_by_name").thing_classes = ["a"]
+    try:
+        dataloader.train.dataset.names = "d2_by_name"
+        dataloader.train.update(num_workers=0, total_batch_size=1)
+        dataloader.test.dataset.names = ("d2_by_name",)
+        dataloader.test.num_workers = 0
+        dataloader.train.mapper.augmentations = []
+        dataloader.train.mapper.image_format = "RGB"
+        assert OmegaConf.select(dataloader, "test.dataset.names") == ("d2_by_name",)
+        (first,) = next(iter(instantiate(dataloader.train)))
+        assert first["instances"].gt_boxes.tensor.tolist() == [[1, 1, 9, 9]]
+        assert len(instantiate(dataloader.train.dataset)) == 1  # the other image is empty
+        assert len(instantiate(dataloader.test)) == 2
+        mapper = instantiate(dataloader.test.mapper)
+        assert mapper.image_format == "RGB"
+        image = np.zeros((20, 30, 3), np.uint8)
+        assert mapper.augmentations(T.AugInput(image)).apply_image(image).shape == (800, 1200, 3)
+        dataloader.test.dataset.names = "d2_by_name"
+        assert dataloader.evaluator.dataset_name == "d2_by_name"
+        assert isinstance(instantiate(dataloader.evaluator), COCOEvaluator)
+    finally:
+        DatasetCatalog.remove("d2_by_name")
+        MetadataCatalog.remove("d2_by_name")
+    keypoints = model_zoo.get_config("common/data/coco_keypoint.py").dataloader
+    assert keypoints.train.dataset.min_keypoints == 1
+    assert keypoints.evaluator.dataset_name == "keypoints_coco_2017_val"
+    panoptic = model_zoo.get_config("common/data/coco_panoptic_separated.py").dataloader
+    assert panoptic.train.dataset.filter_empty is False
+    assert {part.dataset_name for part in panoptic.evaluator} == {"coco_2017_val_panoptic_separated"}

@@ -12,6 +12,7 @@ from lazycfg.config import dump_dataclass as dump_dataclass
 from lazycfg.config import from_omegaconf
 from lazycfg.config import instantiate as _instantiate
 from lazycfg.config.formats.document import SaveError
+from lazycfg.config.tree.access import get_path
 from lazycfg.config.tree.node import Node
 
 from .logger import logger_of
@@ -57,7 +58,9 @@ def instantiate(cfg: Any) -> Any:
     if type(cfg).__module__.startswith("omegaconf."):
         if type(cfg).__name__ == "DictConfig" and "_target_" not in cfg:
             return cfg
-        return _instantiate(from_omegaconf(cfg))
+        path = cfg._get_full_key(None)  # of its root, where interpolations in it may lead
+        whole = from_omegaconf(cfg._get_root())
+        return _instantiate(get_path(whole, path) if path else whole)
     if isinstance(cfg, dict):
         if "_target_" not in cfg:
             return cfg
