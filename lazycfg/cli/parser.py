@@ -237,6 +237,8 @@ def make_parser() -> argparse.ArgumentParser:
     convert.add_argument("--from", dest="format", help="the format, if it is not recognized: yacs, ...")
     text = "where mmengine's names are defined: a module, or Name=package.module.Name (repeatable)"
     convert.add_argument("--scope", action="append", default=[], metavar="MODULE", help=text)
+    text = "leave out a key or section of your own project, 'MODEL.MINE.*' (repeatable)"
+    convert.add_argument("--ignore", action="append", default=[], metavar="KEY", help=text)
     convert.add_argument("--force", action="store_true", help="overwrite an existing file")
     text = "overrides, such as detectron2's KEY VALUE pairs: --opts SOLVER.BASE_LR 0.01"
     convert.add_argument("--opts", nargs=argparse.REMAINDER, default=[], help=text)

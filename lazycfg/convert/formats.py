@@ -64,7 +64,12 @@ def is_function(path: Path) -> bool:
 
 
 def convert(
-    path: Path, overrides: Sequence[str] = (), *, format: str | None = None, scopes: Sequence[str] = ()
+    path: Path,
+    overrides: Sequence[str] = (),
+    *,
+    format: str | None = None,
+    scopes: Sequence[str] = (),
+    ignore: Sequence[str] = (),
 ) -> Converted:
     """Return a config of another system as a config file of ours.
 
@@ -74,6 +79,8 @@ def convert(
         format: the name of its format; by default it is recognised.
         scopes: modules, or `Name=package.module.Name`: where a format that has names without their modules
             (mmengine) has them from.
+        ignore: keys or sections of a program's own that are left out of a YAML config of detectron2, with
+            wildcards: ``MODEL.MINE.*``.
 
     Raises:
         ConvertError: the format is not known, or something in the file cannot be converted.
@@ -89,6 +96,8 @@ def convert(
             raise ConvertError(f"there is no file {str(path)!r}")
     if scopes and found.name != "mmengine":
         raise ConvertError(f"--scope is for names of mmengine; {path} is {found.what}")
-    more = {"scopes": scopes} if scopes else {}
+    if ignore and found.name != "yacs":
+        raise ConvertError(f"--ignore is for keys of YAML configs of detectron2; {path} is {found.what}")
+    more = {"scopes": scopes} if scopes else {"ignore": ignore} if ignore else {}
     converted: Converted = importlib.import_module(found.module).convert(path, overrides, **more)
     return converted

@@ -25,6 +25,11 @@ def test_cfgnode_merges_like_yacs(tmp_path):
         cfg.merge_from_list(["SOLVER.MAX_ITR", 3])
     with pytest.raises(ValueError, match=r"type mismatch .*SOLVER\.MAX_ITER"):
         cfg.merge_from_list(["SOLVER.MAX_ITER", "many"])
+    cfg.register_deprecated_key("SOLVER.OLD")
+    cfg.register_renamed_key("SOLVER.LR", "SOLVER.BASE_LR")
+    cfg.merge_from_list(["SOLVER.OLD", 3])
+    with pytest.raises(KeyError, match=r"SOLVER\.LR was renamed to SOLVER\.BASE_LR"):
+        cfg.merge_from_list(["SOLVER.LR", 3])
     cfg.MINE = CfgNode({"A": 1}, new_allowed=True)  # a new group by attribute
     cfg.MINE.B = [1]
     cfg.merge_from_list(["MINE.C", "x"])

@@ -435,3 +435,40 @@ def test_files_of_the_zoo_extend_its_bases(tmp_path, base, name, more):
     mine.merge_from_list(["MODEL.WEIGHTS", "detectron2://ImageNetPretrained/MSRA/R-50.pkl", *more.split()])
     zoo.merge_from_file(model_zoo.get_config_file(f"{name}.yaml"))
     assert mine.dump() == zoo.dump()
+
+
+def test_the_optimizer_of_a_config_is_sgd_whatever_keys_a_program_has():
+    from detectron2.config import get_cfg
+    from detectron2.solver import build_optimizer
+
+    cfg = get_cfg()
+    cfg.SOLVER.OPTIMIZER = "MY_ADAM"  # read by the program's own build_optimizer, if at all
+    assert type(build_optimizer(cfg, torch.nn.Linear(2, 2))) is torch.optim.SGD
+    cfg.SOLVER.OPTIMIZER, cfg.MODEL.META_ARCHITECTURE = "ADAMW", "PanopticDeepLab"
+    assert type(build_optimizer(cfg, torch.nn.Linear(2, 2))) is torch.optim.SGD
+
+
+def test_a_mapper_with_annotations_of_its_own_keeps_the_proposals(tmp_path):
+    import detectron2.data.transforms as T
+    from detectron2.data import DatasetMapper
+    from detectron2.structures import BoxMode
+
+    class Mapper(DatasetMapper):
+        def _transform_annotations(self, dataset_dict, transforms, image_shape):
+            super()._transform_annotations(dataset_dict, transforms, image_shape)
+
+    Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(tmp_path / "a.png")
+    record = {
+        "file_name": str(tmp_path / "a.png"),
+        "annotations": [{"bbox": [1, 1, 9, 9], "bbox_mode": BoxMode.XYXY_ABS, "category_id": 0}],
+        "proposal_boxes": np.array([[2.0, 2, 10, 10], [0, 0, 30, 20]]),
+        "proposal_bbox_mode": BoxMode.XYXY_ABS,
+        "proposal_objectness_logits": np.array([2.0, 1.0]),
+    }
+    for kind in (Mapper, DatasetMapper):
+        mapper = kind(
+            True, augmentations=[T.Resize((40, 60))], image_format="BGR", precomputed_proposal_topk=1
+        )
+        mapped = mapper(record)
+        assert mapped["proposals"].proposal_boxes.tensor.tolist() == [[4, 4, 20, 20]]
+        assert mapped["instances"].gt_boxes.tensor.tolist() == [[2, 2, 18, 18]]

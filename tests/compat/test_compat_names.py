@@ -69,6 +69,23 @@ def test_remedies_name_commands_and_options_that_exist():
         assert {word for word in words if word.startswith("--")} <= set(options_of(command)), (command, words)
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from detectron2.modeling import BACKBONE_REGISTRY, Backbone, ShapeSpec",
+        "from detectron2.modeling.backbone.resnet import CNNBlockBase, Conv2d, get_norm",
+        "from detectron2.modeling.roi_heads.roi_heads import Matcher, ROIPooler",
+        "from detectron2.modeling.roi_heads.fast_rcnn import Box2BoxTransform, batched_nms",
+        "from detectron2.engine.defaults import DetectionCheckpointer, PathManager, build_model",
+        "from detectron2.data.build import check_metadata_consistency",
+        "from fvcore.transforms import NoOpTransform, TransformList",
+        "from fvcore.common.checkpoint import _IncompatibleKeys",
+    ],
+)
+def test_names_that_a_module_has_for_its_own_use_are_answered(line):
+    exec(line)
+
+
 def test_a_function_hides_the_module_of_its_name():
     import detectron2.config.instantiate
     import detectron2.engine.launch

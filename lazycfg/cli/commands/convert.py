@@ -34,6 +34,7 @@ def convert(arguments: argparse.Namespace) -> int:
         [*arguments.words, *arguments.opts],
         format=arguments.format,
         scopes=arguments.scope,
+        ignore=arguments.ignore,
     )
     for remark in converted.remarks:
         say(remark, file=sys.stderr)

@@ -19,6 +19,7 @@ import sys
 from lazycfg.compat.finder import AliasFinder, is_installed
 from lazycfg.config.isolation.packages import take_as_code, take_as_configs
 
+from . import omegaconf_answers
 from .names import DETECTRON2, DETECTRON2_GONE, FVCORE, IOPATH
 from .version import FVCORE_VERSION, VERSION
 
@@ -68,6 +69,7 @@ def switch_on(*, force: bool | None = None) -> bool:
             title = f"the part of {package} that lazycfg answers"
             sys.meta_path.append(AliasFinder(package, modules, gone={}, title=title, version=version))
     take_as_configs(_CONFIGS)
+    omegaconf_answers.switch_on()
     return True
 
 
@@ -79,6 +81,7 @@ def is_on() -> bool:
 def switch_off() -> None:
     """Take the alias away again, and the modules that were imported through it."""
     take_as_code(_CONFIGS)
+    omegaconf_answers.switch_off()
     packages = {f.package for f in sys.meta_path if isinstance(f, AliasFinder)}
     sys.meta_path[:] = [f for f in sys.meta_path if not isinstance(f, AliasFinder)]
     for name in [name for name in sys.modules if name.partition(".")[0] in packages]:

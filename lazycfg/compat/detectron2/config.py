@@ -195,7 +195,7 @@ class CfgNode(dict[str, Any]):
 
         Raises:
             ValueError: the list is of odd length, or a value has another type than the one that is there.
-            KeyError: a key is not there.
+            KeyError: a key is not there, or has a new name.
         """
         self._refuse_frozen()
         if len(cfg_list) % 2:
@@ -203,6 +203,10 @@ class CfgNode(dict[str, Any]):
                 f"expected keys and values in turn, got {len(cfg_list)} entries: {list(cfg_list)}"
             )
         for key, text in zip(cfg_list[0::2], cfg_list[1::2], strict=True):
+            if key in self.__dict__.get("__deprecated_keys__", ()):
+                continue
+            if key in self.__dict__.get("__renamed_keys__", {}):
+                self.raise_key_rename_error(key)
             node, (*above, last) = self, str(key).split(".")
             for part in above:
                 if part not in node:

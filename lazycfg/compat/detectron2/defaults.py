@@ -15,7 +15,6 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from lazycfg.config import LazyConfig
 from lazycfg.config.tree.node import Node
 from lazycfg.engine.distributed import create_ddp_model as _ddp
 from lazycfg.utils import get_rank, get_world_size, is_main_process
@@ -24,6 +23,7 @@ from lazycfg.utils.collect_env import collect_env_info
 from .config import CfgNode
 from .events import CommonMetricPrinter, EventWriter, JSONWriter, TensorboardXWriter
 from .files import PathManager
+from .lazy import LazyConfig
 from .logger import setup_logger
 from .small import seed_all_rng
 
@@ -104,6 +104,10 @@ def default_setup(cfg: Any, args: Any) -> None:
         elif isinstance(cfg, Node):
             LazyConfig.save(cfg, path)
         logger.info("Full config saved to %s", path)
+    precision = _try_get_key(cfg, "FLOAT32_PRECISION", "train.float32_precision", default="")
+    if precision:
+        torch.set_float32_matmul_precision(precision)
+        logger.info("Float32 precision of matrix products: %s", precision)
     seed = _try_get_key(cfg, "SEED", "train.seed", default=-1)
     seed_all_rng(None if seed < 0 else seed + rank)
     if not getattr(args, "eval_only", False):

@@ -102,6 +102,10 @@ class DatasetMapper(data.DatasetMapper):
         record["image"] = torch.as_tensor(np.ascontiguousarray(aug_input.image.transpose(2, 0, 1)))
         if aug_input.sem_seg is not None:
             record["sem_seg"] = torch.as_tensor(aug_input.sem_seg.astype("long"))
+        if self.proposal_topk is not None:
+            utils.transform_proposals(
+                record, aug_input.image.shape[:2], transforms, proposal_topk=self.proposal_topk
+            )
         if not self.is_train:
             record.pop("annotations", None)
             return record

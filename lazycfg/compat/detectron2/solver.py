@@ -62,8 +62,10 @@ def _keys(cfg: Any) -> Any:
 
 
 def build_optimizer(cfg: Any, model: nn.Module) -> torch.optim.Optimizer:
-    """Build the optimizer that a config describes, with its clipping of gradients."""
-    node = optimizer_node(_keys(cfg))
+    """Build the optimizer that a config describes, with its clipping of gradients: always SGD, as in
+    detectron2. A program that has ``SOLVER.OPTIMIZER`` reads it itself.
+    """
+    node = optimizer_node(_keys(cfg), sgd=True)
     node.params.model = model
     if "base_lr" in node.params:
         node.params.base_lr = cfg.SOLVER.BASE_LR

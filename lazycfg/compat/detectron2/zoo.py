@@ -75,6 +75,8 @@ def _text(content: dict[str, Any]) -> str:
 def get_config(config_path: str, trained: bool = False) -> Any:
     """Return a config of the model zoo: a `CfgNode` of a YAML file, a lazy config of a Python one.
 
+    The data sets of a lazy config are read by their names: ``cfg.dataloader.train.dataset.names``.
+
     Args:
         trained: with the URL of its published weights; else those that its training begins with.
 
@@ -89,7 +91,11 @@ def get_config(config_path: str, trained: bool = False) -> Any:
         return cfg
     from lazycfg.config import LazyConfig
 
+    from .data_by_name import name_datasets
+
     lazy = LazyConfig.load(get_config_file(config_path))
+    if "dataloader" in lazy:
+        name_datasets(lazy.dataloader)
     if trained:
         lazy.train.init_checkpoint = get_checkpoint_url(config_path)
     return lazy

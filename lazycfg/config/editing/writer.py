@@ -124,8 +124,9 @@ class Writer:
             holder = chain[-1]
             value = find_key(holder, key)
             if value is MISSING:
-                if not create or not self._can_hold(holder, key):
-                    self._no_such_path(keys, depth)
+                may_add = self._can_hold(holder, key)
+                if not create or not may_add:
+                    self._no_such_path(keys, depth, may_add=may_add)
                 value = Node()
                 self._write(Place(chain, keys[: depth + 1]), value)
             if type(value) is str and "${" in value:
@@ -144,14 +145,18 @@ class Writer:
             return False
         return type(holder) is not Node or why_not(holder, key) is None
 
-    def _no_such_path(self, keys: tuple[Any, ...], depth: int) -> None:
+    def _no_such_path(self, keys: tuple[Any, ...], depth: int, *, may_add: bool = False) -> None:
         try:
             get_path(self.root, keys[: depth + 1])
         except PathError as error:
             message, hint = str(error), ""
             if depth == 0 and "did you mean" not in message:
                 hint = self._elsewhere(keys[depth:])
-            raise Wrong(f"{message.partition('; available: ')[0]}{hint}" if hint else message) from None
+            if hint or "did you mean" in message:
+                raise Wrong(f"{message.partition('; available: ')[0]}{hint}") from None
+            if may_add and self.override.op == "set":
+                message += f" (a new key is added by +{format_path(keys)}=...)"
+            raise Wrong(message) from None
         raise Wrong(f"{format_path(keys[: depth + 1])!r} does not exist")
 
     def _elsewhere(self, wanted: Sequence[Any]) -> str:

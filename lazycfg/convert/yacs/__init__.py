@@ -44,19 +44,20 @@ def recognises(path: Path) -> bool:
     return not given.keys().isdisjoint(key for key in core_defaults() if key.isupper())
 
 
-def convert(path: Path, overrides: Sequence[str] = ()) -> Converted:
+def convert(path: Path, overrides: Sequence[str] = (), ignore: Sequence[str] = ()) -> Converted:
     """Return a YAML config as a config file of ours.
 
     Args:
         path: the file.
         overrides: keys and values in turn, ``["SOLVER.BASE_LR", "0.01"]``.
+        ignore: keys or sections of a program's own to leave out; see `Keys`.
 
     Raises:
         ConvertError: keys or names are not known, all of them with their lines; or values do not go together.
     """
     given = with_overrides(read_yaml(path), overrides)
     places = places_of(path) | {key: "--opts" for key, _ in flat(with_overrides({}, overrides))}
-    found = translate_all(given, {}, str(path), places)
+    found = translate_all(given, {}, str(path), places, ignore)
     how = [f"Converted with {' '.join(overrides)}."] if overrides else []
     title = f"{path.name} of detectron2, converted by lazycfg."
     text = write_config(title, found.parts, [*how, *found.remarks], found.spellings)

@@ -273,4 +273,6 @@ def _evaluator(keys: Keys, dataset: Any) -> Any:
         more["max_dets_per_image"] = 300
     if len(kinds) == 1:
         return L(kinds[0])(dataset=ref("..test.dataset"), **more)
-    return [L(kind)(dataset=ref("...test.dataset")) for kind in kinds]
+    return [
+        L(kind)(dataset=ref("...test.dataset"), **(more if kind is COCOEvaluator else {})) for kind in kinds
+    ]

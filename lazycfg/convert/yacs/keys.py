@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+import fnmatch
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lazycfg.config.suggest import closest, did_you_mean
 from lazycfg.convert.fitting import same_value
 from lazycfg.convert.result import ConvertError
-from lazycfg.convert.yacs.defaults import defaults
+from lazycfg.convert.yacs.defaults import core_defaults, defaults
 from lazycfg.convert.yacs.reading import decoded, merge_into
 from lazycfg.convert.yacs.versions import upgrade
 
@@ -24,6 +25,8 @@ _FREE = frozenset(
         "MODEL.ROI_DENSEPOSE_HEAD.CSE.EMBEDDERS",
     )
 )
+# Names of projects that have lazy configs here; their YAML files are not converted.
+_LAZY_ONLY = {"MeshRCNNROIHeads": "lazycfg/projects/meshrcnn/configs/pix3d"}
 
 
 def with_overrides(given: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
@@ -115,16 +118,27 @@ class Keys:
         given: nested keys; a config of version 1 is brought up to date.
         source: of the keys, for messages.
         places: where keys are written, for messages.
+        ignore: keys or sections of a program's own that are left out, with wildcards: ``MODEL.MINE.*``.
+            What detectron2 and its projects know is obeyed all the same.
+
+    Attributes:
+        ignored: the keys that were left out, with their values.
 
     Raises:
-        ConvertError: keys are not known, or have a value of another type than they should; all of them.
+        ConvertError: keys are not known, or have a value of another type than they should, or nothing is left
+            out by a pattern; all of them.
     """
 
     def __init__(
-        self, given: Mapping[str, Any], source: str = "", places: Mapping[str, str] | None = None
+        self,
+        given: Mapping[str, Any],
+        source: str = "",
+        places: Mapping[str, str] | None = None,
+        ignore: Sequence[str] = (),
     ) -> None:
         self.source = source
         self.places = places or {}
+        self.ignored: dict[str, Any] = {}
         self._known = dict(flat(defaults()))
         self._given: dict[str, Any] = {}
         self._used: set[str] = set()
@@ -133,12 +147,22 @@ class Keys:
             try:
                 if self._is_known(key, value):
                     self._given[key] = self._checked(key, value)
+                elif _is_matched(key, ignore):
+                    self.ignored[key] = value
                 else:
                     unknown.append(key)
             except ConvertError as error:
-                mistakes.append(error)
+                if _is_matched(key, ignore) and not _is_of_detectron2(key):
+                    self.ignored[key] = value  # only its name is that of a key of a project
+                else:
+                    mistakes.append(error)
         if unknown:
             mistakes.append(self._unknown(unknown))
+        mistakes += [
+            self._ignores_nothing(pattern, unknown)
+            for pattern in ignore
+            if not any(_is_matched(key, [pattern]) for key in self.ignored)
+        ]
         if mistakes:
             raise Mistake(str(all_of(mistakes)), self)
 
@@ -172,7 +196,10 @@ class Keys:
         """Return an error about a key whose value is not among the names of a table."""
         name, default = self(key), self._known[key]
         rest = self._with(key, default if default in table else next(iter(table)))
-        return UnknownName(self._where(key), key, f"unknown name {name!r}{closest(name, table)}", rest)
+        hint = closest(name, table)
+        if name in _LAZY_ONLY:
+            hint = f", whose YAML files are not converted: begin with a file of {_LAZY_ONLY[name]}"
+        return UnknownName(self._where(key), key, f"unknown name {name!r}{hint}", rest)
 
     def _with(self, key: str, value: Any) -> Keys:
         """Return the keys with another value of one of them, of which none is used yet."""
@@ -200,17 +227,36 @@ class Keys:
     def _unknown(self, keys: list[str]) -> ConvertError:
         # Keys share their sections' names, so that those of one's own are like some key by chance
         told = [f"{key}{did_you_mean(key, self._near(key), cutoff=0.8)}" for key in keys]
+        options = " ".join(f"--ignore {pattern}" for pattern in dict.fromkeys(map(self._own_part, keys)))
         if len(told) == 1:
             end = "" if told[0].endswith("?") else "."
             return ConvertError(
-                f"{self._where(keys[0])}unknown key {told[0]}{end} Nothing here would obey it: take it out, "
-                "and put what it does into the config that is written"
+                f"{self._where(keys[0])}unknown key {told[0]}{end} Nothing here would obey it: leave it out "
+                f"({options}), and put what it does into the config that is written"
             )
         listed = "".join(f"\n  {self._where(key)}{line}" for key, line in zip(keys, told, strict=True))
         return ConvertError(
-            f"unknown keys:{listed}\nNothing here would obey them: take them out, and put what they do into "
-            "the config that is written"
+            f"unknown keys:{listed}\nNothing here would obey them: leave them out ({options}), and put what "
+            "they do into the config that is written"
         )
+
+    def _own_part(self, key: str) -> str:
+        """Return the outermost section of an unknown key in which nothing is known, or the key itself."""
+        names = key.split(".")
+        for number in range(1, len(names)):
+            section = ".".join(names[:number])
+            if section not in self._known and not any(k.startswith(f"{section}.") for k in self._known):
+                return section
+        return key
+
+    def _ignores_nothing(self, pattern: str, unknown: Sequence[str]) -> ConvertError:
+        known = [key for key in self._given if _is_matched(key, [pattern])]
+        if known:
+            return ConvertError(
+                f"--ignore {pattern}: only known keys match, which are obeyed ({', '.join(known[:3])}); "
+                f"give another value with --opts {known[0]} VALUE"
+            )
+        return ConvertError(f"--ignore {pattern}: no key here matches{closest(pattern, unknown)}")
 
     def _checked(self, key: str, value: Any) -> Any:
         default = self._known[key]
@@ -227,6 +273,18 @@ class Keys:
         last = key.rpartition(".")[2]
         same = [known for known in self._known if known.rpartition(".")[2] == last]
         return same if len(same) == 1 else list(self._known)
+
+
+def _is_matched(key: str, patterns: Sequence[str]) -> bool:
+    return any(
+        fnmatch.fnmatchcase(key, pattern) or fnmatch.fnmatchcase(key, f"{pattern}.*") for pattern in patterns
+    )
+
+
+def _is_of_detectron2(key: str) -> bool:
+    core = dict(flat(core_defaults()))
+    section = key.rpartition(".")[0]
+    return key in core or section in core or any(known.startswith(f"{key}.") for known in core)
 
 
 def _fits(default: Any, value: Any) -> bool:

@@ -25,6 +25,9 @@ _TTA = (
 def remarks_of(keys: Keys) -> list[str]:
     """Return a sentence for each key that nothing was made of; to be called when everything else is made."""
     said = []
+    if keys.ignored:
+        left_out = ", ".join(f"{key} = {value!r}" for key, value in keys.ignored.items())
+        said.append(f"Left out by --ignore, put what these keys do into this config: {left_out}.")
     if not keys("MODEL.WEIGHTS").startswith(("detectron2://", "catalog://")) and keys("MODEL.WEIGHTS"):
         said.append(_WEIGHTS)
     if keys("TEST.AUG.ENABLED"):

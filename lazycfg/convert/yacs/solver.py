@@ -29,12 +29,15 @@ __all__ = ["build_lr_multiplier", "build_optimizer", "train_settings"]
 _SOLVER = "SOLVER"
 
 
-def build_optimizer(keys: Keys) -> Any:
+def build_optimizer(keys: Keys, *, sgd: bool = False) -> Any:
     """Return the node of the optimizer.
 
     ``SOLVER.OPTIMIZER``, a key of projects, is obeyed where it is given; Panoptic-DeepLab's default is Adam.
+    With `sgd`, it is SGD whatever that key says.
     """
-    is_named = keys.written("SOLVER.OPTIMIZER") or keys("MODEL.META_ARCHITECTURE") == "PanopticDeepLab"
+    is_named = not sgd and (
+        keys.written("SOLVER.OPTIMIZER") or keys("MODEL.META_ARCHITECTURE") == "PanopticDeepLab"
+    )
     name = keys("SOLVER.OPTIMIZER").upper() if is_named else "SGD"
     rate, decay = keys("SOLVER.BASE_LR"), keys("SOLVER.WEIGHT_DECAY")
     params: dict[str, Any] = {"model": ref("model")}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,12 +38,15 @@ class Translation:
     spellings: Mapping[float, str]
 
 
-def translate(keys: Mapping[str, Any], datasets: Mapping[str, Any] | None = None) -> Node:
+def translate(
+    keys: Mapping[str, Any], datasets: Mapping[str, Any] | None = None, ignore: Sequence[str] = ()
+) -> Node:
     """Return the config that builds the model, data, optimizer and schedule of keys of detectron2.
 
     Args:
         keys: nested mappings, as `read_yaml` gives them; keys that are not there have their defaults.
         datasets: nodes of data sets by name, beside those that detectron2 knows.
+        ignore: keys or sections of a program's own to leave out, with wildcards: ``MODEL.MINE.*``.
 
     Returns:
         a config with `dataloader`, `lr_multiplier`, `model`, `optimizer` and `train`.
@@ -51,7 +54,7 @@ def translate(keys: Mapping[str, Any], datasets: Mapping[str, Any] | None = None
     Raises:
         ConvertError: keys or names are not known, or values do not go together; the message names the keys.
     """
-    return translate_all(keys, datasets or {}).config
+    return translate_all(keys, datasets or {}, ignore=ignore).config
 
 
 def translate_all(
@@ -59,6 +62,7 @@ def translate_all(
     datasets: Mapping[str, Any],
     source: str = "",
     places: Mapping[str, str] | None = None,
+    ignore: Sequence[str] = (),
 ) -> Translation:
     """Return what nested keys become, with how it is written and what is to be said.
 
@@ -66,6 +70,7 @@ def translate_all(
         given: the keys.
         datasets: nodes of data sets by name, beside those that detectron2 knows.
         source, places: of the keys, for messages.
+        ignore: keys or sections of a program's own to leave out.
 
     Raises:
         ConvertError: all keys and names that are not known, or the values that do not go together.
@@ -74,7 +79,7 @@ def translate_all(
     keys: Keys | None = None
     while True:
         try:
-            keys = keys or Keys(given, source, places)
+            keys = keys or Keys(given, source, places, ignore)
             found = translated(keys, datasets)
             break
         except ConvertError as error:

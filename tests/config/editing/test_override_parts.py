@@ -190,3 +190,14 @@ def test_code_is_not_run_for_an_override_that_is_not_trusted(nets):
         apply_overrides(cfg, ["net=file:nets/big.py#net"], policy=Policy(None))
     apply_overrides(cfg, ["net=file:nets/big.yaml#net"], policy=Policy(None))
     assert cfg.net.in_features == 7
+
+
+def test_a_section_that_is_not_there_says_how_it_is_made():
+    cfg = Node(train=Node(amp=Node(enabled=False)), model=L(Old)(width=1))
+    with pytest.raises(OverrideError, match=r"\(a new key is added by \+train\.wandb\.name=\.\.\.\)"):
+        apply(cfg, ["train.wandb.name=x"])
+    assert apply(cfg, ["+train.wandb.name=x"]).train.wandb.name == "x"
+    for text in ("train.ampp.enabled=True", "model.head.width=3", "~train.log.name"):
+        with pytest.raises(OverrideError) as info:
+            apply(cfg, [text])
+        assert "a new key" not in str(info.value)

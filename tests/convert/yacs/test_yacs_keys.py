@@ -1,11 +1,14 @@
 """The keys of detectron2: reading files, versions, mistakes, and that no key is passed over in silence."""
 
 import copy
+from pathlib import Path
 
 import pytest
 from writing_yaml import write_yaml
 
+from lazycfg import LazyConfig
 from lazycfg.cli.main import main
+from lazycfg.convert import convert as convert_file
 from lazycfg.convert.yacs import (
     ConvertError,
     Keys,
@@ -94,6 +97,10 @@ def test_calculations_and_tuples_are_read_but_nothing_is_run(tmp_path):
         (["SOLVER.MAX_ITER"], "has none"),
         (["MODEL.META_ARCHITECTURE", "MyRCNN"], "META_ARCHITECTURE: unknown name 'MyRCNN'"),
         (["MODEL.BACKBONE.NAME", "build_swin_backbone"], "BACKBONE.NAME: unknown name"),
+        (
+            ["MODEL.ROI_HEADS.NAME", "MeshRCNNROIHeads"],
+            "begin with a file of lazycfg/projects/meshrcnn/configs",
+        ),
         (["MODEL.RPN.IN_FEATURES", "['p2', 'p9']"], "RPN.IN_FEATURES: the backbone gives"),
         (["MODEL.ANCHOR_GENERATOR.SIZES", "[[32], [64]]"], "SIZES: is for 2 feature maps"),
         (["DATASETS.TRAIN", "('my_train',)"], r"dataloader.train.dataset.dataset = L\(CocoDataset\)"),
@@ -154,6 +161,34 @@ def test_all_that_is_not_known_is_told_at_once_with_its_line(tmp_path):
         "convert with known ones, --opts MODEL.META_ARCHITECTURE NAME MODEL.B"
     )
     assert said.count("convert with") == 1
+
+
+def test_keys_of_a_project_can_be_left_out_and_are_named(tmp_path, capsys):
+    path, written = write_yaml(FPN, tmp_path), tmp_path / "out.py"
+    own = "MODEL:\n  GATE: {LOSS: 0.5, DEEP: {WIDTH: 3}}\n  TRIDENT: 7"
+    path.write_text(path.read_text().replace("MODEL:", own, 1) + "MINE: [1]\n")
+    command = ["convert", str(path), "-o", str(written)]
+    assert main(command) == 2
+    said = capsys.readouterr().err
+    assert "(--ignore MODEL.GATE --ignore MINE)" in said
+    assert "MODEL.TRIDENT: is a section" in said
+    assert main([*command, "--ignore", "MODEL.GATE", "--ignore", "MI*", "--ignore", "MODEL.TRIDENT"]) == 0
+    left_out = "MODEL.GATE.LOSS = 0.5, MODEL.GATE.DEEP.WIDTH = 3, MODEL.TRIDENT = 7, MINE = [1]"
+    assert left_out in " ".join(capsys.readouterr().err.split())
+    assert left_out in " ".join(written.read_text().replace("#", "").split())
+    plain = translate(keys_of(FPN, tmp_path))
+    assert equal_configs(LazyConfig.load(str(written)), plain)
+
+    own = {**keys_of(FPN, tmp_path), "MINE": 1}
+    assert equal_configs(translate(own, ignore=["MINE"]), plain)
+    with pytest.raises(ConvertError, match=r"--ignore SOLVER\.\*: only known keys match, which are obeyed"):
+        translate(own, ignore=["MINE", "SOLVER.*"])
+    with pytest.raises(ConvertError, match=r"--ignore MIN: no key here matches; did you mean 'MINE'\?"):
+        translate(own, ignore=["MIN"])
+    with pytest.raises(ConvertError, match="SOLVER: is a section"):
+        translate({"SOLVER": 3}, ignore=["SOLVER"])
+    with pytest.raises(ConvertError, match="--ignore is for keys of YAML configs of detectron2"):
+        convert_file(Path(__file__), format="lazy", ignore=["A"])
 
 
 def test_what_is_wrong_only_beside_known_names_is_not_told(tmp_path):

@@ -203,6 +203,17 @@ def test_augmentations(tmp_path):
     ]
 
 
+def test_the_sigmas_of_keypoints_reach_their_evaluator_beside_others(tmp_path):
+    cfg = cfg_of(
+        tmp_path,
+        *("MODEL.KEYPOINT_ON", "True", "TEST.KEYPOINT_OKS_SIGMAS", str([0.5] * 17)),
+        *("DATASETS.TEST", "('coco_2017_val_panoptic_separated',)"),
+    )
+    coco, *others = cfg.dataloader.evaluator
+    assert coco.kpt_oks_sigmas == [0.5] * 17
+    assert not any("kpt_oks_sigmas" in other for other in others)
+
+
 def test_several_data_sets_are_joined(tmp_path):
     names = "('coco_2014_train', 'coco_2014_valminusminival')"
     cfg = cfg_of(tmp_path, "DATASETS.TRAIN", names, "DATALOADER.FILTER_EMPTY_ANNOTATIONS", "False")

@@ -24,6 +24,7 @@ OVERRIDES = [
     "model.sem_seg_head.train_size=null",
 ]
 
+
 @pytest.mark.parametrize(
     "name", ["deeplab_v3_plus_R_103", pytest.param("deeplab_v3_R_103", marks=pytest.mark.slow)]
 )

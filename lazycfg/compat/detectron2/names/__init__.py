@@ -11,10 +11,11 @@ from .engine import ENGINE
 from .foreign import FVCORE, IOPATH
 from .modeling import MODELING
 from .projects import PROJECTS
+from .reexported import with_reexported
 
 __all__ = ["DETECTRON2", "DETECTRON2_GONE", "FVCORE", "IOPATH"]
 
-DETECTRON2: dict[str, Table] = {**CORE, **DATA, **ENGINE, **MODELING, **PROJECTS}
+DETECTRON2: dict[str, Table] = with_reexported({**CORE, **DATA, **ENGINE, **MODELING, **PROJECTS})
 
 _EXPORT = Gone(
     "Caffe2 and torch.jit are no longer maintained; lazycfg.export.export_detector writes a detector by "

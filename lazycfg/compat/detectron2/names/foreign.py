@@ -43,7 +43,8 @@ FVCORE: dict[str, Table] = {
     "fvcore": {"__version__": f"{HERE}.version:FVCORE_VERSION"},
     "fvcore.common": {},
     "fvcore.common.benchmark": here("foreign", "benchmark timeit"),
-    "fvcore.common.checkpoint": here("checkpoint", "Checkpointer PeriodicCheckpointer"),
+    "fvcore.common.checkpoint": here("checkpoint", "Checkpointer PeriodicCheckpointer")
+    | {"_IncompatibleKeys": f"{HERE}.checkpoint:IncompatibleKeys"},
     "fvcore.common.config": here("config", "BASE_KEY") | {"CfgNode": f"{HERE}.config:PlainCfgNode"},
     "fvcore.common.download": here("files", "download"),
     "fvcore.common.file_io": _PATHS,
@@ -67,7 +68,7 @@ FVCORE: dict[str, Table] = {
     "fvcore.nn.precise_bn": _BN,
     "fvcore.nn.smooth_l1_loss": here("foreign", "smooth_l1_loss"),
     "fvcore.nn.weight_init": here("foreign", "c2_msra_fill c2_xavier_fill"),
-    "fvcore.transforms": {},
+    "fvcore.transforms": _TRANSFORMS,
     "fvcore.transforms.transform": _TRANSFORMS,
     "fvcore.transforms.transform_util": here("foreign", "to_float_tensor to_numpy"),
 }
