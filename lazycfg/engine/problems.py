@@ -107,8 +107,16 @@ def problem_of(error: BaseException, where: str = "", remedy: str = "") -> Probl
     text = short_text(error)
     if places and getattr(error, "remedy", None):
         text = text.removesuffix(getattr(error, "advice", ""))  # the same in Python
-    what = "\n".join([text, *further])
+    what = "\n".join([text, *further, *_own_code(notes)])
     # Errors of data name the arguments with which the data is taken
     given = getattr(error, "remedy", None) if places else None
     typed = " ".join(f"{place}.{argument}={value}" for argument, value in (given or {}).items())
     return Problem(place, what, typed or remedy)
+
+
+def _own_code(notes: list[str]) -> list[str]:
+    """Return where an error was raised in the user's own code, after where the call was written, by notes."""
+    for note in notes:
+        if _CONFIG_PATH.search(note) and "\n  raised " in note:
+            return [line for line in note.splitlines() if line.startswith(("  written at ", "  raised "))]
+    return []

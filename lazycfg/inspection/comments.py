@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import linecache
 import tokenize
 from functools import cache
 
+from lazycfg.config.tree.paths import parse_path
 from lazycfg.config.tree.position import FilePosition
 from lazycfg.inspection.explain import Explanation
 
@@ -17,14 +19,25 @@ _FOR_TOOLS = ("fmt:", "mypy:", "noqa", "pylint:", "pyright:", "ruff:", "type:")
 def comment_of(explanation: Explanation) -> str:
     """Return the comment of the first line that wrote a value and has one: beside it, else above it; ``""``
     if none has.
+
+    Of a later write, such as ``cfg.lr = 0.1``, the line has to name the key: a comment on one that writes
+    several is about all of them.
     """
     for step in explanation.steps:
         where = step.origin
-        if isinstance(where, FilePosition) and where.file and where.line:
-            beside, above = _comments(where.file)
-            if found := beside.get(where.line) or above.get(where.line):
-                return found
+        if where is None or not where.file or not where.line:
+            continue
+        if not isinstance(where, FilePosition) and not _names(where.file, where.line, explanation.path):
+            continue
+        beside, above = _comments(where.file)
+        if found := beside.get(where.line) or above.get(where.line):
+            return found
     return ""
+
+
+def _names(file: str, line: int, path: str) -> bool:
+    """Return whether a line has the last key of a config path."""
+    return path != "" and str(parse_path(path)[-1]) in linecache.getline(file, line)
 
 
 @cache

@@ -50,7 +50,9 @@ class Change:
     def __str__(self) -> str:
         path = self.path or "(the root)"
         if self.kind == "changed":
-            return f"~ {path}: {short(self.old)} -> {short(self.new)}"
+            old, new = short(self.old), short(self.new)
+            code = ", with other code" if old == new and callable(self.new) else ""
+            return f"~ {path}: {old} -> {new}{code}"
         if self.kind == "added":
             return f"+ {path} = {short(self.new)}"
         if self.kind == "removed":

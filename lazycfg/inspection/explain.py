@@ -4,6 +4,8 @@ changed.
 
 from __future__ import annotations
 
+from types import FunctionType
+
 from lazycfg.config.errors import ConfigError
 from lazycfg.config.signatures.binding import known_signature
 from lazycfg.config.signatures.places import origin_of, place_of, source_of, writes_along
@@ -13,7 +15,7 @@ from lazycfg.config.tree.keys import find_key
 from lazycfg.config.tree.node import Node, raw_contains
 from lazycfg.config.tree.paths import MISSING, format_path, parse_path
 from lazycfg.config.tree.position import CommandLine, FilePosition, Write, position_of, writes_of, writes_to
-from lazycfg.config.tree.targets import target_name
+from lazycfg.config.tree.targets import is_deferred, target_name
 from lazycfg.config.tree.traversal import walk
 
 TYPE_CHECKING = False
@@ -205,11 +207,13 @@ def _default(holder: Any, key: Key, shown: str) -> tuple[Any, Step] | None:
     ):
         return None
     value = signature.parameters[key].default
-    code = getattr(getattr(signature.target, "__init__", None), "__code__", None)
-    code = getattr(signature.target, "__code__", code)
+    owner = signature.handed.get(key, signature.target)
+    code = getattr(getattr(owner, "__init__", None), "__code__", None)
+    code = getattr(owner, "__code__", code)
     origin = None if code is None else FilePosition(code.co_filename, code.co_firstlineno)
     definition = getattr(signature, "definition", None)  # of a signature that was read from source
     if definition is not None:
+        definition = signature.handed.get(key, definition)
         origin = FilePosition(definition.file, definition.line)
     text = f"{short(value)} in {target_name(signature.target)}"
     return value, Step(shown, "default", text, origin)
@@ -236,10 +240,16 @@ def _behind(cfg: Any, above: Sequence[Key], text: str | None) -> list[Step]:
 def short(value: Any, length: int = 80) -> str:
     """Return a value on one line."""
     try:
-        text = repr(value)
+        text = named(value)
     except Exception as error:  # somebody else's __repr__
         text = f"<{type(value).__name__}: its repr fails with {type(error).__name__}>"
     return short_text(text, length)
+
+
+def named(value: Any) -> str:
+    """Return the name of a class or function, the `repr` of anything else."""
+    has_name = isinstance(value, type | FunctionType) and not is_deferred(value)
+    return target_name(value, full=True) if has_name else repr(value)
 
 
 def short_text(text: str, length: int = 80) -> str:

@@ -264,7 +264,8 @@ def _heading(value: Any, path: Path, key: str) -> tuple[str, str, str]:
     target = raw_get(value, "_target_")
     full = target_name(target, full=True)
     name = _cut(target_name(target), 40)
-    module = full.rpartition(".")[0] if type(target) is not Node else ""
+    file, in_file, _ = full.partition(":")
+    module = "" if type(target) is Node else file if in_file else full.rpartition(".")[0]
     title = f"{name} (partial)" if raw_get(value, "_partial_") else name
     return title, ".".join(module.split(".")[:2]) or "builtins", "\n".join([full, *where])
 

@@ -7,6 +7,7 @@ but the nodes, and these only as long as one of the objects they built is.
 from __future__ import annotations
 
 from lazycfg.config.building.built import source_of_object
+from lazycfg.config.building.raising import own_code
 from lazycfg.config.tree.node import Node
 from lazycfg.config.tree.paths import format_path, unlink
 from lazycfg.config.tree.position import position_of
@@ -69,8 +70,8 @@ def origin(obj: Any) -> Origin | None:
 
 class explain_errors:
     """`with explain_errors(model): model(images)`: an exception raised in there gains a note that names the
-    config path, target and position of the innermost built object whose method was running, and the shapes
-    it was given.
+    config path, target and position of the innermost built object whose method was running, the shapes it
+    was given, and where in the user's own code that was.
 
     Costs nothing while no error is raised: the traceback is searched afterwards, no hook is installed.
 
@@ -94,7 +95,9 @@ class explain_errors:
             text = self._describe(owner)
             if text is not None:
                 shapes = _shapes(local)
-                error.add_note(f"raised in {text}{f', called with {shapes}' if shapes else ''}")
+                note = f"raised in {text}{f', called with {shapes}' if shapes else ''}"
+                raised = own_code(traceback.tb_next if traceback is not None else None)
+                error.add_note(f"{note}\n  {raised}" if raised else note)
                 return
 
     def _describe(self, owner: Any) -> str | None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from lazycfg.config.signatures.callables import Signature, Spelled
+from lazycfg.config.signatures.forwarding import handed_on, with_those_of_base
 from lazycfg.config.signatures.modules import locate_module
 from lazycfg.config.signatures.types import fits
 
@@ -42,10 +43,11 @@ class Definition:
         above: how many lines stand above it.
         bound: whether it is a method that is given its class.
         docs: the docstrings that may tell of its parameters, the nearest first.
+        handed: those of its parameters that it hands on to a base, each with the definition of the base.
         line: where its parameters are written.
     """
 
-    __slots__ = ("above", "bound", "docs", "file", "line", "module", "node")
+    __slots__ = ("above", "bound", "docs", "file", "handed", "line", "module", "node")
 
     def __init__(self, module: str, file: str, node: Any, above: int, bound: bool = False):
         self.module = module
@@ -53,6 +55,7 @@ class Definition:
         self.node = node
         self.bound = bound
         self.docs: list[str] = []
+        self.handed: dict[str, Definition] = {}
         self.above = above
         self.line: int = above + node.lineno
 
@@ -61,7 +64,7 @@ class SourceSignature(Signature):
     """A signature that was read from source; `definition` is where."""
 
     def __init__(self, target: Any, parameters: dict[str, Parameter], definition: Definition):
-        super().__init__(target, parameters)
+        super().__init__(target, parameters, definition.handed)
         self.wrapped = False
         self.definition = definition
 
@@ -81,6 +84,7 @@ class SourceSignature(Signature):
         parameter = self.parameters.get(name)
         if parameter is None or parameter.annotation is Parameter.empty:
             return True
+        module = self.handed.get(name, self.definition).module
         try:
             parts = _union(ast.parse(str(parameter.annotation), mode="eval").body)
         except SyntaxError:
@@ -88,7 +92,7 @@ class SourceSignature(Signature):
         for part in parts:
             try:
                 if isinstance(part, ast.Name) and not hasattr(builtins, part.id) and len(parts) < 50:
-                    parts += _union(_find_assigned(f"{self.definition.module}.{part.id}"))
+                    parts += _union(_find_assigned(f"{module}.{part.id}"))
                 elif fits(value, _built_in(part), parameter.default):
                     return True
             except (Unsure, TypeError, OSError, SyntaxError):
@@ -330,15 +334,47 @@ def _of_class(first: Definition, definition: Definition, depth: int) -> dict[str
         first.file, first.line = definition.file, definition.above + init.lineno
         parameters = _of_function(init, skip_first=True)
         _require_no_new(definition, depth)
-        return parameters
+        return _with_handed(first, definition, init, parameters, depth)
     first.docs += _doc(node)
-    bases = [ast.unparse(base).partition("[")[0] for base in node.bases]
-    bases = [base for base in bases if base not in _ROOTS]
+    bases = _bases(node)
     if len(bases) > 1:
         raise Unsure(node.name)
     if not bases:
         return {}
     return _of_class(first, _base(definition, bases[0]), depth + 1)
+
+
+def _bases(node: ast.ClassDef) -> list[str]:
+    bases = [ast.unparse(base).partition("[")[0] for base in node.bases]
+    return [base for base in bases if base not in _ROOTS]
+
+
+def _with_handed(
+    first: Definition, definition: Definition, init: Any, own: dict[str, Parameter], depth: int
+) -> dict[str, Parameter]:
+    """Return the parameters of an `__init__`, with those that it hands on to a base where that is certain."""
+    bases = _bases(definition.node)
+    handed = handed_on(init)
+    if handed is None or len(bases) > 1 or not _KNOWN.isdisjoint(bases) or _names_super(definition.file):
+        return own
+    if not bases:  # that of `object`, which takes nothing
+        found = with_those_of_base(own, handed, {})
+        return own if found is None else found[0]
+    try:
+        base = _base(definition, bases[0])
+        found = with_those_of_base(own, handed, _of_class(base, base, depth + 1))
+    except (Unsure, OSError, SyntaxError, ValueError):
+        return own
+    if found is None:
+        return own
+    first.docs += base.docs
+    first.handed = {name: base.handed.get(name, base) for name in found[1]}
+    return found[0]
+
+
+def _names_super(file: str) -> bool:
+    """Return whether a file may give another meaning to `super`."""
+    return re.search(r"(?:def|class|import|as|,)\s+super\b|\bsuper\s*[:=]", _source(file)) is not None
 
 
 def _base(definition: Definition, name: str) -> Definition:

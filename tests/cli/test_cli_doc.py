@@ -36,6 +36,7 @@ def test_of_a_config(doc):
             "# Sides of the image\n# in pixels.\nsize = 3\n\n# of nothing\n\nother = 1  # noqa: F841\n"
             "train = dict(\n    max_iter=10,  # few: this is a trial\n    eval_period=2,\n)\n"
             "# wide enough\nmodel = L(dict)(width=size)\n"
+            "model.height = 2  # not high\n# about both\nmodel.update(a=1, b=2)\n"
         )
     assert doc("mine.py", "size") == "size = 3\n\n  Sides of the image in pixels.\n"
     assert doc("mine.py", "other") == "other = 1\n"
@@ -43,6 +44,25 @@ def test_of_a_config(doc):
     # no comment of its own: that of the setting
     assert "Steps between evaluations" in doc("mine.py", "train.eval_period")
     assert "wide enough" in doc("mine.py", "model.width")
+    assert "not high" in doc("mine.py", "model.height")
+
+
+@pytest.mark.parametrize(
+    ("config", "keys"),
+    [
+        ("common/data/coco_json", "train_json test_json train_images test_images"),
+        ("common/data/panoptic_json", "train_json train_panoptic_json test_panoptic_root"),
+        ("common/data/sem_seg_folders", "train_images test_labels classes image_ext"),
+        ("common/data/own_folder", "path train test_path test format on_error"),
+        ("quickstart/mask_rcnn_coco_json", "train_json"),
+        ("quickstart/panoptic_small", "train_panoptic_root"),
+    ],
+)
+def test_what_a_user_fills_in_for_own_data_has_a_text(doc, config, keys):
+    for key in keys.split():
+        first, *text = doc(config, f"data.{key}").splitlines()
+        assert first.startswith(f"data.{key} = ")
+        assert text, key
 
 
 def test_a_saved_config_has_no_comments_of_its_own(doc):

@@ -155,3 +155,17 @@ def outcome(cfg, overrides=()):
         assert there or not folder.exists(), "a run that is refused writes nothing"
         return "refused", error.on_command_line() if isinstance(error, PreflightError) else str(error)
     return "trained", results
+
+
+def refused(cfg, *words, overrides=()):
+    how, message = outcome(cfg, overrides)
+    assert how == "refused", message
+    for word in words:
+        assert word in message, message
+    return message
+
+
+def trained(cfg, overrides=()):
+    how, results = outcome(cfg, overrides)
+    assert how == "trained", results
+    return results

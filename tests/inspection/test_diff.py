@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 from lazycfg import ConfigError, LazyConfig, Node
 from lazycfg import LazyCall as L
 from lazycfg.config.tree.node import to_nodes
+from lazycfg.config.tree.targets import full_name, target_name
 from lazycfg.inspection.diff import diff
 from lazycfg.inspection.equality import equal_configs
+from lazycfg.inspection.explain import explain
 from lazycfg.inspection.hashing import hash_of
 
 
@@ -169,6 +171,25 @@ level = Level.LOW
 spec = Spec(1, {"x": [Level.HIGH]})
 pairs = [Spec(2), Level.LOW]
 """
+
+
+def test_what_a_config_file_defines_is_shown_by_the_name_of_the_file(tmp_path):
+    text = "from lazycfg import LazyCall as L\nclass Head:\n    def __init__(self, width=1): ...\n"
+    text += "model = L(Head)()\n"
+    for name, width in (("mine.py", 1), ("other.py", 2), ("pack/__init__.py", 1)):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text.replace("width=1", f"width={width}"))
+    mine, other, pack = (
+        LazyConfig.load(str(tmp_path / name)) for name in ("mine.py", "other.py", "pack/__init__.py")
+    )
+    assert str(diff(mine, other)) == "~ model._target_: mine.py:Head -> other.py:Head"
+    assert target_name(pack.model._target_, full=True) == "pack/__init__.py:Head"
+    assert str(explain(mine, "model._target_")).startswith("model._target_ = mine.py:Head\n")
+    # Two files of one name are two classes.
+    (tmp_path / "pack" / "mine.py").write_text(text.replace("width=1", "width=3"))
+    third = LazyConfig.load(str(tmp_path / "pack" / "mine.py"))
+    assert str(diff(mine, third)) == "~ model._target_: mine.py:Head -> mine.py:Head, with other code"
+    assert full_name(mine.model._target_) != full_name(third.model._target_)
 
 
 def test_objects_of_two_loads_are_the_same(tmp_path):

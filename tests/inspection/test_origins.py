@@ -67,6 +67,8 @@ def test_errors_name_the_innermost_built_object():
         model.run(1)
     (note,) = caught.value.__notes__
     assert "config path 'model.inner.inner'" in note
+    assert f"\n  raised at {__file__}:" in note
+    assert note.endswith(f"in {Part.run.__qualname__}")
     with explain_errors():
         pass
 

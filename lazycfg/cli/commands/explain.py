@@ -36,6 +36,7 @@ def doc(arguments: argparse.Namespace) -> int:
     from lazycfg.config.tree.paths import MISSING, parse_path
     from lazycfg.config.tree.targets import target_name
     from lazycfg.inspection.docstrings import parameter_doc, target_doc
+    from lazycfg.inspection.explain import named
 
     words = arguments.words
     if not split_words(words)[0] and _is_setting(arguments.config):
@@ -56,7 +57,7 @@ def doc(arguments: argparse.Namespace) -> int:
         say(f"{path} is a call of {target_name(raw_get(value, '_target_'), full=True)}:\n")
         say(target_doc(value))
     elif not takes:
-        say(f"{path} = {value!r}")
+        say(f"{path} = {named(value)}")
     if comment := _comment(arguments, path, overrides):
         say("\n".join(["", *textwrap.wrap(comment, 78, initial_indent="  ", subsequent_indent="  ")]))
     return 0

@@ -83,10 +83,11 @@ def get(arguments: argparse.Namespace) -> int:
 
 def _spelled(value: Any) -> str:
     from lazycfg.config.formats.python_io import to_py
+    from lazycfg.inspection.explain import named
     from lazycfg.inspection.override_text import format_value
 
     try:
         return format_value(value)
     except TypeError:
-        text = to_py({"value": value}) if isinstance(value, dict | list | tuple) else repr(value)
+        text = to_py({"value": value}) if isinstance(value, dict | list | tuple) else named(value)
         return text.rstrip("\n")

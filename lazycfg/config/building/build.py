@@ -9,6 +9,7 @@ from lazycfg.config.building.built import remember
 from lazycfg.config.building.check import Checker
 from lazycfg.config.building.problems import CheckError
 from lazycfg.config.building.profiling import Profile, Seeder
+from lazycfg.config.building.raising import own_code
 from lazycfg.config.signatures.binding import call_specially
 from lazycfg.config.signatures.places import writes_along
 from lazycfg.config.tree.chains import prefix_link, top_of
@@ -119,7 +120,7 @@ def _build(seen: Survey, direct: dict[str, Any], top: Any, watchers: list[Seeder
                     place[key] = result
     except Exception as error:
         if call is not None:
-            error.add_note(_note(call, link, top) + _nearest_name(error, call))
+            error.add_note(_note(call, link, top, error) + _nearest_name(error, call))
         raise
     remember(built)
     return result
@@ -136,14 +137,20 @@ def _is_plain(root: dict[Any, Any]) -> bool:
     return True
 
 
-def _note(node: Node, link: Link, top: Any) -> str:
-    """Return which node failed, where it was written and who changed it, or put it there, since."""
+def _note(node: Node, link: Link, top: Any, error: Exception) -> str:
+    """Return which node failed, where it was written, where in the user's own code the error was raised, and
+    who changed the node, or put it there, since it was written.
+    """
     path = unlink(link)
     where = position_of(node)
-    written = "" if where is None else f", written at {where}"
     name = target_name(raw_get(node, "_target_"), full=True)
     shown = repr(format_path(path)) if path else "(the root)"
-    lines = [f"while building config path {shown}: {name}{written}"]
+    lines = [f"while building config path {shown}: {name}"]
+    if where is not None:
+        lines.append(f"  written at {where}")
+    raised = own_code(error.__traceback__)
+    if raised and not any(raised in note for note in getattr(error, "__notes__", ())):
+        lines.append(f"  {raised}")
     changes = [*writes_along(top, path), *(((*path, w.key), w) for w in writes_of(node))]
     for place, write in changes[-8:]:
         verb = "set at" if isinstance(write.origin, Position) else "set by"

@@ -192,10 +192,10 @@ def why_other_kind(path: str, old: Any, value: Any, raw: str, hint: Any) -> str 
             return f"{path!r}: expected {type_text(hint)}, got {shown(plain)}"
         if old_kind == "a call" and not any(dict in (part, typing.get_origin(part)) for part in _parts(hint)):
             name = target_name(raw_get(old, "_target_"), full=True)
+            new_call = "" if ":" in name else f", {path}=@{name}(...) for a new call"
             return (
                 f"{path!r} is a call of {name}, and a dict in its place would drop the target; write "
-                f"{path}.KEY=... for an argument, {path}=@{name}(...) for a new call "
-                f"(++{path}=... sets it anyway)"
+                f"{path}.KEY=... for an argument{new_call} (++{path}=... sets it anyway)"
             )
     if hint is not NO_HINT:
         numbers = any(part in (int, float, complex) for part in _parts(hint))

@@ -22,7 +22,6 @@ from lazycfg.config.formats.class_changes import CaptureError
 from lazycfg.config.formats.document import SaveError
 from lazycfg.config.formats.items import Encoded, Item, Where
 from lazycfg.config.formats.source_capture import capture, shared_state
-from lazycfg.config.isolation.session import config_file_of
 from lazycfg.config.tree.chains import path_to
 from lazycfg.config.tree.containers import ReadDict, ReadList, arguments_of_fields, field_names
 from lazycfg.config.tree.interpolation import resolve
@@ -30,7 +29,7 @@ from lazycfg.config.tree.node import Node
 from lazycfg.config.tree.paths import format_path, unlink
 from lazycfg.config.tree.repr import short_repr
 from lazycfg.config.tree.required import REQUIRED
-from lazycfg.config.tree.targets import ImportName, find_name, is_deferred, target_name
+from lazycfg.config.tree.targets import ImportName, config_file_of, find_name, is_deferred, target_name
 from lazycfg.config.tree.traversal import plan, same_leaf, survey
 
 TYPE_CHECKING = False

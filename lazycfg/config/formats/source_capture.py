@@ -23,7 +23,7 @@ from typing import Any
 from lazycfg.config.errors import with_article
 from lazycfg.config.formats.class_changes import CaptureError, refuse_changed
 from lazycfg.config.formats.same_code import compile_definition, compiles_to, not_what_runs, verify
-from lazycfg.config.isolation.session import config_file_of
+from lazycfg.config.tree.targets import config_file_of
 
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 _EAGER_CODE = frozenset({"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"})

@@ -30,11 +30,10 @@ from lazycfg.config.signatures.python_text import Assigned
 from lazycfg.config.suggest import closest
 from lazycfg.config.tree.node import Node, raw_items, to_nodes
 from lazycfg.config.tree.position import note_config_file, position_of, set_position, stamp
+from lazycfg.config.tree.targets import CONFIG_MODULES, note_module_of_file
 
-_PREFIX = "lazycfg_configs."
 _CODE_LIMIT = 4096
 _code: dict[str, tuple[bytes, CodeType, Bindings]] = {}
-_files: dict[str, str] = {}  # module name -> file, for the source of functions and classes
 _running: dict[str, int] = {}
 _running_lock = threading.Lock()
 
@@ -73,11 +72,6 @@ class _ImportSite:
     file: str
     line: int
     outer: "_ImportSite | None"
-
-
-def config_file_of(module_name: str) -> str | None:
-    """Return the file of a config module by its ``__name__``, the ``__module__`` of its classes."""
-    return _files.get(module_name)
 
 
 def python_import(name: str, module_globals: Mapping[str, object] | None, fromlist: Sequence[str]) -> Any:
@@ -413,8 +407,8 @@ class _PackageView(ModuleType):
 def _module_name(file: str, folder: str | None) -> str:
     """Return a name that no real module has, the same at every load of the file."""
     stem = re.sub(r"\W", "_", Path(folder).name if folder is not None else Path(file).stem)
-    name = f"{_PREFIX}{stem}_{zlib.crc32(file.encode()):08x}"
-    _files[name] = file
+    name = f"{CONFIG_MODULES}{stem}_{zlib.crc32(file.encode()):08x}"
+    note_module_of_file(name, file)
     return name
 
 

@@ -157,10 +157,10 @@ def with_defaults(cfg: Node) -> Node:
     """Return a copy of a config in which every call has all arguments that its target has defaults for.
 
     So `${model.head.dropout}` leads to the default where the file leaves `dropout` out, and `merge` lets it
-    count as in tools that keep defaults in the tree. Parameters that are positional-only, and all of a
-    `_partial_` call, are left out, as are texts that mean something else in a config ("???", `${...}`).
-    Lists, dicts and sets are copied, so that a change stays in the config; any other default is that of the
-    signature itself. What cannot be imported stays as it is.
+    count as in tools that keep defaults in the tree. Parameters that are positional-only, those that a class
+    hands on to its base, and all of a `_partial_` call, are left out, as are texts that mean something else
+    in a config ("???", `${...}`). Lists, dicts and sets are copied, so that a change stays in the config; any
+    other default is that of the signature itself. What cannot be imported stays as it is.
     """
     result: Node = cfg.copy()
     for node, _, _ in plan(result):
@@ -171,6 +171,8 @@ def with_defaults(cfg: Node) -> Node:
         for name in signature.candidates():
             default: Any = signature.parameters[name].default
             if default is signature.parameters[name].empty or name in given or raw_contains(node, name):
+                continue
+            if name in signature.handed:  # the class itself may look at what it hands on
                 continue
             if type(default) is str and ("${" in default or default == "???"):
                 continue

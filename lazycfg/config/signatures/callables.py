@@ -8,11 +8,11 @@ from types import FunctionType, MethodType
 
 from lazycfg.config.tree.node import SPECIAL, Node
 from lazycfg.config.tree.paths import MISSING
-from lazycfg.config.tree.targets import is_deferred, resolve_target, target_name
+from lazycfg.config.tree.targets import CONFIG_MODULES, is_deferred, resolve_target, target_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from inspect import Parameter
     from typing import Any
 
@@ -35,12 +35,17 @@ class Signature:
         unnamed: how many must be given without a name: up to the last positional-only one that has no
             default.
         any_name, any_position: whether there is a `**kwargs`, a `*args`.
+        handed: those parameters that a class hands on to a base by `**kwargs`, by name, each with the
+            `__init__` that it is a parameter of; with their annotations and defaults.
         wrapped: whether this is the signature of what a decorator wraps; what is called may take more or
             less.
     """
 
-    def __init__(self, target: Any, parameters: dict[str, Parameter]):
+    def __init__(
+        self, target: Any, parameters: dict[str, Parameter], handed: Mapping[str, Any] | None = None
+    ):
         self.target = target
+        self.handed = handed or {}
         self.wrapped = hasattr(target, "__wrapped__") or hasattr(
             getattr(target, "__init__", None), "__wrapped__"
         )
@@ -56,6 +61,8 @@ class Signature:
         self.names = frozenset(name for name, kind in kinds.items() if kind in (1, 3))
         self.known = self.names.union(SPECIAL)
         self.required = self.names & needed
+        if self.any_position:  # what is handed on by `*args` is not known by name
+            self.required -= self.handed.keys()
 
     @property
     def text(self) -> str:
@@ -91,7 +98,11 @@ class Signature:
     @cached_property
     def hints(self) -> dict[str, Any]:
         """Return the annotations by name, resolved; those that cannot be resolved are left out."""
-        return _hints_of(self.target, self.parameters)
+        found: dict[str, Any] = {}
+        for owner in (None, *dict.fromkeys(self.handed.values())):
+            theirs = {name: p for name, p in self.parameters.items() if self.handed.get(name) is owner}
+            found |= _hints_of(self.target if owner is None else owner, theirs)
+        return found
 
     @cached_property
     def tests(self) -> dict[str, Callable[[Any], bool]]:
@@ -169,7 +180,7 @@ def _is_lasting(target: Any) -> bool:
     import sys
 
     name, module = getattr(target, "__qualname__", None), getattr(target, "__module__", None)
-    if not isinstance(name, str) or not isinstance(module, str) or module.startswith("lazycfg_configs."):
+    if not isinstance(name, str) or not isinstance(module, str) or module.startswith(CONFIG_MODULES):
         return False
     value: Any = sys.modules.get(module)
     for part in name.split("."):
@@ -186,7 +197,45 @@ def _inspect(target: Any) -> Signature | None:
         return None
     except Exception:  # somebody's __signature__ or __wrapped__
         return None
+    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()) and _is_made_by_init(target):
+        found = _of_init(target, 0)
+        if found is not None:
+            return Signature(target, *found[1:])
     return Signature(target, dict(parameters))
+
+
+def _is_made_by_init(target: Any) -> bool:
+    """Return whether calling a target means nothing but to call the `__init__` of a class."""
+    return isinstance(target, type) and can_be_named(target) and vars(object)["__new__"] is target.__new__
+
+
+def _of_init(target: type, start: int) -> tuple[Any, dict[str, Parameter], dict[str, Any]] | None:
+    """Return the first `__init__` of a class and its bases, from an index among them on, its parameters, and
+    which of them it hands on to which other one (see `Signature.handed`); None when that is not certain.
+    """
+    from inspect import signature
+
+    from lazycfg.config.signatures.forwarding import handed_on_by, with_those_of_base
+
+    init: Any = next(vars(cls)["__init__"] for cls in target.__mro__[start:] if "__init__" in vars(cls))
+    if init is object.__init__:
+        return init, {}, {}
+    # What a decorator has left its marks on may take something else.
+    if type(init) is not FunctionType or init.__dict__ or not init.__code__.co_argcount:
+        return None
+    parameters = {p.name: p for p in list(signature(init).parameters.values())[1:]}
+    handed = handed_on_by(init.__code__)
+    if handed is None or init.__globals__.get("super", super) is not super:
+        return init, parameters, {}
+    cells = dict(zip(init.__code__.co_freevars, init.__closure__ or (), strict=True))
+    cls = cells["__class__"].cell_contents
+    if cls not in target.__mro__:  # the function was put into another class
+        return init, parameters, {}
+    above = _of_init(target, target.__mro__.index(cls) + 1)
+    found = None if above is None else with_those_of_base(parameters, handed, above[1])
+    if above is None or found is None:
+        return init, parameters, {}
+    return init, found[0], {name: above[2].get(name, above[0]) for name in found[1]}
 
 
 def _hints_of(target: Any, parameters: dict[str, Parameter]) -> dict[str, Any]:

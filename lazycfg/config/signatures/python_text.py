@@ -200,8 +200,8 @@ def _unnamed(given: list[ast.expr], node: Any) -> list[ast.expr]:
 def _position(key: Key, node: Any) -> int | None:
     """Return the index of the argument `key` among the positional ones of the call that made `node`."""
     signature = known_signature(node)
-    names = [] if signature is None else list(signature.parameters)
-    return names.index(key) if key in names else None
+    names = () if signature is None else signature.positional
+    return names.index(key) if isinstance(key, str) and key in names else None
 
 
 def _assignments(tree: ast.Module) -> Iterator[tuple[tuple[Key, ...], ast.expr | str | None, Any, bool]]:

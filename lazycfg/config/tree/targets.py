@@ -8,6 +8,7 @@ messages.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections import namedtuple
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
@@ -19,6 +20,21 @@ from lazycfg.config.tree.paths import MISSING
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+
+CONFIG_MODULES = "lazycfg_configs."
+"""Begins the names of the modules that config files are run as; nothing can be imported by them."""
+_files: dict[str, str] = {}  # module name -> config file
+
+
+def note_module_of_file(module_name: str, file: str) -> None:
+    """Remember the file that a config module is made from, for the source of its functions and classes."""
+    _files[module_name] = file
+
+
+def config_file_of(module_name: str) -> str | None:
+    """Return the file of a config module by its ``__name__``, the ``__module__`` of its classes."""
+    return _files.get(module_name)
 
 
 # Not of `typing`, whose import takes as long as that of the core.
@@ -249,7 +265,9 @@ def name_of_target(target: Any, *, importing: bool = True) -> str:
 
 
 def target_name(target: Any, *, full: bool = False) -> str:
-    """Return how a target is called in messages: its qualified name, with `full` also its module."""
+    """Return how a target is called in messages: its qualified name, with `full` also its module, or the name
+    of the config file that defines it: "torch.nn.modules.conv.Conv2d", "my_config.py:Head".
+    """
     if isinstance(target, str):
         return target if full else target.rpartition(".")[2]
     if isinstance(target, dict):  # a node
@@ -261,9 +279,23 @@ def target_name(target: Any, *, full: bool = False) -> str:
     if not isinstance(name, str):
         return repr(target)
     module = getattr(target, "__module__", None)
-    return f"{module}.{name}" if full and module and module != "builtins" else name
+    if not full or not module or module == "builtins":
+        return name
+    file = config_file_of(module)
+    return f"{module}.{name}" if file is None else f"{_short_file(file)}:{name}"
+
+
+def _short_file(file: str) -> str:
+    folder, name = os.path.split(file)
+    return name if name != "__init__.py" else f"{os.path.basename(folder)}/{name}"
 
 
 def full_name(target: Any) -> str:
-    """Return the dotted name of a target without importing anything; its `repr` where it has none."""
-    return name_of_target(target, importing=False) or target_name(target, full=True)
+    """Return the dotted name of a target without importing anything, which tells those of two config files
+    from each other; its `repr` where it has none.
+    """
+    name = name_of_target(target, importing=False)
+    module = getattr(target, "__module__", None)
+    if not name and isinstance(module, str) and config_file_of(module) is not None:
+        return f"{module}.{target_name(target)}"
+    return name or target_name(target, full=True)

@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 import functools
+import json
 import typing
 
 import pytest
@@ -209,6 +210,35 @@ def test_a_failing_constructor_keeps_its_error_and_says_where():
     assert "fail" in note
     assert f"written at {__file__}:" in note
     assert f"model.parts.1.x set at {__file__}:" in note
+
+
+def test_an_error_names_the_line_of_the_users_own_code_once():
+    def look_up(key):
+        return {}[key]
+
+    def made(*, key):
+        return instantiate(L(look_up)(key=key))  # a note of its own
+
+    with pytest.raises(KeyError) as caught:
+        instantiate({"head": L(made)(key=1)})
+    notes = "\n".join(caught.value.__notes__)
+    line = look_up.__code__.co_firstlineno + 1
+    assert notes.count("raised ") == 1
+    assert f"\n  raised at {__file__}:{line}, in {look_up.__qualname__.replace('.<locals>', '')}" in notes
+
+
+def test_what_a_library_raises_names_the_own_line_that_called_it():
+    def parsed(*, text):
+        return json.loads(text)
+
+    with pytest.raises(json.JSONDecodeError) as caught:
+        instantiate(L(parsed)(text="{"))
+    (note,) = caught.value.__notes__
+    assert f"\n  raised by a call at {__file__}:{parsed.__code__.co_firstlineno + 1}, in " in note
+    with pytest.raises(json.JSONDecodeError) as caught:
+        instantiate(L(json.loads)(s="{"))
+    (note,) = caught.value.__notes__
+    assert "raised" not in note
 
 
 def test_a_failing_node_that_was_put_there_names_who_put_it():

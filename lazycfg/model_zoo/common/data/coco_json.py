@@ -17,7 +17,12 @@ from lazycfg.data import CocoDataset
 
 from .coco import dataloader
 
-data: Any = dict(train_json=REQUIRED, test_json=REQUIRED, train_images=None, test_images=None)
+data: Any = dict(
+    train_json=REQUIRED,  # The file with the annotations to train on, in COCO's JSON format.
+    test_json=REQUIRED,  # The file with the annotations to test on; its classes are those of train_json.
+    train_images=None,  # The folder of the pictures to train on; looked for near train_json by default.
+    test_images=None,  # The folder of the pictures to test on; looked for near test_json by default.
+)
 
 dataloader.train.dataset.dataset = L(CocoDataset)(
     json_file="${data.train_json}", image_root="${data.train_images}"

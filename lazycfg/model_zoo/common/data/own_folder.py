@@ -20,7 +20,12 @@ from lazycfg import LazyCall as L
 from lazycfg.data import open_dataset
 
 data: Any = dict(
-    path=REQUIRED, train="train", test_path="${.path}", test="val", format=None, on_error="raise"
+    path=REQUIRED,  # The data, a file or a folder, in any format that `lazycfg data PATH` recognises.
+    train="train",  # The name of the part to train on, as `lazycfg data PATH` prints it; null: all of it.
+    test_path="${.path}",  # The data to test on, when it lies elsewhere.
+    test="val",  # The name of the part to test on; null: all of test_path.
+    format=None,  # The name of the format, as `lazycfg data PATH` prints it; found out by default.
+    on_error="raise",  # What to do about a record that is wrong: "raise", or "skip" to leave it out.
 )
 
 

@@ -15,8 +15,12 @@ from lazycfg.evaluation import COCOEvaluator, COCOPanopticEvaluator, SemSegEvalu
 
 from .coco_json import data, dataloader
 
+data.train_panoptic_json = REQUIRED  # The panoptic annotations to train on, in COCO's JSON format.
+data.train_panoptic_root = REQUIRED  # The folder of the PNG files that train_panoptic_json names.
+data.test_panoptic_json = REQUIRED  # The panoptic annotations to test on, in COCO's JSON format.
+data.test_panoptic_root = REQUIRED  # The folder of the PNG files that test_panoptic_json names.
+
 for _split in ("train", "test"):
-    data.update({f"{_split}_panoptic_json": REQUIRED, f"{_split}_panoptic_root": REQUIRED})
     data[f"{_split}_images"] = REQUIRED
     _part = dataloader[_split]
     _part.dataset = L(CocoPanopticDataset)(

@@ -21,12 +21,12 @@ from lazycfg.data import (
 from lazycfg.evaluation import SemSegEvaluator
 
 data: Any = dict(
-    train_images=REQUIRED,
-    train_labels=REQUIRED,
-    test_images=REQUIRED,
-    test_labels=REQUIRED,
-    classes=REQUIRED,
-    image_ext="jpg",
+    train_images=REQUIRED,  # The folder of the images to train on.
+    train_labels=REQUIRED,  # The folder of their PNG files, with the label of each pixel.
+    test_images=REQUIRED,  # The folder of the images to test on.
+    test_labels=REQUIRED,  # The folder of their PNG files.
+    classes=REQUIRED,  # The names of the classes, in the order of the labels 0, 1, 2, ...
+    image_ext="jpg",  # The ending of the images' names.
 )
 
 
