@@ -17,7 +17,7 @@ from lazycfg.utils import printable
 from .datasets.coco_keypoints import COCO_PERSON_KEYPOINT_HFLIP_INDICES
 from .datasets.contours import mask_to_polygons
 from .datasets.metadata import Metadata
-from .image import ImageError
+from .image import ImageError, swapped_hint
 from .transforms import CropTransform, Transform, TransformList
 from .transforms.transform import image_size
 
@@ -40,9 +40,7 @@ def check_image_size(record: dict[str, Any], image: Tensor | np.ndarray) -> None
     height, width = image_size(image)
     expected = record.get("height"), record.get("width")
     if expected[0] is not None and expected[1] is not None and expected != (height, width):
-        hint = ""
-        if expected == (width, height):
-            hint = "; sides are swapped: were the annotations made on the image before its EXIF rotation?"
+        hint = swapped_hint(expected, (height, width))
         raise ImageError(
             f"image {record.get('file_name', '')!r} (image_id {printable(record.get('image_id'))}) is "
             f"{width}x{height} (width x height) but its record says {expected[1]}x{expected[0]}{hint}"

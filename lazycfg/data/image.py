@@ -111,6 +111,13 @@ def read_image_size(file_name: str | os.PathLike[str]) -> tuple[int, int]:
         raise ImageError(f"the file {path!r} cannot be opened: {_reason(error)}") from error
 
 
+def swapped_hint(said: tuple[Any, Any], size: tuple[int, int]) -> str:
+    """Return the end of a message about an image (height, width) of another size than is said of it."""
+    if said != size[::-1]:
+        return ""
+    return "; sides are swapped: were the annotations made on the image before its EXIF rotation?"
+
+
 def upright_size(picture: Image.Image) -> tuple[int, int]:
     """Return (height, width) of an opened image as it will be when it is turned as its EXIF tag says."""
     width, height = picture.size

@@ -413,6 +413,29 @@ def test_keypoints_and_their_skeleton_are_kept(run, tmp_path):
     assert again["annotations"][0]["num_keypoints"] == 2
 
 
+def test_fix_says_what_a_coco_file_cannot_say(run, tmp_path):
+    yaml = "train: images/train\nnames: [person]\nkpt_shape: [2, 3]\nflip_idx: [1, 0]\n"
+    yolo(tmp_path / "set", {"a": "0 0.5 0.5 0.5 0.5 0.25 0.5 2 0.6 0.5 1"}, yaml)
+    status, out, _ = run("set", "--fix", "set/out.json")
+    assert status == 0
+    assert "give CocoDataset keypoint_flip_map=[['keypoint 0', 'keypoint 1']]" in flat(out)
+
+
+def test_fix_keeps_what_only_looks_wrong_and_writes_nothing_of_nothing(run, tmp_path):
+    json_file, _ = ShapesDataset(num_images=2, image_size=64, seed=0).export_coco(tmp_path / "shapes")
+    content = json.loads(json_file.read_text())
+    content["annotations"][0]["area"] = 0
+    json_file.write_text(json.dumps(content))
+    assert "what only looks wrong is written as it is" in flat(run(json_file, "--fix", "shapes/a.json")[1])
+    for entry in content["images"]:
+        del entry["width"]
+    json_file.write_text(json.dumps(content))
+    status, out, err = run(json_file, "--fix", "shapes/b.json")
+    assert (status, "it has no 'width'" in out) == (2, True)
+    assert "--fix: none of its images can be used: there is nothing to write" in err
+    assert not (tmp_path / "shapes/b.json").exists()
+
+
 def test_panoptic_files_and_their_faults(run, tmp_path):
     paths = write_panoptic(tmp_path / "coco")
     status, out, _ = run("coco", "--part", "panoptic_train2017")

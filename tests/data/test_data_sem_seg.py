@@ -97,3 +97,13 @@ def test_many_classes(roots):
     Image.fromarray(labels).save(roots[1] / "a" / "1.png")
     sample = DatasetMapper(is_train=True)(make(roots)[0])
     assert (sample["sem_seg"] == 300).all()
+
+
+def test_label_maps_in_jpeg_files_are_refused(roots):
+    wrong = roots[1] / "a/1.png"
+    Image.fromarray(np.zeros((6, 8), np.uint8)).save(wrong, "JPEG")
+    with pytest.raises(ImageError, match=r"a/1\.png' is a JPEG, whose compression changes values.*as PNG"):
+        DatasetMapper(is_train=True)(make(roots)[0])
+    skipped = make(roots, verify=True, on_error="skip")
+    assert len(skipped) == 2
+    assert "is a JPEG" in skipped.faults[0].text

@@ -159,6 +159,17 @@ def test_masks_elsewhere_and_row_by_row(made):
     assert "read row by row they fit" in sentence
 
 
+def test_masks_without_an_area(made):
+    def change(data):
+        size = [odd.HEIGHT, odd.WIDTH]
+        data["annotations"][0]["segmentation"] = {"size": size, "counts": [odd.HEIGHT * odd.WIDTH]}
+        x, y = data["annotations"][2]["bbox"][:2]
+        data["annotations"][2]["segmentation"] = [[x, y, x + 2, y, x + 4, y]]
+
+    (sentence,) = made(change).warnings
+    assert sentence.startswith("masks without an area: 2 (first: record 0")
+
+
 def test_extent_of_run_lengths():
     random = np.random.default_rng(0)
     for _ in range(50):

@@ -103,6 +103,7 @@ def test_wrong_files_of_labelme(tmp_path):
 def cvat(folder, shapes, labels=("cat", "dog"), attributes='width="40" height="20"'):
     image(folder / "images" / "a.jpg")
     names = "".join(f"<label><name>{name}</name></label>" for name in labels)
+    names += "<label><name>nose</name><type>points</type><parent>cat</parent></label>"  # of a skeleton
     meta = f"<meta><task><labels>{names}</labels></task></meta>"
     return text(
         folder / "annotations.xml",

@@ -249,6 +249,7 @@ def _fix(
     seed: int,
 ) -> None:
     """Write what can be used, and print what was dropped."""
+    from lazycfg.data.datasets.coco import CocoDataset
     from lazycfg.data.datasets.fixed_coco import fixed_coco, split_coco, write_coco
     from lazycfg.utils import counted
 
@@ -267,6 +268,14 @@ def _fix(
     if undecodable:
         dropped.append(f"{len(undecodable)} x image: cannot be decoded")
     _paragraph(f"dropped: {', '.join(dropped) or 'nothing'}")
+    if found.warnings:
+        _paragraph("what only looks wrong is written as it is")
+    pairs = getattr(dataset.metadata, "keypoint_flip_map", ())
+    if pairs and pairs != CocoDataset(json_file=targets[0]).metadata.keypoint_flip_map:
+        _paragraph(
+            "a COCO file cannot say which keypoints change sides in a mirrored image: give CocoDataset "
+            f"keypoint_flip_map={[list(pair) for pair in pairs]}"
+        )
 
 
 def _show(dataset: Any, number: int, folder: Path, part: str) -> None:

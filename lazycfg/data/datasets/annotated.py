@@ -14,7 +14,7 @@ import numpy as np
 from lazycfg.structures import BoxMode
 from lazycfg.utils import counted, printable
 
-from ..image import ImageError, read_image_size
+from ..image import ImageError, read_image_size, swapped_hint
 from .base import Record, SerializedList
 from .coco_categories import Categories, category_id, read_categories
 from .coco_validation import (
@@ -422,6 +422,7 @@ def _size_problem(path: Path, image: dict[str, Any]) -> Problem | None:
     if (width, height) != (image["width"], image["height"]):
         return Problem(
             "another size",
-            f"the image is {width}x{height}, the record says {image['width']}x{image['height']}",
+            f"the image is {width}x{height}, the record says {image['width']}x{image['height']}"
+            f"{swapped_hint((image['height'], image['width']), (height, width))}",
         )
     return None

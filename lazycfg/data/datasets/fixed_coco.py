@@ -33,7 +33,7 @@ def fixed_coco(
         without_images: places of records to leave out whole.
 
     Raises:
-        ValueError: the images are not in files, or the data set has no objects.
+        ValueError: the images are not in files or none can be used, or the data set has no objects.
     """
     if not dataset.metadata.thing_classes:
         raise ValueError("it has classes of pixels, and a COCO file has objects: there is nothing to write")
@@ -63,6 +63,8 @@ def fixed_coco(
                 kept.append(annotation)
         if index not in without_images:
             kept_images.append(image)
+    if not kept_images:
+        raise ValueError("none of its images can be used: there is nothing to write")
     for number, annotation in enumerate(kept, start=1):
         annotation["id"] = number
     return {**data, "images": kept_images, "annotations": kept}

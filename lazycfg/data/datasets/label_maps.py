@@ -24,8 +24,9 @@ def read_labels(file_name: str | os.PathLike[str]) -> np.ndarray:
 
     Raises:
         FileNotFoundError: no such file.
-        ImageError: it is no image, one with colours, or one of floating point numbers.
+        ImageError: it is no image, a JPEG, one with colours, or one of floating point numbers.
     """
+    refuse_jpeg(file_name, "label map")
     labels = read_array(file_name, what="label map")
     if labels.ndim != 2:
         raise ImageError(
@@ -35,6 +36,22 @@ def read_labels(file_name: str | os.PathLike[str]) -> np.ndarray:
     if labels.dtype.kind == "f":
         raise ImageError(f"label map {os.fspath(file_name)!r} holds floating point numbers, expected labels")
     return labels
+
+
+def refuse_jpeg(file_name: str | os.PathLike[str], what: str) -> None:
+    """Raise if a file whose values stand for something is a JPEG, which blends neighbouring values.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ImageError: it is one.
+    """
+    with open(file_name, "rb") as file:
+        is_jpeg = file.read(3) == b"\xff\xd8\xff"
+    if is_jpeg:
+        raise ImageError(
+            f"{what} {os.fspath(file_name)!r} is a JPEG, whose compression changes values near contours: "
+            "export it as PNG"
+        )
 
 
 def read_segment_ids(file_name: str | os.PathLike[str]) -> np.ndarray:

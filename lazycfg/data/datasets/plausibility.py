@@ -93,6 +93,11 @@ class Plausibility:
                 f"{c['outside']} of {masks} masks lie outside their boxes (first: {first['outside']})"
                 + ("; read row by row they fit: run lengths of COCO go down the columns" if by_rows else "")
             )
+        if c["empty"]:
+            result.append(
+                f"masks without an area: {c['empty']} (first: {first['empty']}); a model learns no mask from "
+                "such objects"
+            )
         if c["area"] >= max(1, 0.01 * boxes) and not result:  # else it is the boxes that are wrong
             result.append(
                 f"the area of {c['area']} of {boxes} objects is 0 or larger than their box (first: "
@@ -132,8 +137,8 @@ class Plausibility:
         if seen > _MASKS_READ and seen % 50:
             return signs
         extent = mask_extent(segmentation)
-        if extent is None:
-            return signs
+        if extent is None or extent[0] == extent[2] or extent[1] == extent[3]:
+            return [*signs, "empty"]
         signs.append("mask")
         if _inside(extent, box) < 0.5:
             signs.append("outside")

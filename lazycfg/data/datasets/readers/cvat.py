@@ -111,7 +111,11 @@ class CVATDataset(AnnotatedImages):
             frames, gaps = frames_of(root, self.xml_file, self._image_root)
         for where, problem in gaps:
             self._log.accept("annotation", where, problem)
-        labels = [text for label in root.iterfind("meta//labels/label") if (text := label.findtext("name"))]
+        labels = [
+            text
+            for label in root.iterfind("meta//labels/label")
+            if (text := label.findtext("name")) and not label.findtext("parent")  # else a point of a skeleton
+        ]
         classes = ClassNames(tuple(dict.fromkeys(labels)) or None, "the labels of the task")
         images: list[dict[str, Any]] = []
         annotations: list[dict[str, Any]] = []

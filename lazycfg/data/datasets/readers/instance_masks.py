@@ -18,6 +18,7 @@ from ..annotated import WHERE, AnnotatedImages
 from ..coco_validation import Problem
 from ..contours import mask_to_polygons
 from ..image_files import ImageIndex, is_image_name, list_images
+from ..label_maps import refuse_jpeg
 from .classes import ClassNames
 from .polygons import bounds
 
@@ -139,6 +140,7 @@ class InstanceMaskDataset(AnnotatedImages):
                 continue
             where = printable(os.path.relpath(file, self._mask_root))
             try:
+                refuse_jpeg(file, "mask")
                 values = _numbers(read_array(file, what="mask"))
             except ImageError as error:
                 yield where, Problem("unreadable", str(error))
