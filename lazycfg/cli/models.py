@@ -97,14 +97,14 @@ def check_weights_of_model(cfg: Any, config: str, command: str) -> None:
     named, folder = settings.get("init_checkpoint"), settings.get("output_dir")
     if settings.get("init_ignore") or (named and not _OF_BACKBONE.match(str(named))):
         return
-    if not named and command == "eval":  # which says so itself
-        return
     said = f"{config} names no weights of a whole model"
     if named:
         said += f" ({named} is of its backbone)"
     try:
         _weights_in(Path(folder or ""))
     except (CheckpointError, OSError, TypeError):
+        if not named and command == "eval":  # which says so itself
+            return
         raise CommandError(f"{said}: give the folder of its run, or --weights FILE") from None
     folder = os.path.normpath(folder)
     raise CommandError(f"{said}: give the folder of its run, lazycfg {command} {folder}, or --weights FILE")

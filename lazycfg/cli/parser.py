@@ -98,6 +98,10 @@ def _near_option(command: str, wrong: str, rest: list[str]) -> str:
     from lazycfg.config.suggest import closest
 
     name, equals, value = wrong.lstrip("-").partition("=")
+    if "." in name:
+        following = rest[rest.index(wrong) + 1 :]
+        value = value if equals else next((word for word in following if not word.startswith("-")), "...")
+        return f"; an override has no dashes before it: {name}={value}"
     if command in ("train", "eval", "benchmark"):
         from dataclasses import fields
 

@@ -53,6 +53,12 @@ def run(capsys, tmp_path, monkeypatch):
         ),
         ("train good.py --max-iter=20", "it is a setting of the config: train.max_iter=20 (see lazycfg tr"),
         ("train good.py --seed", "it is a setting of the config: train.seed=..."),
+        (
+            "train good.py --optimizer.lr=0.1",
+            "'--optimizer.lr=0.1'; an override has no dashes before it: optimizer.lr=0.1 (see",
+        ),
+        ("check good.py --optimizer.lr 0.1", "it: optimizer.lr=0.1 (see lazycfg check --help)"),
+        ("doc optimizer.lr", "'optimizer.lr' is no config: write lazycfg doc CONFIG optimizer.lr (only"),
         ("show good.py --depth x", "argument --depth: invalid int value: 'x'"),
         ("show good.py --format xml", "unknown --format 'xml'; available: tree, py, yaml, json"),
         ("completion fish", "unknown shell 'fish'; available: bash, zsh"),

@@ -37,6 +37,12 @@ def test_train_resume_eval(trained):
     assert json.loads((trained / "evaluation/model_0000007/results.json").read_text()) == found
 
 
+def test_eval_of_a_config_whose_run_is_finished_names_the_folder_of_the_run(trained, capsys):
+    assert main(["eval", CONFIG, "train.output_dir=./out"]) == 2
+    said = capsys.readouterr().err
+    assert "give the folder of its run, lazycfg eval out, or --weights FILE" in said
+
+
 def test_a_run_that_was_moved_is_not_evaluated_into_its_old_folder(trained, capsys):
     shutil.copytree("out", "elsewhere/moved")
     before = sorted(trained.rglob("*"))

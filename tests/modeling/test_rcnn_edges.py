@@ -128,6 +128,24 @@ def test_no_mask_head_makes_a_box_detector() -> None:
         assert "pred_masks" not in model.eval()(make_batch(1))[0]["instances"]
 
 
+@pytest.mark.parametrize(
+    ("part", "argument", "shown"),
+    [
+        ("proposal_generator", "in_features", "in_features is"),
+        ("roi_heads", "box_in_features", "box_in_features is"),
+        ("roi_heads", "mask_in_features", "in_features of this branch is"),
+    ],
+)
+def test_maps_that_the_backbone_does_not_give_are_named(part: str, argument: str, shown: str) -> None:
+    config = tiny_config()
+    config[part][argument] = ["p2", "p3", "p4", "p9"]
+    if part == "proposal_generator":
+        config[part].anchor_generator.update(sizes=[[8], [16], [32], [64]], strides=[4, 8, 16, 32])
+    message = rf"{shown} \['p2', 'p3', 'p4', 'p9'\], and the backbone gives no 'p9', only \['p2', "
+    with pytest.raises(ValueError, match=message):
+        train_step(instantiate(config), make_batch(1))
+
+
 def test_instances_missing_in_training() -> None:
     batch = make_batch(1)
     del batch[0]["instances"]

@@ -7,7 +7,7 @@ import os
 import textwrap
 from typing import Any
 
-from lazycfg.cli.common import CommandError, load_config, look_at, one_path, say, split_words
+from lazycfg.cli.common import CommandError, find_config, load_config, look_at, one_path, say, split_words
 
 __all__ = ["doc", "explain"]
 
@@ -41,6 +41,11 @@ def doc(arguments: argparse.Namespace) -> int:
     words = arguments.words
     if not split_words(words)[0] and _is_setting(arguments.config):
         arguments.config, words = _SETTINGS, [arguments.config, *words]
+    elif not split_words(words)[0] and not _is_found(arguments.config):
+        raise CommandError(
+            f"{arguments.config!r} is no config: write lazycfg doc CONFIG {arguments.config} (only the "
+            "settings of train, such as train.max_iter, need none)"
+        )
     path, overrides = one_path(words, required=True)
     keys = parse_path(path)
     holder: Any = look_at(arguments, overrides, lambda cfg: get_path(cfg, keys[:-1]))
@@ -61,6 +66,15 @@ def doc(arguments: argparse.Namespace) -> int:
     if comment := _comment(arguments, path, overrides):
         say("\n".join(["", *textwrap.wrap(comment, 78, initial_indent="  ", subsequent_indent="  ")]))
     return 0
+
+
+def _is_found(config: str) -> bool:
+    """Return whether there is a config of this name."""
+    try:
+        find_config(config)
+    except CommandError:
+        return False
+    return True
 
 
 def _is_setting(word: str) -> bool:

@@ -238,14 +238,22 @@ def _kind(value: Any) -> str | None:
     return "a sequence" if type(value) in (list, tuple) else None
 
 
+_AS_IN_YAML = {"yes": "true", "on": "true", "no": "false", "off": "false"}
+
+
 def _remedy(path: str, old: Any, value: Any, raw: str) -> str:
     """Return the end of the message: what may have been meant."""
+    if type(old) in (Node, dict) and _kind(value) in _ATOMS and not (type(value) is str and ":" in value):
+        keys = [key for key, _ in raw_items(old) if isinstance(key, str)]
+        return f"; write {path}.KEY={raw or '...'} with one of its keys: {', '.join(keys)}" if keys else ""
     if type(value) is tuple and type(old) in (int, float):
         number = parse_value(raw.replace(",", ""))
         return f"; did you mean {number!r}?" if type(number) in (int, float) else ""
     if type(value) is str:
         if isinstance(old, dict) and ":" in value:
             return f"; quote braces for the shell: '{path}={{...}}'"
+        if type(old) is bool and value.lower() in _AS_IN_YAML:
+            return f"; write {_AS_IN_YAML[value.lower()]}"
         if type(old) is bool:
             return closest(value, ("true", "false", "null")) if closest_name(value, ("true", "false")) else ""
         return ""

@@ -19,6 +19,7 @@ from lazycfg.config.editing.grammar import (
     ImportRef,
     Override,
     ShareRef,
+    find_equals,
     parse_override,
 )
 from lazycfg.config.editing.journal import Journal
@@ -112,7 +113,7 @@ def apply_overrides(
                 problems += _without_effect(earlier, override, writer.keys)
                 earlier.append((index, override, writer.keys))
         except (GrammarError, ConfigError, ImportError) as error:
-            problems.append(OverrideProblem(index, text, str(error)))
+            problems.append(OverrideProblem(index, text, f"{error}{_meant_pair(overrides[index - 1 :])}"))
         except BaseException:  # of somebody's setter, or from the keyboard: still all or nothing
             journal.undo()
             raise
@@ -122,6 +123,14 @@ def apply_overrides(
     for text, count in counted:
         logging.getLogger(__name__).info("override %r: %d place%s", text, count, "" if count == 1 else "s")
     return cfg
+
+
+def _meant_pair(words: Sequence[str]) -> str:
+    """Return the end of the message about the first word where it begins ``key value`` or ``key = value``."""
+    key, *values = [word for word in words[:3] if word != "="]
+    if not values or any(find_equals(word) >= 0 for word in (key, values[0])):
+        return ""
+    return f"; write {key}={values[0]} without blanks" if key.replace(".", "_").isidentifier() else ""
 
 
 def _imported(name: str) -> Any:

@@ -16,6 +16,7 @@ from ..box_regression import (
     check_box_reg_loss_type,
     dense_box_regression_loss,
 )
+from ..feature_maps import select_maps
 from ..ground_truth import GroundTruth
 from ..matcher import Matcher
 from ..sampling import sample_labels
@@ -140,7 +141,7 @@ class RPN(nn.Module):
             anchors (A, box_dim) of all levels, how many each level has, logits (N, A), and offsets
             (N, A, box_dim).
         """
-        maps = [features[name] for name in self.in_features]
+        maps = select_maps(features, self.in_features, "in_features")
         levels = self.anchor_generator(maps)
         counts = [len(level) for level in levels]
         anchors = torch.cat([level.tensor for level in levels])

@@ -10,6 +10,7 @@ from lazycfg.structures import Boxes, ImageList, Instances
 from lazycfg.utils.events import get_event_storage
 
 from ..batched_instances import cat_field, split_instances
+from ..feature_maps import select_maps
 from ..ground_truth import GroundTruth
 from ..matcher import Matcher
 from ..padding import pad_rows, rows_of_images, unpad_rows
@@ -122,7 +123,7 @@ class CascadeROIHeads(StandardROIHeads):
         targets: Sequence[Instances] | None = None,
     ) -> list[tuple[BoxPredictor, Any, Sequence[Instances]]]:
         """Return of each stage its box predictor, what that predicts, and the proposals it is given."""
-        maps = [features[name] for name in self.box_in_features]
+        maps = select_maps(features, self.box_in_features, "box_in_features")
         sizes = [x.image_size for x in proposals]
         outputs: list[tuple[BoxPredictor, Any, Sequence[Instances]]] = []
         for stage, predictor in enumerate(self.box_predictor):

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from lazycfg.structures import ImageList, Instances
 
+from ..feature_maps import select_maps
 from ..matcher import Matcher
 from ..protocols import BoxPredictor, MaskHead, RegionPooler
 from .base import ROIHeads
@@ -116,7 +117,7 @@ class Res5ROIHeads(ROIHeads):
 
     def _shared_roi_transform(self, features: Mapping[str, Tensor], boxes: Sequence[Any]) -> Tensor:
         """Return features (R, C, H, W) of the regions of all images."""
-        return self.res5(self.pooler([features[name] for name in self.in_features], boxes))
+        return self.res5(self.pooler(select_maps(features, self.in_features, "in_features"), boxes))
 
     def _predict(self, x: Tensor) -> Any:
         """Predictions of the boxes."""

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from lazycfg.structures import ImageList, Instances
 
+from ..feature_maps import select_maps
 from ..matcher import Matcher
 from ..protocols import BoxHead, BoxPredictor, MaskHead, RegionPooler
 from .base import ROIHeads
@@ -136,7 +137,7 @@ class StandardROIHeads(ROIHeads):
         """Return what a box predictor says of the proposals: the predictor, its predictions, and the
         proposals that they are of. Maps are (N, C, H, W).
         """
-        maps = [features[name] for name in self.box_in_features]
+        maps = select_maps(features, self.box_in_features, "box_in_features")
         pooled = self.box_pooler(maps, [x.proposal_boxes for x in proposals])
         return self.box_predictor, self.box_predictor(self.box_head(pooled)), proposals
 
@@ -169,7 +170,8 @@ def pool_branch(
     """Return what a branch's head is given: pooled regions (R, C, height, width), or the maps by name where
     there is no pooler.
     """
+    maps = select_maps(features, in_features, "in_features of this branch")
     if pooler is None:
-        return {name: features[name] for name in in_features}
+        return dict(zip(in_features, maps, strict=True))
     boxes = [x.proposal_boxes if training else x.pred_boxes for x in instances]
-    return pooler([features[name] for name in in_features], boxes)
+    return pooler(maps, boxes)

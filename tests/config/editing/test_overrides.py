@@ -282,6 +282,21 @@ def test_mistakes(override, message):
         raise AssertionError(problem)
 
 
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["model.width", "3"], "; write model.width=3 without blanks"),
+        (["model.width", "=", "3"], "; write model.width=3 without blanks"),
+        (["model.width", "model.depth=3"], ""),
+        (["--model.width", "3"], ""),
+        (["model.width"], ""),
+    ],
+)
+def test_a_key_and_its_value_in_two_words_are_put_together(words, meant):
+    first = problems(*words)[0]
+    assert first.partition("~key")[2].partition(" (")[0] == meant
+
+
 def test_all_mistakes_are_reported_together_with_their_place():
     cfg = make()
     with pytest.raises(OverrideError) as caught:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from lazycfg.modeling import StandardROIHeads
+from lazycfg.modeling.feature_maps import select_maps
 from lazycfg.modeling.protocols import RegionPooler
 from lazycfg.structures import ImageList, Instances
 
@@ -107,7 +108,7 @@ class DensePoseROIHeads(StandardROIHeads):
         if self.use_decoder:
             maps = [self.decoder({name: features[name] for name in self.densepose_in_features})]
         else:
-            maps = [features[name] for name in self.densepose_in_features]
+            maps = select_maps(features, self.densepose_in_features, "densepose_in_features")
         regions = self.densepose_pooler(maps, boxes)
         if self.training and not len(regions):
             # all parameters have a part in the losses, whatever the batch: processes wait for each other
