@@ -310,3 +310,12 @@ def test_what_was_changed_inside_a_call_is_its_history_too():
         "head._target_",
         "head.depth",
     ]
+
+
+def test_one_of_many_positional_arguments_is_no_named_one():
+    def pile(first, *others, last=0):
+        return first, others, last
+
+    cfg = Node(pile=L(pile)(1, 2, 3))
+    cfg.pile.last = 4
+    assert steps(cfg, "pile.last") == [("set", "pile.last", "4", here(-1))]

@@ -139,31 +139,14 @@ def _apart(runs: list[list[str]], folders: list[str | None]) -> list[list[str]]:
 def product_of(overrides: Iterable[str]) -> Iterator[list[str]]:
     """Yield all combinations of ``key=a,b,c``: commas outside brackets and quotes separate the choices."""
     from lazycfg.config.editing.grammar import find_equals
+    from lazycfg.config.tree.interpolation import split_at_commas
 
     choices = []
     for text in overrides:
         at = find_equals(text) + 1
-        choices.append([text[:at] + part for part in split_choices(text[at:])] if at else [text])
+        choices.append([text[:at] + part for part in split_at_commas(text[at:])] if at else [text])
     for combination in itertools.product(*choices):
         yield list(combination)
-
-
-def split_choices(text: str) -> list[str]:
-    """Return the parts between commas that stand in no bracket and no quotes."""
-    parts, depth, quote, start = [], 0, "", 0
-    for index, char in enumerate(text):
-        if quote:
-            quote = "" if char == quote else quote
-        elif char in "'\"":
-            quote = char
-        elif char in "[({":
-            depth += 1
-        elif char in "])}":
-            depth -= 1
-        elif char == "," and not depth:
-            parts.append(text[start:index].strip())
-            start = index + 1
-    return [*parts, text[start:].strip()]
 
 
 def _from_file(file: str) -> Iterator[list[str]]:

@@ -172,7 +172,8 @@ class Encoder:
         return self._dataclass(value, path)
 
     def _pairs(self, value: dict[Any, Any], path: Where) -> Item:
-        pairs = ((self.child(k, path), self.child(v, path.below(k))) for k, v in dict.items(value))
+        # What is in a key was not passed on the way through the tree.
+        pairs = ((self.tree(k, path), self.child(v, path.below(k))) for k, v in dict.items(value))
         return Item("pairs", None, path, pairs)
 
     def _dict_subclass(self, value: dict[Any, Any], path: Where) -> Encoded:

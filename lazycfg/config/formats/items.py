@@ -143,15 +143,17 @@ def all_sources(order: Iterable[Item], follow: bool = True) -> list[Item]:
     return list(found.values())
 
 
-def reachable(roots: list[Item]) -> list[Item]:
-    """Return the items that the roots hold, at any depth, each once."""
+def reachable(roots: list[Item], but_through: frozenset[str] = frozenset()) -> list[Item]:
+    """Return the items that the roots hold, at any depth, each once; what is only held by items of some kinds
+    is left out.
+    """
     seen: dict[int, Item] = {}
     work = list(roots)
     while work:
         item = work.pop()
         if id(item) not in seen:
             seen[id(item)] = item
-            work.extend(children_of(item))
+            work.extend(children_of(item) if item.kind not in but_through else ())
     return list(seen.values())
 
 

@@ -26,6 +26,7 @@ class Expressions:
         self._variables: dict[int, str] = {}  # id of an Item -> the variable that holds it
         self._outside: set[int] = set()  # items that exist only after the written code has run
         self._enclosed: set[int] = set()  # dicts inside objects, which the loader does not turn into nodes
+        self._open: set[int] = set()  # dicts that it does turn into nodes: written as nodes if they are both
         self._problems: list[str] = []
 
     def expression(self, value: Encoded, column: int = 0, indent: int = 0) -> str:
@@ -40,7 +41,8 @@ class Expressions:
                 f"config path {value.path!r} is needed while a function or class of the config is "
                 "defined; only a .py file can keep that"
             )
-        if value.kind in ("dict", "pairs") and id(value) in self._enclosed and type(value.obj) is Node:
+        is_node = type(value.obj) is Node or id(value) in self._open
+        if value.kind in ("dict", "pairs") and id(value) in self._enclosed and is_node:
             return self._write_node(value, column, indent)
         return _WRITERS[value.kind](self, value, column, indent)
 

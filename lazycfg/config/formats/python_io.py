@@ -72,6 +72,7 @@ class PythonWriter(Expressions):
             self.names.reserve(key, ("item", id(value)) if isinstance(value, Item) else identity(value))
         order = post_order([root])
         self._enclosed = {id(item) for item in reachable([item for item in order if item.kind in _OPAQUE])}
+        self._open = {id(item) for item in reachable([root], but_through=_OPAQUE)}
         self._define_all(order)
         heights: dict[int, int] = {}
         top = {id(value): key for key, value in self._top.items() if isinstance(value, Item)}

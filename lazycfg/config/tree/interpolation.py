@@ -268,7 +268,7 @@ def _environment(name: Any, *default: Any) -> Any:
 
 def _arguments(name: str, text: str, chain: Chain, active: Active, least: int, most: int) -> list[Any]:
     """Return the arguments of a resolver that is built in: text, numbers, null, or interpolations."""
-    words = [_argument(word.strip(), chain, active) for word in _commas(text)] if text.strip() else []
+    words = [_argument(word, chain, active) for word in split_at_commas(text)] if text.strip() else []
     if not least <= len(words) <= most:
         count = str(least) if least == most else f"{least} or {most}"
         raise InterpolationError(f"interpolation '${{{name}:{text}}}': {name} takes {count} arguments")
@@ -294,24 +294,22 @@ def _argument(word: str, chain: Chain, active: Active) -> Any:
 _CONSTANTS = {"null": None, "none": None, "true": True, "false": False}
 
 
-def _commas(text: str) -> list[str]:
-    """Split at the commas outside of braces, brackets and quotes."""
-    words, word, depth, quote = [], "", 0, ""
-    for char in text:
+def split_at_commas(text: str) -> list[str]:
+    """Return the parts between the commas that stand in no brackets and no quotes, without spaces around."""
+    parts, depth, quote, start = [], 0, "", 0
+    for index, char in enumerate(text):
         if quote:
             quote = "" if char == quote else quote
         elif char in "'\"":
             quote = char
-        elif char in "{[(":
+        elif char in "[({":
             depth += 1
-        elif char in "}])":
+        elif char in "])}":
             depth -= 1
-        elif char == "," and depth == 0:
-            words.append(word)
-            word = ""
-            continue
-        word += char
-    return [*words, word]
+        elif char == "," and not depth:
+            parts.append(text[start:index].strip())
+            start = index + 1
+    return [*parts, text[start:].strip()]
 
 
 def _omegaconf_resolver(name: str, text: str, chain: Chain, active: Active) -> Any:

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lazycfg import ConfigError, LazyConfig, Node, check, explain
 from lazycfg import LazyCall as L
-from lazycfg import Node, check, explain
+from lazycfg.config.signatures.binding import with_defaults
 from lazycfg.config.signatures.callables import signature_of
 from lazycfg.inspection.docstrings import parameter_doc
 from lazycfg.without_importing.source import source_signature
@@ -63,6 +64,9 @@ def test_check_finds_a_misspelled_argument_that_a_class_hands_on(module):
     assert messages(L(Mine)()) == ["Mine needs the argument 'width: int'"]
     assert messages(L(Mine)(width=1, scale="wide")) == ["expected float, got text 'wide'"]
     assert signature_of(Mine).text == "Mine(*, extra=1, width: int, scale: float = 1.0)"
+    with pytest.raises(ConfigError, match="did you mean 'scale'"):
+        LazyConfig.apply_overrides(Node(head=L(Mine)(width=1)), ["head.scal=2"])
+    assert with_defaults(Node(head=L(Mine)(width=1))).head == L(Mine)(width=1, extra=1)
 
 
 def test_it_is_known_without_importing_too(module):

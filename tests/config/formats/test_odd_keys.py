@@ -1,5 +1,7 @@
 """Keys that mean something to a format or the loader: what is saved loads equal, or saving says why."""
 
+from collections import OrderedDict
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -50,6 +52,9 @@ _SCALARS = [
 _SIGNS = ["\n", "\t", "\ufeff", "\x85", "\u2028", "\ud800", "\ud83d\ude00"]
 _ODD = st.sampled_from([*_MARKS, *_RESERVED, *_NAMES, *_SCALARS, *_SIGNS])
 _KEYS = _ODD | st.text(max_size=3) | st.integers(-2, 2) | st.none() | st.booleans() | st.binary(max_size=2)
+_KEYS |= st.recursive(st.integers(0, 2) | st.text(max_size=1), st.tuples).filter(
+    lambda key: type(key) is tuple
+)
 
 
 def thing(**kwargs):
@@ -155,3 +160,14 @@ def test_what_partial_says_is_kept(suffix, partial, tmp_path):
     LazyConfig.save(cfg, tmp_path / f"saved.{suffix}")
     loaded = LazyConfig.load(tmp_path / f"saved.{suffix}", trusted=True)
     assert dict.get(loaded.a, "_partial_") is partial
+
+
+@pytest.mark.parametrize("suffix", ["py", "yaml", "json"])
+def test_a_tuple_is_a_key_like_any_other(suffix, tmp_path):
+    values = {
+        "plain": {(1, 2): 3, ((), "a"): 4},
+        "ordered": OrderedDict({(1,): 2}),
+        "sets": {frozenset([1]): 2},
+    }
+    LazyConfig.save(Node(values), tmp_path / f"x.{suffix}")
+    assert LazyConfig.load(tmp_path / f"x.{suffix}") == Node(values)

@@ -3,6 +3,7 @@
 the names in a config are: texts of a data file never become code."""
 
 import ast
+import dataclasses
 import enum
 import functools
 import keyword
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from lazycfg.config.formats.python_io import to_py
 from lazycfg.config.lazy import LazyConfig
+from lazycfg.config.tree.lazy_call import LazyCall as L
 from lazycfg.config.tree.node import Node
 from lazycfg.config.tree.required import REQUIRED
 from lazycfg.inspection.equality import equal_configs
@@ -122,3 +124,18 @@ def test_members_with_odd_names(tmp_path):
     assert 'Odd["a b"]' in text
     assert 'Odd["class"]' in text
     assert "Odd.plain" in text
+
+
+@dataclasses.dataclass
+class Held:
+    value: object
+
+
+@pytest.mark.parametrize("shared", [{"c": {"d": 1}}, {1: 2}, Node(c=1)])
+def test_what_an_object_and_the_tree_around_it_share_stays_one(shared, tmp_path):
+    cfg = Node(a=(shared, L(dict)(x=(shared,))), b=Held(shared))
+    LazyConfig.save(cfg, tmp_path / "x.py")
+    loaded = LazyConfig.load(tmp_path / "x.py")
+    assert loaded.a[0] is loaded.a[1].x[0] is loaded.b.value
+    assert loaded.b.value == shared
+    assert equal_configs(loaded, cfg)
