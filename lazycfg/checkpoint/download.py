@@ -191,6 +191,9 @@ def _transfer(remote: RemoteFile, partial: Path) -> tuple[_Expected, bool]:
             raise _failure(remote, _said(error)) from error
         raise _Interrupted(_said(error)) from error
     with answer:
+        encoding = answer.headers.get("Content-Encoding", "identity")
+        if encoding.lower() not in ("", "identity"):
+            raise _failure(remote, f"the server packed it ({encoding}), and was asked for the file as it is")
         start, size = _range_of(answer.status, answer.headers)
         if start not in (0, have):
             _forget(partial)

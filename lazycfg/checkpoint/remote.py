@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from lazycfg.checkpoint.errors import CheckpointError
 from lazycfg.checkpoint.published import SERVER, published_checkpoints, published_url
-from lazycfg.utils import closest
+from lazycfg.utils import closest, printable
 
 __all__ = ["KINDS_OF_NAMES", "RemoteFile", "file_at_url", "near_names", "remote_file", "weights_cache"]
 
@@ -115,6 +115,8 @@ def _at_url(name: str, url: str) -> RemoteFile:
     parts = urlsplit(url)
     if parts.username is not None or parts.password is not None:
         raise CheckpointError(f"{parts.hostname}: a URL has no user or password in it")
+    if re.search(r"\s", url):
+        raise CheckpointError(f"{printable(name)}: a URL has no spaces: write %20 for one")
     place = _place(parts.hostname or "", parts.port, parts.path)
     if not place:
         raise CheckpointError(f"{name}: this URL names no file on a server")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+import torch
 
 from lazycfg.structures import BoxMode
 from lazycfg.structures.rle import encode_mask
@@ -14,7 +16,7 @@ from lazycfg.utils.tiles import check_tiling, tile_boxes
 
 from .datasets.base import DatasetWrapper, Record, get_annotations, get_image_sizes
 from .detection_utils import transform_annotations
-from .image import MAX_IMAGE_PIXELS, image_to_tensor, read_image
+from .image import MAX_IMAGE_PIXELS, ImageError, image_to_tensor, read_image
 from .transforms import CropTransform
 
 
@@ -36,6 +38,10 @@ class TiledDataset(DatasetWrapper):
         min_area_ratio: leave out objects of which a smaller part of the box than this is in the tile;
             rotated boxes are kept whole where their middle is in it.
         max_image_pixels: see `read_image`.
+        image_format: "raw" keeps all channels and values of the files; a mapper whose `image_format` is "raw"
+            needs it, as it gets the pixels from here.
+        value_range: for "RGB", see `read_image`; with "raw" it is the mapper's.
+        reader: see `DatasetMapper`.
 
     Raises:
         ValueError: an argument without meaning.
@@ -51,11 +57,23 @@ class TiledDataset(DatasetWrapper):
         overlap: float | tuple[float, float] = 0.2,
         min_area_ratio: float = 0.1,
         max_image_pixels: int = MAX_IMAGE_PIXELS,
+        image_format: Literal["RGB", "raw"] = "RGB",
+        value_range: tuple[float, float] | None = None,
+        reader: Callable[[str], np.ndarray | torch.Tensor] | None = None,
     ) -> None:
         super().__init__(dataset=dataset)
         self.slice_size, self.overlap = check_tiling("TiledDataset", slice_size, overlap)
         if not 0 <= min_area_ratio <= 1:
             raise ValueError(f"TiledDataset: min_area_ratio must lie in [0, 1], got {min_area_ratio}")
+        if image_format not in ("RGB", "raw"):
+            raise ValueError(f'TiledDataset: image_format must be "RGB" or "raw", got {image_format!r}')
+        if image_format == "raw" and value_range is not None:
+            raise ValueError(
+                'TiledDataset: value_range with image_format="raw" is the mapper\'s: give it there'
+            )
+        self.image_format: Literal["RGB", "raw"] = image_format
+        self.value_range = value_range
+        self.reader = reader
         self.min_area_ratio = min_area_ratio
         self.max_image_pixels = max_image_pixels
         places = lru_cache(lambda h, w: np.array(tile_boxes(h, w, self.slice_size, self.overlap)))
@@ -78,13 +96,29 @@ class TiledDataset(DatasetWrapper):
 
     def __getitem__(self, index: int) -> Record:
         record = dict(self.dataset[int(self.owners[index])])
-        if "image" in record:
-            image = image_to_tensor(record["image"], "RGB")
-        else:
-            image = read_image(record["file_name"], "RGB", max_pixels=self.max_image_pixels)
+        image = self._image(record)
         x0, y0, x1, y1 = self.tiles[index].tolist()
         tile = image[:, y0:y1, x0:x1].permute(1, 2, 0).contiguous().numpy()
         return {**self._cut(record, index), "image": tile}
+
+    def _image(self, record: Record) -> torch.Tensor:
+        """Return the whole image of a record, (C, H, W)."""
+        if "image" in record:
+            return image_to_tensor(record["image"], self.image_format)
+        if self.reader is not None:
+            return image_to_tensor(self.reader(os.fspath(record["file_name"])), self.image_format)
+        try:
+            return read_image(
+                record["file_name"],
+                self.image_format,
+                max_pixels=self.max_image_pixels,
+                value_range=self.value_range,
+            )
+        except ImageError as error:
+            error.add_note(
+                "TiledDataset reads the images of its tiles: image_format= and value_range= are its own"
+            )
+            raise
 
     def get_annotations(self, index: int) -> Record:
         """Return the record without its image."""

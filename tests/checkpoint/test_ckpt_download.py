@@ -85,6 +85,7 @@ def test_a_later_process_goes_on_with_the_part_of_an_earlier_one(server):
     [
         ("missing", "the server answered 404"),
         ("login", "a web page, not the weights"),
+        ("packed", r"the server packed it \(gzip\)"),
         ("empty", "the server sent an empty file"),
         ("announces-more", "the connection ended after 1,048,576 of 1,048,586 bytes"),
         ("announces-less", f"of what came the sha256 is .*, its name says {SHA256}"),
@@ -102,6 +103,12 @@ def test_what_cannot_be_had_says_what_and_where_to_put_it(server, kind, reason):
     assert str(error.value).endswith("or train without, from random values: train.init_checkpoint=")
     place.write_bytes(CONTENT)  # as the message says
     assert local_weights(f"{url}#sha256={SHA256}") == place
+
+
+def test_a_url_with_a_space_is_refused_before_it_is_asked_for(server):
+    with pytest.raises(CheckpointError, match="write %20"):
+        local_weights(f"{server.url}/ok/my weights.bin")
+    assert server.asked == []
 
 
 def test_the_digest_in_a_published_name_is_compared(server, monkeypatch):

@@ -113,6 +113,9 @@ class Handler(BaseHTTPRequestHandler):
     def get_login(self):
         self.send(b"\n <!DOCTYPE html><html>please log in</html>")
 
+    def get_packed(self):
+        self.send(CONTENT, headers=[("Content-Encoding", "gzip")])
+
     def get_empty(self):
         self.send(b"")
 

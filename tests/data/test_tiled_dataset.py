@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+import torch
+from PIL import Image
 
 from lazycfg.data import (
     CocoDataset,
@@ -9,6 +11,7 @@ from lazycfg.data import (
     DatasetFromList,
     DatasetMapper,
     FilteredDataset,
+    ImageError,
     ShapesDataset,
     TiledDataset,
     build_detection_train_loader,
@@ -128,8 +131,36 @@ def test_files_are_read(tmp_path):
     assert (tiled[5]["image"] == direct[5]["image"]).all()
 
 
+def test_all_channels_and_values_are_kept(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 4096, (40, 60, 5)).astype(np.uint16)
+    np.save(tmp_path / "a.npy", pixels)
+    box = {"bbox": [2, 3, 30, 20], "bbox_mode": BoxMode.XYWH_ABS, "category_id": 0}
+    records = [
+        {"file_name": str(tmp_path / "a.npy"), "height": 40, "width": 60, "image_id": 1, "annotations": [box]}
+    ]
+    data = DatasetFromList(records)
+    mapper = DatasetMapper(is_train=True, image_format="raw")
+    for reader in (None, np.load):
+        tiled = TiledDataset(dataset=data, slice_size=30, overlap=0, image_format="raw", reader=reader)
+        last = mapper(tiled[3])["image"]
+        assert torch.equal(last, torch.from_numpy(pixels[10:, 30:].astype(np.float32)).permute(2, 0, 1))
+    with pytest.raises(ImageError) as raised:
+        TiledDataset(dataset=data, slice_size=30)[0]
+    assert "image_format= and value_range= are its own" in raised.value.__notes__[0]
+
+    Image.fromarray(pixels[..., 0]).save(tmp_path / "a.png")
+    records[0]["file_name"] = str(tmp_path / "a.png")
+    tiled = TiledDataset(dataset=DatasetFromList(records), slice_size=60, value_range=(0, 4095))
+    assert (np.abs(tiled[0]["image"][..., 0] - pixels[..., 0] * (255 / 4095)) <= 1).all()
+
+
 def test_mistakes_are_explained():
-    for options, message in (({"slice_size": -1}, "slice_size"), ({"min_area_ratio": 2}, "min_area_ratio")):
+    for options, message in (
+        ({"slice_size": -1}, "slice_size"),
+        ({"min_area_ratio": 2}, "min_area_ratio"),
+        ({"image_format": "L"}, '"RGB" or "raw"'),
+        ({"image_format": "raw", "value_range": (0, 9)}, "the mapper's"),
+    ):
         with pytest.raises(ValueError, match=message):
             TiledDataset(dataset=SHAPES, **options)
     labels = ShapesDataset(num_images=1, image_size=64, label_maps="semantic")
