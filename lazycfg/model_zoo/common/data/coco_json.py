@@ -17,7 +17,16 @@ from lazycfg.data import CocoDataset
 
 from .coco import dataloader
 
-data: Any = dict(train_json=REQUIRED, test_json=REQUIRED, train_images=None, test_images=None)
+data: Any = dict(
+    # The annotations to train on, a file in COCO's format.
+    train_json=REQUIRED,
+    # The annotations to test on.
+    test_json=REQUIRED,
+    # The folder of the images of train_json; None looks beside the file and in the folders around it.
+    train_images=None,
+    # The folder of the images of test_json.
+    test_images=None,
+)
 
 dataloader.train.dataset.dataset = L(CocoDataset)(
     json_file="${data.train_json}", image_root="${data.train_images}"

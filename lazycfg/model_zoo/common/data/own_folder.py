@@ -20,7 +20,18 @@ from lazycfg import LazyCall as L
 from lazycfg.data import open_dataset
 
 data: Any = dict(
-    path=REQUIRED, train="train", test_path="${.path}", test="val", format=None, on_error="raise"
+    # The data: a file or a folder.
+    path=REQUIRED,
+    # The part to train on, as `lazycfg data` prints it; None for data that has no parts.
+    train="train",
+    # The data to test on, which may lie elsewhere.
+    test_path="${.path}",
+    # The part to test on.
+    test="val",
+    # The format, such as "yolo"; None recognizes it.
+    format=None,
+    # What is wrong in the annotations is an error ("raise") or left out ("skip").
+    on_error="raise",
 )
 
 
