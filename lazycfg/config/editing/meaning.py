@@ -181,7 +181,7 @@ def _accepts(hint: Any, kind: type, otherwise: bool) -> bool:
 def why_other_kind(path: str, old: Any, value: Any, raw: str, hint: Any) -> str | None:
     """Return why a value is mostly a slip beside the one that it replaces; None when it may be meant.
 
-    What an annotation allows is meant, but for a truth value where only a number is declared.
+    What an annotation allows is meant, but for a truth value or a sequence where only a number is declared.
     """
     if value is None or is_required(value) or (type(value) is str and "${" in value):
         return None
@@ -202,6 +202,12 @@ def why_other_kind(path: str, old: Any, value: Any, raw: str, hint: Any) -> str 
         opens = any(part in (bool, object, Any) for part in _parts(hint))
         if new_kind == "a truth value" and numbers and not opens:
             return f"{path!r} takes a number, and {value!r} is a truth value"
+        if (old_kind, new_kind) == ("a number", "a sequence") and not opens:
+            # A class that a sequence could be turned into (a tensor, for `lr`) does not count
+            plain_parts = [part for part in _parts(hint) if getattr(part, "__module__", "") in _PLAIN]
+            if numbers and not any(fits(value, part) for part in plain_parts):
+                remedy = f"{_remedy(path, old, value, raw)} (++{path}=... sets it anyway)"
+                return f"{path!r} takes a number, and {value!r} is a sequence{remedy}"
         return None
     if old_kind is None or new_kind is None or new_kind in _SAME[old_kind]:
         return None
@@ -218,6 +224,7 @@ _SAME: dict[str, tuple[str, ...]] = {
     "a call": ("a dict", "a call"),
     "a sequence": ("a sequence", "a number", "a call"),
 }
+_PLAIN = ("builtins", "collections.abc", "typing")  # modules of annotations that mean what they say
 _ATOMS = ("a number", "a truth value", "text")
 
 

@@ -384,3 +384,24 @@ def test_a_pattern_may_come_before_what_differs():
 def test_a_member_is_not_replaced_by_a_number_that_is_none():
     assert applied("train.colour=2").train.colour is Colour.BLUE
     assert "'7' is not a member of Colour" in refused("train.colour=7")
+
+
+class Number:
+    """Stands for a tensor: annotated beside float, and something that a sequence could be turned into."""
+
+    def __getitem__(self, index): ...
+
+
+def step(lr: float | Number = 0.1, size: int | list[int] = 8, pair: int | Sequence[int] = 2): ...
+
+
+def test_a_sequence_for_a_number_is_refused_unless_one_is_declared():
+    cfg = Node(call=L(step)(lr=0.1, size=8, pair=2))
+    with pytest.raises(
+        OverrideError, match=r"'call.lr' takes a number, and \(0.01,\) is a sequence; did you"
+    ):
+        apply_overrides(cfg, ["call.lr=1e-2,"])
+    with pytest.raises(OverrideError, match=r"\[0.01\] is a sequence \(\+\+call.lr=... sets it anyway\)"):
+        apply_overrides(cfg, ["call.lr=[1e-2]"])
+    assert apply_overrides(cfg, ["call.size=[8,9]", "call.pair=[1,2]"]).call.size == [8, 9]
+    assert apply_overrides(cfg, ["++call.lr=[1e-2]"]).call.lr == [0.01]

@@ -20,8 +20,8 @@ from .coco import dataloader
 data: Any = dict(
     train_json=REQUIRED,  # The file with the annotations to train on, in COCO's JSON format.
     test_json=REQUIRED,  # The file with the annotations to test on; its classes are those of train_json.
-    train_images=None,  # The folder of the pictures to train on; looked for near train_json by default.
-    test_images=None,  # The folder of the pictures to test on; looked for near test_json by default.
+    train_images=None,  # The folder of the images to train on; looked for near train_json by default.
+    test_images=None,  # The folder of the images to test on; looked for near test_json by default.
 )
 
 dataloader.train.dataset.dataset = L(CocoDataset)(
