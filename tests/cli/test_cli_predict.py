@@ -373,7 +373,9 @@ def test_names_of_an_annotation_file_for_weights_without_names(predict):
 def test_tiles(predict):
     big = np.concatenate([picture(), picture(red=RED)], axis=1)
     Image.fromarray(big).save("big.png")
-    assert predict("big.png", "--tile", "80x120")[0] == 0
+    status, _, err = predict("big.png", "--tile", "80x120", "--threshold", "0.05")
+    assert status == 0
+    assert "to have them: model.test_score_thresh=0.05\n" in err  # as the config has it, without the tiles
     (found,) = read("predictions/predictions.json")
     assert found["bbox"] == [130, 20, 40, 40]
     assert found["segmentation"]["size"] == [80, 240]

@@ -56,6 +56,26 @@ def test_a_name_that_nobody_registered_is_told_as_such(key, name, registry, hint
     assert "convert" not in message
 
 
+def test_a_box_head_of_a_program_reads_and_sets_the_size_of_its_output():
+    from detectron2.layers import ShapeSpec
+    from detectron2.modeling.roi_heads import FastRCNNConvFCHead
+
+    class Gated(FastRCNNConvFCHead):
+        def __init__(self, input_shape, *, width, **kwargs):
+            super().__init__(input_shape, **kwargs)
+            self.gate = torch.nn.Linear(self._output_size, width)  # the last layer: the head is a Sequential
+            self._output_size = width
+
+    shape = ShapeSpec(channels=4, height=3, width=5)
+    head = Gated(shape, width=6, conv_dims=[], fc_dims=[8])
+    assert head(torch.zeros(2, 4, 3, 5)).shape == (2, 6)
+    assert head.output_shape.channels == 6
+    convolutions = FastRCNNConvFCHead(shape, conv_dims=[7], fc_dims=[])
+    assert convolutions._output_size == (7, 3, 5)
+    convolutions._output_size = (9, 3, 5)
+    assert convolutions.output_shape.channels == 9
+
+
 def test_mixed_precision_cannot_be_switched_on_by_a_resume():
     from detectron2.engine import AMPTrainer, SimpleTrainer
 

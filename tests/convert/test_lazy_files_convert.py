@@ -206,6 +206,19 @@ def test_arguments_that_ours_do_not_take_are_said(tree):
     assert any("xformers is not installed" in remark for remark in result.remarks)
 
 
+def test_a_package_of_the_program_in_the_current_folder_is_said(tmp_path, monkeypatch):
+    (tmp_path / "own_parts").mkdir()
+    (tmp_path / "own_parts" / "heads.py").write_text("class Head: pass\n")
+    (tmp_path / "a.py").write_text(
+        "from detectron2.config import LazyCall as L\nfrom own_parts.heads import Head\nmodel = L(Head)()\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    assert convert(tmp_path / "a.py").remarks == (
+        "'own_parts' is in the current folder: start with python -m lazycfg, or set PYTHONPATH=.; "
+        "what it has was not checked",
+    )
+
+
 def test_the_common_files_of_a_checkout_of_detrex_come_with_it(tree):
     result = converted(tree, "detrex/projects/dino/configs/dino-resnet/dino_r50_4scale_12ep.py")
     assert 'train = LazyConfig.load_rel("detrex/config/configs/common/train.py").train' in result.text

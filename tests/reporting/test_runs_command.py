@@ -154,12 +154,23 @@ def test_what_cannot_be_compared_is_told(call, tmp_path):
             ("a", "--metric", "bbox/APP"),
             "none of these runs has a metric 'bbox/APP'; did you mean 'bbox/AP'?",
         ),
-        (("a", "--sort", "xyz"), "none of these runs has a metric 'xyz'; there are total_loss, bbox/AP"),
+        (("a", "--sort", "xyz"), "none of these runs has a metric 'xyz'; there are bbox/AP, total_loss"),
     ]:
         status, text, error = call(*words)
         assert status == 2
         assert text == ""
         assert message in error
+
+
+def test_of_many_metrics_the_results_are_told_first(call, tmp_path):
+    folder = make(tmp_path / "a", [1.0])
+    line = {"iteration": 9, **{f"loss_{number}": 1.0 for number in range(20)}}
+    (folder / "metrics.json").write_text(
+        json.dumps(line) + "\n" + json.dumps({"iteration": 29, "bbox/AP": 1.0})
+    )
+    error = call("a", "--sort", "xyz")[2]
+    assert "there are bbox/AP, loss_0, " in error
+    assert error.endswith(", loss_10 and 9 more\n")
 
 
 def test_runs_are_read_without_torch(tmp_path):

@@ -15,6 +15,8 @@ from lazycfg.cli.common import CommandError, mistakes, say, size_option, split_w
 from lazycfg.cli.models import load_predictor
 
 if TYPE_CHECKING:
+    from torch.nn import Module
+
     from lazycfg.engine import Predictor
 
 __all__ = ["predict", "split_images"]
@@ -62,7 +64,10 @@ def predict(arguments: argparse.Namespace) -> int:
             if folder is not None:
                 refuse_own_results([*images, *videos], folder, draw=not arguments.no_images)
             predictor = load_predictor(arguments, overrides, **options)
-        _say_of_threshold(predictor, arguments.threshold)
+        model = predictor.model  # that of the config, which tiles are put around
+        _say_of_threshold(
+            model if arguments.tile is None else model.get_submodule("model"), arguments.threshold
+        )
         try:
             ids = ImageIds(predictor.metadata, arguments.annotations)
         except AnnotationError as error:
@@ -115,11 +120,11 @@ def _earlier(folder: Path, images: list[Any]) -> set[Path]:
     return {path for path in found if os.path.realpath(path) not in read}
 
 
-def _say_of_threshold(predictor: Predictor, threshold: float) -> None:
-    """Say where the model itself leaves out objects that the threshold would let pass."""
+def _say_of_threshold(model: Module, threshold: float) -> None:
+    """Say where the model of the config leaves out objects that the threshold would let pass."""
     found = {
         f"model.{name}".rstrip(".") + ".test_score_thresh": float(module.test_score_thresh)
-        for name, module in predictor.model.named_modules()
+        for name, module in model.named_modules()
         if isinstance(getattr(module, "test_score_thresh", None), float | int)
     }
     for path, least in found.items():

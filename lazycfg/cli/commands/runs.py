@@ -34,6 +34,7 @@ _OF_THE_PLACE = "train.output_dir"  # differs in any case
 _LONGEST_NAME = 34
 _LONGEST_VALUE = 60
 _MOST_CHANGES = 40
+_MOST_NAMES = 12
 
 
 def runs(arguments: argparse.Namespace) -> int:
@@ -75,7 +76,9 @@ def _known(name: str, found: Sequence[RunFiles]) -> str:
 
     known = metric_names(found)
     if name not in known:
-        near = did_you_mean(name, known) or f"; there are {', '.join(known[:12]) or 'none'}"
+        shown = list(dict.fromkeys([*main_metrics(found), *known]))  # results first, there are many names
+        more = f" and {len(known) - _MOST_NAMES} more" if len(known) > _MOST_NAMES else ""
+        near = did_you_mean(name, known) or f"; there are {', '.join(shown[:_MOST_NAMES]) or 'none'}{more}"
         raise CommandError(f"none of these runs has a metric {name!r}{near}")
     return name
 

@@ -46,6 +46,19 @@ class FastRCNNConvFCHead(modeling.FastRCNNConvFCHead, metaclass=StandIn):
     def __init__(self, input_shape: ShapeSpec, *, conv_dims: Any, fc_dims: Any, conv_norm: Any = "") -> None:
         super().__init__(input_shape, conv_dims=conv_dims, fc_dims=fc_dims, conv_norm=conv_norm)
 
+    @property
+    def _output_size(self) -> int | tuple[int, int, int]:
+        """The output shape as subclasses read and set it: one number, or (channels, height, width)."""
+        shape = self._output_shape
+        if shape.height is None or shape.width is None:
+            return shape.channels
+        return shape.channels, shape.height, shape.width
+
+    @_output_size.setter
+    def _output_size(self, size: int | Sequence[int]) -> None:
+        channels, height, width = (size, None, None) if isinstance(size, int) else size
+        self._output_shape = ShapeSpec(channels=channels, height=height, width=width)
+
     @classmethod
     def from_config(cls, cfg: Any, input_shape: ShapeSpec) -> dict[str, Any]:
         """Return the arguments that a config asks for, on regions of a shape."""

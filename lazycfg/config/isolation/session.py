@@ -26,6 +26,7 @@ from lazycfg.config.isolation.omegaconf_names import omegaconf_view
 from lazycfg.config.isolation.packages import find_config_package
 from lazycfg.config.isolation.sharing import Ledger, Own, Runs
 from lazycfg.config.isolation.top_level import imported_from_code
+from lazycfg.config.signatures.modules import hint_at_current_folder
 from lazycfg.config.signatures.python_text import Assigned
 from lazycfg.config.suggest import closest
 from lazycfg.config.tree.node import Node, raw_items, to_nodes
@@ -431,12 +432,14 @@ def _compile(file: str) -> tuple[CodeType, Bindings, int]:
 
 
 def _hint_at_dot(error: ModuleNotFoundError, name: str, module_globals: Mapping[str, object]) -> None:
-    """Say how to import a file that lies beside the config."""
+    """Say how to import a file that lies beside the config, or in the current folder."""
     first = name.partition(".")[0]
-    folder = Path(str(module_globals.get("__file__"))).parent
-    beside = (folder / f"{first}.py").is_file() or (folder / first).is_dir()
-    if error.name == first and beside:
+    if error.name != first:
+        return
+    if first in modules_in(Path(str(module_globals.get("__file__"))).parent):
         error.add_note(f"{first!r} is beside the config file: write a dot before it, from .{name} import ...")
+    elif hint := hint_at_current_folder(first):
+        error.add_note(hint)
 
 
 def modules_in(folder: Path) -> list[str]:

@@ -22,6 +22,15 @@ def locate_module(name: str) -> str | None:
     return found[-1][2] if len(found) == name.count(".") + 1 else None
 
 
+def hint_at_current_folder(package: str) -> str:
+    """Return how Python finds a package that it does not find but that is in the current folder, on one line;
+    "" when it is not there.
+    """
+    if not (os.path.isfile(f"{package}.py") or os.path.isdir(package)):
+        return ""
+    return f"{package!r} is in the current folder: start with python -m lazycfg, or set PYTHONPATH=."
+
+
 def on_the_way_to(name: str) -> Iterator[tuple[str, ModuleType | None, str, tuple[str, ...]]]:
     """Yield the packages above a module and the module itself, as far as they are there: name, module where
     it is imported, file (see `locate_module`), folders of a package.

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lazycfg.config import Node
+from lazycfg.config.signatures.modules import hint_at_current_folder
 from lazycfg.convert.lazy_files.comparing import Importing, compare, load_texts
 from lazycfg.convert.lazy_files.files import Plan, rewrite_relative
 from lazycfg.convert.lazy_files.imports import Imports
@@ -63,9 +64,9 @@ def convert(path: Path, overrides: Sequence[str] = ()) -> Converted:
             if not importing.absent and not isinstance(error.__cause__, ModuleNotFoundError):
                 raise
             remarks.append(f"{error}\nso that it was not compared with the old one")
-    remarks += [
-        f"{package} is not installed: what it has was not checked" for package in sorted(importing.absent)
-    ]
+    for package in sorted(importing.absent):
+        hint = hint_at_current_folder(package) or f"{package} is not installed"
+        remarks.append(f"{hint}; what it has was not checked")
     if rewriting.elsewhere:
         packages = ", ".join(sorted(rewriting.elsewhere))
         remarks.append(f"what needs detectron2 itself is imported as it is ({packages}): see lazycfg.compat")

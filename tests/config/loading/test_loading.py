@@ -456,6 +456,19 @@ def test_a_file_beside_the_config_is_imported_with_a_dot(files):
     assert not any("dot" in note for note in caught.value.__notes__)
 
 
+def test_a_package_in_the_current_folder_is_found_as_the_message_says(files, tmp_path, monkeypatch):
+    folder = files(a="from my_package.heads import MyHead\n")
+    (tmp_path / "project" / "my_package").mkdir(parents=True)
+    (tmp_path / "project" / "my_package" / "heads.py").write_text("class MyHead: pass\n")
+    monkeypatch.chdir(tmp_path / "project")
+    with pytest.raises(ModuleNotFoundError) as caught:
+        LazyConfig.load(folder / "a.py")
+    [hint] = [note for note in caught.value.__notes__ if "current folder" in note]
+    assert hint == "'my_package' is in the current folder: start with python -m lazycfg, or set PYTHONPATH=."
+    monkeypatch.syspath_prepend(".")
+    LazyConfig.load(folder / "a.py")
+
+
 def test_arguments_named_like_methods_of_dict_do_not_warn_at_load(files, recwarn):
     folder = files(
         a=HEAD + "def f(values, items=1): pass\ns = L(f)(values=[1], items=2)\ns['values'] = [2]\n"
