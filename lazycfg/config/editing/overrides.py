@@ -127,10 +127,11 @@ def apply_overrides(
 
 def _meant_pair(words: Sequence[str]) -> str:
     """Return the end of the message about the first word where it begins ``key value`` or ``key = value``."""
-    key, *values = [word for word in words[:3] if word != "="]
-    if not values or any(find_equals(word) >= 0 for word in (key, values[0])):
+    pair = [word for word in words[:3] if word != "="][:2]
+    if len(pair) < 2 or any(find_equals(word) >= 0 for word in pair):
         return ""
-    return f"; write {key}={values[0]} without blanks" if key.replace(".", "_").isidentifier() else ""
+    key, value = pair
+    return f"; write {key}={value} without blanks" if key.replace(".", "_").isidentifier() else ""
 
 
 def _imported(name: str) -> Any:

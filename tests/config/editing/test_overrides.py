@@ -273,6 +273,7 @@ def test_facade():
         ("model[width=1", "not closed"),
         ("model.width", "expected key=value"),
         ("=1", "missing key"),
+        ("=", "missing key"),
         ("model.sizes=[1", "expected"),
     ],
 )
