@@ -120,6 +120,7 @@ def test_benchmark_mistakes(run, capsys, words, said):
     assert said in err
 
 
+@pytest.mark.slow
 def test_steps_of_the_benchmark_train(run):
     cfg = LazyConfig.load(TOY)
     cfg.train.accumulate = 2

@@ -34,6 +34,7 @@ def test_one_process_is_this_one(tmp_path):
     assert "(0, 0, 1" in (tmp_path / "0.txt").read_text()
 
 
+@pytest.mark.slow
 def test_a_process_that_fails_ends_the_others_and_says_why(tmp_path, capfd):
     with pytest.raises(ProcessRaisedException):
         launch(fail, 2, args=(tmp_path,))

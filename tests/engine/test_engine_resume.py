@@ -201,6 +201,7 @@ def test_evaluate_finds_the_numbers_of_the_training(whole_run, tmp_path):
         evaluate(toy_config(tmp_path))
 
 
+@pytest.mark.slow
 def test_the_folder_of_an_interrupted_evaluation_is_taken_again(whole_run, tmp_path, monkeypatch):
     from lazycfg.engine import jobs
 

@@ -31,6 +31,7 @@ def test_messages_go_to_the_console_and_the_file_once(name, tmp_path, capfd):
     assert "there" in (tmp_path / "mine.log").read_text()
 
 
+@pytest.mark.slow
 def test_further_processes_write_to_files_only(name, tmp_path, capfd):
     setup_logger(tmp_path, name=name, rank=1).info("hello")
     assert "hello" in (tmp_path / "log.txt.rank1").read_text()

@@ -35,6 +35,7 @@ def small(folder, tracker):
     return cfg
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tracker", TRACKERS)
 def test_a_run_and_its_continuation(tracker, tmp_path, monkeypatch):
     pytest.importorskip(tracker)
@@ -63,6 +64,7 @@ def test_a_run_and_its_continuation(tracker, tmp_path, monkeypatch):
     assert run.get("files", 2) in (1, 2)
 
 
+@pytest.mark.slow
 def test_trackio_without_a_network(tmp_path, monkeypatch):
     pytest.importorskip("trackio")
     for name in ("TRACKIO_SPACE_ID", "TRACKIO_SERVER_URL"):

@@ -70,6 +70,7 @@ print(json.dumps({"files": len(read), "deferred": deferred, "wrong": wrong}))
 """
 
 
+@pytest.mark.slow
 def test_reading_agrees_with_loading_for_the_whole_zoo():
     found = subprocess.run([sys.executable, "-c", _AGREE], capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stderr[-3000:]

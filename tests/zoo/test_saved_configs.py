@@ -35,6 +35,7 @@ print("\\n".join(bad) or "none")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["yaml", "json", "py"])
 def test_every_zoo_entry_loads_in_another_process(tmp_path, suffix):
     for name in model_zoo.list_configs():

@@ -81,6 +81,7 @@ def test_the_loss_is_of_the_labels():
     assert measure.evaluate() == {"classification": {"accuracy": 50.0}}
 
 
+@pytest.mark.slow
 def test_the_zoo_entry_learns(folder, tmp_path):
     cfg = model_zoo.get_config("Misc/torchvision_imagenet_R_50")
     cfg.model.model = L(nn.Sequential)(L(nn.AdaptiveAvgPool2d)(1), L(nn.Flatten)(), L(nn.Linear)(3, 2))
