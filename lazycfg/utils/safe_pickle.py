@@ -7,6 +7,7 @@ reader lists, keys dicts only by plain values, and counts steps.
 
 from __future__ import annotations
 
+import gc
 import io
 import pickle
 from collections.abc import Callable, Iterator, Mapping
@@ -42,6 +43,8 @@ class Pending:
 
 class _Ordered(dict[Any, Any]):
     """An OrderedDict of the file; what a file sets as its attributes is passed over."""
+
+    __slots__ = ()
 
 
 def ordered_dict(items: Any = ()) -> dict[Any, Any]:
@@ -143,7 +146,7 @@ class SafeUnpickler(pickle._Unpickler):  # type: ignore[name-defined,misc]
             UnsafeFileError: the file names a class or function that is not in the vocabulary.
             pickle.UnpicklingError: it is damaged.
         """
-        with _as_damage():
+        with _as_damage(), _no_garbage_collection():
             return self.load()
 
     def find_class(self, module: str, name: str) -> Any:
@@ -313,6 +316,18 @@ def _as_damage() -> Iterator[None]:
     except Exception as error:  # a damaged stream fails in many ways (EOFError, IndexError, TypeError, ...)
         detail = f"{type(error).__name__}: {str(error)[:200]}"
         raise pickle.UnpicklingError(f"the pickle is damaged: {detail}") from error
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Leave out the collection of garbage, which would go through all that was read again and again."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _to_int(digits: bytes, most: int = _DIGITS) -> int:
