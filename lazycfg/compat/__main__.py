@@ -40,9 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if force:
         os.environ["LAZYCFG_COMPAT"] = "force"  # worker processes of the program, too
 
-    import lazycfg.compat.detectron2  # noqa: F401
+    from lazycfg.compat.spawned import pass_on
 
     sys.argv = given
+    pass_on(given[0], is_module=as_module)
     if as_module:
         sys.path[0] = os.getcwd()
         runpy.run_module(given[0], run_name="__main__", alter_sys=True)

@@ -89,10 +89,15 @@ def distributed_session(device: torch.device, *, timeout_minutes: float = 30) ->
         # A process that ends is often the end of all: not before the main one has written its last files
         synchronize()
     finally:
-        dist.destroy_process_group()
-        # A wrapped model, which lies in a circle of references, would keep the group's threads alive into the
-        # end of the interpreter, where a thread that wants to release a tensor aborts the process.
-        gc.collect()
+        leave_process_group()
+
+
+def leave_process_group() -> None:
+    """End what `torch.distributed.init_process_group` began in this process."""
+    dist.destroy_process_group()
+    # A wrapped model, which lies in a circle of references, would keep the group's threads alive into the
+    # end of the interpreter, where a thread that wants to release a tensor aborts the process.
+    gc.collect()
 
 
 def check_same_config(cfg: Any, **more: Any) -> None:

@@ -57,7 +57,7 @@ def launch(
     if dist_url is None:
         if num_machines > 1:
             raise ValueError("several machines need dist_url='tcp://HOST:PORT', the same on all of them")
-        dist_url = f"tcp://127.0.0.1:{_free_port()}"
+        dist_url = f"tcp://127.0.0.1:{free_port()}"
     place = urlsplit(dist_url)
     if place.scheme != "tcp" or not place.hostname or not place.port:
         raise ValueError(f"dist_url={dist_url!r}: expected tcp://HOST:PORT")
@@ -94,7 +94,8 @@ def _process(
             raise
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return the number of a port of this machine that nothing uses."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])

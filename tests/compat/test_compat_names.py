@@ -172,3 +172,23 @@ def test_a_script_runs_unchanged(tmp_path):
         done = _python("", "-m", "lazycfg.compat", *arguments, "--eval-only", cwd=tmp_path)
         assert done.stdout.split() == ["__main__", "['--eval-only']", "2"], done.stderr
     assert _python("", "-m", "lazycfg.compat", cwd=tmp_path).returncode == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "program", [["program.py", "auto"], ["-m", "program", "file://meeting"]], ids=" ".join
+)
+def test_processes_that_a_program_launches_talk_to_each_other(tmp_path, program):
+    (tmp_path / "program.py").write_text(
+        "import sys\nfrom detectron2.engine import launch\nfrom detectron2.utils import comm\n"
+        "def main(name):\n"
+        "    ranks = comm.all_gather(comm.get_rank())\n"
+        "    with open(f'{name}{comm.get_rank()}', 'w') as file:\n"
+        "        print(ranks, comm.get_local_rank(), file=file)\n"
+        "if __name__ == '__main__':\n"
+        "    launch(main, 2, dist_url=sys.argv[1], args=('out',))\n"
+    )
+    program = [part.replace("file://", f"file://{tmp_path}/") for part in program]
+    done = _python("", "-m", "lazycfg.compat", *program, cwd=tmp_path, CUDA_VISIBLE_DEVICES="")
+    assert done.returncode == 0, done.stderr
+    assert [(tmp_path / f"out{i}").read_text() for i in range(2)] == [f"[0, 1] {i}\n" for i in range(2)]

@@ -12,18 +12,20 @@ from .catalogs import DatasetCatalog, MetadataCatalog
 
 __all__ = ["COCO", "COCO_PANOPTIC", "LVIS", "register_builtin"]
 
+_COCO_PARTS = (
+    ("2014", "train", "train2014", "train2014"),
+    ("2014", "val", "val2014", "val2014"),
+    ("2014", "minival", "val2014", "minival2014"),
+    ("2014", "valminusminival", "val2014", "valminusminival2014"),
+    ("2017", "train", "train2017", "train2017"),
+    ("2017", "val", "val2017", "val2017"),
+    ("2017", "val_100", "val2017", "val2017_100"),
+)  # year, part, folder of images, end of the file's name
+
 COCO: dict[str, dict[str, tuple[str, str]]] = {
     "coco": {
         f"coco_{year}_{split}": (f"coco/{folder}", f"coco/annotations/instances_{file}.json")
-        for year, split, folder, file in (
-            ("2014", "train", "train2014", "train2014"),
-            ("2014", "val", "val2014", "val2014"),
-            ("2014", "minival", "val2014", "minival2014"),
-            ("2014", "valminusminival", "val2014", "valminusminival2014"),
-            ("2017", "train", "train2017", "train2017"),
-            ("2017", "val", "val2017", "val2017"),
-            ("2017", "val_100", "val2017", "val2017_100"),
-        )
+        for year, split, folder, file in _COCO_PARTS
     }
     | {
         "coco_2017_test": ("coco/test2017", "coco/annotations/image_info_test2017.json"),
@@ -31,15 +33,7 @@ COCO: dict[str, dict[str, tuple[str, str]]] = {
     },
     "coco_person": {
         f"keypoints_coco_{year}_{split}": (f"coco/{folder}", f"coco/annotations/person_keypoints_{file}.json")
-        for year, split, folder, file in (
-            ("2014", "train", "train2014", "train2014"),
-            ("2014", "val", "val2014", "val2014"),
-            ("2014", "minival", "val2014", "minival2014"),
-            ("2014", "valminusminival", "val2014", "valminusminival2014"),
-            ("2017", "train", "train2017", "train2017"),
-            ("2017", "val", "val2017", "val2017"),
-            ("2017", "val_100", "val2017", "val2017_100"),
-        )
+        for year, split, folder, file in _COCO_PARTS
     },
 }
 """Folder of images and annotation file, by name, by what the classes are."""

@@ -17,6 +17,8 @@ from torch import nn
 
 from lazycfg.config.tree.node import Node
 from lazycfg.engine.distributed import create_ddp_model as _ddp
+from lazycfg.engine.distributed import leave_process_group
+from lazycfg.engine.launch import free_port
 from lazycfg.utils import get_rank, get_world_size, is_main_process
 from lazycfg.utils.collect_env import collect_env_info
 
@@ -159,7 +161,7 @@ def launch(
     if dist_url in (None, "auto"):
         if num_machines > 1:
             raise ValueError("dist_url='auto' is not supported for several machines: give tcp://HOST:PORT")
-        dist_url = f"tcp://127.0.0.1:{_free_port()}"
+        dist_url = f"tcp://127.0.0.1:{free_port()}"
     torch.multiprocessing.start_processes(
         _worker,
         nprocs=num_gpus_per_machine,
@@ -167,14 +169,6 @@ def launch(
         start_method="spawn",
         daemon=False,
     )
-
-
-def _free_port() -> int:
-    import socket
-
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as opened:
-        opened.bind(("127.0.0.1", 0))
-        return int(opened.getsockname()[1])
 
 
 def _worker(
@@ -207,4 +201,4 @@ def _worker(
     try:
         main_func(*args)
     finally:
-        dist.destroy_process_group()
+        leave_process_group()

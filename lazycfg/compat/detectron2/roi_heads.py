@@ -52,6 +52,19 @@ def _pooled(cfg: Any, section: str, input_shape: Any) -> tuple[Any, int]:
     return instantiate(pooler(keys_of(cfg), f"MODEL.{section}", shapes)), channels.pop()
 
 
+def _box_parts(cfg: Any, input_shape: Any, predictor: Any) -> dict[str, Any]:
+    """Return the arguments of the box branch, with a predictor of the class `predictor`."""
+    box_pooler, channels = _pooled(cfg, "ROI_BOX_HEAD", input_shape)
+    side = cfg.MODEL.ROI_BOX_HEAD.POOLER_RESOLUTION
+    head = registries.build_box_head(cfg, ShapeSpec(channels=channels, height=side, width=side))
+    return {
+        "box_in_features": cfg.MODEL.ROI_HEADS.IN_FEATURES,
+        "box_pooler": box_pooler,
+        "box_head": head,
+        "box_predictor": predictor(cfg, head.output_shape),
+    }
+
+
 class ROIHeads(OfConfig, modeling.ROIHeads, metaclass=StandIn):
     """Base of a program's own heads: matches and samples proposals."""
 
@@ -84,15 +97,7 @@ class StandardROIHeads(OfConfig, modeling.StandardROIHeads, metaclass=StandIn):
 
     @classmethod
     def _init_box_head(cls, cfg: Any, input_shape: Any) -> dict[str, Any]:
-        box_pooler, channels = _pooled(cfg, "ROI_BOX_HEAD", input_shape)
-        side = cfg.MODEL.ROI_BOX_HEAD.POOLER_RESOLUTION
-        head = registries.build_box_head(cfg, ShapeSpec(channels=channels, height=side, width=side))
-        return {
-            "box_in_features": cfg.MODEL.ROI_HEADS.IN_FEATURES,
-            "box_pooler": box_pooler,
-            "box_head": head,
-            "box_predictor": FastRCNNOutputLayers(cfg, head.output_shape),
-        }
+        return _box_parts(cfg, input_shape, FastRCNNOutputLayers)
 
     @classmethod
     def _init_mask_head(cls, cfg: Any, input_shape: Any) -> dict[str, Any]:
@@ -211,13 +216,4 @@ class RROIHeads(OfConfig, modeling.RROIHeads, metaclass=StandIn):
     @classmethod
     def from_config(cls, cfg: Any, input_shape: Any) -> dict[str, Any]:
         """Return the arguments that a config asks for, on maps of shapes by name; the parts are built."""
-        box_pooler, channels = _pooled(cfg, "ROI_BOX_HEAD", input_shape)
-        side = cfg.MODEL.ROI_BOX_HEAD.POOLER_RESOLUTION
-        head = registries.build_box_head(cfg, ShapeSpec(channels=channels, height=side, width=side))
-        return {
-            **_base_arguments(cfg),
-            "box_in_features": cfg.MODEL.ROI_HEADS.IN_FEATURES,
-            "box_pooler": box_pooler,
-            "box_head": head,
-            "box_predictor": RotatedFastRCNNOutputLayers(cfg, head.output_shape),
-        }
+        return {**_base_arguments(cfg), **_box_parts(cfg, input_shape, RotatedFastRCNNOutputLayers)}
