@@ -41,8 +41,8 @@ def check(cfg: Any, *, raises: bool = True, strict: bool = True) -> list[Problem
     Found are: unknown and missing arguments, `REQUIRED` or "???" not filled in, interpolations that cannot be
     resolved or that mean two things, literals of a type that the target's annotations rule out, targets that
     cannot be imported or called, `L(target)` without its second call, and a config that contains itself.
-    String targets are imported; resolvers of `${...}` run. A list that holds the same call more than once is
-    warned about: it is one object.
+    String targets are imported; resolvers of `${...}` run. Warned about are a list that holds the same
+    call more than once, which is one object, and a class given where an object of it is expected.
 
     Args:
         cfg: a node, or a list, tuple or dict of nodes.
@@ -212,7 +212,9 @@ class Checker:
                 if literals:
                     doubtful = signature.doubtful
                     left = [
-                        (k, signature.tests[k]) for k, c in contents.items() if type(c) in doubtful.get(k, ())
+                        (k, signature.tests[k])
+                        for k, c in contents.items()
+                        if type(c) in doubtful.get(k, ()) or (isinstance(c, type) and k in signature.tests)
                     ]
                 if self._names_fit(value, contents, signature, link, literals):
                     forms[form] = left
@@ -367,8 +369,15 @@ class Checker:
         from lazycfg.config.signatures.types import misfit
 
         reason = misfit(child, signature.hints[key], signature.parameters[key].default)
-        if reason is not None:
-            path, origin = (*unlink(link), key), argument_position(node, key)
+        if reason is None:
+            return
+        path, origin = (*unlink(link), key), argument_position(node, key)
+        if isinstance(
+            child, type
+        ):  # annotations that say Module and mean its type are found in many libraries
+            place = "" if origin is None else f" (set by {origin})"
+            self.notes.append(f"{format_path(path)}: {reason}{place}")
+        else:
             self.problems.append(Problem("type", path, reason, origin, signature.brief))
 
     def sorted(self, root: Any) -> list[Problem]:

@@ -14,6 +14,7 @@ import pytest
 
 from lazycfg import REQUIRED, CheckError, ConfigError, LazyConfig, LazyPartial, Node, check, instantiate
 from lazycfg import LazyCall as L
+from lazycfg.config.building.check import examine
 from lazycfg.config.signatures.binding import node_signature, why_not
 from lazycfg.config.signatures.types import fits
 from lazycfg.config.tree.node import to_nodes
@@ -416,3 +417,65 @@ def test_nodes_that_nobody_would_build_are_told(hold, kind):
     assert f"nodes in {kind} are not built: put them into a list or a dict" in str(problem)
     with pytest.raises(CheckError, match="are not built"):
         instantiate(cfg)
+
+
+class Caller(typing.Protocol):
+    def __call__(self, x: int) -> int: ...
+
+
+class Loser(Caller, typing.Protocol):
+    def loss(self) -> float: ...
+
+
+class Head:
+    def __call__(self, x: int) -> int:
+        return x
+
+    def loss(self) -> float:
+        return 0.0
+
+
+class Maker:
+    @classmethod
+    def loss(cls) -> float:
+        return 0.0
+
+
+class Flavour(enum.Enum):
+    SWEET = 1
+
+
+@pytest.mark.parametrize(
+    ("hint", "given", "is_noted"),
+    [
+        (Conv, Conv, True),
+        (Conv | None, Conv, True),
+        (typing.Optional[Loser], Head, True),  # noqa: UP045
+        (Sequence[int], collections.UserList, True),
+        (Conv, Head, False),  # of another kind: nothing is certain
+        (Caller, Head, False),  # what is called may make objects
+        (Loser, Maker, False),
+        (type[Conv], Conv, False),
+        (Conv | type[Conv], Conv, False),
+        (Callable[..., Conv], Conv, False),
+        (typing.Any, Conv, False),
+        (object, Conv, False),
+        (Flavour, Flavour, False),
+    ],
+)
+def test_a_class_where_an_object_of_it_is_expected_is_noted(hint, given, is_noted):
+    def build(part, other: Conv = Conv):
+        pass
+
+    build.__annotations__["part"] = hint
+    cfg = Node(model=L(build)(part=given, other=Conv))
+    notes = examine(cfg).notes
+    assert len(notes) == is_noted
+    if is_noted:
+        assert notes[0].startswith("model.part: expected ")
+        assert (
+            f"got the class {given.__qualname__} itself: write L({given.__qualname__})(...) (set by "
+            in notes[0]
+        )
+        with pytest.warns(UserWarning, match=r"write L\(\w+\)\(\.\.\.\) \(set by .*test_check\.py:\d+"):
+            assert check(cfg) == []
