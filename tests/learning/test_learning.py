@@ -42,7 +42,7 @@ FAMILIES = {
         {
             "bbox/AP50": (10, 18),
             "segm/AP50": (2, 8),
-            "panoptic_seg/PQ_th": (2, 10),
+            "panoptic_seg/PQ_th": (2, 6),
             "sem_seg/IoU-things": (35, 50),
         },
         label_maps="panoptic",

@@ -122,7 +122,7 @@ def test_all_branches_learn() -> None:
     batch = few_shapes()
     model = small_model("roi_heads.num_classes=2")
     before, after = learn(model, batch, steps=120, lr=2e-3)
-    assert after < 0.4 * before
+    assert after < 0.55 * before  # of six seeds 0.32 to 0.41: regions are drawn by chance
     for branch in (0, 1, 2, -1):
         for block in model.backbone.res4:
             block.test_branch_idx = block.conv2.test_branch_idx = branch
