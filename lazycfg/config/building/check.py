@@ -323,7 +323,9 @@ class Checker:
         path = unlink(link)
         args = contents.get("_args_")
         given = args if isinstance(args, (list, tuple)) else ()
-        unnamed = signature.positional[: len(given)]
+        unnamed = set(signature.positional[: len(given)])
+        if given and signature.any_position:  # a class hands `*args` on: which they are is not known
+            unnamed.update(signature.handed)
         missing = [
             *signature.positional[len(given) : signature.unnamed],
             *(n for n in signature.candidates() if n in signature.required.difference(contents, unnamed)),

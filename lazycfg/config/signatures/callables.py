@@ -61,8 +61,6 @@ class Signature:
         self.names = frozenset(name for name, kind in kinds.items() if kind in (1, 3))
         self.known = self.names.union(SPECIAL)
         self.required = self.names & needed
-        if self.any_position:  # what is handed on by `*args` is not known by name
-            self.required -= self.handed.keys()
 
     @property
     def text(self) -> str:

@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+from itertools import combinations
 
 import pytest
 from hypothesis import given, settings
@@ -211,6 +212,19 @@ class Any(Base):
     assert messages(L(made.Any)(1, 2, dept=3)) == ["Any takes no argument 'dept'; did you mean 'depth'?"]
 
 
+def test_what_the_base_needs_is_missing_where_nothing_is_given_by_position(module):
+    made = module("""
+class Base:
+    def __init__(self, width, height): ...
+class Mine(Base):
+    def __init__(self, *args, extra=1, **kwargs):
+        super().__init__(*args, **kwargs)
+""")
+    (message,) = messages(L(made.Mine)(width=1))
+    assert "needs the argument 'height'" in message
+    assert check(L(made.Mine)(1, height=2)) == check(L(made.Mine)(1, 2)) == []
+
+
 names = st.sampled_from(["a", "b", "c", "d"])
 inits = st.fixed_dictionaries(
     {
@@ -251,6 +265,14 @@ def written(name, bases, init):
     return f"{head}    def __init__({', '.join(['self', *words, *rest])}):\n        {body}\n"
 
 
+def can_be_built(target, args, kwargs):
+    try:
+        target(*args, **kwargs)
+    except TypeError:
+        return False
+    return True
+
+
 @settings(max_examples=300, deadline=None)
 @given(
     st.lists(st.tuples(st.none() | inits, st.integers(0, 3), st.booleans()), min_size=1, max_size=5),
@@ -272,13 +294,13 @@ def test_what_a_class_can_be_built_with_is_never_refused(tmp_path_factory, class
     except TypeError:  # no order of bases
         return
     target = made[f"C{len(classes) - 1}"]
-    try:
-        target(*args, **kwargs)
-        built = True
-    except TypeError:
-        built = False
+    built = can_be_built(target, args, kwargs)
     node = Node({"_target_": target, **({"_args_": args} if args else {}), **kwargs})
     problems = [problem for problem in check(node, raises=False) if problem.kind != "type"]
     assert not (built and problems), f"{text}\n{args} {kwargs}"
-    if not args and not signature_of(target).any_name and signature_of(target).handed:
+    if args or signature_of(target).any_name or not signature_of(target).handed:
+        return
+    if any(
+        can_be_built(target, (), dict.fromkeys(some, 1)) for n in range(5) for some in combinations("abcd", n)
+    ):
         assert built == (not problems), f"{text}\n{args} {kwargs}"
