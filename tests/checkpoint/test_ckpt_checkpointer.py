@@ -264,6 +264,7 @@ def _two_processes(rank, folder, results):
     torch.distributed.destroy_process_group()
 
 
+@pytest.mark.slow
 def test_every_process_keeps_its_own_generators(tmp_path):
     with mp.get_context("spawn").Manager() as manager:
         results = manager.dict()

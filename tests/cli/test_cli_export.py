@@ -51,6 +51,7 @@ def write_image(name, size=(70, 50)):
     Image.fromarray(pixels).save(name)
 
 
+@pytest.mark.slow
 def test_a_run_becomes_one_file(command, tmp_path):
     write_image("a.png")
     status, text = command("-o", "model.pt2", *SIZE, "a.png")

@@ -134,6 +134,7 @@ def test_weights_are_given_once(capsys):
     assert "give one of them" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_sweep_trains_by_default(trained):
     shutil.copy(CONFIG, "c.py")
     sizes = "dataloader.train.total_batch_size=2,4"

@@ -154,7 +154,9 @@ def test_augmentations_take_the_old_calls():
     assert (grey[..., 0] == grey[..., 2]).all()
 
 
-@pytest.mark.parametrize("name", ["mask_rcnn_R_50_FPN", "faster_rcnn_R_50_DC5"])
+@pytest.mark.parametrize(
+    "name", ["mask_rcnn_R_50_FPN", pytest.param("faster_rcnn_R_50_DC5", marks=pytest.mark.slow)]
+)
 def test_the_predictor_gives_the_numbers_of_the_reference(name, tmp_path):
     from detectron2.config import get_cfg
     from detectron2.engine import DefaultPredictor

@@ -145,6 +145,7 @@ def test_nothing_is_switched_on_without_asking(tmp_path):
     assert "No module named 'detectron2'" in done.stderr
 
 
+@pytest.mark.slow
 def test_detectron2_itself_wins(tmp_path):
     (tmp_path / "detectron2").mkdir()
     (tmp_path / "detectron2" / "__init__.py").write_text("REAL = True\n")
@@ -162,6 +163,7 @@ def test_detectron2_itself_wins(tmp_path):
     ).stderr  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_script_runs_unchanged(tmp_path):
     script = tmp_path / "program.py"
     script.write_text(

@@ -79,6 +79,7 @@ def test_a_training_at_80_columns(tmp_path):
     assert log.count("iter: ") == 3
 
 
+@pytest.mark.slow
 def test_nothing_that_is_said_is_lost(tmp_path):
     screen, text, code = toy(tmp_path)
     assert code == 0, text
@@ -104,6 +105,7 @@ def test_ctrl_c_leaves_the_terminal_in_order(tmp_path):
     assert len(bars("\n".join(lines))) == 1
 
 
+@pytest.mark.slow
 def test_a_second_ctrl_c_shows_the_cursor_again(tmp_path):
     screen, text, code = toy(tmp_path, env={"INTERRUPT_TWICE": "1"})
     assert code == 0, text
@@ -146,6 +148,7 @@ def test_a_pipe_gets_a_line_a_period(tmp_path):
     assert sum("iter: " in line for line in done.stderr.split("\n")) == 3
 
 
+@pytest.mark.slow
 def test_standard_output_that_leads_into_a_file_stays_there(tmp_path):
     with open(tmp_path / "stdout", "w") as file:
         screen, text, code = toy(tmp_path, stdout=file)

@@ -88,6 +88,7 @@ def _threads_after_training(rank, folder):
     assert not [name for name in names if "gloo" in name]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are counted in /proc")
 def test_no_thread_of_the_process_group_is_left_to_abort_the_process_at_its_end(tmp_path):
     with socket.socket() as free:

@@ -112,6 +112,7 @@ writer.close()
 """
 
 
+@pytest.mark.slow
 def test_images_of_mlflow_go_where_the_folder_is_now(tmp_path, monkeypatch):
     pytest.importorskip("mlflow")
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)

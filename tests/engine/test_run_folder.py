@@ -113,7 +113,9 @@ def test_what_was_asked_of_the_data_is_saved_as_values(job):
     assert metadata_of_weights(job / "out" / checkpoint).thing_classes == NAMES
 
 
-@pytest.mark.parametrize("suffix", ["py", "yaml", "json"])
+@pytest.mark.parametrize(
+    "suffix", ["py", *(pytest.param(name, marks=pytest.mark.slow) for name in ("yaml", "json"))]
+)
 def test_it_predicts_where_the_data_is_not(job, tmp_path, suffix):
     """Config and weights are copied, nothing else; the data is looked for in vain."""
     cfg = LazyConfig.load(job / "out" / "config.py")
@@ -140,6 +142,7 @@ print(predictor.draw(image, found, channel_order="RGB", scale=2).shape)
     assert "(80, 120, 3)" in told
 
 
+@pytest.mark.slow
 def test_an_evaluation_leaves_the_training_alone(job):
     out = job / "out"
     before = {path: path.read_bytes() for path in out.iterdir() if path.is_file()}

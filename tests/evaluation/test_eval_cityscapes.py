@@ -227,6 +227,7 @@ def _evaluate_in_two(rank, folder, results):
     torch.distributed.destroy_process_group()
 
 
+@pytest.mark.slow
 def test_two_processes(files, tmp_path):
     with mp.get_context("spawn").Manager() as manager:
         results = manager.dict()

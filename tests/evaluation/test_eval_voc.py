@@ -195,6 +195,7 @@ def _evaluate_in_two(rank, folder, results):
     torch.distributed.destroy_process_group()
 
 
+@pytest.mark.slow
 def test_two_processes(tmp_path):
     truth, found = random_data(0)
     with mp.get_context("spawn").Manager() as manager:

@@ -304,7 +304,7 @@ def test_what_does_not_fit_is_said():
     parts["_target_"] = ProposalNetwork
     with pytest.raises(TypeError, match="not for ProposalNetwork"):
         GeneralizedRCNNWithTTA(model=instantiate(parts))
-    rotated = GeneralizedRCNNWithTTA(model=tiny_rotated.tiny_model()).eval()
+    rotated = with_tta(tiny_rotated.tiny_model(), keypoint_hflip_indices=None)
     with pytest.raises(TypeError, match="the heads predict RotatedBoxes"):
         rotated(batch_of(0))
     model = build("keypoints")

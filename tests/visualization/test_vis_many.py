@@ -45,7 +45,7 @@ def seconds(count):
 
 def test_the_cost_of_an_object_does_not_grow_with_their_number():
     seconds(10)
-    few, many = min(seconds(200) for _ in range(3)), seconds(2000)
+    few, many = min(seconds(100) for _ in range(3)), seconds(1000)
     assert many < 30 * few  # ten times as many; quadratic: 100 times
 
 

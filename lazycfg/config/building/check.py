@@ -229,7 +229,8 @@ class Checker:
     ) -> bool:
         keys = contents.keys()
         named = "_args_" not in contents and not signature.unnamed
-        if named and keys <= signature.known and signature.required <= keys:
+        known = signature.any_name or keys <= signature.known
+        if named and known and signature.required <= keys:
             return True
         if literals or not signature.wrapped:
             self._arguments(node, contents, signature, link)
@@ -320,7 +321,6 @@ class Checker:
         self.problems.append(Problem("call", path, message, origin))
 
     def _arguments(self, node: Node, contents: dict[str, Any], signature: Signature, link: Link) -> None:
-        path = unlink(link)
         args = contents.get("_args_")
         given = args if isinstance(args, (list, tuple)) else ()
         unnamed = set(signature.positional[: len(given)])
@@ -337,7 +337,7 @@ class Checker:
             for key, (reason, meant) in _misspelt(node, unknown, missing).items():
                 origin = argument_position(node, key)
                 self.problems.append(
-                    Problem("unknown argument", (*path, key), reason, origin, signature.brief, meant)
+                    Problem("unknown argument", (*unlink(link), key), reason, origin, signature.brief, meant)
                 )
                 missing = [name for name in missing if name != meant]
         for name in missing:
@@ -346,7 +346,7 @@ class Checker:
                 message += ", which is given by position"
             place = position_of(node)
             self.problems.append(
-                Problem("missing argument", (*path, name), message, place, signature.brief, name)
+                Problem("missing argument", (*unlink(link), name), message, place, signature.brief, name)
             )
         if given:
             self._given_twice(node, contents, signature, len(given), link)

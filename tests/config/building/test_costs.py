@@ -146,7 +146,16 @@ if memory > 500:
 """
 
 
-@pytest.mark.parametrize(("suffix", "name"), [*(("yaml", n) for n in YAML), *(("json", n) for n in JSON)])
+SLOW = ("merged", "colliding tuples at a target", "colliding tuples in a counter")
+
+
+@pytest.mark.parametrize(
+    ("suffix", "name"),
+    [
+        *(pytest.param("yaml", n, marks=[pytest.mark.slow] if n in SLOW else []) for n in YAML),
+        *(("json", n) for n in JSON),
+    ],
+)
 def test_a_small_file_takes_no_more_than_it_should(tmp_path, suffix, name):
     file = tmp_path / f"bomb.{suffix}"
     file.write_text((YAML if suffix == "yaml" else JSON)[name])

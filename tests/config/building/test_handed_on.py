@@ -273,7 +273,7 @@ def can_be_built(target, args, kwargs):
     return True
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.lists(st.tuples(st.none() | inits, st.integers(0, 3), st.booleans()), min_size=1, max_size=5),
     st.dictionaries(names, st.just(1)),

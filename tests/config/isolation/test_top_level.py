@@ -66,7 +66,9 @@ def test_all_kinds_of_data_are_config(tmp_path):
     assert cfg.lr_multiplier(0.25) == 0.75
 
 
-@pytest.mark.parametrize("suffix", ["py", "yaml", "json"])
+@pytest.mark.parametrize(
+    "suffix", ["py", *(pytest.param(name, marks=pytest.mark.slow) for name in ("yaml", "json"))]
+)
 def test_what_was_loaded_is_saved_in_another_process(tmp_path, suffix):
     write(tmp_path, c=DATA)
     code = (

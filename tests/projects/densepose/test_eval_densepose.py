@@ -381,6 +381,7 @@ def _evaluate_in_two(rank, folder, figures, results):
     dist.destroy_process_group()
 
 
+@pytest.mark.slow
 def test_in_two_processes(dataset, surface, figures, tmp_path):
     with mp.Manager() as manager:
         results = manager.dict()

@@ -4,6 +4,8 @@ import math
 import sys
 from pathlib import Path
 
+import pytest
+
 sys.path.append(str(Path(__file__).parents[1] / "deeplab"))
 from deeplab_parity import (
     assert_eval,
@@ -33,6 +35,7 @@ LOSSES = {"loss_sem_seg": 3.905, "loss_center": 78.3312, "loss_offset": 0.516551
 GRADIENT = 67526
 
 
+@pytest.mark.slow
 def test_equal_to_the_reference(caplog) -> None:
     """The golden file was made with weights of shape (H, W), which broadcast from image to image."""
     golden = load_golden(Path(__file__).parent / "golden" / "panoptic_deeplab_R_52.json")
