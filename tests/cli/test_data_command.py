@@ -207,6 +207,22 @@ def test_coco_files_with_everything_wrong(run, tmp_path):
     assert [len(record["annotations"]) for record in CocoDataset(json_file="good.json")] == [1, 0]
 
 
+def test_a_folder_around_the_folder_is_seen_through(run, tmp_path):
+    xml = voc_xml(voc_object("cat"))
+    for year, lists in (("VOC2007", {"train": "a", "test": "b"}), ("VOC2012", {"train": "a"})):
+        voc(tmp_path / "got" / "VOCdevkit" / year, {"a": xml, "b": xml}, lists)
+    (tmp_path / "got" / "__MACOSX").mkdir()
+    code, out, _ = run("got")
+    assert code == 0
+    found = [line for line in out.splitlines() if line.startswith("got (")]
+    names = ("VOC2007_train", "VOC2007_test", "VOC2012_train")
+    assert found == [f"got ({name}): voc, VOCDataset" for name in names]
+    code, _, err = run("got", "--part", "train")
+    assert "VOC2007_train, VOC2007_test, VOC2012_train" in flat(err)
+    (tmp_path / "got" / "VOCdevkit" / "VOC2007").rename(tmp_path / "got" / "VOCdevkit" / "VOC2012" / "older")
+    assert run("got", "--part", "train")[0] == 0
+
+
 def test_what_cannot_be_read_at_all(run, tmp_path):
     image(tmp_path / "a.jpg")
     text(tmp_path / "set.json", '{"images": [], "annotations": [], "categories": []}')

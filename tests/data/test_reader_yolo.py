@@ -8,6 +8,7 @@ import pytest
 from reader_files import YAML, image, text, yolo
 
 from lazycfg.data import AnnotationError, YoloDataset
+from lazycfg.data.datasets.readers.recognise import find_parts
 from lazycfg.structures import BoxMode
 
 
@@ -95,6 +96,57 @@ def test_lists_of_images(tmp_path):
     text(tmp_path / "train.txt", "images/train/c.jpg\n")
     with pytest.raises(AnnotationError, match=r"train.txt:1: there is no image 'images/train/c.jpg'"):
         YoloDataset(data=tmp_path)
+
+
+@pytest.fixture
+def darknet(tmp_path):
+    """A data set as CVAT exports it, "YOLO 1.1"."""
+    folder = tmp_path / "task"
+    for name, part in (("a", "train"), ("b", "train"), ("c", "valid")):
+        image(folder / f"obj_{part}_data" / f"{name}.jpg")
+        text(folder / f"obj_{part}_data" / f"{name}.txt", "1 0.5 0.5 0.5 0.5\n")
+    text(folder / "train.txt", "data/obj_train_data/a.jpg\ndata/obj_train_data/b.jpg\n")
+    text(folder / "valid.txt", "data/obj_valid_data/c.jpg\n")
+    text(folder / "obj.names", "cat\ndog\n")
+    text(
+        folder / "obj.data",
+        "classes = 2\ntrain = data/train.txt\nvalid = data/valid.txt\nnames = data/obj.names\n"
+        "backup = backup/\n",
+    )
+    (folder / "model.data").write_bytes(bytes(range(256)))
+    return folder
+
+
+@pytest.mark.parametrize("name", ["", "obj.data"])
+def test_darknet(darknet, name):
+    parts = find_parts(darknet / name)
+    assert [part.name for part in parts] == ["train", "val"]
+    train, val = (part.open() for part in parts)
+    assert (len(train), len(val)) == (2, 1)
+    assert train.metadata.thing_classes == ("cat", "dog")
+    assert train[0]["annotations"][0]["bbox"] == [10, 5, 20, 10]
+    assert train.warnings == val.warnings == []
+    assert YoloDataset(data=darknet, class_names=["cow", "dog"]).metadata.thing_classes == ("cow", "dog")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("classes = 2", "classes = 3", "classes is '3', and there are 2 names"),
+        ("obj.names", "other.names", "there is no file of names 'data/other.names'"),
+        (
+            "train = data/train.txt\nvalid =",
+            "other =",
+            "names no images: it needs 'train', 'valid' or 'test'",
+        ),
+        ("train.txt", "lost.txt", "there is no folder or file 'data/lost.txt'"),
+    ],
+)
+def test_a_wrong_file_of_darknet(darknet, old, new, said):
+    file = darknet / "obj.data"
+    file.write_text(file.read_text().replace(old, new))
+    with pytest.raises((AnnotationError, FileNotFoundError), match=said):
+        YoloDataset(data=file)
 
 
 WRONG = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from .labelme import LabelMeDataset
 from .panoptic import open_panoptic
 from .voc import VOC_CLASSES, VOCDataset
 from .yolo import YoloDataset
-from .yolo_files import find_yolo, yolo_yaml
+from .yolo_files import description_file, find_yolo
 
 SPLIT_FOLDERS = ("train", "training", "val", "valid", "validation", "test", "testing")
 _HEAD = 2**16  # bytes at the begin and at the end of a file by which it is recognised
@@ -118,28 +118,39 @@ def find_parts(path: str | os.PathLike[str], format: str | None = None) -> list[
         )
     if not path.exists():
         raise FileNotFoundError(f"no file or folder {str(path)!r}")
-    for name in FORMATS if format is None else (format,):
-        parts = list(FORMATS[name](path))
-        if parts:
-            return parts
-    if path.is_dir():  # the splits may be folders
-        parts = [
-            Part(part.format, folder.name, part.make, part.arguments)
-            for folder in sorted(path.iterdir())
-            if folder.is_dir() and folder.name.lower() in SPLIT_FOLDERS
-            for part in _parts_or_none(folder, format)
-        ]
-        if parts:
-            return parts
+    if parts := _parts_in(path, format):
+        return parts
     there = ", ".join(sorted(os.listdir(path))[:8]) if path.is_dir() else ""
     wanted = f"no data set of the format {format}" if format else "no data set of a format that is known"
     known = "" if format else f". Known are {', '.join(FORMATS)}"
     raise ValueError(f"{path} is {wanted}{f' (in it: {there or None})' if path.is_dir() else ''}{known}")
 
 
-def _parts_or_none(folder: Path, format: str | None) -> list[Part]:
+def _parts_in(path: Path, format: str | None) -> list[Part]:
+    """Return the data sets in a file or folder; of a folder that is none, those in the folders in it: splits,
+    the years of Pascal VOC, or the only one, as archives are unpacked.
+    """
+    if parts := _of_a_format(path, format):
+        return parts
+    if not path.is_dir():
+        return []
+    folders = [f for f in sorted(path.iterdir()) if f.is_dir() and not f.name.startswith((".", "__MACOSX"))]
+    splits = [folder for folder in folders if folder.name.lower() in SPLIT_FOLDERS]
+    if parts := [replace(part, name=f.name) for f in splits for part in _of_a_format(f, format)]:
+        return parts
+    if len(folders) == 1:
+        return _parts_in(folders[0], format)
+    years = [folder for folder in folders if re.fullmatch(r"VOC\d{4}", folder.name)]
+    return [
+        replace(part, name="_".join(filter(None, (folder.name, part.name))))
+        for folder in years
+        for part in _of_a_format(folder, format)
+    ]
+
+
+def _of_a_format(path: Path, format: str | None) -> list[Part]:
     names = FORMATS if format is None else (format,)
-    return next((parts for name in names if (parts := list(FORMATS[name](folder)))), [])
+    return next((parts for name in names if (parts := list(FORMATS[name](path)))), [])
 
 
 def _hugging_face(path: Path) -> Iterator[Part]:
@@ -175,9 +186,11 @@ def _coco(path: Path) -> Iterator[Part]:
 
 def _yolo(path: Path) -> Iterator[Part]:
     if path.is_file():
-        if path.suffix.lower() not in (".yaml", ".yml"):
+        if path.suffix.lower() not in (".yaml", ".yml", ".data"):
             return
-    elif yolo_yaml(path) is None and not any(_looks_like_yolo(folder) for folder in _label_folders(path)):
+    elif description_file(path) is None and not any(
+        _looks_like_yolo(folder) for folder in _label_folders(path)
+    ):
         return
     for split in find_yolo(path).splits:
         yield Part("yolo", split, YoloDataset, {"data": path, "split": split or None})

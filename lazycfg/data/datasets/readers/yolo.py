@@ -35,7 +35,8 @@ class YoloDataset(AnnotatedImages):
     Paths of another machine are looked for below the folder of ``data.yaml``, which is said in a warning.
 
     Args:
-        data: ``data.yaml``, or a folder with it; or a folder of images and labels and a ``classes.txt``.
+        data: ``data.yaml`` or darknet's ``obj.data``, or a folder with it; or a folder of images and labels
+            and a ``classes.txt``.
         split: "train", "val" or "test"; None where the data set is not split.
         class_names: names of the classes by number, in the place of those of ``data.yaml``.
         rotated: polygons of four points are rotated boxes; boxes get five numbers.

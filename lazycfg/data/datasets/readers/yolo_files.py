@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ _ALIASES = {
     "val": ("val", "valid", "validation"),
     "test": ("test", "testing"),
 }
+_DARKNET_KEYS = {"train", "names"}
+_LONGEST_DARKNET = 2**16  # bytes; other programs have files of this ending, too
 _NAME_FILES = ("classes.txt", "obj.names", "_darknet.labels", "predefined_classes.txt")
 
 
@@ -29,7 +32,7 @@ class YoloFiles:
     """A data set in YOLO's layout.
 
     Attributes:
-        source: ``data.yaml``, or the folder where there is none.
+        source: ``data.yaml`` or darknet's ``obj.data``, or the folder where there is none.
         names: of the classes, by number.
         splits: folders of images, or files that list them, by the name of the split; one of name "" where
             the data set is not split.
@@ -51,7 +54,8 @@ class YoloFiles:
 
 
 def find_yolo(data: str | os.PathLike[str], class_names: Sequence[str] | None = None) -> YoloFiles:
-    """Return the files that a ``data.yaml`` names, or that lie in a folder as YOLO's do.
+    """Return the files that a ``data.yaml`` or an ``obj.data`` of darknet names, or that lie in a folder as
+    YOLO's do.
 
     Raises:
         FileNotFoundError: there are no such files.
@@ -59,17 +63,21 @@ def find_yolo(data: str | os.PathLike[str], class_names: Sequence[str] | None = 
     """
     path = Path(data)
     if path.is_dir():
-        found = yolo_yaml(path)
-        return _from_folder(path, class_names) if found is None else _from_yaml(found, class_names)
+        found = description_file(path)
+        if found is None:
+            return _from_folder(path, class_names)
+        path = found
     if not path.is_file():
         raise FileNotFoundError(
             f"no file or folder {str(path)!r}: give data.yaml, or the folder that it is in"
         )
-    return _from_yaml(path, class_names)
+    return (_from_darknet if path.suffix == ".data" else _from_yaml)(path, class_names)
 
 
-def yolo_yaml(folder: Path) -> Path | None:
-    """Return the ``data.yaml`` of a folder; where it has another name, the file with a split and "names"."""
+def description_file(folder: Path) -> Path | None:
+    """Return the file that names the parts of a data set in a folder: ``data.yaml``; where it has another
+    name, the file with a split and "names"; else darknet's ``obj.data``.
+    """
     files = sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")], key=lambda p: (p.stem != "data", p.name))
     for file in files:
         try:
@@ -81,7 +89,17 @@ def yolo_yaml(folder: Path) -> Path | None:
         keys = set(content) if isinstance(content, dict) else set()
         if keys & set(SPLITS) and (keys & {"names", "nc"} or file.stem == "data"):
             return file
+    for file in sorted(folder.glob("*.data")):
+        with suppress(AnnotationError):  # something else, in binary
+            if file.stat().st_size < _LONGEST_DARKNET and _settings(file).keys() >= _DARKNET_KEYS:
+                return file
     return None
+
+
+def _settings(path: Path) -> dict[str, str]:
+    """Return the lines ``key = value`` of a file of darknet."""
+    pairs = [line.partition("=") for _, line in read_lines(path, "file")]
+    return {key.strip(): value.strip() for key, equals, value in pairs if equals}
 
 
 def images_of(entries: Sequence[Path]) -> list[Path]:
@@ -148,6 +166,31 @@ def _from_yaml(path: Path, class_names: Sequence[str] | None) -> YoloFiles:
     return files
 
 
+def _from_darknet(path: Path, class_names: Sequence[str] | None) -> YoloFiles:
+    """Read what darknet is given, and CVAT exports as "YOLO 1.1": lists of images, labels beside these."""
+    content = _settings(path)
+    if class_names is None:
+        listed = locate(path.parent, content.get("names", ""))
+        if listed is None or not listed.is_file():
+            raise AnnotationError(f"{path}: there is no file of names {content.get('names', '')!r}")
+        class_names = [name for _, name in read_lines(listed, "list of classes")]
+        count = content.get("classes")
+        if count is not None and count != str(len(class_names)):
+            raise AnnotationError(
+                f"{path}: classes is {count!r}, and there are {len(class_names)} names in {listed}"
+            )
+    files = YoloFiles(path, tuple(class_names), {})
+    for split, key in (("train", "train"), ("val", "valid"), ("test", "test")):
+        if key in content:
+            found = _resolve(files, {}, split, content[key])
+            files.splits[split] = [] if found is None else [found]
+    if not files.splits:
+        raise AnnotationError(
+            f"{path} names no images: it needs 'train', 'valid' or 'test', a list of images"
+        )
+    return files
+
+
 def _resolve(files: YoloFiles, content: dict[str, Any], split: str, entry: str) -> Path | None:
     base = files.source.parent
     given = content.get("path")
@@ -160,8 +203,9 @@ def _resolve(files: YoloFiles, content: dict[str, Any], split: str, entry: str) 
         path = locate(root, entry)
         if path is not None:
             written = Path(os.path.normpath(base / (given or "") / entry))
-            exported = entry.startswith("../") and path.resolve() == (root / entry[3:]).resolve()
-            if path.resolve() != written.resolve() and not exported:  # Roboflow means it so
+            # Roboflow writes "../train/images", CVAT "data/train.txt", and both mean what is beside the file.
+            beside = root / entry.partition("/")[2] if entry.startswith(("../", "data/")) else written
+            if path.resolve() not in (written.resolve(), beside.resolve()):
                 text = f"{split}: there is no {printable(written)}; taken: {path}"
                 files.warnings.setdefault(split, []).append(text)
             return path
