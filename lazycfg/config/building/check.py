@@ -82,6 +82,7 @@ def examine(cfg: Any) -> Checker:
             seen.odd.append((cfg, None, start))
         checker.look(seen, literals=True)
         checker.note_repeated(seen)
+        checker.note_classes(seen)
     checker.problems = checker.sorted(cfg)
     return checker
 
@@ -176,6 +177,30 @@ class Checker:
                 f"built for all. If each is to be its own, write [call.copy() for _ in range({len(places)})]"
             )
 
+    def note_classes(self, seen: Survey) -> None:
+        """Note classes where an object of them is expected: many libraries annotate with Module and mean its
+        type, so that it is no problem.
+        """
+        from lazycfg.config.signatures.types import asks_for_objects, type_text
+
+        for node, contents, link, _ in seen.visits:
+            if type(node) is not Node or "_target_" not in contents:
+                continue
+            given = [key for key, value in contents.items() if isinstance(value, type) and key != "_target_"]
+            signature = known_signature(node) if given else None
+            for key in given:
+                if signature is None or key not in signature.hints:
+                    continue
+                hint, parameter, cls = signature.hints[key], signature.parameters[key], contents[key]
+                by_default = parameter.default is not parameter.empty and isinstance(parameter.default, type)
+                if by_default or not asks_for_objects(hint, cls):
+                    continue
+                origin, name = argument_position(node, key), cls.__qualname__
+                self.notes.append(
+                    f"{format_path((*unlink(link), key))}: expected {type_text(hint)}, got the class {name} "
+                    f"itself: write L({name})(...)" + ("" if origin is None else f" (set by {origin})")
+                )
+
     def look(self, seen: Survey, *, literals: bool) -> None:
         """Go through all that was seen; without `literals` only what is cheap and certain, as `instantiate`
         does first.
@@ -212,9 +237,7 @@ class Checker:
                 if literals:
                     doubtful = signature.doubtful
                     left = [
-                        (k, signature.tests[k])
-                        for k, c in contents.items()
-                        if type(c) in doubtful.get(k, ()) or (isinstance(c, type) and k in signature.tests)
+                        (k, signature.tests[k]) for k, c in contents.items() if type(c) in doubtful.get(k, ())
                     ]
                 if self._names_fit(value, contents, signature, link, literals):
                     forms[form] = left
@@ -371,15 +394,8 @@ class Checker:
         from lazycfg.config.signatures.types import misfit
 
         reason = misfit(child, signature.hints[key], signature.parameters[key].default)
-        if reason is None:
-            return
-        path, origin = (*unlink(link), key), argument_position(node, key)
-        if isinstance(
-            child, type
-        ):  # annotations that say Module and mean its type are found in many libraries
-            place = "" if origin is None else f" (set by {origin})"
-            self.notes.append(f"{format_path(path)}: {reason}{place}")
-        else:
+        if reason is not None:
+            path, origin = (*unlink(link), key), argument_position(node, key)
             self.problems.append(Problem("type", path, reason, origin, signature.brief))
 
     def sorted(self, root: Any) -> list[Problem]:

@@ -1,16 +1,16 @@
 """Whether a literal is of the type that a parameter is annotated with.
 
-Only literals are judged (None, numbers, text, and lists, tuples and dicts of such), and a class that is given
-where an object of it is asked for: a node or any other object is taken. A false refusal is worse than a
-mistake that is found later, so it is lenient where the field is: None for a default of None, an int for a
-float, a list for a tuple or a set, `Tuple[X]` of any length, a number for a list of floats, 0 and 1 for a
-bool, text for a device or a path, a list for a class that is indexed or iterated (a `Dataset`). What the
-annotation does not say clearly is allowed.
+Only literals are judged (None, numbers, text, and lists, tuples and dicts of such): a node or any other
+object is taken. A false refusal is worse than a mistake that is found later, so it is lenient where the field
+is: None for a default of None, an int for a float, a list for a tuple or a set, `Tuple[X]` of any length, a
+number for a list of floats, 0 and 1 for a bool, text for a device or a path, a list for a class
+that is indexed or iterated (a `Dataset`). What the annotation does not say clearly is allowed.
 """
 
 from __future__ import annotations
 
 import enum
+import inspect
 import re
 import types
 import typing
@@ -45,12 +45,9 @@ def doubtful_types(fits: Callable[[Any], bool]) -> frozenset[type]:
 
 
 def misfit(value: Any, hint: Any, default: Any) -> str | None:
-    """Return what is wrong with a literal or a class, as text; None when it fits."""
+    """Return what is wrong with a literal, as text; None when it fits."""
     if fits(value, hint, default):
         return None
-    if isinstance(value, type):
-        name = value.__qualname__
-        return f"expected {type_text(hint)}, got the class {name} itself: write L({name})(...)"
     return f"expected {type_text(hint)}, got {shown(value)}{_as_number(value, hint, default)}"
 
 
@@ -80,17 +77,12 @@ def fits(value: Any, hint: Any, default: Any = None) -> bool:
 
 def fitter(hint: Any, default: Any = None) -> Callable[[Any], bool]:
     """Return `fits` for one annotation and default, to be asked often: the annotation is looked at once."""
-    from inspect import Parameter
-
     test = _test_of(hint)
     # A default that breaks the annotation shows that it is not to be trusted.
-    takes_classes = isinstance(default, type) and default is not Parameter.empty
     trusted = () if type(default) in (type(None), dict) or _keeps(default, test) else (type(default),)
 
     def fits_parameter(value: Any) -> bool:
         kind = type(value)
-        if isinstance(value, type):
-            return takes_classes or not _asks_for_objects(hint, value)
         if kind not in _LITERALS or kind in trusted or (default is None and value is None):
             return True
         try:
@@ -108,20 +100,19 @@ def _keeps(default: Any, test: _Test) -> bool:
         return True
 
 
-def _asks_for_objects(hint: Any, cls: type) -> bool:
-    """Return whether an annotation takes objects of a class, but not the class itself."""
+def asks_for_objects(hint: Any, cls: type) -> bool:
+    """Return whether an annotation takes objects of a class, but surely not the class itself."""
     origin = typing.get_origin(hint)
-    if origin is typing.Union or origin is types.UnionType:
+    if origin in _UNIONS:
         members = [member for member in typing.get_args(hint) if member is not type(None)]
-        return all(_asks_for_objects(member, cls) for member in members)
+        return all(asks_for_objects(member, cls) for member in members)
     wanted = hint if origin is None else origin
     if not isinstance(wanted, type):
         return False
     if getattr(wanted, "_is_protocol", False):
         # That a class can be called says nothing: it may be there to make objects. Its methods need one.
         methods = [name for name, value in vars(wanted).items() if type(value) is types.FunctionType]
-        named = [name for name in methods if not name.startswith("_")]
-        found = [next((vars(c)[name] for c in cls.__mro__ if name in vars(c)), None) for name in named]
+        found = [inspect.getattr_static(cls, name, None) for name in methods if not name.startswith("_")]
         return bool(found) and all(type(value) is types.FunctionType for value in found)
     try:
         return issubclass(cls, wanted) and not isinstance(cls, wanted) and not issubclass(cls, enum.Enum)
@@ -149,7 +140,7 @@ def _test_of(hint: Any) -> _Test:
             return _anything
         return lambda value, kind: kind is hint or _is_instance(value, kind, hint)
     args = typing.get_args(hint)
-    if origin is typing.Union or origin is types.UnionType:
+    if origin in _UNIONS:
         tests = [_test_of(arg) for arg in args]
         return lambda value, kind: any(test(value, kind) for test in tests)
     if origin is typing.Literal:
@@ -239,6 +230,7 @@ def _is_instance(value: Any, kind: type, hint: type) -> bool:
     return issubclass(hint, enum.Enum) or bool(getattr(hint, "_is_protocol", False))
 
 
+_UNIONS = (typing.Union, types.UnionType)
 _NUMBERS = (int, float)
 _PLAIN_MODULES = ("builtins", "collections", "collections.abc", "typing", "abc")
 _LISTS = ("Sequence", "MutableSequence", "Collection")

@@ -469,6 +469,7 @@ def test_a_class_where_an_object_of_it_is_expected_is_noted(hint, given, is_note
 
     build.__annotations__["part"] = hint
     cfg = Node(model=L(build)(part=given, other=Conv))
+    assert why_not(cfg.model, "part", given) is None  # nor is it refused anywhere
     notes = examine(cfg).notes
     assert len(notes) == is_noted
     if is_noted:
