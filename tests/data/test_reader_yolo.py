@@ -139,6 +139,7 @@ def test_darknet(darknet, name):
             "other =",
             "names no images: it needs 'train', 'valid' or 'test'",
         ),
+        ("names =", "name =", "has no 'names', the file of the names of the classes"),
         ("train.txt", "lost.txt", "there is no folder or file 'data/lost.txt'"),
     ],
 )
@@ -147,6 +148,12 @@ def test_a_wrong_file_of_darknet(darknet, old, new, said):
     file.write_text(file.read_text().replace(old, new))
     with pytest.raises((AnnotationError, FileNotFoundError), match=said):
         YoloDataset(data=file)
+
+
+def test_other_files_of_that_ending_are_none_of_darknet(tmp_path):
+    text(tmp_path / "iris.data", "5.1,3.5,1.4,0.2,Iris-setosa\n")
+    with pytest.raises(ValueError, match="no data set of a format that is known"):
+        find_parts(tmp_path / "iris.data")
 
 
 WRONG = {

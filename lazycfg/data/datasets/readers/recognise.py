@@ -28,7 +28,7 @@ from .labelme import LabelMeDataset
 from .panoptic import open_panoptic
 from .voc import VOC_CLASSES, VOCDataset
 from .yolo import YoloDataset
-from .yolo_files import description_file, find_yolo
+from .yolo_files import description_file, find_yolo, is_darknet
 
 SPLIT_FOLDERS = ("train", "training", "val", "valid", "validation", "test", "testing")
 _HEAD = 2**16  # bytes at the begin and at the end of a file by which it is recognised
@@ -186,7 +186,9 @@ def _coco(path: Path) -> Iterator[Part]:
 
 def _yolo(path: Path) -> Iterator[Part]:
     if path.is_file():
-        if path.suffix.lower() not in (".yaml", ".yml", ".data"):
+        if path.suffix.lower() not in (".yaml", ".yml") and not (
+            path.suffix.lower() == ".data" and is_darknet(path)
+        ):
             return
     elif description_file(path) is None and not any(
         _looks_like_yolo(folder) for folder in _label_folders(path)

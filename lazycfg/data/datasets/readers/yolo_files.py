@@ -23,7 +23,7 @@ _ALIASES = {
     "test": ("test", "testing"),
 }
 _DARKNET_KEYS = {"train", "names"}
-_LONGEST_DARKNET = 2**16  # bytes; other programs have files of this ending, too
+_LONGEST_DARKNET = 2**16  # bytes
 _NAME_FILES = ("classes.txt", "obj.names", "_darknet.labels", "predefined_classes.txt")
 
 
@@ -71,7 +71,7 @@ def find_yolo(data: str | os.PathLike[str], class_names: Sequence[str] | None = 
         raise FileNotFoundError(
             f"no file or folder {str(path)!r}: give data.yaml, or the folder that it is in"
         )
-    return (_from_darknet if path.suffix == ".data" else _from_yaml)(path, class_names)
+    return (_from_darknet if path.suffix.lower() == ".data" else _from_yaml)(path, class_names)
 
 
 def description_file(folder: Path) -> Path | None:
@@ -89,11 +89,14 @@ def description_file(folder: Path) -> Path | None:
         keys = set(content) if isinstance(content, dict) else set()
         if keys & set(SPLITS) and (keys & {"names", "nc"} or file.stem == "data"):
             return file
-    for file in sorted(folder.glob("*.data")):
-        with suppress(AnnotationError):  # something else, in binary
-            if file.stat().st_size < _LONGEST_DARKNET and _settings(file).keys() >= _DARKNET_KEYS:
-                return file
-    return None
+    return next(filter(is_darknet, sorted(folder.glob("*.data"))), None)
+
+
+def is_darknet(file: Path) -> bool:
+    """Return whether a file is darknet's ``obj.data``; other programs have files of this ending, too."""
+    with suppress(AnnotationError):  # it is binary
+        return file.stat().st_size < _LONGEST_DARKNET and _settings(file).keys() >= _DARKNET_KEYS
+    return False
 
 
 def _settings(path: Path) -> dict[str, str]:
@@ -170,9 +173,11 @@ def _from_darknet(path: Path, class_names: Sequence[str] | None) -> YoloFiles:
     """Read what darknet is given, and CVAT exports as "YOLO 1.1": lists of images, labels beside these."""
     content = _settings(path)
     if class_names is None:
-        listed = locate(path.parent, content.get("names", ""))
+        if "names" not in content:
+            raise AnnotationError(f"{path} has no 'names', the file of the names of the classes")
+        listed = locate(path.parent, content["names"])
         if listed is None or not listed.is_file():
-            raise AnnotationError(f"{path}: there is no file of names {content.get('names', '')!r}")
+            raise AnnotationError(f"{path}: there is no file of names {content['names']!r}")
         class_names = [name for _, name in read_lines(listed, "list of classes")]
         count = content.get("classes")
         if count is not None and count != str(len(class_names)):
@@ -180,10 +185,11 @@ def _from_darknet(path: Path, class_names: Sequence[str] | None) -> YoloFiles:
                 f"{path}: classes is {count!r}, and there are {len(class_names)} names in {listed}"
             )
     files = YoloFiles(path, tuple(class_names), {})
-    for split, key in (("train", "train"), ("val", "valid"), ("test", "test")):
-        if key in content:
-            found = _resolve(files, {}, split, content[key])
-            files.splits[split] = [] if found is None else [found]
+    for split, aliases in _ALIASES.items():
+        for key in aliases:
+            if key in content and split not in files.splits:
+                found = _resolve(files, {}, split, content[key])
+                files.splits[split] = [] if found is None else [found]
     if not files.splits:
         raise AnnotationError(
             f"{path} names no images: it needs 'train', 'valid' or 'test', a list of images"
